@@ -1,0 +1,27 @@
+"""Who asks: the one object that every handler gets, whatever filled it (token file, identity headers, Keystone)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated party.
+
+    Attributes:
+        project: id of the project the caller acts in; None when unscoped.
+        user: id of the user; None for a service without one.
+        roles: lower-case role names.
+        domain: id of the project's domain, where known.
+    """
+
+    project: str | None = None
+    user: str | None = None
+    roles: frozenset[str] = frozenset()
+    domain: str | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        """True when the caller may see every project."""
+        return "admin" in self.roles

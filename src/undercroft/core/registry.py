@@ -1,0 +1,65 @@
+"""Drivers are found by entry point: group `undercroft.<kind>`, name = URL scheme. Nothing else knows which drivers exist."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any
+
+from undercroft.core import url as urls
+from undercroft.core.errors import ConfigInvalid
+
+GROUP = "undercroft."
+
+
+def kinds() -> list[str]:
+    """The kinds of data that have drivers installed."""
+    found = {entry.group for entry in importlib.metadata.entry_points() if entry.group.startswith(GROUP)}
+    return sorted(group.removeprefix(GROUP) for group in found)
+
+
+def schemes(kind: str) -> list[str]:
+    """The URL schemes that `kind` has drivers for."""
+    return sorted({entry.name for entry in importlib.metadata.entry_points(group=GROUP + kind)})
+
+
+def load(kind: str, scheme: str) -> Any:
+    """The driver class for `scheme`.
+
+    Raises:
+        ConfigInvalid: no such kind or scheme (the message lists the known ones), or its client library is missing.
+    """
+    for entry in importlib.metadata.entry_points(group=GROUP + kind):
+        if entry.name == scheme:
+            try:
+                return entry.load()
+            except ImportError as error:
+                raise missing_library(scheme, error) from error
+    if kind not in kinds():
+        raise urls.unknown("kind", kind, kinds())
+    raise urls.unknown(f"{kind} driver", scheme, schemes(kind))
+
+
+def missing_library(scheme: str, error: ImportError) -> ConfigInvalid:
+    """The error for an engine whose client library is not installed."""
+    return ConfigInvalid(
+        f"the driver for {scheme!r} needs the Python module {error.name!r}: pip install 'undercroft[{scheme}]'"
+    )
+
+
+def connect(kind: str, url: str, **options: Any) -> Any:
+    """Open a store.
+
+    Args:
+        kind: `rating` (more kinds come with their issues).
+        url: where, and with which options: `sqlite:////var/lib/undercroft/rating.db?timezone=Europe/Paris`.
+        options: the same options by keyword; they win over the URL's.
+
+    Returns:
+        an object of the kind's contract class, such as `undercroft.rating.BaseStorage`. It may be shared by threads.
+
+    Raises:
+        ConfigInvalid: unknown kind, scheme or option, or a missing client library.
+        Unavailable: the engine does not answer.
+    """
+    driver = load(kind, urls.scheme(url))
+    return driver.open(url, **options)

@@ -1,0 +1,85 @@
+"""Settings of the process: declared here once, read from a configuration file and from the environment.
+
+The file has oslo.config's form (INI), like those of the host projects. `UNDERCROFT_<GROUP>__<OPTION>` in the environment wins
+over it. Which file: `UNDERCROFT_CONFIG`, else `/etc/undercroft/undercroft.conf` where it exists.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+from typing import Any
+
+from oslo_config import cfg, sources
+
+from undercroft.core.errors import ConfigInvalid
+
+PREFIX = "UNDERCROFT_"
+DEFAULT_FILE = pathlib.Path("/etc/undercroft/undercroft.conf")
+
+OPTIONS: dict[str, list[cfg.Opt]] = {
+    "storage": [
+        cfg.IntOpt(
+            "retention_period", default=2400, min=0, help="Hours for which rated usage is kept; 0 keeps everything."
+        ),
+    ],
+    "rating": [
+        cfg.StrOpt("connection", default=None, secret=True, help="URL of the store of rated usage."),
+    ],
+}
+
+
+class _Environment(sources.ConfigurationSource):  # type: ignore[misc]
+    """Reads our own prefix; oslo.config's source of this kind is bound to `OS_`."""
+
+    @staticmethod
+    def get_name(group_name: str | None, option_name: str) -> str:
+        return f"{PREFIX}{(group_name or 'DEFAULT').upper()}__{option_name.upper()}"
+
+    def get(self, group_name: str | None, option_name: str, opt: cfg.Opt) -> tuple[Any, Any]:
+        name = self.get_name(group_name, option_name)
+        if name not in os.environ:
+            return sources._NoValue, None
+        return os.environ[name], cfg.LocationInfo(cfg.Locations.environment, name)
+
+
+def load(file: str | os.PathLike[str] | None = None) -> cfg.ConfigOpts:
+    """Read the settings.
+
+    Args:
+        file: a configuration file; the one that the environment names, or the default one, when None.
+
+    Raises:
+        ConfigInvalid: the file cannot be read or parsed.
+    """
+    named = file or os.environ.get(PREFIX + "CONFIG")
+    files = [str(named)] if named else [str(DEFAULT_FILE)] if DEFAULT_FILE.is_file() else []
+    conf = cfg.ConfigOpts()
+    # The one place for a prefix of one's own that oslo.config has (seen up to 10.7).
+    conf._env_driver = _Environment()
+    for group, options in OPTIONS.items():
+        conf.register_opts(options, group=group)
+    try:
+        conf(args=[], project="undercroft", default_config_files=files, default_config_dirs=[])
+    except (cfg.ConfigFilesNotFoundError, cfg.ConfigFilesPermissionDeniedError, cfg.ConfigFileParseError) as error:
+        raise ConfigInvalid(f"settings: {error}") from None
+    return conf
+
+
+@functools.cache
+def current() -> cfg.ConfigOpts:
+    """The process's settings, read once. `current.cache_clear()` reads them again."""
+    return load()
+
+
+def get(group: str, name: str) -> Any:
+    """The value of one option.
+
+    Raises:
+        ConfigInvalid: the value in the file or in the environment is not of the option's type.
+    """
+    try:
+        return current()[group][name]
+    except (cfg.ConfigFileValueError, ValueError) as error:
+        raise ConfigInvalid(f"settings: [{group}] {name}: {error}") from None

@@ -1,0 +1,84 @@
+"""A store is named by a URL whose query keys are the driver's options: `postgresql://u:p@host/db?pool_size=5`."""
+
+from __future__ import annotations
+
+import difflib
+import urllib.parse
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from undercroft.core.errors import ConfigInvalid
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def scheme(url: str) -> str:
+    """The driver's name: what stands before `://`, without a `+client`."""
+    head, separator, _ = url.partition("://")
+    if not separator or not head:
+        raise ConfigInvalid(f"{redacted(url)!r} is not a store URL such as sqlite:////var/lib/undercroft/rating.db")
+    return head.partition("+")[0].lower()
+
+
+def redacted(url: str) -> str:
+    """`url` with its password and its query left out, for messages and logs."""
+    base = url.partition("?")[0]
+    head, separator, rest = base.partition("://")
+    if not separator:
+        return base[:64]
+    authority, slash, path = rest.partition("/")
+    credentials, at, host = authority.rpartition("@")
+    user = credentials.partition(":")[0]
+    hidden = f"{user}:***" if ":" in credentials else user
+    return f"{head}://{hidden}{at}{host}{slash}{path}"
+
+
+def split(
+    url: str, options: type[T], given: Mapping[str, Any], passed_on: Collection[str] = ()
+) -> tuple[str, T, dict[str, str]]:
+    """Part a URL from the options in its query.
+
+    Args:
+        url: a store URL.
+        options: the driver's struct of options.
+        given: options given beside the URL; they win over the query.
+        passed_on: query keys that belong to the engine's client library.
+
+    Returns:
+        the URL without a query, the options, and the query keys to pass on.
+
+    Raises:
+        ConfigInvalid: an unknown key, or a value of the wrong type; the message lists the known keys.
+    """
+    base, _, query = url.partition("?")
+    try:
+        pairs = urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise ConfigInvalid(f"the options of {redacted(url)!r} are not of the form ?key=value&key=value") from None
+    known = options.__struct_fields__
+    mine: dict[str, Any] = {}
+    theirs: dict[str, str] = {}
+    for key, value in pairs:
+        if key in known:
+            mine[key] = value
+        elif key in passed_on:
+            theirs[key] = value
+        else:
+            raise unknown("option", key, [*known, *passed_on])
+    for key, value in given.items():
+        if key not in known:
+            raise unknown("option", key, known)
+        mine[key] = value
+    try:
+        return base, msgspec.convert(mine, options, strict=False), theirs
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid(f"options of {redacted(url)!r}: {error}") from None
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> ConfigInvalid:
+    """The error for a name that is not among `known`: lists them, and the nearest."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ConfigInvalid(f"unknown {what} {name[:64]!r}{hint} Known: {', '.join(sorted(known))}".replace("' Known", "'. Known"))

@@ -1,0 +1,151 @@
+"""Calendar attributes that collectors add to every point, and days that spell themselves out.
+
+A *day key* is an integer `YYYYMMWWDDD` (year, month, week of the year, day of the year) of a local date. It sorts like the date,
+and every calendar attribute follows from it by integer division, on any engine, without a table. A *month key* is `YYYYMM`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+from undercroft.core.time import UTC, from_micros, to_micros
+
+DAY_OF_THE_YEAR = "day_of_the_year"
+WEEK_OF_THE_YEAR = "week_of_the_year"
+MONTH = "month"
+YEAR = "year"
+
+
+class Part(NamedTuple):
+    """How one attribute follows from a day key: `key // divisor % modulus`, written with `width` digits at least."""
+
+    bit: int
+    divisor: int
+    modulus: int
+    width: int
+
+    def of(self, key: int) -> str:
+        """The attribute's text for a day key."""
+        return str(key // self.divisor % self.modulus).zfill(self.width)
+
+
+# Forms as the collectors write them (contract, section 2): "2024", "1".."12", "00".."53" (weeks from Sunday), "1".."366".
+PARTS: dict[str, Part] = {
+    YEAR: Part(1, 10_000_000, 10_000, 1),
+    MONTH: Part(2, 100_000, 100, 1),
+    WEEK_OF_THE_YEAR: Part(4, 1_000, 100, 2),
+    DAY_OF_THE_YEAR: Part(8, 1, 1_000, 1),
+}
+MONTH_OF_DAY = 100_000
+
+
+def day_key(date: dt.date) -> int:
+    """`YYYYMMWWDDD` of a date; weeks count from the year's first Sunday."""
+    ordinal = date.timetuple().tm_yday
+    week = (ordinal + 6 - date.isoweekday() % 7) // 7
+    return ((date.year * 100 + date.month) * 100 + week) * 1000 + ordinal
+
+
+def day_of(micros: int, zone: dt.tzinfo) -> int:
+    """Day key of the local date at an instant."""
+    moment = from_micros(micros)
+    try:
+        return day_key(moment.astimezone(zone).date())
+    except OverflowError:
+        # Within hours of the years 1 and 9999 a zone's date may not exist; UTC's does.
+        return day_key(moment.date())
+
+
+def attributes(key: int) -> dict[str, str]:
+    """The four calendar attributes of a day."""
+    return {name: part.of(key) for name, part in PARTS.items()}
+
+
+class Coverage(NamedTuple):
+    """A time range split at its whole local days.
+
+    `first_day` and `last_day` are the day keys of the first and the last day that lie in the range as a whole (None when there
+    is none); `months` the first and last month key that do. What is left over are the range's two edges.
+    """
+
+    first_day: int | None
+    last_day: int | None
+    first_month: int | None
+    last_month: int | None
+
+
+NOTHING = Coverage(None, None, None, None)
+
+
+def coverage(begin: int | None, end: int | None, zone: dt.tzinfo) -> Coverage:
+    """The whole days and months within `[begin, end)`; an open bound covers everything on its side."""
+    first = dt.date.min if begin is None else _first_whole_day(begin, zone)
+    last = dt.date.max if end is None else _last_whole_day(end, zone)
+    if first is None or last is None or first > last:
+        return NOTHING
+    first_month = first.replace(day=1) if first.day == 1 else _next_month(first)
+    last_month = last.replace(day=1) if _is_month_end(last) else _previous_month(last)
+    if first_month is None or last_month is None or first_month > last_month:
+        return Coverage(day_key(first), day_key(last), None, None)
+    return Coverage(day_key(first), day_key(last), _month_key(first_month), _month_key(last_month))
+
+
+def _first_whole_day(begin: int, zone: dt.tzinfo) -> dt.date | None:
+    """The first date none of whose instants lies before `begin`."""
+    try:
+        date = from_micros(begin).astimezone(zone).date() - dt.timedelta(days=1)
+        while _starts(date, zone) < begin:
+            date += dt.timedelta(days=1)
+    except OverflowError:
+        return None
+    return date
+
+
+def _last_whole_day(end: int, zone: dt.tzinfo) -> dt.date | None:
+    """The last date all of whose instants lie before `end`."""
+    try:
+        date = from_micros(end).astimezone(zone).date() + dt.timedelta(days=1)
+        while _ends(date, zone) > end:
+            date -= dt.timedelta(days=1)
+    except OverflowError:
+        return None
+    return date
+
+
+def _starts(date: dt.date, zone: dt.tzinfo) -> int:
+    """An instant at or before the first one that has the local `date`."""
+    return min(_midnights(date, zone))
+
+
+def _ends(date: dt.date, zone: dt.tzinfo) -> int:
+    """An instant at or after the end of the last one that has the local `date`."""
+    return max(_midnights(date + dt.timedelta(days=1), zone))
+
+
+def _midnights(date: dt.date, zone: dt.tzinfo) -> tuple[int, int]:
+    """Both readings of local midnight. They differ where a clock change makes it happen twice or not at all."""
+    midnight = dt.datetime(date.year, date.month, date.day)
+    early, late = (
+        to_micros(midnight.replace(tzinfo=zone, fold=fold).astimezone(UTC)) for fold in (0, 1)
+    )
+    return early, late
+
+
+def _is_month_end(date: dt.date) -> bool:
+    return date == dt.date.max or (date + dt.timedelta(days=1)).day == 1
+
+
+def _next_month(date: dt.date) -> dt.date | None:
+    if (date.year, date.month) == (9999, 12):
+        return None
+    return dt.date(date.year + date.month // 12, date.month % 12 + 1, 1)
+
+
+def _previous_month(date: dt.date) -> dt.date | None:
+    first = date.replace(day=1)
+    return None if first == dt.date.min else (first - dt.timedelta(days=1)).replace(day=1)
+
+
+def _month_key(date: dt.date) -> int:
+    return date.year * 100 + date.month

@@ -1,0 +1,77 @@
+"""Exact numbers: what a quantity or a price may be, and how it is rounded and written. No float is ever computed with."""
+
+from __future__ import annotations
+
+import decimal
+from decimal import Decimal
+from typing import Any
+
+from undercroft.core.errors import InvalidInput, WrongType
+
+DIGITS = 38
+PLACES = 38
+LIMIT = Decimal(10) ** 20
+# Wide enough for the sum of any number of values that fit a machine.
+CONTEXT = decimal.Context(prec=400, rounding=decimal.ROUND_HALF_EVEN, Emin=-10_000, Emax=10_000)
+_STEP = Decimal(1).scaleb(-PLACES)
+_TEXT_LIMIT = 200
+ZERO = Decimal(0)
+
+
+def exact(value: Any, field: str) -> Decimal:
+    """`value` as a Decimal that the contract can keep.
+
+    A float is read by its shortest text (0.121 is 0.121). Places beyond the 38th are left in; `storable` rounds them.
+
+    Raises:
+        WrongType: not a number and not text.
+        InvalidInput: text that is no number, NaN, an infinity, 10^20 or more, or more than 38 significant digits.
+    """
+    if type(value) is not Decimal:
+        value = _convert(value, field)
+    text = str(value)
+    if len(text) <= DIGITS and "E" not in text and "N" not in text and "n" not in text:
+        # At most 38 characters without an exponent: only the magnitude can still be too large.
+        if -LIMIT < value < LIMIT:
+            return value  # type: ignore[no-any-return]
+    elif not value.is_finite():
+        raise InvalidInput(field, f"{text[:32]} is not a finite number")
+    if value and value.adjusted() >= 20:
+        raise InvalidInput(field, f"{text[:48]} is too large: the magnitude must be below 10^20")
+    kept = value if value.as_tuple().exponent >= -PLACES else _rounded(value)
+    if kept and len(CONTEXT.normalize(kept).as_tuple().digits) > DIGITS:
+        raise InvalidInput(field, f"{text[:48]}... has more than {DIGITS} significant digits")
+    return value  # type: ignore[no-any-return]
+
+
+def _convert(value: Any, field: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (Decimal, int, float, str)):
+        raise WrongType(field, f"expected a number, got {type(value).__name__}")
+    if isinstance(value, str) and len(value) > _TEXT_LIMIT:
+        raise InvalidInput(field, f"{value[:32]!r}... is longer than {_TEXT_LIMIT} characters")
+    if isinstance(value, int) and value.bit_length() > 128:
+        raise InvalidInput(field, "the number is too large: the magnitude must be below 10^20")
+    try:
+        return Decimal(str(value))
+    except decimal.InvalidOperation:
+        raise InvalidInput(field, f"{value!r} is not a number") from None
+
+
+def _rounded(value: Decimal) -> Decimal:
+    return value.quantize(_STEP, context=CONTEXT) if value.adjusted() >= -PLACES - 2 else ZERO
+
+
+def storable(value: Decimal) -> tuple[Decimal, bool]:
+    """`value` at no more than 38 places, rounded half-even, and whether that changed it."""
+    if value.as_tuple().exponent >= -PLACES:  # type: ignore[operator]
+        return value, False
+    kept = _rounded(value)
+    return kept, kept != value
+
+
+def plain(value: Decimal) -> Decimal:
+    """`value` without trailing zeros and without an exponent above zero: the same text on every engine."""
+    value = CONTEXT.normalize(value)
+    if value.as_tuple().exponent > 0:  # type: ignore[operator]
+        value = value.quantize(Decimal(1), context=CONTEXT)
+    return value if value else ZERO
