@@ -41,9 +41,7 @@ def load(kind: str, scheme: str) -> Any:
 
 def missing_library(scheme: str, error: ImportError) -> ConfigInvalid:
     """The error for an engine whose client library is not installed."""
-    return ConfigInvalid(
-        f"the driver for {scheme!r} needs the Python module {error.name!r}: pip install 'undercroft[{scheme}]'"
-    )
+    return ConfigInvalid(f"the driver for {scheme!r} needs the Python module {error.name!r}: pip install 'undercroft[{scheme}]'")
 
 
 def connect(kind: str, url: str, **options: Any) -> Any:

@@ -20,9 +20,7 @@ DEFAULT_FILE = pathlib.Path("/etc/undercroft/undercroft.conf")
 
 OPTIONS: dict[str, list[cfg.Opt]] = {
     "storage": [
-        cfg.IntOpt(
-            "retention_period", default=2400, min=0, help="Hours for which rated usage is kept; 0 keeps everything."
-        ),
+        cfg.IntOpt("retention_period", default=2400, min=0, help="Hours for which rated usage is kept; 0 keeps everything."),
     ],
     "rating": [
         cfg.StrOpt("connection", default=None, secret=True, help="URL of the store of rated usage."),

@@ -72,9 +72,7 @@ def parse(text: str, field: str = "time") -> dt.datetime:
     except ValueError as error:
         if isinstance(error, InvalidInput):
             raise
-        raise InvalidInput(
-            field, f"{text[:64]!r} is not an ISO 8601 time such as 2026-01-31T12:00:00Z or 2026-01-31"
-        ) from None
+        raise InvalidInput(field, f"{text[:64]!r} is not an ISO 8601 time such as 2026-01-31T12:00:00Z or 2026-01-31") from None
 
 
 def zone(name: str) -> zoneinfo.ZoneInfo:

@@ -35,9 +35,7 @@ def redacted(url: str) -> str:
     return f"{head}://{hidden}{at}{host}{slash}{path}"
 
 
-def split(
-    url: str, options: type[T], given: Mapping[str, Any], passed_on: Collection[str] = ()
-) -> tuple[str, T, dict[str, str]]:
+def split(url: str, options: type[T], given: Mapping[str, Any], passed_on: Collection[str] = ()) -> tuple[str, T, dict[str, str]]:
     """Part a URL from the options in its query.
 
     Args:

@@ -126,9 +126,7 @@ def _ends(date: dt.date, zone: dt.tzinfo) -> int:
 def _midnights(date: dt.date, zone: dt.tzinfo) -> tuple[int, int]:
     """Both readings of local midnight. They differ where a clock change makes it happen twice or not at all."""
     midnight = dt.datetime(date.year, date.month, date.day)
-    early, late = (
-        to_micros(midnight.replace(tzinfo=zone, fold=fold).astimezone(UTC)) for fold in (0, 1)
-    )
+    early, late = (to_micros(midnight.replace(tzinfo=zone, fold=fold).astimezone(UTC)) for fold in (0, 1))
     return early, late
 
 

@@ -346,9 +346,7 @@ class BaseStorage(abc.ABC):
 
     def _selection(self, begin: Any, end: Any, filters: Any, metric_types: Any, resource: Any) -> query.Selection:
         first, last = query.this_month(begin, end, self.zone)
-        return query.selection(
-            first, last, filters, metric_types, resource=resource, resource_keys=self.resource_keys
-        )
+        return query.selection(first, last, filters, metric_types, resource=resource, resource_keys=self.resource_keys)
 
     def _as_frames(self, rows: Iterable[Row], max_points: int | None = None) -> Iterator[Any]:
         """Group rows, which come sorted, into one frame per (start, end)."""

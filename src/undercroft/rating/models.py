@@ -157,9 +157,7 @@ class DataFrame:
 
     __slots__ = ("_usage", "end", "start")
 
-    def __init__(
-        self, start: dt.datetime, end: dt.datetime, usage: Mapping[str, Iterable[DataPoint]] | None = None
-    ) -> None:
+    def __init__(self, start: dt.datetime, end: dt.datetime, usage: Mapping[str, Iterable[DataPoint]] | None = None) -> None:
         period(start, end)
         self.start = start
         self.end = end
@@ -192,8 +190,7 @@ class DataFrame:
         """`{'period': {'begin', 'end'}, 'usage': {type: [point dicts]}}`."""
         make: type[dict[str, Any]] = dict if mutable else FrozenDict
         usage = {
-            type_: [point.as_dict(legacy=legacy, mutable=mutable) for point in points]
-            for type_, points in self._usage.items()
+            type_: [point.as_dict(legacy=legacy, mutable=mutable) for point in points] for type_, points in self._usage.items()
         }
         return make({"period": make({"begin": self.start, "end": self.end}), "usage": make(usage)})
 
