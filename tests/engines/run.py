@@ -1,0 +1,208 @@
+"""Run a command beside real engines, and leave none of them behind.
+
+    python tests/engines/run.py --engines sqlite,postgresql -- pytest tests {stores}
+
+Starts the engines of `servers.toml` on free loopback ports, each with a temporary folder, and runs the command; without a command
+it prints the URLs and waits. In the command, `{stores}` stands for `--store KIND=URL` once per kind and engine; the environment
+variable UNDERCROFT_TEST_STORES has the same, one KIND=URL a line. The exit code is the command's. What did not run is printed last.
+
+The engines belong to a second process, the keeper, in a session of its own. It waits for the end of its standard input, which comes
+when this process ends, be it by `kill -9`, and then kills what is left of the command, stops the engines and removes their folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from typing import IO, Any
+
+HERE = pathlib.Path(__file__).resolve().parent
+TABLE = HERE.parent.parent / "servers.toml"
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# A first start may install the engine.
+START_SECONDS = 1800
+GRACE_SECONDS = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """A row of servers.toml."""
+
+    name: str
+    kinds: list[str]
+    needs: str
+    everywhere: bool
+    start: str = ""
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    url: str = ""
+
+
+def table(path: pathlib.Path) -> dict[str, Engine]:
+    """The engines by name."""
+    return {name: Engine(name, **row) for name, row in tomllib.loads(path.read_text()).items()}
+
+
+def choose(known: dict[str, Engine], wanted: str) -> tuple[list[Engine], bool]:
+    """The engines that `wanted` names ("", "all" or names with commas between), and whether each of them must run."""
+    if not wanted:
+        return [engine for engine in known.values() if engine.everywhere], False
+    names = list(known) if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SystemExit(f"unknown engines: {', '.join(unknown)}. Known: {', '.join(known)}, or all")
+    return [known[name] for name in names], True
+
+
+def free_ports(count: int) -> list[int]:
+    """Different loopback ports that nobody listens on."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def start(engine: Engine, folder: pathlib.Path, port: int) -> dict[str, str]:
+    """Start one engine: its `url`, or the `error` that says why not."""
+    folder.mkdir()
+    if engine.url:
+        return {"url": engine.url.format(folder=folder)}
+    environment = {"UNDERCROFT_PYTHON": sys.executable, **os.environ, **engine.environment}
+    script = [str(HERE / engine.start), str(folder), str(port)]
+    try:
+        done = subprocess.run(
+            script, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=START_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {"error": str(error)}
+    sys.stderr.write(done.stderr if done.returncode else "")
+    if done.returncode:
+        return {"error": next(reversed(done.stderr.strip().splitlines()), f"exit code {done.returncode}")}
+    return {"url": done.stdout.strip()}
+
+
+def keep(engines: list[Engine]) -> None:
+    """The keeper: start engines, tell their URLs on stdout; when stdin ends, kill the process groups named there, and stop them."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="undercroft-"))
+    folders = [folder / engine.name for engine in engines]
+    try:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            started = list(pool.map(start, engines, folders, free_ports(len(engines))))
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps({engine.name: result for engine, result in zip(engines, started, strict=True)}), flush=True)
+        for group in list(sys.stdin):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(int(group), signal.SIGKILL)
+    finally:
+        subprocess.run([str(HERE / "stop.sh"), str(folder)], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def engines_running(path: pathlib.Path, engines: list[Engine]) -> Iterator[tuple[dict[str, dict[str, str]], IO[str]]]:
+    """What the keeper started, by engine (its `url` or its `error`), and where to tell it the command's process group."""
+    names = ",".join(engine.name for engine in engines)
+    with subprocess.Popen(
+        [sys.executable, __file__, "--table", str(path), "--keep", "--engines", names],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as keeper:
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
+        try:
+            yield json.loads(keeper.stdout.readline()), keeper.stdin
+        finally:
+            # Nothing may cut the wait for the engines' end short.
+            for number in STOPPING:
+                signal.signal(number, signal.SIG_IGN)
+            keeper.stdin.close()
+            keeper.wait()
+
+
+def stores(engines: list[Engine], started: dict[str, dict[str, str]]) -> list[str]:
+    """KIND=URL for each kind of each engine that runs."""
+    running = [engine for engine in engines if "url" in started[engine.name]]
+    return [f"{kind}={started[engine.name]['url']}" for engine in running for kind in engine.kinds]
+
+
+def run(command: list[str], found: list[str], keeper: IO[str]) -> int:
+    """Run the command until it ends or we are told to stop; its exit code as a shell would give it."""
+    options = [word for store in found for word in ("--store", store)]
+    words = [each for word in command for each in (options if word == "{stores}" else [word])]
+    environment = {**os.environ, "UNDERCROFT_TEST_STORES": "\n".join(found)}
+    # A session of its own: a signal reaches the command and all it started through us, once.
+    with subprocess.Popen(words, env=environment, start_new_session=True) as child:
+        print(child.pid, file=keeper, flush=True)
+
+        def forward(number: int, _: Any) -> None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            # Only now: a command that has ended in time is not killed.
+            signal.alarm(GRACE_SECONDS)
+
+        def kill(_: int, __: Any) -> None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+        for number in STOPPING:
+            signal.signal(number, forward)
+        signal.signal(signal.SIGALRM, kill)
+        code = child.wait()
+        signal.alarm(0)
+    return code if code >= 0 else 128 - code
+
+
+def wait() -> int:
+    """Wait until told to stop."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    print("Ctrl-C stops them.", flush=True)
+    signal.sigwait(STOPPING)
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engines", default="", help="names with commas between, or all; those that run everywhere when empty")
+    parser.add_argument("--table", type=pathlib.Path, default=TABLE, help="another servers.toml")
+    parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="what to run; nothing: print the URLs and wait")
+    arguments = parser.parse_args()
+    known = table(arguments.table)
+    engines, needed = choose(known, arguments.engines)
+    if arguments.keep:
+        keep(engines)
+        return 0
+    missing = {engine.name: engine.needs for engine in known.values() if engine not in engines}
+    with engines_running(arguments.table, engines) as (started, keeper):
+        failed = {name: result["error"] for name, result in started.items() if "error" in result}
+        if failed and needed:
+            for name, error in failed.items():
+                print(f"MISSING {name}: {error} (needs: {known[name].needs})", file=sys.stderr)
+            return 1
+        for name, result in started.items():
+            if "url" in result:
+                print(f"{name:15} {result['url']}", flush=True)
+        code = run(arguments.command, stores(engines, started), keeper) if arguments.command else wait()
+    for name, why in {**failed, **missing}.items():
+        print(f"NOT RUN {name}: {why if name in failed else 'needs ' + why}", flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
