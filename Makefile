@@ -1,0 +1,111 @@
+# Every target sets up what it needs. `make` alone lists them.
+#
+#   ENGINES   engines for test, chaos and servers: names of servers.toml with commas between, or all (root, Debian packages);
+#             empty: those that run everywhere, from Python packages
+#   WORKERS   parallel test processes (auto: one a processor)
+#   ARGS      further arguments: make test ARGS='-k atomic'
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+ENGINES ?=
+WORKERS ?= auto
+ARGS ?=
+VENV ?= .venv
+PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+# uv has a list of certificates of its own unless told otherwise.
+export UV_SYSTEM_CERTS ?= 1
+RUN := $(PY) tests/engines/run.py --engines "$(ENGINES)" --
+PYTEST := $(PY) -m pytest
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# -- environment ---------------------------------------------------------------------------------------------------------
+
+$(UV):
+	@for python in $(PYTHON) python3 python3.11 python3.12 python3.13; do \
+	    if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "needs Python 3.11 or later with its venv module (Debian: python3-venv)" >&2; exit 1; fi; \
+	echo "setting up $(VENV) with $$($$found --version)"; \
+	$$found -m venv $(VENV) && $(VENV)/bin/pip install -q --disable-pip-version-check 'uv<1'
+
+# What a user installs, and no more: the demo starts sooner.
+$(VENV)/.base: requirements.txt pyproject.toml | $(UV)
+	@$(UV) pip install -q --python $(PY) --require-hashes -r requirements.txt
+	@$(UV) pip install -q --python $(PY) --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.base
+	@$(UV) pip install -q --python $(PY) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.PHONY: lock
+lock: | $(UV) ## Compile the requirements files again, with the newest versions that fit
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --all-extras --group dev pyproject.toml -o requirements-dev.txt
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    -c requirements-dev.txt pyproject.toml -o requirements.txt
+
+# -- use -----------------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.base ## Rate a day of 1,052 real virtual machines, print totals, draw the cost
+	@$(VENV)/bin/undercroft demo
+
+.PHONY: servers
+servers: $(VENV)/.dev ## Start the engines, print their URLs, stop them with Ctrl-C
+	@$(PY) tests/engines/run.py --engines "$(ENGINES)"
+
+# -- tests ---------------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(VENV)/.dev ## Unit tests and the conformance suite on real engines (ENGINES=all: on every one)
+	@$(RUN) $(PYTEST) -n $(WORKERS) --dist worksteal --ignore=tests/hosts tests src/undercroft/conformance {stores} $(ARGS)
+
+.PHONY: test-hosts
+test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest versions we declare
+	@$(PYTEST) --timeout=1800 tests/hosts $(ARGS)
+
+.PHONY: chaos
+chaos: export UNDERCROFT_CHAOS = full
+chaos: export UNDERCROFT_DURABLE = 1
+chaos: $(VENV)/.dev ## The reliability promises at their full figures
+	@$(RUN) $(PYTEST) -m chaos --timeout=7200 -s tests/chaos {stores} $(ARGS)
+
+.PHONY: bench-rating
+bench-rating: export UNDERCROFT_DURABLE = 1
+bench-rating: $(VENV)/.dev ## Speed and size of rated usage, engines beside each other, durable settings
+	@$(RUN) $(PY) bench/rating.py $(ARGS)
+
+# -- quality -------------------------------------------------------------------------------------------------------------
+
+.PHONY: check
+check: $(VENV)/.dev ## Lint, format, types, layers, dependencies, dead code, fresh docs
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/deptry .
+	$(PY) -m vulture
+	$(PY) docs/generate.py --check
+
+.PHONY: format
+format: $(VENV)/.dev ## Put the code into its form
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Generate the pages that follow from the code
+	$(PY) docs/generate.py
+
+.PHONY: clean
+clean: ## Remove caches and what was built; with the environments: make clean distclean
+	rm -rf build dist site demo-out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
+	find src tests docs bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean
+	rm -rf $(VENV) .cache
