@@ -7,6 +7,7 @@ and every calendar attribute follows from it by integer division, on any engine,
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from undercroft.core.time import UTC, from_micros, to_micros
@@ -62,28 +63,51 @@ def attributes(key: int) -> dict[str, str]:
     return {name: part.of(key) for name, part in PARTS.items()}
 
 
+def days(first: int, last: int) -> Iterator[int]:
+    """Every day key from `first` to `last`, both included."""
+    date, end = _date(first), _date(last)
+    while date <= end:
+        yield day_key(date)
+        if date == dt.date.max:
+            return
+        date += dt.timedelta(days=1)
+
+
+def _date(key: int) -> dt.date:
+    return dt.date(key // 10_000_000, 1, 1) + dt.timedelta(days=key % 1_000 - 1)
+
+
 class Coverage(NamedTuple):
     """A time range split at its whole local days.
 
-    `first_day` and `last_day` are the day keys of the first and the last day that lie in the range as a whole (None when there
-    is none); `months` the first and last month key that do. What is left over are the range's two edges.
+    `first_day` and `last_day` are the day keys of the first and the last day that lie in the range as a whole; `first_month` and
+    `last_month` the keys of the months that do. What is left over are the range's two edges.
     """
 
-    first_day: int | None
-    last_day: int | None
+    first_day: int
+    last_day: int
     first_month: int | None
     last_month: int | None
 
+    def day_ranges(self) -> list[tuple[int, int]]:
+        """The whole days that are in no whole month: up to two ranges of day keys, bounds included."""
+        if self.first_month is None or self.last_month is None:
+            return [(self.first_day, self.last_day)]
+        start, end = _month_bounds(self.first_month)[0], _month_bounds(self.last_month)[1]
+        found = []
+        if self.first_day < day_key(start):
+            found.append((self.first_day, day_key(start - dt.timedelta(days=1))))
+        if self.last_day > day_key(end):
+            found.append((day_key(end + dt.timedelta(days=1)), self.last_day))
+        return found
 
-NOTHING = Coverage(None, None, None, None)
 
-
-def coverage(begin: int | None, end: int | None, zone: dt.tzinfo) -> Coverage:
-    """The whole days and months within `[begin, end)`; an open bound covers everything on its side."""
+def coverage(begin: int | None, end: int | None, zone: dt.tzinfo) -> Coverage | None:
+    """The whole days and months within `[begin, end)`; an open bound covers everything on its side; None when there is none."""
     first = dt.date.min if begin is None else _first_whole_day(begin, zone)
     last = dt.date.max if end is None else _last_whole_day(end, zone)
     if first is None or last is None or first > last:
-        return NOTHING
+        return None
     first_month = first.replace(day=1) if first.day == 1 else _next_month(first)
     last_month = last.replace(day=1) if _is_month_end(last) else _previous_month(last)
     if first_month is None or last_month is None or first_month > last_month:
@@ -147,3 +171,16 @@ def _previous_month(date: dt.date) -> dt.date | None:
 
 def _month_key(date: dt.date) -> int:
     return date.year * 100 + date.month
+
+
+def _month_bounds(key: int) -> tuple[dt.date, dt.date]:
+    """First and last date of a month."""
+    first = dt.date(key // 100, key % 100, 1)
+    following = _next_month(first)
+    return first, dt.date.max if following is None else following - dt.timedelta(days=1)
+
+
+def months(first: int, last: int) -> Iterator[int]:
+    """Every month key from `first` to `last`, both included."""
+    for month in range(first // 100 * 12 + first % 100 - 1, last // 100 * 12 + last % 100):
+        yield month // 12 * 100 + month % 12 + 1

@@ -115,8 +115,8 @@ class BaseStorage(abc.ABC):
         """`_delete`, then `_push`, in one transaction."""
 
     @abc.abstractmethod
-    def _page(self, selection: query.Selection, page: paging.Page | None) -> tuple[int, Iterable[Row]]:
-        """Number of selected points, and those of the page (None: all), by (start, end, type) and a fixed order below."""
+    def _page(self, selection: query.Selection, page: paging.Page) -> tuple[int, Iterable[Row]]:
+        """Number of selected points, and those of the page, by (start, end, type) and a fixed order below."""
 
     @abc.abstractmethod
     def _stream(self, selection: query.Selection) -> contextlib.AbstractContextManager[Iterator[Row]]:
@@ -199,7 +199,13 @@ class BaseStorage(abc.ABC):
             `{'total': int, 'dataframes': [DataFrame]}`
         """
         page = paging.page(offset, limit, paginate)
-        total, rows = self._page(self._selection(begin, end, filters, metric_types, resource), page)
+        selection = self._selection(begin, end, filters, metric_types, resource)
+        if page is None:
+            with self._stream(selection) as stream:
+                frames = list(self._as_frames(stream))
+            total = sum(len(points) for frame in frames for _, points in frame.itertypes())
+            return {"total": total, "dataframes": frames}
+        total, rows = self._page(selection, page)
         return {"total": total, "dataframes": list(self._as_frames(rows))}
 
     def iter_frames(

@@ -1,0 +1,93 @@
+"""The one place where SQL engines' errors become ours."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from undercroft.core.errors import ConfigInvalid, Corrupt, NotInitialized, OutcomeUnknown, Unavailable, UndercroftError
+
+# SQLSTATE classes and codes of PostgreSQL (appendix A of its manual).
+_CONTENDED = ("40001", "40P01", "55P03", "23505")
+_MISSING_TABLE = ("42P01", "42703", "3F000")
+_NOT_ALLOWED = ("28", "3D", "42501")
+_SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_SQLITE_CONFIG = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
+_SQLITE_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Contended(Unavailable):
+    """Another writer was in the way; the transaction was undone and may be run again."""
+
+
+class Disconnected(Unavailable):
+    """The connection was gone before anything was committed."""
+
+
+@contextlib.contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Turn what SQLAlchemy raises within into our errors; `place` is the redacted URL."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise translate(error, place) from error
+    except sa.exc.TimeoutError as error:
+        raise Unavailable(f"{place}: all connections are in use (raise pool_size, or try again)") from error
+
+
+def translate(error: sa.exc.DBAPIError, place: str) -> UndercroftError:
+    """Our error for one of the engine's. Its text is the engine's first line, which holds no bound value."""
+    original = error.orig
+    text = str(original).strip().partition("\n")[0][:300]
+    if isinstance(original, sqlite3.Error):
+        return _from_sqlite(original, f"{place}: {text}", place)
+    state = getattr(original, "sqlstate", None)
+    if state is None:
+        if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated:
+            return Disconnected(f"{place}: {text}")
+        return UndercroftError(f"{place}: {text}")
+    if state in _CONTENDED:
+        return Contended(f"{place}: {text}")
+    if state in _MISSING_TABLE:
+        return _not_initialized(place)
+    if state.startswith(_NOT_ALLOWED):
+        return ConfigInvalid(f"{place}: {text}")
+    if state == "57014":
+        return Unavailable(f"{place}: the statement took longer than statement_timeout allows")
+    if state.startswith(("08", "57P")):
+        return Disconnected(f"{place}: {text}")
+    if state.startswith(("53", "58", "57")):
+        return Unavailable(f"{place}: {text}")
+    if state.startswith("XX"):
+        return Corrupt(f"{place}: {text}")
+    return UndercroftError(f"{place}: {text} (SQLSTATE {state})")
+
+
+def _from_sqlite(original: sqlite3.Error, text: str, place: str) -> UndercroftError:
+    code = getattr(original, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF
+    if primary in _SQLITE_BUSY:
+        return Unavailable(f"{text} (another writer held the file longer than busy_timeout allows)")
+    if primary in _SQLITE_CONFIG:
+        return ConfigInvalid(text)
+    if primary in _SQLITE_CORRUPT:
+        return Corrupt(text)
+    if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_INTERRUPT):
+        return Unavailable(text)
+    if "no such table" in text or "no such column" in text:
+        return _not_initialized(place)
+    return UndercroftError(text)
+
+
+def _not_initialized(place: str) -> NotInitialized:
+    return NotInitialized(f"{place}: the tables are missing or older than this version: run `undercroft db upgrade`")
+
+
+def commit_failed(error: UndercroftError, place: str) -> UndercroftError:
+    """A lost connection during COMMIT says nothing about the commit itself."""
+    if isinstance(error, Disconnected):
+        return OutcomeUnknown(f"{place}: the connection broke while a commit was under way; repeat the call")
+    return error

@@ -1,0 +1,243 @@
+"""What differs between SQL dialects when rated usage is written: how rows go in at once, and how old ones are taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from undercroft.rating.drivers.sql.encode import Entry, SlotKey
+from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
+
+_json = msgspec.json.Encoder()
+Pair = tuple[int, int]
+
+
+K = TypeVar("K")
+
+
+class Found(NamedTuple, Generic[K]):
+    """Ids by key, and the highest id of the table where the dialect gives out the next ones itself."""
+
+    ids: dict[K, int]
+    last: int
+
+
+class Writes(Protocol):
+    """One dialect's bulk writes; every method is one statement, or two where it says so."""
+
+    def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
+        """Ids of the entries with these digests, those that exist."""
+
+    def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
+        """Insert entries and their attributes; ids by digest of those that were not there. Two statements."""
+
+    def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
+        """Ids of these slots, and of others with the same frame bounds, those that exist."""
+
+    def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
+        """Insert slots with their day keys; ids of those that were not there."""
+
+    def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
+        """Delete the points of these (slot, series) pairs; gives slot, series, and the columns of qty and price of each."""
+
+    def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert points."""
+
+    def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows of `rollup` or `slot_total` to those with the same key."""
+
+    def shard(self, connection: sa.Connection) -> int:
+        """The shard of `slot_total` that this connection writes to."""
+
+
+def columns(table: sa.Table) -> list[str]:
+    """A table's column names, quoted where a dialect may need it."""
+    return [f'"{column.name}"' for column in table.columns]
+
+
+def _sums_update(tables: Tables, table: sa.Table) -> str:
+    parts = {"points": f"{table.name}.points + excluded.points"}
+    for name in (QTY, PRICE):
+        parts |= tables.exact.added(table.name, name)
+    return ", ".join(f"{column} = {sql}" for column, sql in parts.items())
+
+
+class SQLite:
+    """executemany under the file's one write lock; lists of keys go in as one JSON parameter."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._inserts = {table.name: self._insert(table) for table in tables.metadata.sorted_tables}
+        self._upserts = {
+            table.name: f"{self._insert(table)} ON CONFLICT DO UPDATE SET {_sums_update(tables, table)}"  # noqa: S608
+            for table in (tables.rollup, tables.slot_total)
+        }
+        point = tables.point.name
+        taken = ", ".join(["slot_id", "series_id", *tables.exact.columns(QTY), *tables.exact.columns(PRICE)])
+        self._take = (
+            f"DELETE FROM {point} WHERE (slot_id, series_id) IN "  # noqa: S608
+            f"(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)) RETURNING {taken}"
+        )
+        entry, slot = tables.entry.name, tables.slot.name
+        # The highest id comes along, as the first row: under the write lock it tells which ids are free.
+        self._find_entries = (
+            f"SELECT NULL, coalesce(max(id), 0) FROM {entry} UNION ALL "  # noqa: S608
+            f"SELECT digest, id FROM {entry} WHERE digest IN (SELECT value FROM json_each(?))"
+        )
+        self._find_slots = (
+            f"SELECT NULL, NULL, NULL, coalesce(max(id), 0) FROM {slot} UNION ALL "  # noqa: S608
+            f'SELECT begin, "end", type, id FROM {slot} WHERE (begin, "end") IN '
+            "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
+        )
+
+    @staticmethod
+    def _insert(table: sa.Table) -> str:
+        names = columns(table)
+        return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+
+    def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
+        (_, last), *rows = connection.exec_driver_sql(self._find_entries, (_json.encode(digests).decode(),))
+        return Found({digest: number for digest, number in rows}, last)
+
+    def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
+        bounds = sorted({key[:2] for key in slots})
+        (*_, last), *rows = connection.exec_driver_sql(self._find_slots, (_json.encode(bounds).decode(),))
+        return Found({SlotKey(*key): number for *key, number in rows}, last)
+
+    def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
+        ids: dict[str, int] = {}
+        rows: list[tuple[Any, ...]] = []
+        attributes: list[tuple[Any, ...]] = []
+        for number, (digest, entry) in enumerate(entries, last + 1):
+            ids[digest] = number
+            rows.append((number, digest, entry.kind, entry.calendar, entry.label, entry.body.decode()))
+            attributes += [(kind, name, number, *rest) for kind, name, *rest in entry.attributes()]
+        connection.exec_driver_sql(self._inserts[self._tables.entry.name], rows)
+        if attributes:
+            connection.exec_driver_sql(self._inserts[self._tables.attribute.name], attributes)
+        return ids
+
+    def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
+        ids = {key: number for number, (key, _) in enumerate(slots, last + 1)}
+        rows = [(ids[key], *key, day) for key, day in slots]
+        connection.exec_driver_sql(self._inserts[self._tables.slot.name], rows)
+        return ids
+
+    def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
+        return connection.exec_driver_sql(self._take, (_json.encode(pairs).decode(),)).all()
+
+    def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        connection.exec_driver_sql(self._inserts[self._tables.point.name], list(rows))
+
+    def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        connection.exec_driver_sql(self._upserts[table.name], list(rows))
+
+    def shard(self, connection: sa.Connection) -> int:
+        return 0
+
+
+class PostgreSQL:
+    """Arrays through `unnest` for a few rows, binary COPY for many."""
+
+    COPY_FROM = 500
+    SHARDS = 16
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        entry, attribute, slot, point = (t.name for t in (tables.entry, tables.attribute, tables.slot, tables.point))
+        self._find_entries = f"SELECT digest, id FROM {entry} WHERE digest = ANY(%s)"  # noqa: S608
+        self._find_slots = (
+            f'SELECT s.begin, s."end", s.type, s.id FROM {slot} s '  # noqa: S608
+            'JOIN unnest(%s::bigint[], %s::bigint[]) AS k(b, e) ON s.begin = k.b AND s."end" = k.e'
+        )
+        self._add_entries = (
+            f"INSERT INTO {entry} (digest, kind, calendar, label, body) SELECT * FROM "  # noqa: S608
+            "unnest(%s::text[], %s::smallint[], %s::smallint[], %s::bytea[], %s::text[]) AS e(digest, kind, calendar, label, body) "
+            "ORDER BY digest ON CONFLICT (digest) DO NOTHING RETURNING digest, id"
+        )
+        self._add_attributes = (
+            f"INSERT INTO {attribute} (kind, name, entry_id, text_key, text, json) SELECT * FROM "  # noqa: S608
+            "unnest(%s::smallint[], %s::bytea[], %s::int[], %s::bigint[], %s::bytea[], %s::bytea[])"
+        )
+        self._add_slots = (
+            f'INSERT INTO {slot} (begin, "end", type, day) SELECT * FROM '  # noqa: S608
+            "unnest(%s::bigint[], %s::bigint[], %s::bytea[], %s::bigint[]) AS s(b, e, t, d) ORDER BY b, e, t "
+            'ON CONFLICT (begin, "end", type) DO NOTHING RETURNING begin, "end", type, id'
+        )
+        self._take = (
+            f"DELETE FROM {point} p USING (SELECT * FROM unnest(%s::int[], %s::int[]) AS k(slot_id, series_id) "  # noqa: S608
+            "ORDER BY 1, 2) k WHERE p.slot_id = k.slot_id AND p.series_id = k.series_id "
+            "RETURNING p.slot_id, p.series_id, p.qty, p.price"
+        )
+        names = ", ".join(columns(tables.point))
+        self._copy_points = f"COPY {point} ({names}) FROM STDIN (FORMAT BINARY)"
+        self._add_points = (
+            f"INSERT INTO {point} ({names}) SELECT * FROM "  # noqa: S608
+            "unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::numeric[], %s::numeric[])"
+        )
+        self._sums = {
+            table.name: f"INSERT INTO {table.name} ({', '.join(columns(table))}) SELECT * FROM "  # noqa: S608
+            f"unnest(%s::{key}[], %s::int[], %s::bigint[], %s::numeric[], %s::numeric[]) AS s(a, b, n, q, p) ORDER BY a, b "
+            f"ON CONFLICT ({', '.join(columns(table)[:2])}) DO UPDATE SET {_sums_update(tables, table)}"
+            for table, key in ((tables.rollup, "bigint"), (tables.slot_total, "int"))
+        }
+
+    def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
+        rows = connection.exec_driver_sql(self._find_entries, (list(digests),))
+        return Found({digest: number for digest, number in rows}, 0)
+
+    def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
+        bounds = sorted({key[:2] for key in slots})
+        rows = connection.exec_driver_sql(self._find_slots, _arrays(bounds))
+        return Found({SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}, 0)
+
+    def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
+        rows = [(digest, e.kind, e.calendar, e.label, e.body.decode()) for digest, e in entries]
+        found = connection.exec_driver_sql(self._add_entries, _arrays(rows))
+        ids: dict[str, int] = {digest: number for digest, number in found}
+        attributes = [
+            (kind, name, ids[digest], *rest)
+            for digest, entry in entries
+            if digest in ids
+            for kind, name, *rest in entry.attributes()
+        ]
+        if attributes:
+            connection.exec_driver_sql(self._add_attributes, _arrays(attributes))
+        return ids
+
+    def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
+        rows = connection.exec_driver_sql(self._add_slots, _arrays([(*key, day) for key, day in slots]))
+        return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}
+
+    def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
+        return connection.exec_driver_sql(self._take, _arrays(pairs)).all()
+
+    def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        if len(rows) < self.COPY_FROM:
+            connection.exec_driver_sql(self._add_points, _arrays(rows))
+            return
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        with driver.cursor() as cursor, cursor.copy(self._copy_points) as copy:
+            copy.set_types(["int4", "int4", "int4", "int4", "numeric", "numeric"])
+            for row in rows:
+                copy.write_row(row)
+
+    def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        connection.exec_driver_sql(self._sums[table.name], _arrays(rows))
+
+    def shard(self, connection: sa.Connection) -> int:
+        driver: Any = connection.connection.driver_connection
+        return int(driver.info.backend_pid) % self.SHARDS
+
+
+def _arrays(rows: Sequence[Sequence[Any]]) -> tuple[list[Any], ...]:
+    return tuple(list(column) for column in zip(*rows, strict=True))
+
+
+def writes(dialect: str, tables: Tables) -> Writes:
+    """The writes of a dialect."""
+    return SQLite(tables) if dialect == "sqlite" else PostgreSQL(tables)

@@ -1,0 +1,152 @@
+"""Exact decimals in SQL: how a number of up to 20 digits before and 38 behind the point is stored and summed without a float.
+
+PostgreSQL has `numeric`. SQLite has 64-bit integers only, so a number is four *limbs* there: integers below 10^18 in magnitude
+and of one sign, that count units of 10^6, 10^-12, 10^-30 and 10^-48. The second holds nearly every real quantity and price; the
+others are NULL then. Sums are taken over halves of limbs, so that no number of rows can overflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from undercroft.rating.numbers import CONTEXT, ZERO, plain
+
+BASE = 10**18
+HALF = 10**9
+
+
+class Layout(Protocol):
+    """How one dialect stores exact numbers."""
+
+    def columns(self, name: str) -> list[str]:
+        """Names of the columns that hold the number `name`."""
+
+    def types(self, name: str) -> list[sa.Column[Any]]:
+        """The columns themselves."""
+
+    def encode(self, value: Decimal) -> tuple[Any, ...]:
+        """A value for each column."""
+
+    def decode(self, parts: Sequence[Any]) -> Decimal:
+        """The number in a row's columns."""
+
+    def partial(self, source: Any, name: str) -> list[sa.ColumnElement[Any]]:
+        """Expressions per row that `sum` may add up: columns of a subquery."""
+
+    def decode_sum(self, parts: Sequence[Any]) -> Decimal:
+        """The number in the sums of `partial`'s columns."""
+
+    def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
+        """An expression per row that `min` and `max` order like the numbers."""
+
+    def decode_ordered(self, value: Any) -> Decimal:
+        """The number in a value of `ordered`."""
+
+    def added(self, table: str, name: str) -> dict[str, str]:
+        """SQL for `ON CONFLICT DO UPDATE SET`: each column plus the excluded row's."""
+
+
+class Numeric:
+    """A `numeric` column."""
+
+    def columns(self, name: str) -> list[str]:
+        return [name]
+
+    def types(self, name: str) -> list[sa.Column[Any]]:
+        return [sa.Column(name, sa.Numeric(), nullable=False)]
+
+    def encode(self, value: Decimal) -> tuple[Any, ...]:
+        return (value,)
+
+    def decode(self, parts: Sequence[Any]) -> Decimal:
+        return plain(parts[0])
+
+    def partial(self, source: Any, name: str) -> list[sa.ColumnElement[Any]]:
+        return [source.c[name]]
+
+    def decode_sum(self, parts: Sequence[Any]) -> Decimal:
+        return plain(parts[0])
+
+    def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
+        return source.c[name]  # type: ignore[no-any-return]
+
+    def decode_ordered(self, value: Any) -> Decimal:
+        return plain(value)
+
+    def added(self, table: str, name: str) -> dict[str, str]:
+        return {name: f"{table}.{name} + excluded.{name}"}
+
+
+class Limbs:
+    """Four integer columns, of which all but the second are NULL where they are zero."""
+
+    EXPONENTS = (6, -12, -30, -48)
+    SUFFIXES = ("_e6", "", "_e30", "_e48")
+
+    def columns(self, name: str) -> list[str]:
+        return [name + suffix for suffix in self.SUFFIXES]
+
+    def types(self, name: str) -> list[sa.Column[Any]]:
+        return [sa.Column(column, sa.BigInteger, nullable=column != name) for column in self.columns(name)]
+
+    def encode(self, value: Decimal) -> tuple[int | None, ...]:
+        scaled = CONTEXT.scaleb(value, 12)
+        main = int(scaled)
+        if main == scaled and -BASE < main < BASE:
+            return None, main, None, None
+        units = int(CONTEXT.scaleb(value, 48))
+        sign = -1 if units < 0 else 1
+        units = abs(units)
+        units, least = divmod(units, BASE)
+        units, low = divmod(units, BASE)
+        high, main = divmod(units, BASE)
+        return sign * high or None, sign * main, sign * low or None, sign * least or None
+
+    def decode(self, parts: Sequence[Any]) -> Decimal:
+        high, main, low, least = parts
+        if high is None and low is None and least is None:
+            return plain(CONTEXT.scaleb(Decimal(main), -12))
+        return self._from_units([high or 0, main, low or 0, least or 0])
+
+    def _from_units(self, limbs: Sequence[int]) -> Decimal:
+        units = 0
+        for limb in limbs:
+            units = units * BASE + limb
+        return plain(CONTEXT.scaleb(Decimal(units), -48)) if units else ZERO
+
+    def partial(self, source: Any, name: str) -> list[sa.ColumnElement[Any]]:
+        halves: list[sa.ColumnElement[Any]] = []
+        for column in self.columns(name):
+            limb = source.c[column]
+            halves += [limb.op("/")(sa.literal_column(str(HALF))), limb.op("%")(sa.literal_column(str(HALF)))]
+        return halves
+
+    def decode_sum(self, parts: Sequence[Any]) -> Decimal:
+        return self._from_units([(parts[i] or 0) * HALF + (parts[i + 1] or 0) for i in range(0, 8, 2)])
+
+    def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
+        # Shifted to be positive and padded, limbs compare as text like the numbers they make up.
+        shifted = [sa.func.coalesce(source.c[column], 0) + sa.literal_column(str(BASE)) for column in self.columns(name)]
+        return sa.func.printf("%019d%019d%019d%019d", *shifted, type_=sa.String)
+
+    def decode_ordered(self, value: Any) -> Decimal:
+        return self._from_units([int(value[i : i + 19]) - BASE for i in range(0, 76, 19)])
+
+    def added(self, table: str, name: str) -> dict[str, str]:
+        """Addition with carry from the least limb up; every limb stays below 10^18 and SQLite's integers never overflow."""
+        sums = {}
+        carry = "0"
+        for column in reversed(self.columns(name)):
+            total = f"(coalesce({table}.{column}, 0) + coalesce(excluded.{column}, 0) + {carry})"
+            sums[column] = f"{total} % {BASE}"
+            carry = f"{total} / {BASE}"
+        return {column: sql if column == name else f"nullif({sql}, 0)" for column, sql in sums.items()}
+
+
+def layout(dialect: str) -> Layout:
+    """The layout for a dialect."""
+    return Limbs() if dialect == "sqlite" else Numeric()

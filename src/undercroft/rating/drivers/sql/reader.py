@@ -1,0 +1,321 @@
+"""Reading rated usage: a total is at most three statements, and the engine does the adding up.
+
+A total is answered from the narrowest source that holds the answer:
+
+- `slot_total`, when no attribute is asked for: a few rows an hour;
+- `rollup` for the whole months and days of the range, and points for its two edges, when attributes of series are asked for;
+- points, when single periods of chosen series, metadata, or extremes are asked for.
+
+Sums are taken per series first; the dictionary is joined to those, not to points.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from undercroft.core.paging import Page
+from undercroft.core.time import from_micros
+from undercroft.rating import calendar
+from undercroft.rating.calendar import PARTS
+from undercroft.rating.contract import Group, Row
+from undercroft.rating.drivers.sql import predicates
+from undercroft.rating.drivers.sql.predicates import Expression, Probe
+from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
+from undercroft.rating.drivers.sql.sources import Sources
+from undercroft.rating.models import FrozenDict
+from undercroft.rating.numbers import CONTEXT, plain
+from undercroft.rating.query import By, Function, GroupKey, Measure, Selection
+
+EXTREMES = (Function.MIN, Function.MAX)
+# Attributes that months cannot tell apart.
+_WITHIN_MONTH = {"week_of_the_year", "day_of_the_year"}
+_POINTS_AT_ONCE = 20_000
+_SLOTS_AT_ONCE = 500
+_DECODED = 20_000
+
+
+class Reader:
+    """Answers questions about one store; `connection` is always on one consistent state of the data."""
+
+    def __init__(self, tables: Tables, dialect: str, zone: dt.tzinfo) -> None:
+        self._t = tables
+        self._dialect = dialect
+        self._zone = zone
+
+    def probe(self, connection: sa.Connection, selection: Selection, groups: Sequence[GroupKey] = ()) -> Probe | None:
+        """Ask the dictionary first; None when no point can match."""
+        if selection.is_empty:
+            return None
+        calendars = frozenset(key.name for key in groups if key.by is By.CALENDAR)
+        if not selection.conditions and not calendars:
+            return Probe((), (), frozenset())
+        statement = predicates.probe_statement(self._t, selection.conditions, calendars)
+        probe = predicates.read_probe(connection.execute(statement), selection.conditions, calendars)
+        for condition, series, details in zip(selection.conditions, probe.series, probe.details, strict=True):
+            if not series and not details and not PARTS.keys() & set(condition.names):
+                return None
+        return probe
+
+    # -- totals ----------------------------------------------------------------------------------------------------
+
+    def total(
+        self,
+        connection: sa.Connection,
+        selection: Selection,
+        groups: Sequence[GroupKey],
+        measures: Sequence[Measure],
+        page: Page | None,
+    ) -> tuple[int, list[Group]]:
+        """Number of groups, and those of the page."""
+        probe = self.probe(connection, selection, groups)
+        if probe is None:
+            return 0, []
+        extremes = sorted({m.column for m in measures if m.function in EXTREMES})
+        source = self._source(selection, groups, probe, extremes)
+        texts, forms, query = self._grouped(source, groups, probe, extremes)
+        order = [*texts, *(sa.func.coalesce(form, sa.literal(b"", sa.LargeBinary)) for form in forms)]
+        counted = query.add_columns(sa.func.count().over().label("groups")).order_by(*order)
+        if page is not None:
+            counted = counted.limit(page.limit).offset(page.offset)
+        rows = connection.execute(counted).all()
+        if rows:
+            count: int = rows[0].groups
+        elif page is None:
+            count = 0
+        else:
+            count = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+        return count, [self._group(row._mapping, groups, measures) for row in rows]
+
+    def _source(
+        self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]
+    ) -> sa.Subquery:
+        sources = Sources(self._t, self._dialect, selection, probe, extremes)
+        by_period = any(key.by is By.PERIOD for key in groups)
+        attributes = any(key.by is By.ATTRIBUTE or key.name in probe.stored for key in groups)
+        if not selection.conditions and not attributes and not extremes:
+            return sources.slots().subquery("source")
+        calendars = self._calendars(selection, groups)
+        if by_period or extremes or any(probe.details):
+            return sources.points(periods=by_period).subquery("source")
+        inner = sources.rollups(self._zone, months=not calendars & _WITHIN_MONTH).subquery("bucket")
+        if calendars:
+            return inner
+        sums = [sa.func.sum(column).label(column.name) for column in inner.columns if column.name not in ("series_id", "day")]
+        return sa.select(inner.c.series_id, *sums).group_by(inner.c.series_id).subquery("source")
+
+    @staticmethod
+    def _calendars(selection: Selection, groups: Sequence[GroupKey]) -> set[str]:
+        names = {name for condition in selection.conditions for name in condition.names}
+        return (names | {key.name for key in groups}) & PARTS.keys()
+
+    def _grouped(
+        self, source: sa.Subquery, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]
+    ) -> tuple[list[Expression], list[Expression], sa.Select[Any]]:
+        """The groups of a source: what to sort by, and the select with columns t0, j0, t1, ... and the sums."""
+        texts: list[Expression] = []
+        forms: list[Expression] = []
+        columns: list[Expression] = []
+        keys: list[Expression] = []
+        origin: sa.FromClause = source
+        series_id, day = source.c.get("series_id"), source.c.get("day")
+        for position, key in enumerate(groups):
+            if key.by is By.PERIOD:
+                texts += [source.c.begin, source.c.end]
+                keys += [source.c.begin, source.c.end]
+                columns += [source.c.begin, source.c.end]
+                continue
+            if key.by is By.TYPE and "type" in source.c:
+                found = predicates.Grouped(source.c.type, sa.null(), None)
+            else:
+                assert series_id is not None or key.by is By.CALENDAR
+                found = predicates.grouped(
+                    self._t, key, position, sa.null() if series_id is None else series_id, day, self._dialect, probe
+                )
+            if found.join is not None:
+                origin = origin.outerjoin(*found.join)
+            texts.append(found.text)
+            keys.append(found.text)
+            columns.append(found.text.label(f"t{position}"))
+            if not isinstance(found.json, sa.sql.elements.Null):
+                forms.append(found.json)
+                keys.append(found.json)
+                columns.append(found.json.label(f"j{position}"))
+        width = len(self._t.exact.partial(self._t.point, QTY))
+        columns.append(sa.func.sum(source.c.points).label("points"))
+        columns += [
+            sa.func.sum(source.c[f"{name}{number}"]).label(f"{name}{number}") for name in (QTY, PRICE) for number in range(width)
+        ]
+        for name in extremes:
+            ordered = source.c[f"{name}_ordered"]
+            columns += [sa.func.min(ordered).label(f"{name}_min"), sa.func.max(ordered).label(f"{name}_max")]
+        query = sa.select(*columns).select_from(origin).group_by(*keys).having(sa.func.sum(source.c.points) > 0)
+        return texts, forms, query
+
+    def _group(self, row: Any, groups: Sequence[GroupKey], measures: Sequence[Measure]) -> Group:
+        values = []
+        period = None
+        for position, key in enumerate(groups):
+            if key.by is By.PERIOD:
+                period = from_micros(row["begin"]), from_micros(row["end"])
+                continue
+            form = row.get(f"j{position}")
+            values.append(bytes(row[f"t{position}"]).decode() if form is None else msgspec.json.decode(form))
+        return Group(tuple(values), tuple(self._measure(row, measure) for measure in measures), period)
+
+    def _measure(self, row: Any, measure: Measure) -> Any:
+        exact = self._t.exact
+        if measure.function is Function.COUNT:
+            return int(row["points"])
+        if measure.function in EXTREMES:
+            return exact.decode_ordered(row[f"{measure.column}_{measure.function.value.lower()}"])
+        width = len(exact.partial(self._t.point, QTY))
+        total = exact.decode_sum([row[f"{measure.column}{number}"] for number in range(width)])
+        if measure.function is Function.SUM:
+            return total
+        return mean(total, int(row["points"]))
+
+    # -- points ----------------------------------------------------------------------------------------------------
+
+    def page(self, connection: sa.Connection, selection: Selection, page: Page) -> tuple[int, list[Row]]:
+        """Number of selected points, and those of the page: counts by day say where it lies, then its rows are read."""
+        probe = self.probe(connection, selection)
+        if probe is None:
+            return 0, []
+        sources = Sources(self._t, self._dialect, selection, probe)
+        slot = self._t.slot.c
+        by_slot = not selection.conditions
+        if by_slot:
+            source = sources.slots().subquery("source")
+        elif any(probe.details):
+            source = sources.points().subquery("source")
+        else:
+            source = sources.rollups(self._zone, months=False).subquery("source")
+        points = sa.func.sum(source.c.points)
+        by_day = sa.select(source.c.day, points).group_by(source.c.day).having(points > 0).order_by(source.c.day)
+        days = [(day, int(count)) for day, count in connection.execute(by_day)]
+        total = sum(count for _, count in days)
+        chosen, skip = _located(days, page)
+        if not chosen:
+            return total, []
+        where = slot.day.between(chosen[0], chosen[-1])
+        if by_slot:
+            order = [source.c.day, source.c.begin, source.c.end, source.c.type]
+            query = sa.select(source.c.slot_id, points).group_by(source.c.slot_id, *order).having(points > 0).order_by(*order)
+            slots = [(number, int(count)) for number, count in connection.execute(query.where(source.c.day.in_(chosen)))]
+            numbers, skip = _located(slots, Page(skip, page.limit))
+            where = slot.id.in_(numbers)
+        rows = self._rows(sources).where(where).limit(page.limit).offset(skip)
+        return total, list(self._decoded(connection.execute(rows)))
+
+    def stream(self, connection: sa.Connection, selection: Selection) -> Iterator[Row]:
+        """The selected points in the order of `page`, some slots at a time."""
+        probe = self.probe(connection, selection)
+        if probe is None:
+            return
+        sources = Sources(self._t, self._dialect, selection, probe)
+        slot, total = self._t.slot.c, self._t.slot_total
+        counts = (
+            sa.select(slot.id, sa.func.sum(total.c.points))
+            .join_from(self._t.slot, total, total.c.slot_id == slot.id)
+            .where(*sources.in_range())
+            .group_by(slot.id, slot.day, slot.begin, slot.end, slot.type)
+            .having(sa.func.sum(total.c.points) > 0)
+            .order_by(slot.day, slot.begin, slot.end, slot.type)
+        )
+        most = _POINTS_AT_ONCE * (10 if probe.is_selective else 1)
+        for numbers in _chunks(connection.execute(counts).all(), most):
+            rows = self._rows(sources).where(slot.id.in_(numbers)).execution_options(yield_per=5_000)
+            yield from self._decoded(connection.execute(rows))
+
+    def _rows(self, sources: Sources) -> sa.Select[Any]:
+        t = self._t
+        slot, point = t.slot.c, t.point.c
+        series, detail = t.entry.alias("series"), t.entry.alias("detail")
+        columns = [
+            slot.begin, slot.end, slot.type, slot.day, point.series_id, series.c.calendar, series.c.body,
+            point.detail_id, detail.c.label, detail.c.body,
+        ]  # fmt: skip
+        columns += [point[name] for name in (*t.exact.columns(QTY), *t.exact.columns(PRICE))]
+        return (
+            sources.joined(columns)
+            .join(series, series.c.id == point.series_id)
+            .join(detail, detail.c.id == point.detail_id)
+            .order_by(slot.day, slot.begin, slot.end, slot.type, point.series_id, point.number)
+        )
+
+    def _decoded(self, rows: Any) -> Iterator[Row]:
+        exact = self._t.exact
+        width = len(exact.columns(QTY))
+        moments: dict[int, dt.datetime] = {}
+        groupbys: dict[tuple[int, int], FrozenDict] = {}
+        details: dict[int, tuple[str, FrozenDict]] = {}
+        for begin, end, type_, day, series_id, bits, series, detail_id, unit, detail, *numbers in rows:
+            for moment in (begin, end):
+                if moment not in moments:
+                    moments[moment] = from_micros(moment)
+            groupby = groupbys.get((series_id, day))
+            if groupby is None:
+                if len(groupbys) > _DECODED:
+                    groupbys.clear()
+                groupby = groupbys[series_id, day] = _groupby(series, bits, day)
+            known = details.get(detail_id)
+            if known is None:
+                if len(details) > _DECODED:
+                    details.clear()
+                known = details[detail_id] = bytes(unit).decode(), FrozenDict(msgspec.json.decode(detail))
+            yield Row(
+                moments[begin], moments[end], bytes(type_).decode(), known[0],
+                exact.decode(numbers[:width]), exact.decode(numbers[width:]), groupby, known[1],
+            )  # fmt: skip
+            if len(moments) > _DECODED:
+                moments.clear()
+
+
+def mean(total: Decimal, count: int) -> Decimal:
+    """A sum divided by a count, at 38 places, rounded half-even."""
+    return plain(CONTEXT.divide(total, Decimal(count)).quantize(Decimal(1).scaleb(-38), context=CONTEXT))
+
+
+def _groupby(body: str, bits: int, day: int) -> FrozenDict:
+    """A series' attributes with the calendar ones that were left out of the dictionary."""
+    attributes = msgspec.json.decode(body)
+    if bits:
+        derived = calendar.attributes(day)
+        attributes |= {name: derived[name] for name, part in PARTS.items() if bits & part.bit}
+    return FrozenDict(attributes)
+
+
+def _located(counts: Sequence[tuple[int, int]], page: Page) -> tuple[list[int], int]:
+    """Keys of the counted parts that a page touches, and how many points of the first to pass over."""
+    chosen: list[int] = []
+    skip = 0
+    passed = 0
+    for key, count in counts:
+        if passed >= page.offset + page.limit:
+            break
+        if passed + count > page.offset:
+            if not chosen:
+                skip = page.offset - passed
+            chosen.append(key)
+        passed += count
+    return chosen, skip
+
+
+def _chunks(counts: Sequence[Any], most: int) -> Iterator[list[int]]:
+    """Slots in order, so many at a time that their points stay below `most` where one slot does."""
+    chunk: list[int] = []
+    size = 0
+    for number, count in counts:
+        if chunk and (size + count > most or len(chunk) >= _SLOTS_AT_ONCE):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(number)
+        size += count
+    if chunk:
+        yield chunk

@@ -1,0 +1,123 @@
+"""The tables of rated usage. A layout made for the load: narrow points, attribute sets stored once, sums kept beside.
+
+slot        one (frame start, frame end, metric type); `day` is the key of the start's local day (see rating.calendar)
+entry       an attribute set, stored once: a *series* (type and groupby) or a *detail* (unit and metadata). Calendar attributes that
+            follow from the time stay out of a series; the bits of `calendar` say which ones to add on reading
+attribute   the same sets, taken apart for filters and groups; `text` is the value as filters compare it, `json` its exact form where
+            it is no text; names and texts are UTF-8 bytes, which compare by code point on every engine
+point       one rated quantity, by (slot, series, number among equals); clustered, so a slot's points lie together
+rollup      sums and counts per series and local day (key YYYYMMWWDDD), and per series and month (key YYYYMM)
+slot_total  sums and counts per slot; a slot's row is split into shards so that writers in parallel do not wait for each other
+setting     what must not change during the store's life: its time zone
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import sqlalchemy as sa
+
+from undercroft.rating.drivers.sql.exact import Layout, layout
+
+SERIES, DETAIL, TYPE = 0, 1, 2
+QTY, PRICE = "qty", "price"
+KIND = "rating"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tables:
+    """The tables of one namespace, for one dialect."""
+
+    metadata: sa.MetaData
+    exact: Layout
+    setting: sa.Table
+    slot: sa.Table
+    entry: sa.Table
+    attribute: sa.Table
+    point: sa.Table
+    rollup: sa.Table
+    slot_total: sa.Table
+
+
+@functools.cache
+def tables(namespace: str, dialect: str) -> Tables:
+    """The tables whose names begin with `<namespace>_rating_`."""
+    exact = layout(dialect)
+    metadata = sa.MetaData()
+
+    def table(name: str, *parts: sa.schema.SchemaItem, **options: bool | int) -> sa.Table:
+        return sa.Table(f"{namespace}_{KIND}_{name}", metadata, *parts, **options)  # type: ignore[arg-type]
+
+    def index(name: str, *columns: str, unique: bool = False) -> sa.Index:
+        return sa.Index(f"{namespace}_{KIND}_{name}", *columns, unique=unique)
+
+    def sums() -> list[sa.Column[int]]:
+        return [sa.Column("points", sa.BigInteger, nullable=False), *exact.types(QTY), *exact.types(PRICE)]
+
+    clustered: dict[str, bool | int] = {"sqlite_with_rowid": False}
+    whole, small, long, raw = sa.Integer, sa.SmallInteger, sa.BigInteger, sa.LargeBinary
+    return Tables(
+        metadata=metadata,
+        exact=exact,
+        setting=table(
+            "setting",
+            sa.Column("name", sa.String(64), primary_key=True),
+            sa.Column("value", sa.Text, nullable=False),
+        ),
+        slot=table(
+            "slot",
+            sa.Column("id", whole, primary_key=True),
+            sa.Column("begin", long, nullable=False),
+            sa.Column("end", long, nullable=False),
+            sa.Column("type", raw(1020), nullable=False),
+            sa.Column("day", long, nullable=False),
+            index("slot_order", "begin", "end", "type", unique=True),
+            index("slot_type", "type", "begin"),
+        ),
+        entry=table(
+            "entry",
+            sa.Column("id", whole, primary_key=True),
+            sa.Column("digest", sa.String(32), nullable=False),
+            sa.Column("kind", small, nullable=False),
+            sa.Column("calendar", small, nullable=False),
+            sa.Column("label", raw, nullable=False),
+            sa.Column("body", sa.Text, nullable=False),
+            index("entry_digest", "digest", unique=True),
+        ),
+        attribute=table(
+            "attribute",
+            sa.Column("kind", small, primary_key=True),
+            sa.Column("name", raw(1020), primary_key=True),
+            sa.Column("entry_id", whole, primary_key=True),
+            sa.Column("text_key", long, nullable=False),
+            sa.Column("text", raw, nullable=False),
+            sa.Column("json", raw),
+            index("attribute_text", "kind", "name", "text_key", "entry_id"),
+            **clustered,
+        ),
+        point=table(
+            "point",
+            sa.Column("slot_id", whole, primary_key=True, autoincrement=False),
+            sa.Column("series_id", whole, primary_key=True, autoincrement=False),
+            sa.Column("number", whole, primary_key=True, autoincrement=False),
+            sa.Column("detail_id", whole, nullable=False),
+            *exact.types(QTY),
+            *exact.types(PRICE),
+            **clustered,
+        ),
+        rollup=table(
+            "rollup",
+            sa.Column("bucket", long, primary_key=True, autoincrement=False),
+            sa.Column("series_id", whole, primary_key=True, autoincrement=False),
+            *sums(),
+            **clustered,
+        ),
+        slot_total=table(
+            "slot_total",
+            sa.Column("slot_id", whole, primary_key=True, autoincrement=False),
+            sa.Column("shard", whole, primary_key=True, autoincrement=False),
+            *sums(),
+            **clustered,
+        ),
+    )

@@ -1,0 +1,162 @@
+"""Where the numbers of an answer are read from: `slot_total`, `rollup` with points at the edges, or points."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from undercroft.rating import calendar
+from undercroft.rating.calendar import MONTH_OF_DAY, Coverage
+from undercroft.rating.drivers.sql.predicates import Expression, Predicate, Probe, derived_match, matching, of_types
+from undercroft.rating.drivers.sql.schema import DETAIL, PRICE, QTY, SERIES, TYPE, Tables
+from undercroft.rating.query import Selection
+
+_LISTED = 400
+
+
+class Sources:
+    """Builds the innermost selects of one question.
+
+    Their columns are `series_id`, `day` (a day key; months have week and day 0), `begin` and `end` where asked for, `points`, the
+    partial sums `qty0`.. and `price0`.., and `qty_ordered`, `price_ordered` for those of `extremes`.
+    """
+
+    def __init__(self, tables: Tables, dialect: str, selection: Selection, probe: Probe, extremes: Sequence[str] = ()):
+        self._t = tables
+        self._sqlite = dialect == "sqlite"
+        self._selection = selection
+        self._probe = probe
+        self._extremes = extremes
+
+    # -- what every source says ------------------------------------------------------------------------------------
+
+    def _sums(self, table: Any) -> list[Expression]:
+        exact = self._t.exact
+        return [
+            column.label(f"{name}{number}")
+            for name in (QTY, PRICE)
+            for number, column in enumerate(exact.partial(table, name))
+        ]
+
+    def in_range(self, *, types: bool = True) -> list[Predicate]:
+        """The slots of the question's range and types."""
+        slot, s = self._t.slot.c, self._selection
+        found: list[Predicate] = []
+        if s.begin is not None:
+            found.append(slot.begin >= s.begin)
+        if s.end is not None:
+            found.append(slot.begin < s.end)
+        if types and s.types is not None:
+            found.append(slot.type.in_([type_.encode() for type_ in s.types]))
+        return found
+
+    def _of_series(self, series_id: Expression, day: Expression) -> list[Predicate]:
+        """The conditions, where they are about series only."""
+        found: list[Predicate] = []
+        for condition in self._selection.conditions:
+            matches: Predicate = self._steer(series_id).in_(matching(self._t, SERIES, condition))
+            derived = derived_match(self._t, condition, series_id, day)
+            found.append(matches if derived is None else sa.or_(matches, derived))
+        return found
+
+    def _steer(self, series_id: Expression) -> Expression:
+        """Keep SQLite from looking up thousands of series one by one where a scan is faster."""
+        if self._sqlite and not self._probe.is_selective:
+            return series_id + sa.literal_column("0")
+        return series_id
+
+    # -- slot_total ------------------------------------------------------------------------------------------------
+
+    def slots(self) -> sa.Select[Any]:
+        """Sums by slot."""
+        slot, total = self._t.slot, self._t.slot_total
+        return (
+            sa.select(
+                slot.c.id.label("slot_id"), slot.c.begin, slot.c.end, slot.c.type, slot.c.day,
+                total.c.points, *self._sums(total),
+            )
+            .join_from(slot, total, total.c.slot_id == slot.c.id)
+            .where(*self.in_range())
+        )  # fmt: skip
+
+    # -- rollup ----------------------------------------------------------------------------------------------------
+
+    def rollups(self, zone: dt.tzinfo, *, months: bool) -> sa.CompoundSelect[Any]:
+        """Sums by series and day or month for the whole days in the range, points for the rest of it."""
+        whole = calendar.coverage(self._selection.begin, self._selection.end, zone)
+        parts = [self.points(without=whole)]
+        if whole is not None:
+            if not months:
+                whole = whole._replace(first_month=None, last_month=None)
+            if whole.first_month is not None and whole.last_month is not None:
+                parts.append(self._buckets(whole.first_month, whole.last_month, MONTH_OF_DAY))
+            parts += [self._buckets(first, last, 1) for first, last in whole.day_ranges()]
+        return sa.union_all(*parts)
+
+    def _buckets(self, first: int, last: int, scale: int) -> sa.Select[Any]:
+        rollup, s = self._t.rollup, self._selection
+        day = rollup.c.bucket if scale == 1 else rollup.c.bucket * scale
+        query = sa.select(rollup.c.series_id, day.label("day"), rollup.c.points, *self._sums(rollup))
+        listed = self._list(first, last, scale) if self._probe.is_selective else None
+        if listed is None:
+            query = query.where(rollup.c.bucket.between(first, last))
+        else:
+            query = query.where(rollup.c.bucket.in_(listed))
+        if s.types is not None:
+            query = query.where(self._steer(rollup.c.series_id).in_(of_types(self._t, s.types)))
+        return query.where(*self._of_series(rollup.c.series_id, day))
+
+    @staticmethod
+    def _list(first: int, last: int, scale: int) -> list[int] | None:
+        """The buckets one by one, which lets the key (bucket, series) find each row; None when they are too many."""
+        keys = calendar.days(first, last) if scale == 1 else calendar.months(first, last)
+        listed = list(itertools.islice(keys, _LISTED + 1))
+        return listed if len(listed) <= _LISTED else None
+
+    # -- points ----------------------------------------------------------------------------------------------------
+
+    def points(self, without: Coverage | None = None, *, periods: bool = False) -> sa.Select[Any]:
+        """The points themselves, less those of the days that `without` covers."""
+        slot, point = self._t.slot, self._t.point
+        columns: list[Expression] = [point.c.series_id, slot.c.day]
+        if periods:
+            columns += [slot.c.begin, slot.c.end]
+        columns += [sa.literal_column("1").label("points"), *self._sums(point)]
+        for name in self._extremes:
+            columns.append(self._t.exact.ordered(point, name).label(f"{name}_ordered"))
+        query = self.joined(columns)
+        if without is not None:
+            query = query.where(sa.or_(slot.c.day < without.first_day, slot.c.day > without.last_day))
+        return query
+
+    def joined(self, columns: Sequence[Any]) -> sa.Select[Any]:
+        """`columns` of the selected points, from `slot` and `point`."""
+        slot, point, s = self._t.slot, self._t.point, self._selection
+        query = sa.select(*columns)
+        if self._probe.is_selective:
+            # From the few series to the slots of their type to the points: three look-ups by key.
+            kind = self._t.attribute.alias("kind")
+            query = (
+                query.select_from(kind)
+                .join(slot, slot.c.type == kind.c.text)
+                .join(point, sa.and_(point.c.slot_id == slot.c.id, point.c.series_id == kind.c.entry_id))
+                .where(kind.c.kind == TYPE, kind.c.name == b"", *self.in_range(types=False))
+                .where(*self._of_series(kind.c.entry_id, slot.c.day))
+            )
+            return query if s.types is None else query.where(kind.c.text.in_([t.encode() for t in s.types]))
+        query = query.join_from(slot, point, point.c.slot_id == slot.c.id).where(*self.in_range())
+        if not any(self._probe.details):
+            return query.where(*self._of_series(point.c.series_id, slot.c.day))
+        for condition, in_details in zip(s.conditions, self._probe.details, strict=True):
+            either: list[Predicate] = [self._steer(point.c.series_id).in_(matching(self._t, SERIES, condition))]
+            if in_details:
+                either.append(point.c.detail_id.in_(matching(self._t, DETAIL, condition)))
+            derived = derived_match(self._t, condition, point.c.series_id, slot.c.day)
+            if derived is not None:
+                either.append(derived)
+            query = query.where(sa.or_(*either))
+        return query

@@ -1,0 +1,203 @@
+"""The driver's class: binds the contract to the database, the writer and the reader."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Self
+
+import sqlalchemy as sa
+
+from undercroft.core import time
+from undercroft.core.errors import ConfigInvalid
+from undercroft.core.paging import Page
+from undercroft.engines.sql import Database, EngineOptions, migrate
+from undercroft.rating import contract, query
+from undercroft.rating.drivers.sql.deleter import Deleter
+from undercroft.rating.drivers.sql.dialects import writes
+from undercroft.rating.drivers.sql.encode import Batch, encode
+from undercroft.rating.drivers.sql.reader import Reader
+from undercroft.rating.drivers.sql.schema import KIND, Tables, tables
+from undercroft.rating.drivers.sql.writer import Writer
+
+LOG = logging.getLogger(__name__)
+ZONE = "timezone"
+UTC = "UTC"
+
+
+class Options(EngineOptions, kw_only=True, frozen=True):
+    """Options of the rating store, beside those of every SQL driver.
+
+    Attributes:
+        timezone: IANA zone of derived calendar attributes and of whole days; a property of the store, fixed when it is made
+            (UTC when not given). Opening it later with another one is refused.
+        on_conflict: what pushing a series key again does: `replace`, `append` or `error`.
+        scope_key: the attribute that names a point's scope.
+        resource_keys: the attributes that may hold a resource's id, as a list or separated by commas.
+    """
+
+    timezone: str | None = None
+    on_conflict: Literal["replace", "append", "error"] = "replace"
+    scope_key: str = "project_id"
+    resource_keys: str | list[str] = "id,resource_id"
+
+
+class Storage(contract.BaseStorage):
+    """Rated usage behind `undercroft.rating.BaseStorage`."""
+
+    ephemeral = "sqlite:///:memory:conformance"
+
+    def __init__(self, url: str = "sqlite:///:memory:", *args: Any, **kwargs: Any) -> None:
+        """Open the store at `url`; options by keyword or in the URL's query, unknown keywords are ignored."""
+        super().__init__(*args, **kwargs)
+        given = {name: kwargs[name] for name in Options.__struct_fields__ if name in kwargs}
+        self._db, self.options = Database.open(url, Options, given)
+        keys = self.options.resource_keys
+        self.resource_keys = tuple(key.strip() for key in (keys.split(",") if isinstance(keys, str) else keys))
+        self.zone = None if self.options.timezone is None else time.zone(self.options.timezone)
+        self._tables: Tables = tables(self.options.namespace, self._db.dialect)
+        self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
+        self._fixed: dt.tzinfo | None = None
+        self._fixing = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str, **options: Any) -> Self:
+        """Open the store at `url`.
+
+        Raises:
+            ConfigInvalid: an option that the driver does not have.
+        """
+        Database.check_options(url, Options, options)
+        return cls(url, **options)
+
+    # -- the store's life ------------------------------------------------------------------------------------------
+
+    def init(self) -> None:
+        """Create or upgrade the tables, and fix the store's time zone when it has none yet."""
+        migrate.upgrade(self._db, KIND)
+        setting = self._tables.setting
+        chosen = self.options.timezone or UTC
+
+        def fix(connection: sa.Connection) -> None:
+            known = connection.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar()
+            if known is None:
+                connection.execute(setting.insert().values(name=ZONE, value=chosen))
+
+        self._db.write(fix)
+        self._forget()
+        self._zone()
+
+    def check(self) -> list[str]:
+        """What keeps the tables from being what this version needs; empty when nothing does."""
+        return migrate.check(self._db, KIND, self._tables.metadata)
+
+    def schema_version(self) -> tuple[str | None, str]:
+        """The tables' version (None: there are none), and the version that this package has."""
+        return migrate.versions(self._db, KIND)
+
+    def drop(self) -> None:
+        """Remove the tables of this namespace with everything in them."""
+        migrate.drop(self._db, KIND, self._tables.metadata)
+        self._forget()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._db.close()
+
+    def _forget(self) -> None:
+        self._writer.forget()
+        self._fixed = None
+
+    def _zone(self) -> dt.tzinfo:
+        """The store's time zone, read once.
+
+        Raises:
+            ConfigInvalid: it is another one than the option `timezone` asks for.
+        """
+        with self._fixing:
+            if self._fixed is None:
+                setting = self._tables.setting
+                name = self._db.read(
+                    lambda c: c.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar()
+                )
+                name = name or UTC
+                if self.options.timezone not in (None, name):
+                    raise ConfigInvalid(
+                        f"{self._db.place}: the store was made with timezone={name}, which its sums by day follow; it cannot be "
+                        f"opened with timezone={self.options.timezone}. Leave the option out, or push into a new namespace."
+                    )
+                self._fixed = time.zone(name)
+            return self._fixed
+
+    # -- writes ----------------------------------------------------------------------------------------------------
+
+    def _push(self, frames: Sequence[Any]) -> None:
+        batch = self._encode(frames)
+        if not batch.points:
+            return
+        entries, slots = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))
+        self._writer.remember(entries, slots)
+
+    def _delete(self, selection: query.Selection) -> int:
+        deleter = self._deleter()
+        return self._db.write(lambda c: deleter.delete(c, selection))
+
+    def _replace(self, selection: query.Selection, frames: Sequence[Any]) -> None:
+        batch = self._encode(frames)
+        deleter = self._deleter()
+
+        def work(connection: sa.Connection) -> Any:
+            deleter.delete(connection, selection)
+            if not batch.points:
+                return {}, {}
+            return self._writer.push(connection, batch, self.options.on_conflict)
+
+        self._writer.remember(*self._db.write(work))
+
+    def _encode(self, frames: Sequence[Any]) -> Batch:
+        batch = encode(frames, self._zone())
+        if batch.rounded:
+            self.counters["rounded"] += batch.rounded
+            LOG.warning(
+                "%d numbers of %d points were rounded to 38 places, the first at %s",
+                batch.rounded, len(batch.points), batch.first_rounded,
+            )  # fmt: skip
+        return batch
+
+    def _deleter(self) -> Deleter:
+        return Deleter(self._tables, self._db.dialect, self._writer, self._reader())
+
+    # -- reads -----------------------------------------------------------------------------------------------------
+
+    def _reader(self) -> Reader:
+        return Reader(self._tables, self._db.dialect, self._zone())
+
+    def _page(self, selection: query.Selection, page: Page) -> tuple[int, list[contract.Row]]:
+        reader = self._reader()
+        return self._db.read(lambda c: reader.page(c, selection, page))
+
+    @contextlib.contextmanager
+    def _stream(self, selection: query.Selection) -> Iterator[Iterator[contract.Row]]:
+        reader = self._reader()
+        with self._db.stream() as connection:
+            rows = reader.stream(connection, selection)
+            # A database in memory has no snapshots: an open reader would keep writers out.
+            yield iter(list(rows)) if self._db.in_memory else rows
+
+    def _total(
+        self,
+        selection: query.Selection,
+        groups: Sequence[query.GroupKey],
+        measures: Sequence[query.Measure],
+        page: Page | None,
+    ) -> tuple[int, list[contract.Group]]:
+        reader = self._reader()
+        return self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+
+    def _scopes(self, selection: query.Selection) -> list[str]:
+        scope = query.GroupKey(query.By.ATTRIBUTE, self.options.scope_key)
+        _, groups = self._total(selection, [scope], (), None)
+        return sorted({str(group.values[0]) for group in groups} - {""})

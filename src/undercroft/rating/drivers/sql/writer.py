@@ -1,0 +1,232 @@
+"""Writing rated usage: one transaction a push, the sums kept beside the points in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from undercroft.core.errors import Conflict
+from undercroft.core.time import from_micros
+from undercroft.rating.calendar import MONTH_OF_DAY
+from undercroft.rating.drivers.sql.dialects import Found, Pair, Writes
+from undercroft.rating.drivers.sql.encode import Batch, Entry, SlotKey
+from undercroft.rating.drivers.sql.schema import QTY, Tables
+from undercroft.rating.numbers import CONTEXT
+
+K = TypeVar("K")
+_CACHED = 65_536
+_LOOKUP = 5_000
+
+
+class Sums:
+    """Counts and sums by key, to be added to `rollup` or `slot_total`."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._exact = tables.exact
+        self._found: dict[Pair, tuple[int, Decimal, Decimal]] = {}
+
+    def add(self, key: Pair, points: int, qty: Decimal, price: Decimal) -> None:
+        """Add to one key; negative numbers take away."""
+        known = self._found.get(key)
+        if known is None:
+            self._found[key] = points, qty, price
+        else:
+            self._found[key] = known[0] + points, CONTEXT.add(known[1], qty), CONTEXT.add(known[2], price)
+
+    def items(self) -> Iterable[tuple[Pair, tuple[int, Decimal, Decimal]]]:
+        """Key and sums."""
+        return self._found.items()
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Rows of the table, sorted, so that writers in parallel lock them in one order."""
+        encode = self._exact.encode
+        return [
+            (*key, points, *encode(qty), *encode(price))
+            for key, (points, qty, price) in sorted(self._found.items())
+            if points or qty or price
+        ]
+
+
+class Writer:
+    """Writes one store's points. Shared by threads; a push is a call of `push` within a transaction, then `remember`."""
+
+    def __init__(self, tables: Tables, writes: Writes) -> None:
+        self._tables = tables
+        self._writes = writes
+        # Ids of entries and slots that are known to be committed.
+        self._entries: dict[Entry, int] = {}
+        self._slots: dict[SlotKey, int] = {}
+
+    def remember(self, entries: Mapping[Entry, int], slots: Mapping[SlotKey, int]) -> None:
+        """Keep ids for later pushes, after the commit that made them true."""
+        for cache, fresh in ((self._entries, entries), (self._slots, slots)):
+            if len(cache) + len(fresh) > _CACHED:
+                cache.clear()
+            cache.update(list(fresh.items())[:_CACHED])  # type: ignore[arg-type]
+
+    def forget(self) -> None:
+        """Drop the known ids."""
+        self._entries = {}
+        self._slots = {}
+
+    def push(
+        self, connection: sa.Connection, batch: Batch, on_conflict: str
+    ) -> tuple[dict[Entry, int], dict[SlotKey, int]]:
+        """Write a batch; returns the ids that were looked up or made, for `remember`."""
+        entries, new_entries = self._entry_ids(connection, batch)
+        slots, new_slots = self._slot_ids(connection, batch.days)
+        points = [(slots[p.slot], entries[p.series], entries[p.detail], p.qty, p.price) for p in batch.points]
+        pairs = {(slot, series) for slot, series, *_ in points if slot not in new_slots and series not in new_entries}
+        slot_keys = {number: key for key, number in slots.items()}
+
+        by_series, by_slot = Sums(self._tables), Sums(self._tables)
+        shard = self._writes.shard(connection)
+        numbers: dict[Pair, int] = {}
+        if pairs and on_conflict == "replace":
+            self._take(connection, pairs, slot_keys, batch.days, by_series, by_slot, shard)
+        elif pairs:
+            numbers = self._last_numbers(connection, pairs)
+            if numbers and on_conflict == "error":
+                raise _conflict(next(iter(numbers)), slot_keys)
+        rows = self._rows(points, numbers, slot_keys, batch.days, by_series, by_slot, shard)
+        self._writes.add_points(connection, rows)
+        self.add_sums(connection, by_series, by_slot)
+        return entries, slots
+
+    def shard(self, connection: sa.Connection) -> int:
+        """The shard of `slot_total` that this connection adds to."""
+        return self._writes.shard(connection)
+
+    def add_sums(self, connection: sa.Connection, by_series: Sums, by_slot: Sums) -> None:
+        """Add sums per (day, series) to the rollups of days and months, and sums per (slot, shard) to those of slots."""
+        by_month = Sums(self._tables)
+        for (day, series), sums in by_series.items():
+            by_month.add((day // MONTH_OF_DAY, series), *sums)
+        if rows := by_month.rows() + by_series.rows():
+            self._writes.add_sums(connection, self._tables.rollup, rows)
+        if rows := by_slot.rows():
+            self._writes.add_sums(connection, self._tables.slot_total, rows)
+
+    # -- ids -------------------------------------------------------------------------------------------------------
+
+    def _entry_ids(self, connection: sa.Connection, batch: Batch) -> tuple[dict[Entry, int], set[int]]:
+        ids: dict[Entry, int] = {}
+        known = self._entries
+        missing: dict[str, Entry] = {}
+        for point in batch.points:
+            for entry in (point.series, point.detail):
+                if entry not in ids:
+                    number = known.get(entry)
+                    if number is None:
+                        missing[entry.digest] = entry
+                        ids[entry] = 0
+                    else:
+                        ids[entry] = number
+        found, new = self._find_or_add(
+            missing,
+            lambda digests: self._writes.find_entries(connection, list(digests)),
+            lambda digests, last: self._writes.add_entries(connection, [(d, missing[d]) for d in digests], last),
+        )
+        for digest, entry in missing.items():
+            ids[entry] = found[digest]
+        return ids, new
+
+    def _slot_ids(self, connection: sa.Connection, days: Mapping[SlotKey, int]) -> tuple[dict[SlotKey, int], set[int]]:
+        known = self._slots
+        ids = {key: known[key] for key in days if key in known}
+        missing = [key for key in days if key not in ids]
+        found, new = self._find_or_add(
+            missing,
+            lambda keys: self._writes.find_slots(connection, list(keys)),
+            lambda keys, last: self._writes.add_slots(connection, [(key, days[key]) for key in keys], last),
+        )
+        return ids | {key: found[key] for key in missing}, new
+
+    @staticmethod
+    def _find_or_add(
+        keys: Collection[K], find: Callable[[Collection[K]], Found[K]], add: Callable[[Collection[K], int], dict[K, int]]
+    ) -> tuple[dict[K, int], set[int]]:
+        """Ids of all keys, and those of them that were just made."""
+        if not keys:
+            return {}, set()
+        found, last = find(keys)
+        missing = [key for key in keys if key not in found]
+        if not missing:
+            return found, set()
+        added = add(missing, last)
+        found |= added
+        # What neither was there nor could be added, another writer has added and committed meanwhile.
+        late = [key for key in missing if key not in added]
+        if late:
+            found |= find(late).ids
+        return found, set(added.values())
+
+    # -- points ----------------------------------------------------------------------------------------------------
+
+    def _take(
+        self,
+        connection: sa.Connection,
+        pairs: Collection[Pair],
+        slot_keys: Mapping[int, SlotKey],
+        days: Mapping[SlotKey, int],
+        by_series: Sums,
+        by_slot: Sums,
+        shard: int,
+    ) -> None:
+        """Delete what is replaced and take it off the sums."""
+        exact = self._tables.exact
+        width = len(exact.columns(QTY))
+        for slot, series, *parts in self._writes.take(connection, sorted(pairs)):
+            qty, price = exact.decode(parts[:width]).copy_negate(), exact.decode(parts[width:]).copy_negate()
+            by_series.add((days[slot_keys[slot]], series), -1, qty, price)
+            by_slot.add((slot, shard), -1, qty, price)
+
+    def _last_numbers(self, connection: sa.Connection, pairs: Collection[Pair]) -> dict[Pair, int]:
+        point = self._tables.point.c
+        found: dict[Pair, int] = {}
+        wanted = sorted(pairs)
+        for start in range(0, len(wanted), _LOOKUP):
+            which = sa.tuple_(point.slot_id, point.series_id).in_(wanted[start : start + _LOOKUP])
+            rows = connection.execute(
+                sa.select(point.slot_id, point.series_id, sa.func.max(point.number))
+                .where(which)
+                .group_by(point.slot_id, point.series_id)
+            )
+            found |= {(slot, series): last + 1 for slot, series, last in rows}
+        return found
+
+    def _rows(
+        self,
+        points: Sequence[tuple[int, int, int, Decimal, Decimal]],
+        numbers: dict[Pair, int],
+        slot_keys: Mapping[int, SlotKey],
+        days: Mapping[SlotKey, int],
+        by_series: Sums,
+        by_slot: Sums,
+        shard: int,
+    ) -> list[tuple[Any, ...]]:
+        """Rows of `point`, in the order of its key; their sums go into `by_series` and `by_slot`."""
+        encode = self._tables.exact.encode
+        day_of = {number: days[key] for number, key in slot_keys.items()}
+        rows = []
+        for slot, series, detail, qty, price in points:
+            pair = (slot, series)
+            number = numbers.get(pair, 0)
+            numbers[pair] = number + 1
+            rows.append((slot, series, number, detail, *encode(qty), *encode(price)))
+            by_series.add((day_of[slot], series), 1, qty, price)
+            by_slot.add((slot, shard), 1, qty, price)
+        rows.sort(key=lambda row: row[:3])
+        return rows
+
+
+def _conflict(pair: Pair, slot_keys: Mapping[int, SlotKey]) -> Conflict:
+    key = slot_keys[pair[0]]
+    return Conflict(
+        f"points of type {key.type.decode()!r} from {from_micros(key.begin).isoformat()} to "
+        f"{from_micros(key.end).isoformat()} with the same groupby are stored already (on_conflict=error)"
+    )
+
