@@ -384,7 +384,7 @@ def _frames(dataframes: Any) -> list[Any]:
         raise WrongType("dataframes", f"expected a list of DataFrames, got {type(dataframes).__name__}")
     frames = list(dataframes)
     for position, frame in enumerate(frames):
-        if not hasattr(frame, "iterpoints") or not hasattr(frame, "start") or not hasattr(frame, "end"):
+        if not hasattr(frame, "itertypes") or not hasattr(frame, "start") or not hasattr(frame, "end"):
             raise WrongType(f"dataframes[{position}]", f"expected a DataFrame, got {type(frame).__name__}")
     return frames
 

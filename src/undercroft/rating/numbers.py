@@ -10,7 +10,8 @@ from undercroft.core.errors import InvalidInput, WrongType
 
 DIGITS = 38
 PLACES = 38
-LIMIT = Decimal(10) ** 20
+_INTEGER_DIGITS = 20
+LIMIT = Decimal(10) ** _INTEGER_DIGITS
 # Wide enough for the sum of any number of values that fit a machine.
 CONTEXT = decimal.Context(prec=400, rounding=decimal.ROUND_HALF_EVEN, Emin=-10_000, Emax=10_000)
 _STEP = Decimal(1).scaleb(-PLACES)
@@ -29,19 +30,36 @@ def exact(value: Any, field: str) -> Decimal:
     """
     if type(value) is not Decimal:
         value = _convert(value, field)
+    if not _is_short(value):
+        _check(value, field)
+    return value
+
+
+def storable(value: Any, field: str) -> tuple[Decimal, bool]:
+    """`exact`, at no more than 38 places, rounded half-even; and whether that changed it."""
+    if type(value) is Decimal and _is_short(value):
+        return value, False
+    value = exact(value, field)
+    kept = _kept(value)
+    return kept, kept != value
+
+
+def _is_short(value: Decimal) -> bool:
+    """True for a number whose plain text is so short that it needs no further check: nearly every one."""
     text = str(value)
-    if len(text) <= DIGITS and "E" not in text and "N" not in text and "n" not in text:
-        # At most 38 characters without an exponent: only the magnitude can still be too large.
-        if -LIMIT < value < LIMIT:
-            return value  # type: ignore[no-any-return]
-    elif not value.is_finite():
+    # At most 38 characters, no exponent, not NaN and no infinity: only the magnitude is left.
+    return len(text) <= DIGITS and "E" not in text and "N" not in text and "n" not in text and -LIMIT < value < LIMIT
+
+
+def _check(value: Decimal, field: str) -> None:
+    text = str(value)
+    if not value.is_finite():
         raise InvalidInput(field, f"{text[:32]} is not a finite number")
-    if value and value.adjusted() >= 20:
+    if value and value.adjusted() >= _INTEGER_DIGITS:
         raise InvalidInput(field, f"{text[:48]} is too large: the magnitude must be below 10^20")
-    kept = value if value.as_tuple().exponent >= -PLACES else _rounded(value)
+    kept = _kept(value)
     if kept and len(CONTEXT.normalize(kept).as_tuple().digits) > DIGITS:
         raise InvalidInput(field, f"{text[:48]}... has more than {DIGITS} significant digits")
-    return value  # type: ignore[no-any-return]
 
 
 def _convert(value: Any, field: str) -> Decimal:
@@ -57,21 +75,17 @@ def _convert(value: Any, field: str) -> Decimal:
         raise InvalidInput(field, f"{value!r} is not a number") from None
 
 
-def _rounded(value: Decimal) -> Decimal:
+def _kept(value: Decimal) -> Decimal:
+    """A finite number at no more than 38 places."""
+    if int(value.as_tuple().exponent) >= -PLACES:
+        return value
+    # Far below the last place quantize would need more digits than it is worth: half of it is the most that can round up.
     return value.quantize(_STEP, context=CONTEXT) if value.adjusted() >= -PLACES - 2 else ZERO
-
-
-def storable(value: Decimal) -> tuple[Decimal, bool]:
-    """`value` at no more than 38 places, rounded half-even, and whether that changed it."""
-    if value.as_tuple().exponent >= -PLACES:  # type: ignore[operator]
-        return value, False
-    kept = _rounded(value)
-    return kept, kept != value
 
 
 def plain(value: Decimal) -> Decimal:
     """`value` without trailing zeros and without an exponent above zero: the same text on every engine."""
     value = CONTEXT.normalize(value)
-    if value.as_tuple().exponent > 0:  # type: ignore[operator]
+    if int(value.as_tuple().exponent) > 0:
         value = value.quantize(Decimal(1), context=CONTEXT)
     return value if value else ZERO

@@ -46,7 +46,7 @@ class Deleter:
     def _delete_day(self, connection: sa.Connection, sources: Sources, probe: Probe, day: int) -> int:
         """Delete one local day's points, so that what is held in memory is bounded by the day's series."""
         t = self._t
-        by_series, by_slot = Sums(t), Sums(t)
+        by_series, by_slot = Sums(), Sums()
         shard = self._writer.shard(connection)
         gone = 0
         for series, slot, points, *parts in self._take(connection, sources, day):

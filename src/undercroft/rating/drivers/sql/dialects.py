@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from undercroft.rating.drivers.sql.encode import Entry, SlotKey
+from undercroft.rating.drivers.sql.exact import Limbs
 from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
 
 _json = msgspec.json.Encoder()
@@ -44,10 +45,10 @@ class Writes(Protocol):
         """Delete the points of these (slot, series) pairs; gives slot, series, and the columns of qty and price of each."""
 
     def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert points."""
+        """Insert points: slot, series, number, detail, qty, price."""
 
     def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows of `rollup` or `slot_total` to those with the same key."""
+        """Add rows (key, key, points, qty, price) of `rollup` or `slot_total` to those with the same key."""
 
     def shard(self, connection: sa.Connection) -> int:
         """The shard of `slot_total` that this connection writes to."""
@@ -70,9 +71,16 @@ class SQLite:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._inserts = {table.name: self._insert(table) for table in tables.metadata.sorted_tables}
-        self._upserts = {
-            table.name: f"{self._insert(table)} ON CONFLICT DO UPDATE SET {_sums_update(tables, table)}"  # noqa: S608
+        self._limbs = Limbs()
+        self._inserts = {table.name: self._insert(columns(table), table) for table in tables.metadata.sorted_tables}
+        # Hardly a number needs more than its second limb: binding four parameters instead of ten doubles the speed.
+        narrow = [f'"{name}{suffix}"' for name in (QTY, PRICE) for suffix in Limbs.SUFFIXES if suffix]
+        self._narrow = {
+            table.name: self._insert([c for c in columns(table) if c not in narrow], table)
+            for table in (tables.point, tables.rollup, tables.slot_total)
+        }
+        self._updates = {
+            table.name: f" ON CONFLICT DO UPDATE SET {_sums_update(tables, table)}"
             for table in (tables.rollup, tables.slot_total)
         }
         point = tables.point.name
@@ -94,8 +102,7 @@ class SQLite:
         )
 
     @staticmethod
-    def _insert(table: sa.Table) -> str:
-        names = columns(table)
+    def _insert(names: Sequence[str], table: sa.Table) -> str:
         return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
 
     def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
@@ -130,10 +137,26 @@ class SQLite:
         return connection.exec_driver_sql(self._take, (_json.encode(pairs).decode(),)).all()
 
     def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        connection.exec_driver_sql(self._inserts[self._tables.point.name], list(rows))
+        self._add(connection, self._tables.point.name, rows)
 
     def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        connection.exec_driver_sql(self._upserts[table.name], list(rows))
+        self._add(connection, table.name, rows, self._updates[table.name])
+
+    def _add(self, connection: sa.Connection, table: str, rows: Sequence[tuple[Any, ...]], tail: str = "") -> None:
+        """One statement for the rows whose numbers are narrow, a second one where there are others."""
+        narrow = self._limbs.narrow
+        few: list[tuple[Any, ...]] = []
+        wide: list[tuple[Any, ...]] = []
+        for *key, qty, price in rows:
+            short_qty, short_price = narrow(qty), narrow(price)
+            if short_qty is not None and short_price is not None:
+                few.append((*key, short_qty, short_price))
+            else:
+                wide.append((*key, *self._limbs.encode(qty), *self._limbs.encode(price)))
+        if few:
+            connection.exec_driver_sql(self._narrow[table] + tail, few)
+        if wide:
+            connection.exec_driver_sql(self._inserts[table] + tail, wide)
 
     def shard(self, connection: sa.Connection) -> int:
         return 0

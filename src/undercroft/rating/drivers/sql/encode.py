@@ -14,7 +14,7 @@ from undercroft.core.errors import InvalidInput
 from undercroft.rating import calendar
 from undercroft.rating.drivers.sql.schema import DETAIL, SERIES, TYPE
 from undercroft.rating.models import DataPoint, canonical, checked, metric_type, period
-from undercroft.rating.numbers import exact, storable
+from undercroft.rating.numbers import storable
 
 _PARTS = tuple((name, part.bit) for name, part in calendar.PARTS.items())
 _ALL_PARTS = sum(bit for _, bit in _PARTS)
@@ -124,11 +124,11 @@ def encode(frames: Sequence[Any], zone: dt.tzinfo) -> Batch:
 def _point(point: Any, slot: SlotKey, calendars: Mapping[str, str], rounded: list[str]) -> Encoded:
     if type(point) is not DataPoint:
         point = checked(point)
-    qty, lost = storable(exact(point.qty, "qty"))
+    qty, lost = storable(point.qty, "qty")
     if lost:
         rounded.append("qty")
     # `set_price` does not convert.
-    price, lost = storable(exact(point.price, "price"))
+    price, lost = storable(point.price, "price")
     if lost:
         rounded.append("price")
     groupby = point.groupby

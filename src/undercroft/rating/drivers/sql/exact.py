@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from undercroft.rating.numbers import CONTEXT, ZERO, plain
 
 BASE = 10**18
+_scaleb = CONTEXT.scaleb
 HALF = 10**9
 
 
@@ -93,15 +94,20 @@ class Limbs:
     def types(self, name: str) -> list[sa.Column[Any]]:
         return [sa.Column(column, sa.BigInteger, nullable=column != name) for column in self.columns(name)]
 
-    def encode(self, value: Decimal) -> tuple[int | None, ...]:
-        scaled = CONTEXT.scaleb(value, 12)
+    @staticmethod
+    def narrow(value: Decimal) -> int | None:
+        """The second limb of a number that needs no other; None for those that do."""
+        scaled = _scaleb(value, 12)
         main = int(scaled)
-        if main == scaled and -BASE < main < BASE:
+        return main if main == scaled and -BASE < main < BASE else None
+
+    def encode(self, value: Decimal) -> tuple[int | None, ...]:
+        main = self.narrow(value)
+        if main is not None:
             return None, main, None, None
         units = int(CONTEXT.scaleb(value, 48))
         sign = -1 if units < 0 else 1
-        units = abs(units)
-        units, least = divmod(units, BASE)
+        units, least = divmod(abs(units), BASE)
         units, low = divmod(units, BASE)
         high, main = divmod(units, BASE)
         return sign * high or None, sign * main, sign * low or None, sign * least or None
@@ -126,7 +132,10 @@ class Limbs:
         return halves
 
     def decode_sum(self, parts: Sequence[Any]) -> Decimal:
-        return self._from_units([(parts[i] or 0) * HALF + (parts[i + 1] or 0) for i in range(0, 8, 2)])
+        high, main, low, least = ((parts[i] or 0) * HALF + (parts[i + 1] or 0) for i in range(0, 8, 2))
+        if not (high or low or least):
+            return plain(CONTEXT.scaleb(Decimal(main), -12))
+        return self._from_units([high, main, low, least])
 
     def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
         # Shifted to be positive and padded, limbs compare as text like the numbers they make up.

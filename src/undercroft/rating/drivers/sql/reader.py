@@ -12,7 +12,7 @@ Sums are taken per series first; the dictionary is joined to those, not to point
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -47,6 +47,7 @@ class Reader:
         self._t = tables
         self._dialect = dialect
         self._zone = zone
+        self._width = len(tables.exact.partial(tables.point, QTY))
 
     def probe(self, connection: sa.Connection, selection: Selection, groups: Sequence[GroupKey] = ()) -> Probe | None:
         """Ask the dictionary first; None when no point can match."""
@@ -90,7 +91,8 @@ class Reader:
             count = 0
         else:
             count = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
-        return count, [self._group(row._mapping, groups, measures) for row in rows]
+        decode = self._decoder(counted, groups, measures)
+        return count, [decode(row) for row in rows]
 
     def _source(
         self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]
@@ -146,10 +148,9 @@ class Reader:
                 forms.append(found.json)
                 keys.append(found.json)
                 columns.append(found.json.label(f"j{position}"))
-        width = len(self._t.exact.partial(self._t.point, QTY))
         columns.append(sa.func.sum(source.c.points).label("points"))
         columns += [
-            sa.func.sum(source.c[f"{name}{number}"]).label(f"{name}{number}") for name in (QTY, PRICE) for number in range(width)
+            sa.func.sum(source.c[f"{name}{number}"]).label(f"{name}{number}") for name in (QTY, PRICE) for number in range(self._width)
         ]
         for name in extremes:
             ordered = source.c[f"{name}_ordered"]
@@ -157,28 +158,40 @@ class Reader:
         query = sa.select(*columns).select_from(origin).group_by(*keys).having(sa.func.sum(source.c.points) > 0)
         return texts, forms, query
 
-    def _group(self, row: Any, groups: Sequence[GroupKey], measures: Sequence[Measure]) -> Group:
-        values = []
-        period = None
-        for position, key in enumerate(groups):
-            if key.by is By.PERIOD:
-                period = from_micros(row["begin"]), from_micros(row["end"])
-                continue
-            form = row.get(f"j{position}")
-            values.append(bytes(row[f"t{position}"]).decode() if form is None else msgspec.json.decode(form))
-        return Group(tuple(values), tuple(self._measure(row, measure) for measure in measures), period)
+    def _decoder(self, query: sa.Select[Any], groups: Sequence[GroupKey], measures: Sequence[Measure]) -> Callable[[Any], Group]:
+        """What makes a `Group` of a row of `query`."""
+        at = {column.name: number for number, column in enumerate(query.selected_columns)}
+        wanted = [
+            (at[f"t{position}"], at.get(f"j{position}"))
+            for position, key in enumerate(groups)
+            if key.by is not By.PERIOD
+        ]
+        decoders = [self._measure(measure, at) for measure in measures]
+        period = (at["begin"], at["end"]) if "begin" in at else None
 
-    def _measure(self, row: Any, measure: Measure) -> Any:
-        exact = self._t.exact
-        if measure.function is Function.COUNT:
-            return int(row["points"])
-        if measure.function in EXTREMES:
-            return exact.decode_ordered(row[f"{measure.column}_{measure.function.value.lower()}"])
-        width = len(exact.partial(self._t.point, QTY))
-        total = exact.decode_sum([row[f"{measure.column}{number}"] for number in range(width)])
-        if measure.function is Function.SUM:
-            return total
-        return mean(total, int(row["points"]))
+        def decode(row: Any) -> Group:
+            return Group(
+                tuple(_value(row[text], None if form is None else row[form]) for text, form in wanted),
+                tuple(measure(row) for measure in decoders),
+                None if period is None else (from_micros(row[period[0]]), from_micros(row[period[1]])),
+            )
+
+        return decode
+
+    def _measure(self, measure: Measure, at: Mapping[str, int]) -> Callable[[Any], Any]:
+        """What reads a measure from a row."""
+        exact, function = self._t.exact, measure.function
+        points = at["points"]
+        if function is Function.COUNT:
+            return lambda row: int(row[points])
+        if function in EXTREMES:
+            column = at[f"{measure.column}_{function.value.lower()}"]
+            return lambda row: exact.decode_ordered(row[column])
+        first = at[f"{measure.column}0"]
+        last = first + self._width
+        if function is Function.SUM:
+            return lambda row: exact.decode_sum(row[first:last])
+        return lambda row: mean(exact.decode_sum(row[first:last]), int(row[points]))
 
     # -- points ----------------------------------------------------------------------------------------------------
 
@@ -275,6 +288,11 @@ class Reader:
             )  # fmt: skip
             if len(moments) > _DECODED:
                 moments.clear()
+
+
+def _value(text: bytes, form: bytes | None) -> Any:
+    """A group's value, with the type it was stored with."""
+    return bytes(text).decode() if form is None else msgspec.json.decode(form)
 
 
 def mean(total: Decimal, count: int) -> Decimal:

@@ -17,6 +17,7 @@ from undercroft.rating.drivers.sql.schema import QTY, Tables
 from undercroft.rating.numbers import CONTEXT
 
 K = TypeVar("K")
+_add = CONTEXT.add
 _CACHED = 65_536
 _LOOKUP = 5_000
 
@@ -24,8 +25,7 @@ _LOOKUP = 5_000
 class Sums:
     """Counts and sums by key, to be added to `rollup` or `slot_total`."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._exact = tables.exact
+    def __init__(self) -> None:
         self._found: dict[Pair, tuple[int, Decimal, Decimal]] = {}
 
     def add(self, key: Pair, points: int, qty: Decimal, price: Decimal) -> None:
@@ -34,20 +34,15 @@ class Sums:
         if known is None:
             self._found[key] = points, qty, price
         else:
-            self._found[key] = known[0] + points, CONTEXT.add(known[1], qty), CONTEXT.add(known[2], price)
+            self._found[key] = known[0] + points, _add(known[1], qty), _add(known[2], price)
 
     def items(self) -> Iterable[tuple[Pair, tuple[int, Decimal, Decimal]]]:
         """Key and sums."""
         return self._found.items()
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """Rows of the table, sorted, so that writers in parallel lock them in one order."""
-        encode = self._exact.encode
-        return [
-            (*key, points, *encode(qty), *encode(price))
-            for key, (points, qty, price) in sorted(self._found.items())
-            if points or qty or price
-        ]
+        """Rows (key, key, points, qty, price), sorted, so that writers in parallel lock them in one order."""
+        return sorted((*key, *sums) for key, sums in self._found.items() if any(sums))
 
 
 class Writer:
@@ -82,7 +77,7 @@ class Writer:
         pairs = {(slot, series) for slot, series, *_ in points if slot not in new_slots and series not in new_entries}
         slot_keys = {number: key for key, number in slots.items()}
 
-        by_series, by_slot = Sums(self._tables), Sums(self._tables)
+        by_series, by_slot = Sums(), Sums()
         shard = self._writes.shard(connection)
         numbers: dict[Pair, int] = {}
         if pairs and on_conflict == "replace":
@@ -102,7 +97,7 @@ class Writer:
 
     def add_sums(self, connection: sa.Connection, by_series: Sums, by_slot: Sums) -> None:
         """Add sums per (day, series) to the rollups of days and months, and sums per (slot, shard) to those of slots."""
-        by_month = Sums(self._tables)
+        by_month = Sums()
         for (day, series), sums in by_series.items():
             by_month.add((day // MONTH_OF_DAY, series), *sums)
         if rows := by_month.rows() + by_series.rows():
@@ -209,14 +204,13 @@ class Writer:
         shard: int,
     ) -> list[tuple[Any, ...]]:
         """Rows of `point`, in the order of its key; their sums go into `by_series` and `by_slot`."""
-        encode = self._tables.exact.encode
         day_of = {number: days[key] for number, key in slot_keys.items()}
         rows = []
         for slot, series, detail, qty, price in points:
             pair = (slot, series)
             number = numbers.get(pair, 0)
             numbers[pair] = number + 1
-            rows.append((slot, series, number, detail, *encode(qty), *encode(price)))
+            rows.append((slot, series, number, detail, qty, price))
             by_series.add((day_of[slot], series), 1, qty, price)
             by_slot.add((slot, shard), 1, qty, price)
         rows.sort(key=lambda row: row[:3])
