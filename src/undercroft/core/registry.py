@@ -13,8 +13,8 @@ GROUP = "undercroft."
 
 def kinds() -> list[str]:
     """The kinds of data that have drivers installed."""
-    found = {entry.group for entry in importlib.metadata.entry_points() if entry.group.startswith(GROUP)}
-    return sorted(group.removeprefix(GROUP) for group in found)
+    groups = importlib.metadata.entry_points().groups
+    return sorted(group.removeprefix(GROUP) for group in groups if group.startswith(GROUP))
 
 
 def schemes(kind: str) -> list[str]:
