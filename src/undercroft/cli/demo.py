@@ -1,0 +1,114 @@
+"""`undercroft demo`: rate, store and sum a day of real machines, and draw it."""
+
+from __future__ import annotations
+
+import pathlib
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import rich_click as click
+from click.exceptions import Exit
+
+from undercroft.cli import failures
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from undercroft.demo.figures import Cost, Figures
+    from undercroft.rating import BaseStorage
+
+
+@click.command()
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    default=pathlib.Path("demo-out"),
+    show_default=True,
+    help="Folder of the page, and of the store unless --store names one.",
+)
+@click.option("--store", metavar="URL", help="Another store. Default: sqlite:///OUTPUT/rating.db.")
+def demo(output: pathlib.Path, store: str | None) -> None:
+    """Rate a day of 1,052 real virtual machines, store it, sum it, and draw it.
+
+    Takes the CPU readings of PlanetLab's CoMon project (3 March 2011, every five minutes, as distributed with CloudSim), makes
+    hourly rated usage of them by a small price list, pushes it through the storage contract and prints totals by project, by type
+    and by hour. The total must equal a recomputation straight from the file, else the exit code is 1. Writes OUTPUT/index.html, a
+    page that needs nothing else. Running it again changes nothing.
+
+    \b
+    Examples:
+      undercroft demo
+      undercroft demo --output /tmp/demo --store postgresql://undercroft@127.0.0.1/undercroft
+    """
+    import undercroft
+    from undercroft.cli import output as out
+    from undercroft.cli import stores
+    from undercroft.demo import figures, page, prices, recount
+    from undercroft.rating.numbers import plain
+
+    output.mkdir(parents=True, exist_ok=True)
+    url = store or f"sqlite:///{output / 'rating.db'}"
+    listed = prices.load()
+    with stores.opened(url) as storage:
+        storage.init()
+        _push(storage)
+        found = figures.ask(storage)
+    _print(found, listed.currency)
+    recounted = recount.grand_total()
+    drawn = output / "index.html"
+    with out.target(str(drawn)) as text:
+        text.write(page.render(found, listed, recounted, undercroft.__version__))
+    total, again = (out.number(plain(value)) for value in (found.total, recounted))
+    click.echo(f"Total of the store:          {total} {listed.currency}")
+    click.echo(f"Recomputed from the file:    {again} {listed.currency}")
+    if found.total != recounted:
+        click.echo("error: the two totals differ; does the store hold other points of 3 March 2011?", err=True)
+        raise Exit(failures.FAILED)
+    click.echo("Both agree, to the last digit.\n")
+    click.echo(f"Page:   {drawn}")
+    _next(url)
+
+
+def _push(storage: BaseStorage) -> None:
+    from undercroft.cli import progress
+    from undercroft.demo import prices, traces, usage
+
+    listed, machines = prices.load(), traces.machines()
+    hours = traces.HOURS
+    click.echo(f"{len(machines):,} virtual machines, {hours} hours, 2 metric types: {len(machines) * hours * 2:,} points")
+    with progress.bar("Pushing hours", hours) as show:
+        pushed = 0
+        for done, frames in enumerate(usage.frames(machines, listed), start=1):
+            storage.push(frames)
+            pushed += sum(len(points) for frame in frames for _, points in frame.itertypes())
+            show(done, f"{pushed:,} points")
+
+
+def _print(found: Figures, currency: str) -> None:
+    from undercroft.cli import output as out
+
+    def row(name: str, cost: Cost) -> tuple[str, Decimal, Decimal, Decimal, Decimal]:
+        return name, cost.cpu_hours, cost.instance, cost.cpu, cost.total
+
+    head = ("CPU hours", f"instance, {currency}", f"cpu, {currency}", f"total, {currency}")
+    out.table(("project", *head), [row(name, cost) for name, cost in sorted(found.by_project.items())], "By project")
+    types = [
+        ("instance", found.day.machine_hours, "machine hours", found.day.instance),
+        ("cpu", found.day.cpu_hours, "CPU hours", found.day.cpu),
+    ]
+    out.table(("type", "quantity", "of", f"total, {currency}"), types, "By type")
+    out.table(("hour, UTC", *head), [row(f"{hour:02}:00", cost) for hour, cost in found.by_hour.items()], "By hour")
+
+
+def _next(url: str) -> None:
+    shown = shlex.quote(url)
+    program = (
+        "undercroft" if pathlib.Path(sys.argv[0]).name == "undercroft" else f"{pathlib.Path(sys.executable).parent}/undercroft"
+    )
+    click.echo("\nTry next:")
+    for rest in (
+        "--begin 2011-03-03 --end 2011-03-04 --by project_id,type",
+        "--begin 2011-03-03T08:00 --end 2011-03-03T12:00 --by flavor_id,time --filter project_id=project-07 --format csv",
+    ):
+        click.echo(f"  {program} rating total --store {shown} {rest}")

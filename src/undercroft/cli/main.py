@@ -1,0 +1,120 @@
+"""Entry point `undercroft`: the global options, the groups of commands, and the end of every failure."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import rich_click as click
+from click.exceptions import Exit
+
+import undercroft
+from undercroft.cli import failures
+
+COMMANDS = {
+    "db": "undercroft.cli.db:db",
+    "demo": "undercroft.cli.demo:demo",
+    "rating": "undercroft.cli.rating:rating",
+}
+
+
+class Root(click.RichGroup):
+    """Imports a group when it is named, and turns exceptions into messages and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the groups."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The group of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; see `undercroft.cli.failures` for what becomes of an exception."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except (click.ClickException, Exit):
+            raise
+        except KeyboardInterrupt as interrupt:
+            click.echo("interrupted", err=True)
+            for note in getattr(interrupt, "__notes__", ()):
+                click.echo(f"note: {failures.printable(note)}", err=True)
+            ctx.exit(failures.INTERRUPTED)
+        except Exception as error:
+            if failures.is_closed_pipe(error):
+                failures.forget_stdout()
+                ctx.exit(failures.PIPE_CLOSED)
+            if ctx.params.get("debug"):
+                raise
+            ctx.exit(failures.report(error))
+        return result
+
+
+@click.command(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(undercroft.__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Settings file (INI). Default: UNDERCROFT_CONFIG, else /etc/undercroft/undercroft.conf where it exists.",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+@click.pass_context
+def root(ctx: click.Context, config: str | None, debug: bool) -> None:  # noqa: ARG001 - `Root.invoke` reads it
+    """Store and read the telemetry of a cloud: rated usage now, more kinds of data with later versions.
+
+    A store is named by a URL: sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host:port/database.
+    Give it by --store, by UNDERCROFT_RATING__CONNECTION, or as [rating] connection in the settings file.
+
+    \b
+    Examples:
+      undercroft demo
+      undercroft db upgrade --store sqlite:///rating.db
+      undercroft rating push usage.jsonl --store sqlite:///rating.db
+      undercroft rating total --by project_id,type --begin 2026-01-01
+
+    \b
+    Exit codes:
+      0    done
+      1    it failed, or `db check` found the tables not current
+      2    wrong input, option or configuration: mend it first
+      75   the engine did not answer: the same command may work later
+      130  interrupted; what was acknowledged is stored
+      141  the reader of the output went away
+    """
+    if config is not None:
+        _read_settings_from(ctx, config)
+
+
+def _read_settings_from(ctx: click.Context, file: str) -> None:
+    """Let this process's settings come from `file`, until the command ends."""
+    from undercroft.core import settings
+
+    name = settings.PREFIX + "CONFIG"
+    before = os.environ.get(name)
+
+    def restore() -> None:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
+        settings.current.cache_clear()
+
+    os.environ[name] = file
+    settings.current.cache_clear()
+    ctx.call_on_close(restore)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    root(prog_name="undercroft")
+
+
+if __name__ == "__main__":
+    main()

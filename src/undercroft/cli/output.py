@@ -1,0 +1,133 @@
+"""What a command writes: tables for people, JSON and CSV for programs, files that appear as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import datetime as dt
+import os
+import pathlib
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import IO, Any
+
+import msgspec
+from rich.console import Console
+
+from undercroft.cli.failures import printable
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+# A spreadsheet takes a cell that begins so for a formula (one that is a plain number, it takes for a number).
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+
+
+class _Pipe(Console):
+    """A console that lets a closed pipe be an error, as every other output does; rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704 - rich calls this while it handles the error
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that shortens nothing: what is no terminal gets lines as long as they need to be."""
+    out = _Pipe(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return out if out.is_terminal else _Pipe(stderr=stderr, highlight=False, markup=False, emoji=False, width=10_000)
+
+
+def number(value: Decimal, places: int = 0) -> str:
+    """A number for people: every digit, thousands parted by commas, padded by zeros to `places`."""
+    text = f"{value:,f}"
+    head, _, tail = text.partition(".")
+    return f"{head}.{tail.ljust(places, '0')}" if tail or places else head
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """Print a table: numbers to the right with their points below each other, everything else to the left."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    cells: list[list[str]] = []
+    for position, name in enumerate(columns):
+        values = [row[position] for row in rows]
+        numeric = bool(values) and all(isinstance(value, (Decimal, int)) and not isinstance(value, bool) for value in values)
+        shown.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+        places = max((_places(value) for value in values), default=0) if numeric else 0
+        cells.append([number(Decimal(value), places) if numeric else plain_text(value) for value in values])
+    for row in zip(*cells, strict=True):
+        shown.add_row(*(Text(printable(cell)) for cell in row))
+    console().print(shown)
+
+
+def _places(value: Any) -> int:
+    exponent = value.as_tuple().exponent if isinstance(value, Decimal) else 0
+    return max(0, -int(exponent))
+
+
+def moment(value: dt.datetime) -> str:
+    """A UTC time as ISO 8601 text."""
+    return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+def plain_text(value: Any) -> str:
+    """A value as the text of a cell: text as it is, numbers with every digit, times in UTC, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dt.datetime):
+        return moment(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return _encoder.encode(value).decode()
+
+
+def guarded(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: an apostrophe before what would begin one."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def write_csv(out: IO[str], header: Sequence[str], rows: Iterable[Sequence[Any]], raw: bool) -> None:
+    """Write CSV; text is guarded against spreadsheets unless `raw`."""
+    keep = str if raw else guarded
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([keep(name) for name in header])
+    for row in rows:
+        writer.writerow([keep(value) if isinstance(value, str) else plain_text(value) for value in row])
+
+
+def json_text(value: Any) -> str:
+    """`value` as JSON, numbers with every digit."""
+    return msgspec.json.format(_encoder.encode(value), indent=2).decode()
+
+
+def json_line(value: Any) -> str:
+    """`value` as JSON on one line."""
+    return _encoder.encode(value).decode()
+
+
+@contextlib.contextmanager
+def target(path: str | None) -> Iterator[IO[str]]:
+    """Text to be written to stdout, or to a file that gets its name when it is complete; half a file never shows.
+
+    The file can be read by its owner only.
+    """
+    if path is None or path == "-":
+        yield get_text_stream("stdout", encoding="utf-8")
+        sys.stdout.flush()
+        return
+    final = pathlib.Path(path)
+    handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.", suffix=".part")
+    part = pathlib.Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(final)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

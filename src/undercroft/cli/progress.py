@@ -1,0 +1,27 @@
+"""A progress bar on stderr when that is a terminal; silence otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+from undercroft.cli.output import console
+
+
+@contextlib.contextmanager
+def bar(label: str, total: int | None, in_bytes: bool = False) -> Iterator[Callable[[int, str], None]]:
+    """A bar, as a function that takes how much is done and a word about it.
+
+    Args:
+        label: what is going on.
+        total: how much there is to do; None when nobody knows.
+        in_bytes: whether that is a number of bytes.
+    """
+    screen = console(stderr=True)
+    amount: ProgressColumn = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn(), TextColumn("{task.fields[word]}"))
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as progress:
+        task = progress.add_task(label, total=total, word="")
+        yield lambda done, word: progress.update(task, completed=done, word=word)

@@ -1,0 +1,90 @@
+"""The options that say which points are meant, and which page of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict, TypeVar
+
+import rich_click as click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Asked(TypedDict):
+    """What the options below give to a command."""
+
+    begin: str | None
+    end: str | None
+    filters: tuple[str, ...]
+    types: tuple[str, ...]
+    resources: tuple[str, ...]
+    offset: int
+    limit: int
+    everything: bool
+
+
+_OPTIONS = (
+    click.option("--begin", metavar="TIME", help="First moment, included. Default: the start of this month."),
+    click.option("--end", metavar="TIME", help="Last moment, not included. Default: the end of this month."),
+    click.option(
+        "--filter",
+        "filters",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Only points whose groupby or metadata has this value. Repeated: every key must match, any value of a key does.",
+    ),
+    click.option("--type", "types", multiple=True, metavar="NAME", help="Only this metric type. May be repeated."),
+    click.option("--resource", "resources", multiple=True, metavar="ID", help="Only this resource. May be repeated."),
+    click.option("--limit", type=click.IntRange(min=0), default=1000, show_default=True, help="At most so many rows."),
+    click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True, help="Pass over so many rows."),
+    click.option("--all", "everything", is_flag=True, help="All rows; --limit and --offset do not count."),
+)
+
+
+def options(command: F) -> F:
+    """Add the options; the command gets an `Asked` as its keyword arguments."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def which(asked: Asked) -> dict[str, Any]:
+    """The arguments of a storage method that say which points are meant.
+
+    Raises:
+        InvalidInput: a time that is none.
+        click.BadParameter: a filter without `=`.
+    """
+    from undercroft.core import time
+
+    return {
+        "begin": None if asked["begin"] is None else time.parse(asked["begin"], "--begin"),
+        "end": None if asked["end"] is None else time.parse(asked["end"], "--end"),
+        "filters": _filters(asked["filters"]) or None,
+        "metric_types": list(asked["types"]) or None,
+        "resource": list(asked["resources"]) or None,
+    }
+
+
+def page(asked: Asked) -> dict[str, Any]:
+    """The arguments of a storage method that say which page."""
+    return {"offset": asked["offset"], "limit": asked["limit"], "paginate": not asked["everything"]}
+
+
+def rest(asked: Asked, shown: int, total: int, what: str) -> None:
+    """Say on stderr when the page does not hold everything, or holds nothing."""
+    if total == 0:
+        period = "" if asked["begin"] or asked["end"] else " in this month; --begin and --end choose another period"
+        click.echo(f"note: no {what} found{period}", err=True)
+    elif shown < total and not asked["everything"]:
+        click.echo(f"note: {shown:,} of {total:,} {what}; --all gives all of them", err=True)
+
+
+def _filters(given: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE", param_hint="--filter")
+        found.setdefault(key, []).append(value)
+    return found

@@ -1,0 +1,48 @@
+"""The option `--store`, and the opening and closing of what it names."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from undercroft.rating import BaseStorage
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def store_option(command: F) -> F:
+    """Add `--store URL`."""
+    return click.option("--store", metavar="URL", help="The store. Default: UNDERCROFT_RATING__CONNECTION or [rating] connection.")(
+        command
+    )
+
+
+def url(given: str | None, kind: str = "rating") -> str:
+    """The URL that was given, or the one of the settings.
+
+    Raises:
+        ConfigInvalid: there is none.
+    """
+    from undercroft.core import settings
+    from undercroft.core.errors import ConfigInvalid
+
+    found = given or settings.get(kind, "connection")
+    if not found:
+        raise ConfigInvalid(
+            "no store is named: give --store URL (sqlite:////var/lib/undercroft/rating.db, say), "
+            f"set {settings.PREFIX}{kind.upper()}__CONNECTION, or write connection = URL under [{kind}] in the settings file"
+        )
+    return str(found)
+
+
+@contextlib.contextmanager
+def opened(given: str | None, kind: str = "rating") -> Iterator[BaseStorage]:
+    """The store, closed at the end."""
+    from undercroft.core import registry
+
+    with contextlib.closing(registry.connect(kind, url(given, kind))) as store:
+        yield store
