@@ -39,7 +39,7 @@ def demo(output: pathlib.Path, store: str | None) -> None:
     \b
     Examples:
       undercroft demo
-      undercroft demo --output /tmp/demo --store postgresql://undercroft@127.0.0.1/undercroft
+      undercroft demo --output day --store postgresql://undercroft@127.0.0.1/undercroft
     """
     import undercroft
     from undercroft.cli import output as out

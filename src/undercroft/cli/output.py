@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime as dt
+import io
 import os
 import pathlib
 import re
@@ -116,7 +117,9 @@ def target(path: str | None) -> Iterator[IO[str]]:
     The file can be read by its owner only.
     """
     if path is None or path == "-":
-        yield get_text_stream("stdout", encoding="utf-8")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
+        yield sys.stdout
         sys.stdout.flush()
         return
     final = pathlib.Path(path)
