@@ -212,7 +212,9 @@ class Database:
         """`sqlite:///rel`, `sqlite:////abs`, `sqlite:///:memory:` (private) and `sqlite:///:memory:NAME` (shared in the process)."""
         host, _, path = rest.partition("/")
         if host:
-            raise ConfigInvalid(f"{self.place!r}: a SQLite URL has three slashes before a relative path, four before an absolute one")
+            raise ConfigInvalid(
+                f"{self.place!r}: a SQLite URL has three slashes before a relative path, four before an absolute one"
+            )
         arguments = {"timeout": self.options.busy_timeout, "check_same_thread": False}
         if path in ("", _MEMORY) or path.startswith(_MEMORY):
             self.in_memory = True
@@ -261,4 +263,3 @@ def _write_lock(place: str) -> threading.Lock:
     """Threads of this process queue for a SQLite file here, in order, instead of polling its lock."""
     with _locks_lock:
         return _locks.setdefault(place, threading.Lock())
-

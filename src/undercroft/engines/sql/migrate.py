@@ -23,8 +23,10 @@ def version_table(namespace: str, kind: str) -> str:
 
 def _config(db: Database, kind: str, connection: sa.Connection | None = None) -> Config:
     config = Config(stdout=io.StringIO())
-    steps = importlib.resources.files("undercroft.migrations") / kind
-    config.set_main_option("script_location", str(steps).replace("%", "%%"))
+    steps = str(importlib.resources.files("undercroft") / "migrations").replace("%", "%%")
+    config.set_main_option("script_location", steps)
+    config.set_main_option("version_locations", f"{steps}/{kind}")
+    config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
     config.attributes["prefix"] = f"{db.options.namespace}_{kind}_"
     config.attributes["version_table"] = version_table(db.options.namespace, kind)
