@@ -60,7 +60,9 @@ def hours(points: int, *, digits: int = 12, churn: float = 0.0, seed: int = 1) -
                 }
                 metadata = {"name": f"vm-{number}", "flavor_name": f"m{number % 7}.large", "version": str(versions[number])}
                 price = Decimal(rng.randrange(scale)).scaleb(-digits)
-                point = DataPoint("GiB", 1 if number % 5 == 2 else Decimal(rng.randrange(10**4)).scaleb(-2), price, groupby, metadata)
+                point = DataPoint(
+                    "GiB", 1 if number % 5 == 2 else Decimal(rng.randrange(10**4)).scaleb(-2), price, groupby, metadata
+                )
                 usage.setdefault(TYPES[number % 5], []).append(point)
             if usage:
                 frames.append(DataFrame(start, start + HOUR, usage))

@@ -24,11 +24,16 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
     ],
     "rating": [
         cfg.StrOpt("connection", default=None, secret=True, help="URL of the store of rated usage."),
+        cfg.ListOpt(
+            "resource_keys",
+            default=["id", "resource_id"],
+            help="Names of the attributes that may hold a resource's id; what one resource cost is looked up by them.",
+        ),
     ],
 }
 
 
-class _Environment(sources.ConfigurationSource):  # type: ignore[misc]
+class _Environment(sources.ConfigurationSource):
     """Reads our own prefix; oslo.config's source of this kind is bound to `OS_`."""
 
     @staticmethod
@@ -55,7 +60,7 @@ def load(file: str | os.PathLike[str] | None = None) -> cfg.ConfigOpts:
     files = [str(named)] if named else [str(DEFAULT_FILE)] if DEFAULT_FILE.is_file() else []
     conf = cfg.ConfigOpts()
     # The one place for a prefix of one's own that oslo.config has (seen up to 10.7).
-    conf._env_driver = _Environment()
+    conf._env_driver = _Environment()  # type: ignore[assignment]
     for group, options in OPTIONS.items():
         conf.register_opts(options, group=group)
     try:

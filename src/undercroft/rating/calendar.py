@@ -81,13 +81,22 @@ class Coverage(NamedTuple):
     """A time range split at its whole local days.
 
     `first_day` and `last_day` are the day keys of the first and the last day that lie in the range as a whole; `first_month` and
-    `last_month` the keys of the months that do. What is left over are the range's two edges.
+    `last_month` the keys of the months that do. What is left over are the range's two edges; `has_edges` is False when there are
+    none.
     """
 
     first_day: int
     last_day: int
     first_month: int | None
     last_month: int | None
+    has_edges: bool
+
+    def buckets(self) -> int:
+        """How many months and days of months in part there are."""
+        months_ = 0
+        if self.first_month is not None and self.last_month is not None:
+            months_ = len(list(months(self.first_month, self.last_month)))
+        return months_ + sum((_date(last) - _date(first)).days + 1 for first, last in self.day_ranges())
 
     def day_ranges(self) -> list[tuple[int, int]]:
         """The whole days that are in no whole month: up to two ranges of day keys, bounds included."""
@@ -110,9 +119,10 @@ def coverage(begin: int | None, end: int | None, zone: dt.tzinfo) -> Coverage | 
         return None
     first_month = first.replace(day=1) if first.day == 1 else _next_month(first)
     last_month = last.replace(day=1) if _is_month_end(last) else _previous_month(last)
+    edges = (begin is not None and _starts(first, zone) != begin) or (end is not None and _ends(last, zone) != end)
     if first_month is None or last_month is None or first_month > last_month:
-        return Coverage(day_key(first), day_key(last), None, None)
-    return Coverage(day_key(first), day_key(last), _month_key(first_month), _month_key(last_month))
+        return Coverage(day_key(first), day_key(last), None, None, edges)
+    return Coverage(day_key(first), day_key(last), _month_key(first_month), _month_key(last_month), edges)
 
 
 def _first_whole_day(begin: int, zone: dt.tzinfo) -> dt.date | None:
@@ -149,8 +159,8 @@ def _ends(date: dt.date, zone: dt.tzinfo) -> int:
 
 def _midnights(date: dt.date, zone: dt.tzinfo) -> tuple[int, int]:
     """Both readings of local midnight. They differ where a clock change makes it happen twice or not at all."""
-    midnight = dt.datetime(date.year, date.month, date.day)
-    early, late = (to_micros(midnight.replace(tzinfo=zone, fold=fold).astimezone(UTC)) for fold in (0, 1))
+    midnight = dt.datetime(date.year, date.month, date.day, tzinfo=zone)
+    early, late = (to_micros(midnight.replace(fold=fold).astimezone(UTC)) for fold in (0, 1))
     return early, late
 
 

@@ -86,7 +86,7 @@ class BaseStorage(abc.ABC):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.counters: collections.Counter[str] = collections.Counter()
         self.zone: dt.tzinfo | None = None
-        self.resource_keys: tuple[str, ...] = ("id", "resource_id")
+        self.resource_keys: tuple[str, ...] = tuple(settings.get("rating", "resource_keys"))
 
     @classmethod
     @abc.abstractmethod
@@ -182,9 +182,10 @@ class BaseStorage(abc.ABC):
 
         R9  A point belongs to `[begin, end)` by the start of its frame; its end does not matter.
         R10 `total` counts matching points before paging; `offset` and `limit` count points. `paginate=False` ignores both.
-        R11 Points are ordered by frame start, frame end, type, and a fixed order below: pages give each point once. A page holds one
-            frame per (start, end); a frame may go on in the next page. An offset past the end gives no frames and the right total.
-        R12 Filters: all names must match, any value of a list does; a name is looked up in groupby and in metadata, values compare
+        R11 Points are ordered by frame start, frame end, type, and a fixed order below: pages give each point once. A page holds
+            one frame per (start, end); a frame may go on in the next page. An offset past the end gives no frames and the right
+            total. R12 Filters: all names must match, any value of a list does; a name is looked up in groupby and in metadata,
+            values compare
             as text, `type` is the metric type, and nothing in a value is interpreted.
         R13 `begin` and `end` default to this month, in the store's zone, or the process's when the store has none.
 
@@ -243,13 +244,16 @@ class BaseStorage(abc.ABC):
     ) -> dict[str, Any]:
         """Sums of quantity and price, grouped.
 
-        R15 A row is `{'begin', 'end', 'qty', 'rate', <groupby names>}` in this order; begin and end are the query's bounds, sums are exact.
+        R15 A row is `{'begin', 'end', 'qty', 'rate', <groupby names>}` in this order; begin and end are the query's bounds, sums
+            are exact.
         R16 Without groupby there is one row, or none when no point matches.
-        R17 `time` groups by (frame start, frame end), which become the row's begin and end; `time-d`, `-w`, `-m`, `-y` group on the day, week,
-            month, year of the point's groupby, derived from the frame's start in the store's zone where it is missing.
-        R18 A point that lacks a grouped attribute falls in the group `''`: rows always add up to the ungrouped total. Values keep their type.
+        R17 `time` groups by (frame start, frame end), which become the row's begin and end; `time-d`, `-w`, `-m`, `-y` group on the
+            day, week, month, year of the point's groupby, derived from the frame's start in the store's zone where it is missing.
+        R18 A point that lacks a grouped attribute falls in the group `''`: rows always add up to the ungrouped total. Values keep
+            their type.
         R19 Rows are sorted by the groupby values as text, in the order of the names; `total` counts groups before paging.
-        R20 `custom_fields` (`SUM(qty) AS qty, MAX(price) AS dearest`) takes the place of qty and rate; it is parsed, never passed on.
+        R20 `custom_fields` (`SUM(qty) AS qty, MAX(price) AS dearest`) takes the place of qty and rate; it is parsed, never
+            passed on.
 
         Args:
             groupby: names; see R17.

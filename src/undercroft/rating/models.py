@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn, Self
@@ -69,7 +70,7 @@ class DataPoint(_Point):
 
     __slots__ = ()
 
-    def __new__(
+    def __new__(  # noqa: D102 - the class tells
         cls,
         unit: str | None,
         qty: Any,
@@ -211,7 +212,7 @@ class DataFrame:
             time.parse(value, f"period.{name}") if isinstance(value, str) else value
             for name, value in (("begin", bounds["begin"]), ("end", bounds["end"]))
         ]
-        frame = cls(*moments)
+        frame = cls(moments[0], moments[1])
         if not isinstance(dict_["usage"], Mapping):
             raise WrongType("usage", f"expected an object of lists, got {type(dict_['usage']).__name__}")
         for type_, points in dict_["usage"].items():
@@ -295,7 +296,7 @@ def _json_value(value: Any, field: str, depth: int = 0) -> None:
     if isinstance(value, str):
         _unicode(value, field)
     elif isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise InvalidInput(field, f"{value} is not a finite number")
     elif isinstance(value, int) and not isinstance(value, bool):
         if value.bit_length() > 1024:

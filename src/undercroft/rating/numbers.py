@@ -30,9 +30,10 @@ def exact(value: Any, field: str) -> Decimal:
     """
     if type(value) is not Decimal:
         value = _convert(value, field)
-    if not _is_short(value):
-        _check(value, field)
-    return value
+    number: Decimal = value
+    if not _is_short(number):
+        _check(number, field)
+    return number
 
 
 def storable(value: Any, field: str) -> tuple[Decimal, bool]:
@@ -88,4 +89,4 @@ def plain(value: Decimal) -> Decimal:
     value = CONTEXT.normalize(value)
     if int(value.as_tuple().exponent) > 0:
         value = value.quantize(Decimal(1), context=CONTEXT)
-    return value if value else ZERO
+    return value or ZERO

@@ -27,7 +27,10 @@ class Condition(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Which points: those whose frame starts in `[begin, end)` (microseconds, None = open), of `types`, that match all conditions."""
+    """Which points: those whose frame starts in `[begin, end)`, of `types`, that match all conditions.
+
+    Bounds are in microseconds; None is open, and for `types` means all.
+    """
 
     begin: int | None = None
     end: int | None = None
@@ -141,7 +144,7 @@ def as_text(value: Any, field: str) -> str:
 
 
 def _types(metric_types: Any) -> tuple[str, ...] | None:
-    if metric_types is None or metric_types == "" or metric_types == []:
+    if metric_types in (None, "", []):
         return None
     if isinstance(metric_types, str):
         return (name(metric_types, "metric_types"),)

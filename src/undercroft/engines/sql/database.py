@@ -178,9 +178,9 @@ class Database:
     def _measure_offset(self) -> dt.timedelta:
         if self.dialect == "sqlite":
             return dt.timedelta(0)
-        before = dt.datetime.now(dt.UTC)
+        before = time.wall()
         theirs: dt.datetime = self.read(lambda c: c.execute(sa.text("SELECT clock_timestamp()")).scalar_one())
-        return theirs - (before + (dt.datetime.now(dt.UTC) - before) / 2)
+        return theirs - (before + (time.wall() - before) / 2)
 
     def close(self) -> None:
         """Close every connection. A database in memory is gone then."""
@@ -209,11 +209,11 @@ class Database:
         }
 
     def _sqlite_target(self, rest: str) -> tuple[sa.URL, dict[str, Any]]:
-        """`sqlite:///rel`, `sqlite:////abs`, `sqlite:///:memory:` (private) and `sqlite:///:memory:NAME` (shared in the process)."""
+        """`sqlite:///rel`, `sqlite:////abs`, `sqlite:///:memory:` (private), `sqlite:///:memory:NAME` (shared in the process)."""
         host, _, path = rest.partition("/")
         if host:
             raise ConfigInvalid(
-                f"{self.place!r}: a SQLite URL has three slashes before a relative path, four before an absolute one"
+                f"{self.place!r}: a SQLite URL has three slashes before a relative path and four before an absolute one"
             )
         arguments = {"timeout": self.options.busy_timeout, "check_same_thread": False}
         if path in ("", _MEMORY) or path.startswith(_MEMORY):

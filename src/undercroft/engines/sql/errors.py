@@ -13,10 +13,8 @@ from undercroft.core.errors import ConfigInvalid, Corrupt, NotInitialized, Outco
 # SQLSTATE classes and codes of PostgreSQL (appendix A of its manual).
 _CONTENDED = ("40001", "40P01", "55P03", "23505")
 _MISSING_TABLE = ("42P01", "42703", "3F000")
-_NOT_ALLOWED = ("28", "3D", "42501")
+_TIMEOUT = "57014"
 _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_SQLITE_CONFIG = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
-_SQLITE_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Contended(Unavailable):
@@ -25,6 +23,21 @@ class Contended(Unavailable):
 
 class Disconnected(Unavailable):
     """The connection was gone before anything was committed."""
+
+
+# The first prefix that fits a SQLSTATE decides.
+_KINDS: tuple[tuple[tuple[str, ...], type[UndercroftError]], ...] = (
+    (_CONTENDED, Contended),
+    (("28", "3D", "42501"), ConfigInvalid),
+    ((_TIMEOUT, "53", "58"), Unavailable),
+    (("08", "57"), Disconnected),
+    (("XX",), Corrupt),
+)
+_SQLITE_KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
+    ((sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH), ConfigInvalid),
+    ((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB), Corrupt),
+    ((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_INTERRUPT), Unavailable),
+)
 
 
 @contextlib.contextmanager
@@ -49,20 +62,13 @@ def translate(error: sa.exc.DBAPIError, place: str) -> UndercroftError:
         if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated:
             return Disconnected(f"{place}: {text}")
         return UndercroftError(f"{place}: {text}")
-    if state in _CONTENDED:
-        return Contended(f"{place}: {text}")
     if state in _MISSING_TABLE:
         return _not_initialized(place)
-    if state.startswith(_NOT_ALLOWED):
-        return ConfigInvalid(f"{place}: {text}")
-    if state == "57014":
-        return Unavailable(f"{place}: the statement took longer than statement_timeout allows")
-    if state.startswith(("08", "57P")):
-        return Disconnected(f"{place}: {text}")
-    if state.startswith(("53", "58", "57")):
-        return Unavailable(f"{place}: {text}")
-    if state.startswith("XX"):
-        return Corrupt(f"{place}: {text}")
+    if state == _TIMEOUT:
+        text = "the statement took longer than statement_timeout allows"
+    for prefixes, kind in _KINDS:
+        if state.startswith(prefixes):
+            return kind(f"{place}: {text}")
     return UndercroftError(f"{place}: {text} (SQLSTATE {state})")
 
 
@@ -71,12 +77,9 @@ def _from_sqlite(original: sqlite3.Error, text: str, place: str) -> UndercroftEr
     primary = None if code is None else code & 0xFF
     if primary in _SQLITE_BUSY:
         return Unavailable(f"{text} (another writer held the file longer than busy_timeout allows)")
-    if primary in _SQLITE_CONFIG:
-        return ConfigInvalid(text)
-    if primary in _SQLITE_CORRUPT:
-        return Corrupt(text)
-    if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_INTERRUPT):
-        return Unavailable(text)
+    for codes, kind in _SQLITE_KINDS:
+        if primary in codes:
+            return kind(text)
     if "no such table" in text or "no such column" in text:
         return _not_initialized(place)
     return UndercroftError(text)

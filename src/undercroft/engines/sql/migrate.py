@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from undercroft.core.errors import ConfigInvalid
 from undercroft.engines.sql.database import Database
 
 
@@ -57,7 +58,8 @@ def _lock(connection: sa.Connection, db: Database, kind: str) -> None:
 def versions(db: Database, kind: str) -> tuple[str | None, str]:
     """The version of the tables (None: there are none), and the one that this package has."""
     head = ScriptDirectory.from_config(_config(db, kind)).get_current_head()
-    assert head is not None
+    if head is None:
+        raise ConfigInvalid(f"there are no migrations for {kind!r} in this installation")
     table = version_table(db.options.namespace, kind)
 
     def read(connection: sa.Connection) -> str | None:

@@ -61,9 +61,7 @@ class Deleter:
             return 0
         self._writer.add_sums(connection, by_series, by_slot)
         rollup = t.rollup.c
-        connection.execute(
-            t.rollup.delete().where(rollup.bucket.in_([day, day // MONTH_OF_DAY]), rollup.points == 0)
-        )
+        connection.execute(t.rollup.delete().where(rollup.bucket.in_([day, day // MONTH_OF_DAY]), rollup.points == 0))
         return gone
 
     def _take(self, connection: sa.Connection, sources: Sources, day: int) -> Sequence[Sequence[Any]]:

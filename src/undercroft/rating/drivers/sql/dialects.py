@@ -80,8 +80,7 @@ class SQLite:
             for table in (tables.point, tables.rollup, tables.slot_total)
         }
         self._updates = {
-            table.name: f" ON CONFLICT DO UPDATE SET {_sums_update(tables, table)}"
-            for table in (tables.rollup, tables.slot_total)
+            table.name: f" ON CONFLICT DO UPDATE SET {_sums_update(tables, table)}" for table in (tables.rollup, tables.slot_total)
         }
         point = tables.point.name
         taken = ", ".join(["slot_id", "series_id", *tables.exact.columns(QTY), *tables.exact.columns(PRICE)])
@@ -107,7 +106,7 @@ class SQLite:
 
     def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
         (_, last), *rows = connection.exec_driver_sql(self._find_entries, (_json.encode(digests).decode(),))
-        return Found({digest: number for digest, number in rows}, last)
+        return Found(dict(map(tuple, rows)), last)
 
     def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
         bounds = sorted({key[:2] for key in slots})
@@ -210,7 +209,7 @@ class PostgreSQL:
 
     def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
         rows = connection.exec_driver_sql(self._find_entries, (list(digests),))
-        return Found({digest: number for digest, number in rows}, 0)
+        return Found(dict(map(tuple, rows)), 0)
 
     def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
         bounds = sorted({key[:2] for key in slots})
@@ -220,7 +219,7 @@ class PostgreSQL:
     def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
         rows = [(digest, e.kind, e.calendar, e.label, e.body.decode()) for digest, e in entries]
         found = connection.exec_driver_sql(self._add_entries, _arrays(rows))
-        ids: dict[str, int] = {digest: number for digest, number in found}
+        ids: dict[str, int] = dict(map(tuple, found))
         attributes = [
             (kind, name, ids[digest], *rest)
             for digest, entry in entries
@@ -242,8 +241,7 @@ class PostgreSQL:
         if len(rows) < self.COPY_FROM:
             connection.exec_driver_sql(self._add_points, _arrays(rows))
             return
-        driver = connection.connection.driver_connection
-        assert driver is not None
+        driver: Any = connection.connection.driver_connection
         with driver.cursor() as cursor, cursor.copy(self._copy_points) as copy:
             copy.set_types(["int4", "int4", "int4", "int4", "numeric", "numeric"])
             for row in rows:

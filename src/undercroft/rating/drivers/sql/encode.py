@@ -139,9 +139,7 @@ def _point(point: Any, slot: SlotKey, calendars: Mapping[str, str], rounded: lis
     if bits == _ALL_PARTS:
         groupby = {name: value for name, value in groupby.items() if name not in calendars}
     elif bits:
-        groupby = {
-            name: value for name, value in groupby.items() if name not in calendars or value != calendars[name]
-        }
+        groupby = {name: value for name, value in groupby.items() if name not in calendars or value != calendars[name]}
     try:
         series = Entry(SERIES, bits, slot.type, canonical(groupby))
         detail = Entry(DETAIL, 0, point.unit.encode(), canonical(point.metadata))

@@ -40,7 +40,7 @@ class Probe(NamedTuple):
 def probe_statement(tables: Tables, conditions: tuple[Condition, ...], calendars: frozenset[str]) -> sa.CompoundSelect[Any]:
     """Rows (condition number, kind, count); calendar attributes have negative numbers."""
     a = tables.attribute.c
-    parts: list[sa.Select[Any]] = []
+    parts: list[Any] = []
     for number, condition in enumerate(conditions):
         # The hash alone: a collision may cost speed here, never a wrong answer.
         keys = [text_key(value.encode()) for value in condition.values]
@@ -131,7 +131,7 @@ class Grouped(NamedTuple):
 
 
 def grouped(
-    tables: Tables, key: GroupKey, position: int, series_id: Expression, day: Expression | None, dialect: str, probe: Probe
+    tables: Tables, key: GroupKey, position: int, series_id: Expression, day: Expression, dialect: str, probe: Probe
 ) -> Grouped:
     """The expressions for one groupby name over rows that have a series, and a day where calendar attributes are asked for."""
     attribute = tables.attribute.alias(f"g{position}")
@@ -144,7 +144,6 @@ def grouped(
     nothing = sa.null()
     if key.name not in PARTS or key.by is By.TYPE:
         return Grouped(text, attribute.c.json, join)
-    assert day is not None
     derived = part_text(day, key.name, dialect)
     if key.by is By.CALENDAR:
         if key.name not in probe.stored:

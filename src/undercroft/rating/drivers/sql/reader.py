@@ -35,6 +35,8 @@ from undercroft.rating.query import By, Function, GroupKey, Measure, Selection
 EXTREMES = (Function.MIN, Function.MAX)
 # Attributes that months cannot tell apart.
 _WITHIN_MONTH = {"week_of_the_year", "day_of_the_year"}
+# Up to so many buckets, sums per series first would cost more than they save.
+_FEW_BUCKETS = 2
 _POINTS_AT_ONCE = 20_000
 _SLOTS_AT_ONCE = 500
 _DECODED = 20_000
@@ -94,9 +96,7 @@ class Reader:
         decode = self._decoder(counted, groups, measures)
         return count, [decode(row) for row in rows]
 
-    def _source(
-        self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]
-    ) -> sa.Subquery:
+    def _source(self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> sa.Subquery:
         sources = Sources(self._t, self._dialect, selection, probe, extremes)
         by_period = any(key.by is By.PERIOD for key in groups)
         attributes = any(key.by is By.ATTRIBUTE or key.name in probe.stored for key in groups)
@@ -106,7 +106,8 @@ class Reader:
         if by_period or extremes or any(probe.details):
             return sources.points(periods=by_period).subquery("source")
         inner = sources.rollups(self._zone, months=not calendars & _WITHIN_MONTH).subquery("bucket")
-        if calendars:
+        whole = sources.coverage(self._zone)
+        if calendars or (whole is not None and not whole.has_edges and whole.buckets() <= _FEW_BUCKETS):
             return inner
         sums = [sa.func.sum(column).label(column.name) for column in inner.columns if column.name not in ("series_id", "day")]
         return sa.select(inner.c.series_id, *sums).group_by(inner.c.series_id).subquery("source")
@@ -125,7 +126,8 @@ class Reader:
         columns: list[Expression] = []
         keys: list[Expression] = []
         origin: sa.FromClause = source
-        series_id, day = source.c.get("series_id"), source.c.get("day")
+        # A source without series or days is only asked for groups that need none.
+        series_id, day = source.c.get("series_id", sa.null()), source.c.get("day", sa.null())
         for position, key in enumerate(groups):
             if key.by is By.PERIOD:
                 texts += [source.c.begin, source.c.end]
@@ -135,10 +137,7 @@ class Reader:
             if key.by is By.TYPE and "type" in source.c:
                 found = predicates.Grouped(source.c.type, sa.null(), None)
             else:
-                assert series_id is not None or key.by is By.CALENDAR
-                found = predicates.grouped(
-                    self._t, key, position, sa.null() if series_id is None else series_id, day, self._dialect, probe
-                )
+                found = predicates.grouped(self._t, key, position, series_id, day, self._dialect, probe)
             if found.join is not None:
                 origin = origin.outerjoin(*found.join)
             texts.append(found.text)
@@ -150,7 +149,9 @@ class Reader:
                 columns.append(found.json.label(f"j{position}"))
         columns.append(sa.func.sum(source.c.points).label("points"))
         columns += [
-            sa.func.sum(source.c[f"{name}{number}"]).label(f"{name}{number}") for name in (QTY, PRICE) for number in range(self._width)
+            sa.func.sum(source.c[f"{name}{number}"]).label(f"{name}{number}")
+            for name in (QTY, PRICE)
+            for number in range(self._width)
         ]
         for name in extremes:
             ordered = source.c[f"{name}_ordered"]
@@ -161,11 +162,7 @@ class Reader:
     def _decoder(self, query: sa.Select[Any], groups: Sequence[GroupKey], measures: Sequence[Measure]) -> Callable[[Any], Group]:
         """What makes a `Group` of a row of `query`."""
         at = {column.name: number for number, column in enumerate(query.selected_columns)}
-        wanted = [
-            (at[f"t{position}"], at.get(f"j{position}"))
-            for position, key in enumerate(groups)
-            if key.by is not By.PERIOD
-        ]
+        wanted = [(at[f"t{position}"], at.get(f"j{position}")) for position, key in enumerate(groups) if key.by is not By.PERIOD]
         decoders = [self._measure(measure, at) for measure in measures]
         period = (at["begin"], at["end"]) if "begin" in at else None
 

@@ -1,10 +1,10 @@
 """The tables of rated usage. A layout made for the load: narrow points, attribute sets stored once, sums kept beside.
 
 slot        one (frame start, frame end, metric type); `day` is the key of the start's local day (see rating.calendar)
-entry       an attribute set, stored once: a *series* (type and groupby) or a *detail* (unit and metadata). Calendar attributes that
-            follow from the time stay out of a series; the bits of `calendar` say which ones to add on reading
-attribute   the same sets, taken apart for filters and groups; `text` is the value as filters compare it, `json` its exact form where
-            it is no text; names and texts are UTF-8 bytes, which compare by code point on every engine
+entry       an attribute set, stored once: a *series* (type and groupby) or a *detail* (unit and metadata). Calendar attributes
+            that follow from the time stay out of a series; the bits of `calendar` say which ones to add on reading
+attribute   the same sets, taken apart for filters and groups; `text` is the value as filters compare it, `json` its exact form
+            where it is no text; names and texts are UTF-8 bytes, which compare by code point on every engine
 point       one rated quantity, by (slot, series, number among equals); clustered, so a slot's points lie together
 rollup      sums and counts per series and local day (key YYYYMMWWDDD), and per series and month (key YYYYMM)
 slot_total  sums and counts per slot; a slot's row is split into shards so that writers in parallel do not wait for each other
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -46,8 +47,8 @@ def tables(namespace: str, dialect: str) -> Tables:
     exact = layout(dialect)
     metadata = sa.MetaData()
 
-    def table(name: str, *parts: sa.schema.SchemaItem, **options: bool | int) -> sa.Table:
-        return sa.Table(f"{namespace}_{KIND}_{name}", metadata, *parts, **options)  # type: ignore[arg-type]
+    def table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
+        return sa.Table(f"{namespace}_{KIND}_{name}", metadata, *parts, **options)
 
     def index(name: str, *columns: str, unique: bool = False) -> sa.Index:
         return sa.Index(f"{namespace}_{KIND}_{name}", *columns, unique=unique)
@@ -55,7 +56,7 @@ def tables(namespace: str, dialect: str) -> Tables:
     def sums() -> list[sa.Column[int]]:
         return [sa.Column("points", sa.BigInteger, nullable=False), *exact.types(QTY), *exact.types(PRICE)]
 
-    clustered: dict[str, bool | int] = {"sqlite_with_rowid": False}
+    clustered: dict[str, Any] = {"sqlite_with_rowid": False}
     whole, small, long, raw = sa.Integer, sa.SmallInteger, sa.BigInteger, sa.LargeBinary
     return Tables(
         metadata=metadata,

@@ -37,9 +37,7 @@ class Sources:
     def _sums(self, table: Any) -> list[Expression]:
         exact = self._t.exact
         return [
-            column.label(f"{name}{number}")
-            for name in (QTY, PRICE)
-            for number, column in enumerate(exact.partial(table, name))
+            column.label(f"{name}{number}") for name in (QTY, PRICE) for number, column in enumerate(exact.partial(table, name))
         ]
 
     def in_range(self, *, types: bool = True) -> list[Predicate]:
@@ -85,10 +83,14 @@ class Sources:
 
     # -- rollup ----------------------------------------------------------------------------------------------------
 
+    def coverage(self, zone: dt.tzinfo) -> Coverage | None:
+        """The whole days and months of the question's range."""
+        return calendar.coverage(self._selection.begin, self._selection.end, zone)
+
     def rollups(self, zone: dt.tzinfo, *, months: bool) -> sa.CompoundSelect[Any]:
         """Sums by series and day or month for the whole days in the range, points for the rest of it."""
-        whole = calendar.coverage(self._selection.begin, self._selection.end, zone)
-        parts = [self.points(without=whole)]
+        whole = self.coverage(zone)
+        parts = [] if whole is not None and not whole.has_edges else [self.points(without=whole)]
         if whole is not None:
             if not months:
                 whole = whole._replace(first_month=None, last_month=None)
@@ -102,10 +104,8 @@ class Sources:
         day = rollup.c.bucket if scale == 1 else rollup.c.bucket * scale
         query = sa.select(rollup.c.series_id, day.label("day"), rollup.c.points, *self._sums(rollup))
         listed = self._list(first, last, scale) if self._probe.is_selective else None
-        if listed is None:
-            query = query.where(rollup.c.bucket.between(first, last))
-        else:
-            query = query.where(rollup.c.bucket.in_(listed))
+        bucket = rollup.c.bucket
+        query = query.where(bucket.between(first, last) if listed is None else bucket.in_(listed))
         if s.types is not None:
             query = query.where(self._steer(rollup.c.series_id).in_(of_types(self._t, s.types)))
         return query.where(*self._of_series(rollup.c.series_id, day))

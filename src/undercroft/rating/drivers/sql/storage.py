@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import sqlalchemy as sa
 
 from undercroft.core import time
-from undercroft.core.errors import ConfigInvalid
+from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.paging import Page
 from undercroft.engines.sql import Database, EngineOptions, migrate
 from undercroft.rating import contract, query
@@ -26,6 +26,7 @@ from undercroft.rating.drivers.sql.writer import Writer
 LOG = logging.getLogger(__name__)
 ZONE = "timezone"
 UTC = "UTC"
+_ANALYSE_FROM = 5_000
 
 
 class Options(EngineOptions, kw_only=True, frozen=True):
@@ -36,13 +37,14 @@ class Options(EngineOptions, kw_only=True, frozen=True):
             (UTC when not given). Opening it later with another one is refused.
         on_conflict: what pushing a series key again does: `replace`, `append` or `error`.
         scope_key: the attribute that names a point's scope.
-        resource_keys: the attributes that may hold a resource's id, as a list or separated by commas.
+        resource_keys: the attributes that may hold a resource's id, as a list or separated by commas; the setting of that name
+            when not given.
     """
 
     timezone: str | None = None
     on_conflict: Literal["replace", "append", "error"] = "replace"
     scope_key: str = "project_id"
-    resource_keys: str | list[str] = "id,resource_id"
+    resource_keys: str | list[str] | None = None
 
 
 class Storage(contract.BaseStorage):
@@ -55,13 +57,15 @@ class Storage(contract.BaseStorage):
         super().__init__(*args, **kwargs)
         given = {name: kwargs[name] for name in Options.__struct_fields__ if name in kwargs}
         self._db, self.options = Database.open(url, Options, given)
-        keys = self.options.resource_keys
-        self.resource_keys = tuple(key.strip() for key in (keys.split(",") if isinstance(keys, str) else keys))
+        if keys := self.options.resource_keys:
+            self.resource_keys = tuple(key.strip() for key in (keys.split(",") if isinstance(keys, str) else keys))
         self.zone = None if self.options.timezone is None else time.zone(self.options.timezone)
         self._tables: Tables = tables(self.options.namespace, self._db.dialect)
         self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
         self._fixed: dt.tzinfo | None = None
         self._fixing = threading.Lock()
+        self._pushed = 0
+        self._analyse_at = _ANALYSE_FROM
 
     @classmethod
     def open(cls, url: str, **options: Any) -> Self:
@@ -120,9 +124,7 @@ class Storage(contract.BaseStorage):
         with self._fixing:
             if self._fixed is None:
                 setting = self._tables.setting
-                name = self._db.read(
-                    lambda c: c.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar()
-                )
+                name = self._db.read(lambda c: c.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar())
                 name = name or UTC
                 if self.options.timezone not in (None, name):
                     raise ConfigInvalid(
@@ -140,6 +142,7 @@ class Storage(contract.BaseStorage):
             return
         entries, slots = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))
         self._writer.remember(entries, slots)
+        self._analyse(len(batch.points))
 
     def _delete(self, selection: query.Selection) -> int:
         deleter = self._deleter()
@@ -156,6 +159,15 @@ class Storage(contract.BaseStorage):
             return self._writer.push(connection, batch, self.options.on_conflict)
 
         self._writer.remember(*self._db.write(work))
+
+    def _analyse(self, points: int) -> None:
+        """Tell PostgreSQL's planner about a store that grows from nothing; later its own autovacuum does."""
+        self._pushed += points
+        if self._db.dialect == "postgresql" and self._pushed >= self._analyse_at:
+            self._analyse_at = self._pushed * 4
+            names = ", ".join(table.name for table in self._tables.metadata.sorted_tables)
+            with contextlib.suppress(Unavailable):
+                self._db.write(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
 
     def _encode(self, frames: Sequence[Any]) -> Batch:
         batch = encode(frames, self._zone())

@@ -67,9 +67,7 @@ class Writer:
         self._entries = {}
         self._slots = {}
 
-    def push(
-        self, connection: sa.Connection, batch: Batch, on_conflict: str
-    ) -> tuple[dict[Entry, int], dict[SlotKey, int]]:
+    def push(self, connection: sa.Connection, batch: Batch, on_conflict: str) -> tuple[dict[Entry, int], dict[SlotKey, int]]:
         """Write a batch; returns the ids that were looked up or made, for `remember`."""
         entries, new_entries = self._entry_ids(connection, batch)
         slots, new_slots = self._slot_ids(connection, batch.days)
@@ -223,4 +221,3 @@ def _conflict(pair: Pair, slot_keys: Mapping[int, SlotKey]) -> Conflict:
         f"points of type {key.type.decode()!r} from {from_micros(key.begin).isoformat()} to "
         f"{from_micros(key.end).isoformat()} with the same groupby are stored already (on_conflict=error)"
     )
-
