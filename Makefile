@@ -48,6 +48,10 @@ lock: | $(UV) ## Compile the requirements files again, with the newest versions 
 	    --all-extras --group dev pyproject.toml -o requirements-dev.txt
 	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    -c requirements-dev.txt pyproject.toml -o requirements.txt
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    pyproject.toml tests/hosts/cloudkitty.in -o tests/hosts/cloudkitty.txt
+	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --resolution lowest-direct --all-extras pyproject.toml -o tests/hosts/lowest.txt
 
 # -- use -----------------------------------------------------------------------------------------------------------------
 
@@ -67,7 +71,7 @@ test: $(VENV)/.dev ## Unit tests and the conformance suite on real engines (ENGI
 
 .PHONY: test-hosts
 test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest versions we declare
-	@$(PYTEST) --timeout=1800 tests/hosts $(ARGS)
+	@$(RUN) $(PYTEST) --timeout=1800 tests/hosts $(ARGS)
 
 .PHONY: chaos
 chaos: export UNDERCROFT_CHAOS = full

@@ -1,0 +1,76 @@
+"""Environments of their own, made from a lock file and kept in .cache until the lock changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+TOP = HERE.parent.parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """A virtual environment with a lock file's packages, and with this checkout, whose dependencies were not asked for again."""
+
+    python: pathlib.Path
+
+    def run(self, *arguments: object, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
+        """Run the environment's Python; what it prints is in the result."""
+        return subprocess.run(
+            [str(self.python), *map(str, arguments)],
+            cwd=cwd,
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def uv(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [pathlib.Path(sys.executable).parent / "uv", *map(str, arguments)], cwd=TOP, capture_output=True, text=True, check=False
+    )
+
+
+def succeed(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
+
+
+def make(name: str) -> Environment:
+    lock = HERE / f"{name}.txt"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    folder = TOP / ".cache" / "hosts" / f"{name}-{digest}"
+    python = folder / "bin" / "python"
+    complete = folder / ".complete"
+    if not complete.exists():
+        for old in folder.parent.glob(f"{name}-*"):
+            shutil.rmtree(old)
+        succeed(uv("venv", "--python", sys.executable, folder))
+        succeed(uv("pip", "install", "--python", python, "--require-hashes", "-r", lock))
+        complete.touch()
+    succeed(uv("pip", "install", "--python", python, "--no-deps", "--reinstall-package", "undercroft", "-e", TOP))
+    return Environment(python)
+
+
+@pytest.fixture(scope="session")
+def cloudkitty() -> Environment:
+    return make("cloudkitty")
+
+
+@pytest.fixture(scope="session")
+def lowest() -> Environment:
+    return make("lowest")
+
+
+@pytest.fixture
+def check_requirements():
+    """Fails when an environment's packages do not fit each other."""
+    return lambda environment: succeed(uv("pip", "check", "--python", environment.python))

@@ -1,0 +1,54 @@
+"""The lowest versions that pyproject.toml allows: they are installed, and the conformance suite passes with them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import pathlib
+import re
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+TOP = pathlib.Path(__file__).parent.parent.parent
+LOWER_BOUND = re.compile(r">=\s*([^,\s]+)")
+
+
+def declared() -> list[Requirement]:
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+    extras = [each for extra in project["optional-dependencies"].values() for each in extra]
+    return [Requirement(each) for each in [*project["dependencies"], *extras]]
+
+
+def test_lower_bounds_are_what_is_installed(lowest, tmp_path, check_requirements):
+    """Otherwise the lock is older than pyproject.toml: make lock."""
+    check_requirements(lowest)
+    code = "import importlib.metadata as m, sys; print(*(m.version(name) for name in sys.argv[1:]), sep='\\n')"
+    requirements = declared()
+    done = lowest.run("-c", code, *(each.name for each in requirements), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for requirement, version in zip(requirements, done.stdout.split(), strict=True):
+        bound = LOWER_BOUND.search(str(requirement.specifier).replace(",", " "))
+        assert bound, requirement
+        assert requirement.specifier.contains(version)
+        assert version == bound[1] or version.startswith(f"{bound[1]}.0"), f"{requirement.name} {version}, declared {bound[1]}"
+
+
+def test_newest_versions_are_allowed():
+    """The other end: what the development environment has lies within the declared bounds."""
+    for requirement in declared():
+        assert requirement.specifier.contains(importlib.metadata.version(requirement.name)), requirement
+
+
+def test_conformance_passes(lowest, tmp_path):
+    stores = [word for store in os.environ["UNDERCROFT_TEST_STORES"].splitlines() for word in ("--store", store)]
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    done = lowest.run("-m", "pytest", "-q", "-x", "--pyargs", "undercroft.conformance", *stores, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout[-2000:])
+
+
+@pytest.mark.parametrize("module", ["undercroft", "undercroft.cli.main", "undercroft.rating"])
+def test_modules_import(lowest, tmp_path, module):
+    assert lowest.run("-c", f"import {module}", cwd=tmp_path).returncode == 0
