@@ -155,10 +155,11 @@ def frame_of(line: bytes) -> DataFrame:
         InvalidInput: the error says where.
     """
     try:
-        return _frame(_typed.decode(line))
-    except (msgspec.ValidationError, InvalidInput):
-        # Once more, slowly: the model checks the plain objects and names the place.
-        return DataFrame.from_dict(_plain(line))
+        try:
+            return _frame(_typed.decode(line))
+        except (msgspec.ValidationError, InvalidInput):
+            # Once more, slowly: the model checks the plain objects and names the place.
+            return DataFrame.from_dict(_plain(line))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput("line", f"is not JSON ({error})") from None
     except RecursionError:

@@ -1,0 +1,230 @@
+"""The demo: its totals, its page, and that doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html.parser
+import importlib.resources
+import re
+from decimal import Decimal
+
+import click.testing
+import pytest
+
+import undercroft
+from undercroft.cli.main import root
+from undercroft.demo import chart, figures, page, prices, recount, traces, usage
+from undercroft.rating import DataFrame, DataPoint
+
+VOID = {"meta", "link", "img", "br", "hr", "input", "line", "rect"}
+
+
+def demo(folder, *more: object, code: int = 0) -> click.testing.Result:
+    arguments = ["demo", "--output", str(folder), *map(str, more)]
+    result = click.testing.CliRunner().invoke(root, arguments, prog_name="undercroft", catch_exceptions=False)
+    assert result.exit_code == code, result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The demo, run once: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    return folder, demo(folder).stdout
+
+
+@pytest.fixture(scope="module")
+def text(done) -> str:
+    return str((done[0] / "index.html").read_text("utf-8"))
+
+
+@pytest.fixture
+def store(done):
+    opened = undercroft.connect("rating", f"sqlite:///{done[0]}/rating.db")
+    yield opened
+    opened.close()
+
+
+# -- the numbers -------------------------------------------------------------------------------------------------------
+
+
+def test_the_readings_are_those_of_the_file():
+    machines = traces.machines()
+    assert len(machines) == 1052
+    assert len({machine.name for machine in machines}) == 1052
+    assert {len(machine.readings) for machine in machines} == {288}
+    packed = importlib.resources.files("undercroft.demo") / "data" / traces.FILE
+    second = gzip.decompress(packed.read_bytes()).decode().splitlines()[2].split(",")
+    assert machines[1] == (1, second[0], tuple(int(cell) for cell in second[1:]))
+
+
+def test_a_machine_by_hand():
+    """Machine 5: project-05, flavor 3 (large, 4 vCPUs). Its first hour's readings, summed and priced here."""
+    machine, listed = traces.machines()[5], prices.load()
+    percent = sum(machine.readings[:12])
+    instance, cpu = usage.points(machine, 0, listed, {"year": "2011"})
+    assert instance.groupby == {"id": machine.name, "project_id": "project-05", "flavor_id": "3", "year": "2011"}
+    assert (instance.qty, instance.price) == (Decimal(1), Decimal("0.024"))
+    assert cpu.qty == (Decimal(percent) * 4 / 1200).quantize(Decimal("0.0001"))
+    assert cpu.price == cpu.qty * Decimal("0.06")
+    assert cpu.metadata == {"name": machine.name, "flavor_name": "large", "vcpus": "4"}
+
+
+def test_the_calendar_attributes_are_those_that_collectors_add(store):
+    (frame,) = store.retrieve(figures.BEGIN, figures.END, limit=1)["dataframes"]
+    ((_, point),) = frame.iterpoints()
+    calendar = {"year": "2011", "month": "3", "week_of_the_year": "09", "day_of_the_year": "62"}
+    assert calendar.items() <= point.groupby.items()
+
+
+def test_totals_equal_the_recomputation(done, store):
+    found, total = figures.ask(store), recount.grand_total()
+    assert (found.machines, found.points) == (1052, 50_496)
+    assert total > 0
+    assert found.total == found.day.total == total
+    assert sum(cost.total for cost in found.by_project.values()) == total
+    assert sum(cost.total for cost in found.by_hour.values()) == total
+    assert sum(cost.total for cost in found.by_project_and_hour.values()) == total
+    assert (len(found.by_project), len(found.by_hour), len(found.by_project_and_hour)) == (20, 24, 480)
+    assert "Both agree, to the last digit." in done[1]
+
+
+def test_twice_is_the_same(done, store):
+    before = figures.ask(store)
+    assert demo(done[0]).stdout == done[1]
+    assert figures.ask(store) == before
+
+
+def test_totals_that_differ_are_an_error(done, tmp_path):
+    """The twin: one point more in the store, and the demo says so."""
+    demo(tmp_path)
+    store = undercroft.connect("rating", f"sqlite:///{tmp_path}/rating.db")
+    (hour, *_) = usage.frames(traces.machines()[:1], prices.load())
+    stranger = DataPoint("h", 1, "0.000001", {"id": "stranger", "project_id": "project-00"}, {})
+    frame = DataFrame(hour[0].start, hour[0].end, {"cpu": [stranger]})
+    store.push([frame])
+    store.close()
+    result = demo(tmp_path, code=1)
+    assert "error: the two totals differ" in result.stderr
+    assert "Both agree" not in result.stdout
+    assert "NOT EQUAL" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_another_store(tmp_path):
+    url = f"sqlite:///{tmp_path}/elsewhere.db?namespace=demo"
+    assert url.split("?", maxsplit=1)[0] in demo(tmp_path / "out", "--store", url).stdout
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
+
+
+def test_what_to_try_next_works(done):
+    commands = re.findall(r"undercroft (rating total .*)", done[1])
+    assert len(commands) == 2
+    for command in commands:
+        result = click.testing.CliRunner().invoke(root, command.split(), prog_name="undercroft")
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout.count("\n") > 5
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that tags close in order, and collects attributes and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def parsed(text) -> Page:
+    parser = Page()
+    parser.feed(text)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+def test_the_page_loads_nothing_and_runs_nothing(parsed, text):
+    names = {tag for tag, _ in parsed.tags}
+    assert not names & {"script", "link", "img", "iframe", "object", "embed", "base", "use", "image", "foreignobject"}
+    attributes = [(name, value or "") for _, given in parsed.tags for name, value in given.items()]
+    assert not [name for name, _ in attributes if name.startswith("on") or name in {"style", "src", "href", "srcset", "xlink:href"}]
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|\$\w", text)
+
+
+def test_the_policy_allows_its_own_style_only(parsed, text):
+    (policy,) = [given["content"] for tag, given in parsed.tags if tag == "meta" and "http-equiv" in given]
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert "prefers-color-scheme: dark" in style
+
+
+def test_the_charts_show_every_hour_project_and_type(parsed, store):
+    found = figures.ask(store)
+    marks = [given["class"] for tag, given in parsed.tags if tag == "rect" and "class" in given]
+    for type_ in ("instance", "cpu"):
+        assert marks.count(type_) == 24 + 20
+    assert sum(mark.startswith("shade") for mark in marks) == 480
+    labels = [given.get("aria-label") for tag, given in parsed.tags if tag == "svg"]
+    assert len(labels) == 3
+    assert all(labels)
+    words = "".join(parsed.words)
+    for hour, cost in found.by_hour.items():
+        assert f"{hour:02}:00 to {hour + 1:02}:00 UTC\ntotal: {cost.total:,.2f} EUR" in words
+
+
+def test_the_tables_hold_every_digit(text, store):
+    found = figures.ask(store)
+    for cost in [*found.by_project.values(), *found.by_hour.values()]:
+        assert f"{cost.total:,.6f}" in text
+    assert f"<b>{found.total:,f}</b>" in text
+
+
+def test_names_are_escaped(store):
+    found = figures.ask(store)
+    found.by_project["<script>alert(1)</script>&"] = found.by_project.pop("project-00")
+    drawn = page.render(found, prices.load(), found.total, '"><b>')
+    assert "<script>" not in drawn
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in drawn
+    assert '"><b>' not in drawn
+
+
+@pytest.mark.parametrize(("top", "step"), [(34.2, 10), (6, 1), (6.1, 2), (0.5, 0.1), (700, 200), (1, 0.2)])
+def test_ticks_are_round(top, step):
+    assert chart.tick_step(top) == pytest.approx(step)
+
+
+def test_a_store_without_points_is_no_division_by_zero():
+    empty = {hour: figures.Cost() for hour in range(24)}
+    assert "<svg" in chart.by_hour(empty, "EUR")
+    assert "<svg" in chart.by_project({"p": figures.Cost()}, "EUR")
+
+
+def test_the_price_list_is_exact():
+    listed = prices.load()
+    assert [(flavor.vcpus, flavor.hour) for flavor in listed.flavor] == [
+        (1, Decimal("0.006")),
+        (2, Decimal("0.012")),
+        (4, Decimal("0.024")),
+    ]
+    assert listed.cpu_hour == Decimal("0.06")
