@@ -37,8 +37,8 @@ class Locks(Protocol):
     def acquire(self, name: str, ttl: dt.timedelta) -> contextlib.AbstractContextManager[object] | None:
         """Take the lock `name`; None when it is taken.
 
-        It stays taken while the block runs, and after it until `ttl` has passed since it was taken, so that no other runner
-        does the same work again in the same period. A holder that died loses it after `ttl`.
+        It stays taken until `ttl` has passed since it was taken, also when the block ends sooner, so that no other runner does
+        the same work again in the same period. A holder that died, or whose block takes longer, may lose it then.
         """
         ...
 
