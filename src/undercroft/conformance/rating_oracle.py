@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import zoneinfo
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -55,6 +55,12 @@ def add(numbers: Iterable[Decimal]) -> Decimal:
     for number in numbers:
         total = EXACT.add(total, number)
     return total
+
+
+SUMS: dict[str, Callable[[list[Stored]], Any]] = {
+    "qty": lambda points: add(point.qty for point in points),
+    "rate": lambda points: add(point.price for point in points),
+}
 
 
 class Oracle:
@@ -112,7 +118,9 @@ class Oracle:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def retrieve(self, begin: Any = None, end: Any = None, filters: Any = None, metric_types: Any = None, resource: Any = None) -> list[Stored]:
+    def retrieve(
+        self, begin: Any = None, end: Any = None, filters: Any = None, metric_types: Any = None, resource: Any = None
+    ) -> list[Stored]:
         """All matching points, by start, end and type."""
         found = self._select(begin, end, filters, metric_types, resource)
         return sorted(found, key=lambda point: point[:3])
@@ -125,8 +133,9 @@ class Oracle:
         metric_types: Any = None,
         filters: Any = None,
         resource: Any = None,
+        fields: Mapping[str, Callable[[list[Stored]], Any]] = SUMS,
     ) -> list[dict[str, Any]]:
-        """All rows, sorted by their groups' values as text."""
+        """All rows, sorted by their groups' values as text; `fields` compute what a row tells of its points."""
         groups: dict[Any, tuple[list[Any], list[Stored]]] = {}
         names = list(dict.fromkeys(groupby or []))
         for point in self._select(begin, end, filters, metric_types, resource):
@@ -135,14 +144,14 @@ class Oracle:
         rows = []
         for values, points in sorted(groups.values(), key=lambda group: [order(value) for value in group[0]]):
             period = (points[0].start, points[0].end) if "time" in names else (begin and utc(begin), end and utc(end))
-            row = {"begin": period[0], "end": period[1], "qty": add(p.qty for p in points), "rate": add(p.price for p in points)}
+            row = {"begin": period[0], "end": period[1]} | {name: field(points) for name, field in fields.items()}
             row |= {column(name): value for name, value in zip(names, values, strict=True) if name != "time"}
             rows.append(row)
         return rows
 
     def tenants(self, begin: Any = None, end: Any = None) -> list[str]:
         """Scopes that have points in [begin, end)."""
-        return sorted({str(p.groupby[self.scope_key]) for p in self._select(begin, end) if self.scope_key in p.groupby})
+        return sorted({str(p.groupby.get(self.scope_key, "")) for p in self._select(begin, end)} - {""})
 
     def _select(self, begin: Any, end: Any, filters: Any = None, metric_types: Any = None, resource: Any = None) -> list[Stored]:
         types = [metric_types] if isinstance(metric_types, str) else metric_types

@@ -184,9 +184,9 @@ class BaseStorage(abc.ABC):
         R10 `total` counts matching points before paging; `offset` and `limit` count points. `paginate=False` ignores both.
         R11 Points are ordered by frame start, frame end, type, and a fixed order below: pages give each point once. A page holds
             one frame per (start, end); a frame may go on in the next page. An offset past the end gives no frames and the right
-            total. R12 Filters: all names must match, any value of a list does; a name is looked up in groupby and in metadata,
-            values compare
-            as text, `type` is the metric type, and nothing in a value is interpreted.
+            total.
+        R12 Filters: all names must match, any value of a list does; a name is looked up in groupby and in metadata, values
+            compare as text, `type` is the metric type, and nothing in a value is interpreted.
         R13 `begin` and `end` default to this month, in the store's zone, or the process's when the store has none.
 
         Args:

@@ -284,6 +284,8 @@ def _attributes(value: Any, field: str) -> FrozenDict:
     for key, item in value.items():
         name(key, f"{field} key")
         if type(item) is str:
+            if not item.isascii():
+                _unicode(item, f"{field}[{key!r}]")
             continue
         _json_value(item, f"{field}[{key!r}]")
     return FrozenDict(value)

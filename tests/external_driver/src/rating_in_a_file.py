@@ -1,7 +1,7 @@
 """Rated usage in one JSON file a namespace: for a few thousand points, a laptop, or a teaching room.
 
-Every call reads the whole file; a writer holds a lock, writes a new file beside it, and renames it. That makes each write atomic and
-durable, and each answer one moment's state.
+Every call reads the whole file; a writer holds a lock, writes a new file beside it, and renames it. That makes each write
+atomic and durable, and each answer one moment's state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 
-from undercroft.core import time, url as urls
+from undercroft.core import time
+from undercroft.core import url as urls
 from undercroft.core.capabilities import not_yet
 from undercroft.core.errors import ConfigInvalid, Conflict, InvalidInput, NotInitialized, Unavailable
 from undercroft.core.paging import Page
@@ -64,17 +65,18 @@ class Storage(BaseStorage):
         super().__init__(**kwargs)
         self.path, self.options = path, options
         self.resource_keys = options.resource_keys
+        self.days: dt.tzinfo = dt.UTC
         if options.timezone is not None:
-            self.zone = time.zone(options.timezone)
+            self.zone = self.days = time.zone(options.timezone)
 
     @classmethod
     def open(cls, url: str, **options: Any) -> Self:
         base, parsed, _ = urls.split(url, Options, options)
         folder = pathlib.Path(base.partition("://")[2].removeprefix("/"))
-        with contextlib.suppress(FileNotFoundError, FileExistsError):
-            folder.mkdir()
-        if not folder.is_dir():
-            raise ConfigInvalid(f"{urls.redacted(url)}: the folder cannot be made")
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ConfigInvalid(f"{urls.redacted(url)}: {error.strerror}") from None
         return cls(folder / f"{parsed.namespace}_rating.json", parsed)
 
     def close(self) -> None:
@@ -100,7 +102,7 @@ class Storage(BaseStorage):
             raise Unavailable(str(error)) from None
         if self.options.timezone not in (None, content.timezone):
             raise ConfigInvalid(f"timezone: the store was made with {content.timezone}, not {self.options.timezone}")
-        self.zone = time.zone(content.timezone)
+        self.days = time.zone(content.timezone)
         return content
 
     def _write(self, content: Content) -> None:
@@ -165,21 +167,20 @@ class Storage(BaseStorage):
     def _parsed(self, frames: Sequence[Any]) -> list[Entry]:
         found = []
         for position, frame in enumerate(frames):
-            place = f"dataframes[{position}]"
             try:
                 start, end = models.period(frame.start, frame.end)
-                for type_, given in frame.iterpoints():
-                    point = models.checked(given)
-                    qty, price = self._kept(point.qty), self._kept(point.price)
-                    found.append(
-                        Entry(start, end, models.metric_type(type_), point.unit, qty, price, point.groupby, point.metadata)
-                    )
+                found += [self._entry(start, end, models.metric_type(type_), point) for type_, point in frame.iterpoints()]
             except InvalidInput as error:
-                raise error.within(place) from None
+                raise error.within(f"dataframes[{position}]") from None
         return found
 
-    def _kept(self, value: Decimal) -> Decimal:
-        kept, changed = numbers.storable(value)
+    def _entry(self, start: int, end: int, type_: str, given: Any) -> Entry:
+        point = models.checked(given)
+        qty, price = self._kept(point.qty, "qty"), self._kept(point.price, "price")
+        return Entry(start, end, type_, point.unit, qty, price, point.groupby, point.metadata)
+
+    def _kept(self, value: Decimal, field: str) -> Decimal:
+        kept, changed = numbers.storable(value, field)
         if changed:
             self.counters["rounded"] += 1
             LOG.warning("rounded a number to %d places", numbers.PLACES)
@@ -191,10 +192,9 @@ class Storage(BaseStorage):
         found = [entry for entry in self._read().entries if _matches(entry, selection)]
         return sorted(found, key=lambda entry: (entry.start, entry.end, entry.type))
 
-    def _page(self, selection: query.Selection, page: Page | None) -> tuple[int, Iterable[Row]]:
+    def _page(self, selection: query.Selection, page: Page) -> tuple[int, Iterable[Row]]:
         found = self._selected(selection)
-        shown = found if page is None else found[page.offset : page.offset + page.limit]
-        return len(found), [_row(entry) for entry in shown]
+        return len(found), [_row(entry) for entry in found[page.offset : page.offset + page.limit]]
 
     @contextlib.contextmanager
     def _stream(self, selection: query.Selection) -> Iterator[Iterator[Row]]:
@@ -221,12 +221,12 @@ class Storage(BaseStorage):
         if group.by is query.By.PERIOD:
             return entry.start, entry.end
         if group.by is query.By.CALENDAR and group.name not in entry.groupby:
-            return calendar.attributes(calendar.day_of(entry.start, self.zone or dt.UTC))[group.name]
+            return calendar.attributes(calendar.day_of(entry.start, self.days))[group.name]
         return entry.groupby.get(group.name, "")
 
     def _scopes(self, selection: query.Selection) -> list[str]:
         key = self.options.scope_key
-        return sorted({str(entry.groupby[key]) for entry in self._selected(selection) if key in entry.groupby})
+        return sorted({str(entry.groupby[key]) for entry in self._selected(selection) if key in entry.groupby} - {""})
 
 
 class Boasting(Storage):
@@ -237,9 +237,6 @@ class Boasting(Storage):
 
     def require(self, capability: str) -> None:
         pass
-
-
-
 
 
 def _matches(entry: Entry, selection: query.Selection) -> bool:

@@ -1,0 +1,64 @@
+"""What the processes of the concurrency tests do. They start afresh, so this is a module that they can import."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.context
+import multiprocessing.synchronize
+from collections.abc import Callable
+from typing import Any
+
+import undercroft
+from undercroft.conformance.rating_data import frame, of
+
+PROCESSES = 4
+
+
+def run(work: Callable[..., None], *arguments: Any) -> None:
+    """Run `work(number, barrier, *arguments)` in several fresh processes at once; all must end well."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(PROCESSES)
+    workers = [context.Process(target=work, args=(number, barrier, *arguments)) for number in range(PROCESSES)]
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(90)
+        assert [worker.exitcode for worker in workers] == [0] * PROCESSES
+    finally:
+        for worker in workers:
+            if worker.is_alive():
+                worker.kill()
+
+
+def initialise(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str) -> None:
+    """Call init at the same moment as the others, then push one point of one's own."""
+    store = undercroft.connect("rating", url, namespace=namespace)
+    barrier.wait(60)
+    store.init()
+    store.push([frame(0, of(f"p{number}", 1))])
+    store.close()
+
+
+def push_the_same(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str, rounds: int) -> None:
+    """Push the same series keys as the others, again and again, with quantities of one's own."""
+    store = undercroft.connect("rating", url, namespace=namespace)
+    barrier.wait(60)
+    for _ in range(rounds):
+        store.push(contested(number))
+    store.close()
+
+
+def push_ones_own(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str, rounds: int) -> None:
+    """Push periods that nobody else pushes, of a project and a type that all share."""
+    store = undercroft.connect("rating", url, namespace=namespace)
+    barrier.wait(60)
+    for n in range(rounds):
+        store.push([frame(n, of("shared", 1, id=f"r{number}"), of(f"p{number}", n))])
+    store.close()
+
+
+def contested(number: int) -> list[Any]:
+    """Forty series keys in four periods; each writer has quantities of its own, and walks the keys in an order of its own."""
+    frames = [frame(n, *(of("a", number + 1, number + 1, id=m) for m in range(10))) for n in (0, 1, 24, 800)]
+    return frames if number % 2 else frames[::-1]
