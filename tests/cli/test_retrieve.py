@@ -97,8 +97,8 @@ def test_csv(run, filled):
 def test_table(run, filled):
     shown = run("rating", "retrieve", *PERIOD, "--type", "day", "--store", filled).stdout
     _, head, _, row, *_ = shown.split("\n")
-    assert head.split() == ["begin", "end", "type", "qty", "unit", "price", "groupby", "metadata"]
-    assert row.split() == ["2026-01-01T05:00:00Z", "2026-01-02T05:00:00Z", "day", "1", "GiB", "2", "id=a"]
+    assert head.split() == ["begin,", "UTC", "end,", "UTC", "type", "qty", "unit", "price", "groupby", "metadata"]
+    assert row.split() == ["2026-01-01", "05:00", "2026-01-02", "05:00", "day", "1", "GiB", "2", "id=a"]
 
 
 def test_pages(run, filled):

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
+import fcntl
 import io
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
 from decimal import Decimal
 
 import msgspec
@@ -41,15 +49,10 @@ def numbers(text: str):
 def test_table(run, filled):
     lines = run("rating", "total", "--by", "type", *PERIOD, "--store", filled).stdout.split("\n")
     head, _, cpu, disk, *_ = [line for line in lines if line.strip()]
-    assert head.split() == ["begin", "end", "qty", "rate", "type"]
-    assert cpu.split() == [
-        "2026-01-01T00:00:00Z",
-        "2026-02-01T00:00:00Z",
-        "10.50",
-        "30,000,000,000,000,000,000.30000000000000003",
-        "cpu",
-    ]
-    assert disk.split() == ["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "0.75", "-9.00000000000000000", "disk"]
+    assert head.split() == ["begin,", "UTC", "end,", "UTC", "qty", "rate", "type"]
+    period = ["2026-01-01", "00:00", "2026-02-01", "00:00"]
+    assert cpu.split() == [*period, "10.50", "30,000,000,000,000,000,000.30000000000000003", "cpu"]
+    assert disk.split() == [*period, "0.75", "-9.00000000000000000", "disk"]
     # The decimal points stand below each other.
     assert cpu.index(".50") == disk.index(".75")
 
@@ -149,3 +152,23 @@ def test_stored_text_cannot_steer_the_terminal(run, url, storage):
     shown = run("rating", "total", *PERIOD, "--by", "project_id", "--store", url).stdout
     assert "\x1b" not in shown
     assert "\\x1b[31m[bold]red[/bold]\\n" in shown
+
+
+@pytest.mark.parametrize("columns", [20, 60])
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_a_narrow_terminal_shows_every_digit(filled, columns, kind):
+    """Run on a terminal of its own, which rich asks for its width."""
+    command = [sys.executable, "-m", "undercroft.cli.main", "rating", "total", *PERIOD, "--by", "type", "--store", filled]
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    process = subprocess.Popen(command, stdout=follower, stderr=follower, stdin=follower, env={**environment, "TERM": kind})
+    os.close(follower)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while block := os.read(leader, 4096):
+            shown += block
+    os.close(leader)
+    assert process.wait(30) == 0
+    assert b"30,000,000,000,000,000,000.30000000000000003" in shown
+    assert b"2026-01-01 00:00" in shown

@@ -102,7 +102,10 @@ def _print(found: Figures, currency: str) -> None:
 
 
 def _next(url: str) -> None:
-    shown = shlex.quote(url)
+    from undercroft.core.url import redacted
+
+    hidden = redacted(url)
+    shown = shlex.quote(hidden if ":***@" in hidden else url)
     program = (
         "undercroft" if pathlib.Path(sys.argv[0]).name == "undercroft" else f"{pathlib.Path(sys.executable).parent}/undercroft"
     )

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import msgspec
 from rich.console import Console
@@ -34,9 +34,10 @@ class _Pipe(Console):
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that shortens nothing: what is no terminal gets lines as long as they need to be."""
-    out = _Pipe(stderr=stderr, highlight=False, markup=False, emoji=False)
-    return out if out.is_terminal else _Pipe(stderr=stderr, highlight=False, markup=False, emoji=False, width=10_000)
+    """A console that shortens nothing: what is no proper terminal gets lines as long as they need to be."""
+    plain: dict[str, Any] = {"stderr": stderr, "highlight": False, "markup": False, "emoji": False}
+    out = _Pipe(**plain)
+    return out if out.is_terminal and not out.is_dumb_terminal else _Pipe(**plain, force_terminal=False, width=10_000)
 
 
 def number(value: Decimal, places: int = 0) -> str:
@@ -47,22 +48,41 @@ def number(value: Decimal, places: int = 0) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """Print a table: numbers to the right with their points below each other, everything else to the left."""
+    """Print a table: numbers to the right with their points below each other, times in UTC, everything else to the left."""
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     cells: list[list[str]] = []
+    least: list[int] = []
     for position, name in enumerate(columns):
         values = [row[position] for row in rows]
         numeric = bool(values) and all(isinstance(value, (Decimal, int)) and not isinstance(value, bool) for value in values)
-        shown.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
-        places = max((_places(value) for value in values), default=0) if numeric else 0
-        cells.append([number(Decimal(value), places) if numeric else plain_text(value) for value in values])
+        times = bool(values) and all(isinstance(value, dt.datetime) for value in values)
+        if numeric:
+            places = max(map(_places, values))
+            cells.append([number(Decimal(value), places) for value in values])
+        else:
+            cells.append([_short(value) if times else printable(plain_text(value)) for value in values])
+        head = Text(printable(f"{name}, UTC" if times else name))
+        longest = max(map(cell_len, [head.plain, *cells[-1]]))
+        # Text may be folded; a number or a time is never cut: where the terminal is too narrow, it wraps the line.
+        least.append(longest if numeric or times else min(longest, 12))
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        shown.add_column(head, justify=justify, overflow="fold", no_wrap=numeric or times, min_width=least[-1])
     for row in zip(*cells, strict=True):
-        shown.add_row(*(Text(printable(cell)) for cell in row))
-    console().print(shown)
+        shown.add_row(*map(Text, row))
+    screen = console()
+    screen.width = max(screen.width, sum(least) + 3 * len(least) + 2)
+    screen.print(shown)
+
+
+def _short(value: dt.datetime) -> str:
+    """A UTC time for people; seconds only where there are any."""
+    utc = value.astimezone(dt.UTC).replace(tzinfo=None)
+    return utc.isoformat(" ", "minutes" if not (utc.second or utc.microsecond) else "auto")
 
 
 def _places(value: Any) -> int:
