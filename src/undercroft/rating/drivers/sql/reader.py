@@ -12,7 +12,7 @@ Sums are taken per series first; the dictionary is joined to those, not to point
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -223,7 +223,7 @@ class Reader:
         rows = self._rows(sources).where(where).limit(page.limit).offset(skip)
         return total, list(self._decoded(connection.execute(rows)))
 
-    def stream(self, connection: sa.Connection, selection: Selection) -> Iterator[Row]:
+    def stream(self, connection: sa.Connection, selection: Selection) -> Generator[Row, None, None]:
         """The selected points in the order of `page`, some slots at a time."""
         probe = self.probe(connection, selection)
         if probe is None:
@@ -241,7 +241,9 @@ class Reader:
         most = _POINTS_AT_ONCE * (10 if probe.is_selective else 1)
         for numbers in _chunks(connection.execute(counts).all(), most):
             rows = self._rows(sources).where(slot.id.in_(numbers)).execution_options(yield_per=5_000)
-            yield from self._decoded(connection.execute(rows))
+            # Closed at once when the walk is given up: a server-side cursor would stay open otherwise.
+            with connection.execute(rows) as result:
+                yield from self._decoded(result)
 
     def _rows(self, sources: Sources) -> sa.Select[Any]:
         t = self._t

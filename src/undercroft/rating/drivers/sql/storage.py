@@ -195,9 +195,9 @@ class Storage(contract.BaseStorage):
     def _stream(self, selection: query.Selection) -> Iterator[Iterator[contract.Row]]:
         reader = self._reader()
         with self._db.stream() as connection:
-            rows = reader.stream(connection, selection)
-            # A database in memory has no snapshots: an open reader would keep writers out.
-            yield iter(list(rows)) if self._db.in_memory else rows
+            with contextlib.closing(reader.stream(connection, selection)) as rows:
+                # A database in memory has no snapshots: an open reader would keep writers out.
+                yield iter(list(rows)) if self._db.in_memory else rows
 
     def _total(
         self,
