@@ -17,6 +17,7 @@ from undercroft.conformance.rating_data import (
     START,
     OpenStore,
     everything,
+    flat,
     frame,
     hour,
     of,
@@ -317,6 +318,28 @@ def test_calendar_groups_of_ranges_with_any_edges(open_store: OpenStore, zone: s
 def test_weeks_count_from_the_years_first_sunday(store: BaseStorage, moment: dt.datetime, week: str, day: str) -> None:
     store.push([frame(moment, of("a", 1))])
     assert table(store, "time-w", "time-d") == {(week, day): 1}
+
+
+@clause("R11", "R17")
+@promise("T3")
+@needs("group_calendar")
+def test_a_day_that_comes_back(open_store: OpenStore) -> None:
+    """One minute into 7 November 2010, St. John's set its clocks back into the 6th. Points stay in the order of time."""
+    store, oracle = open_store(timezone="America/St_Johns"), Oracle(timezone="America/St_Johns")
+    first = dt.datetime(2010, 11, 7, 2, 28, tzinfo=dt.UTC)
+    half = dt.timedelta(seconds=30)
+    frames = [frame(first + n * half, of("a", n + 1, id=n % 2), length=half) for n in range(12)]
+    frames += [frame(first + n * HOUR, of("a", 1000 * n, id=n % 2)) for n in range(-30, 60)]
+    for one in (store, oracle):
+        one.push(frames)
+    same_points(everything(store), oracle.retrieve())
+    walked = [page for n in range(102) for page in flat(store.retrieve(**ALWAYS, offset=n, limit=1)["dataframes"])]
+    same_points(walked, oracle.retrieve())
+    same_points(flat(store.iter_frames(**ALWAYS, max_points=5)), oracle.retrieve())
+    for begin in (first - 30 * HOUR, *(first + n * half for n in range(0, 12, 3))):
+        for end in (first + 5 * half, first + HOUR, first + 40 * HOUR):
+            for groupby in (["time-d"], ["time-d", "id"], ["id"], ["time-w", "type"], []):
+                same_rows(sums(store, groupby, begin=begin, end=max(begin, end)), oracle.total(groupby, begin, max(begin, end)), groupby)
 
 
 @clause("R17")
