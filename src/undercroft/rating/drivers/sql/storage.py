@@ -194,10 +194,9 @@ class Storage(contract.BaseStorage):
     @contextlib.contextmanager
     def _stream(self, selection: query.Selection) -> Iterator[Iterator[contract.Row]]:
         reader = self._reader()
-        with self._db.stream() as connection:
-            with contextlib.closing(reader.stream(connection, selection)) as rows:
-                # A database in memory has no snapshots: an open reader would keep writers out.
-                yield iter(list(rows)) if self._db.in_memory else rows
+        with self._db.stream() as connection, contextlib.closing(reader.stream(connection, selection)) as rows:
+            # A database in memory has no snapshots: an open reader would keep writers out.
+            yield iter(list(rows)) if self._db.in_memory else rows
 
     def _total(
         self,
