@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import pathlib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -16,6 +17,13 @@ from undercroft.cli.main import root
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+def runner() -> click.testing.CliRunner:
+    """A runner that keeps stdout and stderr apart, which click before 8.2 has to be told."""
+    apart = {"mix_stderr": False} if "mix_stderr" in inspect.signature(click.testing.CliRunner).parameters else {}
+    return click.testing.CliRunner(**apart)  # type: ignore[arg-type]
+
 
 Run = Callable[..., click.testing.Result]
 
@@ -34,9 +42,7 @@ def run() -> Run:
     """Run `undercroft` with these arguments; fails unless it ends with `code`."""
 
     def call(*arguments: object, code: int = 0, stdin: bytes | str | None = None) -> click.testing.Result:
-        result = click.testing.CliRunner().invoke(
-            root, [str(argument) for argument in arguments], input=stdin, prog_name="undercroft"
-        )
+        result = runner().invoke(root, [str(argument) for argument in arguments], input=stdin, prog_name="undercroft")
         assert result.exit_code == code, f"{result.exit_code}: {result.stderr}{result.stdout}"
         return result
 

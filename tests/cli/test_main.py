@@ -9,6 +9,7 @@ import sys
 
 import click
 import pytest
+from tests.cli.conftest import runner
 
 import undercroft
 from undercroft.cli.main import root
@@ -50,9 +51,28 @@ def test_help_loads_no_engine_library():
     assert done.stderr.strip() == "[]"
 
 
-def test_unknown_command_and_option(run):
-    assert "No such command" in run("ratings", code=2).stderr
-    assert "No such option" in run("rating", "total", "--buy", "x", code=2).stderr
+@pytest.mark.parametrize(
+    ("arguments", "message", "place"),
+    [
+        (("ratings",), "error: No such command 'ratings'.", "undercroft"),
+        (("--colour", "db"), "error: No such option", "undercroft"),
+        (("rating", "total", "--buy", "x"), "error: No such option", "undercroft rating total"),
+        (("rating", "push", "/no/such/file"), "error: Invalid value for", "undercroft rating push"),
+        (("--config", "/no/such/file", "db"), "error: Invalid value for '--config'", "undercroft"),
+    ],
+)
+def test_misuse_is_one_line_and_where_to_look(run, arguments, message, place):
+    result = run(*arguments, code=2)
+    first, second = result.stderr.splitlines()
+    assert first.startswith(message)
+    assert second == f"note: {place} --help tells how it is used"
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("group", [(), ("rating",), ("db",)], ids=" ".join)
+def test_a_group_alone_shows_its_help(group):
+    result = runner().invoke(root, group, prog_name="undercroft")
+    assert "Examples:" in result.stdout + result.stderr
 
 
 def test_no_store_says_how_to_name_one(run):

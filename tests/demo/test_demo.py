@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import click.testing
 import pytest
+from tests.cli.conftest import runner
 
 import undercroft
 from undercroft.cli.main import root
@@ -23,7 +24,7 @@ VOID = {"meta", "link", "img", "br", "hr", "input", "line", "rect"}
 
 def demo(folder, *more: object, code: int = 0) -> click.testing.Result:
     arguments = ["demo", "--output", str(folder), *map(str, more)]
-    result = click.testing.CliRunner().invoke(root, arguments, prog_name="undercroft", catch_exceptions=False)
+    result = runner().invoke(root, arguments, prog_name="undercroft", catch_exceptions=False)
     assert result.exit_code == code, result.stderr
     return result
 
@@ -122,7 +123,7 @@ def test_what_to_try_next_works(done):
     commands = re.findall(r"undercroft (rating total .*)", done[1])
     assert len(commands) == 2
     for command in commands:
-        result = click.testing.CliRunner().invoke(root, command.split(), prog_name="undercroft")
+        result = runner().invoke(root, command.split(), prog_name="undercroft")
         assert result.exit_code == 0, result.stderr
         assert result.stdout.count("\n") > 5
 

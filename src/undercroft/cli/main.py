@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import rich_click as click
 from click.exceptions import Exit
@@ -35,13 +35,31 @@ class Root(click.RichGroup):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the global options."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            self._misused(ctx, error)
+
+    def _misused(self, ctx: click.Context, error: click.ClickException) -> NoReturn:
+        """End the command for what click found wrong; in our own words, because rich-click's differ from version to version."""
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise error
+        place = getattr(error, "ctx", None) or ctx
+        click.echo(f"error: {failures.printable(error.format_message())}", err=True)
+        click.echo(f"note: {place.command_path} --help tells how it is used", err=True)
+        ctx.exit(error.exit_code)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; see `undercroft.cli.failures` for what becomes of an exception."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except (click.ClickException, Exit):
+        except Exit:
             raise
+        except click.ClickException as error:
+            self._misused(ctx, error)
         except KeyboardInterrupt as interrupt:
             click.echo("interrupted", err=True)
             for note in getattr(interrupt, "__notes__", ()):

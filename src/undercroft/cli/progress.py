@@ -20,8 +20,15 @@ def bar(label: str, total: int | None, in_bytes: bool = False) -> Iterator[Calla
         in_bytes: whether that is a number of bytes.
     """
     screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield _silent
+        return
     amount: ProgressColumn = DownloadColumn() if in_bytes else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn(), TextColumn("{task.fields[word]}"))
-    with Progress(*columns, console=screen, disable=not screen.is_terminal) as progress:
+    with Progress(*columns, console=screen) as progress:
         task = progress.add_task(label, total=total, word="")
         yield lambda done, word: progress.update(task, completed=done, word=word)
+
+
+def _silent(done: int, word: str) -> None:
+    """Show nothing."""

@@ -119,7 +119,8 @@ class Import:
                 out.reopened_periods += len(periods & sent)
                 sent |= periods
         except BaseException as error:
-            error.add_note(self._note(done, file))
+            # The state file knows better when a signal came just after it was written.
+            error.add_note(self._note(self._state.load() or done, file))
             raise
         finally:
             out.seconds = round(clock.monotonic() - began, 3)
