@@ -71,7 +71,7 @@ test: $(VENV)/.dev ## Unit tests and the conformance suite on real engines (ENGI
 
 .PHONY: test-hosts
 test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest versions we declare
-	@$(RUN) $(PYTEST) --timeout=1800 tests/hosts $(ARGS)
+	@$(RUN) $(PYTEST) --timeout=1800 tests/hosts {stores} $(ARGS)
 
 .PHONY: chaos
 chaos: export UNDERCROFT_CHAOS = full

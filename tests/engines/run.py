@@ -4,7 +4,8 @@
 
 Starts the engines of `servers.toml` on free loopback ports, each with a temporary folder, and runs the command; without a command
 it prints the URLs and waits. In the command, `{stores}` stands for `--store KIND=URL` once per kind and engine; the environment
-variable UNDERCROFT_TEST_STORES has the same, one KIND=URL a line. The exit code is the command's. What did not run is printed last.
+variable UNDERCROFT_TEST_STORES has one KIND=URL a line. They differ for engines without a server: the option leaves `{tmp}` in the
+URL, a folder of each test's own; the variable names the run's. The exit code is the command's. What did not run is printed last.
 
 The engines belong to a second process, the keeper, in a session of its own. It waits for the end of its standard input, which comes
 when this process ends, be it by `kill -9`, and then kills what is left of the command, stops the engines and removes their folders.
@@ -79,7 +80,7 @@ def start(engine: Engine, folder: pathlib.Path, port: int) -> dict[str, str]:
     """Start one engine: its `url`, or the `error` that says why not."""
     folder.mkdir()
     if engine.url:
-        return {"url": engine.url.format(folder=folder)}
+        return {"url": engine.url.replace("{tmp}", str(folder))}
     environment = {"UNDERCROFT_PYTHON": sys.executable, **os.environ, **engine.environment}
     script = [str(HERE / engine.start), str(folder), str(port)]
     try:
@@ -135,17 +136,14 @@ def engines_running(path: pathlib.Path, engines: list[Engine]) -> Iterator[tuple
             keeper.wait()
 
 
-def stores(engines: list[Engine], started: dict[str, dict[str, str]]) -> list[str]:
-    """KIND=URL for each kind of each engine that runs."""
-    running = [engine for engine in engines if "url" in started[engine.name]]
-    return [f"{kind}={started[engine.name]['url']}" for engine in running for kind in engine.kinds]
-
-
-def run(command: list[str], found: list[str], keeper: IO[str]) -> int:
+def run(command: list[str], engines: list[Engine], started: dict[str, dict[str, str]], keeper: IO[str]) -> int:
     """Run the command until it ends or we are told to stop; its exit code as a shell would give it."""
-    options = [word for store in found for word in ("--store", store)]
+    running = [
+        (kind, engine, started[engine.name]["url"]) for engine in engines for kind in engine.kinds if "url" in started[engine.name]
+    ]
+    options = [word for kind, engine, url in running for word in ("--store", f"{kind}={engine.url or url}")]
     words = [each for word in command for each in (options if word == "{stores}" else [word])]
-    environment = {**os.environ, "UNDERCROFT_TEST_STORES": "\n".join(found)}
+    environment = {**os.environ, "UNDERCROFT_TEST_STORES": "\n".join(f"{kind}={url}" for kind, _, url in running)}
     # A session of its own: a signal reaches the command and all it started through us, once.
     with subprocess.Popen(words, env=environment, start_new_session=True) as child:
         print(child.pid, file=keeper, flush=True)
@@ -198,7 +196,7 @@ def main() -> int:
         for name, result in started.items():
             if "url" in result:
                 print(f"{name:15} {result['url']}", flush=True)
-        code = run(arguments.command, stores(engines, started), keeper) if arguments.command else wait()
+        code = run(arguments.command, engines, started, keeper) if arguments.command else wait()
     for name, why in {**failed, **missing}.items():
         print(f"NOT RUN {name}: {why if name in failed else 'needs ' + why}", flush=True)
     return code

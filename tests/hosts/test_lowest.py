@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import pathlib
 import re
 import tomllib
@@ -41,10 +40,10 @@ def test_newest_versions_are_allowed():
         assert requirement.specifier.contains(importlib.metadata.version(requirement.name)), requirement
 
 
-def test_conformance_passes(lowest, tmp_path):
-    stores = [word for store in os.environ["UNDERCROFT_TEST_STORES"].splitlines() for word in ("--store", store)]
+def test_conformance_passes(lowest, tmp_path, pytestconfig):
+    stores = [word for store in pytestconfig.getoption("--store") for word in ("--store", store)]
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    done = lowest.run("-m", "pytest", "-q", "-x", "--pyargs", "undercroft.conformance", *stores, cwd=tmp_path)
+    done = lowest.run("-m", "pytest", "-q", "--maxfail=10", "--pyargs", "undercroft.conformance", *stores, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout[-2000:])
 

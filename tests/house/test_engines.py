@@ -19,7 +19,7 @@ MISSING = """
 kinds = ["rating"]
 needs = "nothing"
 everywhere = true
-url = "sqlite:///{folder}/undercroft.db"
+url = "sqlite:///{tmp}/undercroft.db"
 
 [absent]
 kinds = ["rating"]
@@ -121,6 +121,14 @@ def test_killed_command_is_reported_and_its_children_end():
     process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
     await_end(lambda: not processes_in("sleep 987654"), "a child of the command runs on")
+
+
+def test_engine_without_a_server_gives_each_test_its_own_folder():
+    code = "import os, sys; print(os.environ['UNDERCROFT_TEST_STORES']); print(sys.argv[2])"
+    out, _ = runner("--engines", "sqlite", *python(code), "{stores}").communicate(timeout=60)
+    of_the_run, of_a_test = out.splitlines()[1:3]
+    assert re.fullmatch(r"rating=sqlite:////\S+/undercroft\.db", of_the_run)
+    assert of_a_test == "rating=sqlite:///{tmp}/undercroft.db"
 
 
 def test_servers_without_a_command_wait_for_the_signal():
