@@ -32,12 +32,15 @@ _CLOCK_AGE = 60.0
 # URL query keys that belong to the client libraries: how to reach the server, and how to trust it.
 PASSED_ON: dict[str, tuple[str, ...]] = {
     "sqlite": (),
+    "mariadb": ("charset", "ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname", "ssl_verify_cert", "unix_socket"),
     "postgresql": (
         "application_name", "channel_binding", "gssencmode", "host", "krbsrvname", "passfile", "port", "service",
         "sslcert", "sslcrl", "sslkey", "sslmode", "sslpassword", "sslrootcert", "target_session_attrs",
     ),
 }  # fmt: skip
-CLIENTS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+CLIENTS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql"}
+# Other names of the same thing, as host projects write them.
+DIALECTS = {"mysql": "mariadb"}
 
 
 class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
@@ -64,14 +67,14 @@ class Database:
     """A database and how to talk to it. Shared by threads.
 
     Attributes:
-        dialect: `sqlite` or `postgresql`.
+        dialect: `sqlite`, `postgresql` or `mariadb`.
         place: the URL without a password, for messages.
         in_memory: True for a SQLite database that lives in this process only.
     """
 
     def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str] | None = None) -> None:
         self.options = options
-        self.dialect = urls.scheme(url)
+        self.dialect = dialect_of(url)
         self.place = urls.redacted(url)
         self.in_memory = False
         self._clock: tuple[float, dt.timedelta] | None = None
@@ -94,6 +97,9 @@ class Database:
             sa.event.listen(self.engine, "begin", _begin_sqlite)
             self._reader = self.engine
             self._anchor = self._hold() if self.in_memory else None
+        elif self.dialect == "mariadb":
+            sa.event.listen(self.engine, "begin", _begin_mariadb)
+            self._reader = self.engine
         else:
             # Several statements of one answer see one state of the data.
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -103,13 +109,13 @@ class Database:
     @classmethod
     def open(cls, url: str, options: type[Options], given: Mapping[str, Any]) -> tuple[Database, Options]:
         """Open the database at `url`; options come from its query and from `given`."""
-        base, parsed, passed_on = urls.split(url, options, given, PASSED_ON.get(urls.scheme(url), ()))
+        base, parsed, passed_on = urls.split(url, options, given, PASSED_ON.get(dialect_of(url), ()))
         return cls(base, parsed, passed_on), parsed
 
     @staticmethod
     def check_options(url: str, options: type[EngineOptions], given: Mapping[str, Any]) -> None:
         """Raise `ConfigInvalid` for an unknown option, or a value of the wrong type."""
-        urls.split(url, options, given, PASSED_ON.get(urls.scheme(url), ()))
+        urls.split(url, options, given, PASSED_ON.get(dialect_of(url), ()))
 
     # -- transactions ----------------------------------------------------------------------------------------------
 
@@ -179,7 +185,8 @@ class Database:
         if self.dialect == "sqlite":
             return dt.timedelta(0)
         before = time.wall()
-        theirs: dt.datetime = self.read(lambda c: c.execute(sa.text("SELECT clock_timestamp()")).scalar_one())
+        clock = "clock_timestamp()" if self.dialect == "postgresql" else "utc_timestamp(6)"
+        theirs = time.as_utc(self.read(lambda c: c.exec_driver_sql(f"SELECT {clock}").scalar_one()))
         return theirs - (before + (time.wall() - before) / 2)
 
     def close(self) -> None:
@@ -193,19 +200,37 @@ class Database:
 
     def _target(self, url: str, passed_on: Mapping[str, str]) -> tuple[sa.URL, dict[str, Any]]:
         head, _, rest = url.partition("://")
-        client = head if "+" in head else CLIENTS.get(head.lower(), head)
+        client = head if "+" in head and self.dialect != "mariadb" else CLIENTS.get(self.dialect, head)
         if self.dialect == "sqlite":
             return self._sqlite_target(urllib.parse.unquote(rest))
         try:
             target = sa.make_url(f"{client}://{rest}")
         except (sa.exc.ArgumentError, ValueError):
             raise ConfigInvalid(f"{self.place!r} is not a database URL") from None
+        if self.dialect == "mariadb":
+            return target.update_query_dict({"charset": "utf8mb4", **passed_on}), self._mariadb_arguments()
         deadline = int(self.options.statement_timeout * 1000)
         return target.update_query_dict(dict(passed_on)), {
             "connect_timeout": max(1, round(self.options.connect_timeout)),
             "tcp_user_timeout": deadline,
             "keepalives_idle": 30,
             "options": f"-c statement_timeout={deadline} -c timezone=UTC",
+        }
+
+    def _mariadb_arguments(self) -> dict[str, Any]:
+        deadline = self.options.statement_timeout
+        session = [
+            "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES'",
+            "time_zone = '+00:00'",
+            f"max_statement_time = {deadline:f}",
+            "tx_isolation = 'READ-COMMITTED'",
+        ]
+        return {
+            "connect_timeout": max(1, round(self.options.connect_timeout)),
+            # The server's own deadline comes first, and says what it was.
+            "read_timeout": round(deadline) + 5,
+            "write_timeout": round(deadline) + 5,
+            "init_command": f"SET SESSION {', '.join(session)}",
         }
 
     def _sqlite_target(self, rest: str) -> tuple[sa.URL, dict[str, Any]]:
@@ -253,6 +278,18 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # A writer takes its lock at once: one that upgrades from a read could be refused in mid-transaction.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_mariadb(connection: sa.Connection) -> None:
+    # Sessions are READ COMMITTED, for writers; several statements of one answer see one state of the data.
+    if not connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def dialect_of(url: str) -> str:
+    """The dialect that a URL's scheme stands for."""
+    scheme = urls.scheme(url)
+    return DIALECTS.get(scheme, scheme)
 
 
 _locks: dict[str, threading.Lock] = {}

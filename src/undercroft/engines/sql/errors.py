@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -40,6 +41,18 @@ _SQLITE_KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
 )
 
 
+# Numbers of the server (1...) and of the client library (2..., 0 for a connection closed before).
+_MARIADB_MISSING = (1054, 1146)
+_MARIADB_TIMEOUT = (1969, 3024)
+_MARIADB_KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
+    ((1020, 1062, 1205, 1213), Contended),
+    ((1044, 1045, 1049, 1142, 1227, 1698), ConfigInvalid),
+    ((0, 1053, 1077, 1079, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055), Disconnected),
+    ((*_MARIADB_TIMEOUT, 1021, 1026, 1030, 1037, 1040, 1041, 1114, 1203, 1290), Unavailable),
+    ((1034, 1035, 1194, 1195, 1712), Corrupt),
+)
+
+
 @contextlib.contextmanager
 def translated(place: str) -> Iterator[None]:
     """Turn what SQLAlchemy raises within into our errors; `place` is the redacted URL."""
@@ -57,6 +70,8 @@ def translate(error: sa.exc.DBAPIError, place: str) -> UndercroftError:
     text = str(original).strip().partition("\n")[0][:300]
     if isinstance(original, sqlite3.Error):
         return _from_sqlite(original, f"{place}: {text}", place)
+    if type(original).__module__.startswith("pymysql"):
+        return _from_mariadb(original, text, place)
     state = getattr(original, "sqlstate", None)
     if state is None:
         if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated:
@@ -83,6 +98,18 @@ def _from_sqlite(original: sqlite3.Error, text: str, place: str) -> UndercroftEr
     if "no such table" in text or "no such column" in text:
         return _not_initialized(place)
     return UndercroftError(text)
+
+
+def _from_mariadb(original: Any, text: str, place: str) -> UndercroftError:
+    code = original.args[0] if original.args else 0
+    if code in _MARIADB_MISSING:
+        return _not_initialized(place)
+    if code in _MARIADB_TIMEOUT:
+        text = "the statement took longer than statement_timeout allows"
+    for codes, kind in _MARIADB_KINDS:
+        if code in codes:
+            return kind(f"{place}: {text}")
+    return UndercroftError(f"{place}: {text}")
 
 
 def _not_initialized(place: str) -> NotInitialized:

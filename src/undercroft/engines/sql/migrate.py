@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.resources
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,8 +15,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from undercroft.core.errors import ConfigInvalid
+from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.engines.sql.database import Database
+from undercroft.engines.sql.errors import translated
 
 
 def version_table(namespace: str, kind: str) -> str:
@@ -44,7 +47,8 @@ def upgrade(db: Database, kind: str) -> None:
         _lock(connection, db, kind)
         command.upgrade(_config(db, kind, connection), "heads")
 
-    db.write(work)
+    with _turn(db, kind):
+        db.write(work)
 
 
 def _lock(connection: sa.Connection, db: Database, kind: str) -> None:
@@ -53,6 +57,23 @@ def _lock(connection: sa.Connection, db: Database, kind: str) -> None:
         name = f"undercroft migration {db.options.namespace} {kind}".encode()
         key = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+
+@contextlib.contextmanager
+def _turn(db: Database, kind: str) -> Iterator[None]:
+    """On MariaDB every change of a table commits: the lock that lets one starter in must outlive transactions."""
+    if db.dialect != "mariadb":
+        yield
+        return
+    name = f"undercroft.{version_table(db.options.namespace, kind)}"
+    with translated(db.place), db.engine.connect() as connection:
+        taken = connection.execute(sa.select(sa.func.get_lock(name, round(db.options.statement_timeout)))).scalar()
+        if not taken:
+            raise Unavailable(f"{db.place}: another process has been migrating {kind} for too long")
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.release_lock(name)))
 
 
 def versions(db: Database, kind: str) -> tuple[str | None, str]:
@@ -106,4 +127,5 @@ def drop(db: Database, kind: str, metadata: sa.MetaData) -> None:
         table = sa.Table(version_table(db.options.namespace, kind), sa.MetaData())
         table.drop(connection, checkfirst=True)
 
-    db.write(work)
+    with _turn(db, kind):
+        db.write(work)

@@ -15,4 +15,5 @@ def upgrade() -> None:
         f"{context.config.attributes['prefix']}lease",
         sa.Column("name", sa.String(255), primary_key=True),
         sa.Column("until", sa.BigInteger, nullable=False),
+        **({"if_not_exists": True} if op.get_bind().dialect.name in ("mysql", "mariadb") else {}),
     )

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import context, op
+from sqlalchemy.dialects import mysql
 
 revision = "rating_0001"
 down_revision = None
@@ -9,18 +10,27 @@ branch_labels = None
 depends_on = None
 
 
+MARIADB = ("mysql", "mariadb")
+RAW = sa.LargeBinary().with_variant(mysql.LONGBLOB(), *MARIADB)
+NAME = sa.LargeBinary(1020).with_variant(mysql.VARBINARY(1020), *MARIADB)
+TEXT = sa.Text().with_variant(mysql.LONGTEXT(collation="utf8mb4_bin"), *MARIADB)
+
+
 def upgrade() -> None:
     """Create the tables of the namespace."""
     prefix = context.config.attributes["prefix"]
-    sqlite = op.get_bind().dialect.name == "sqlite"
+    dialect = op.get_bind().dialect.name
+    # MariaDB commits with every change of a table: what a killed run has made is left as it is.
+    again = {"if_not_exists": True} if dialect in MARIADB else {}
 
-    def number(name: str) -> list[sa.Column]:
-        if not sqlite:
-            return [sa.Column(name, sa.Numeric(), nullable=False)]
+    def number(name: str, digits: int) -> list[sa.Column]:
+        if dialect != "sqlite":
+            kind = sa.Numeric().with_variant(mysql.DECIMAL(digits, 38), *MARIADB)
+            return [sa.Column(name, kind, nullable=False)]
         return [sa.Column(name + part, sa.BigInteger, nullable=bool(part)) for part in ("_e6", "", "_e30", "_e48")]
 
-    def numbers() -> list[sa.Column]:
-        return [*number("qty"), *number("price")]
+    def numbers(digits: int) -> list[sa.Column]:
+        return [*number("qty", digits), *number("price", digits)]
 
     def key(name: str, type_: type = sa.Integer) -> sa.Column:
         return sa.Column(name, type_, primary_key=True, autoincrement=False)
@@ -30,65 +40,72 @@ def upgrade() -> None:
     op.create_table(
         f"{prefix}setting",
         sa.Column("name", sa.String(64), primary_key=True),
-        sa.Column("value", sa.Text, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
+        **again,
     )
     op.create_table(
         f"{prefix}slot",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("begin", sa.BigInteger, nullable=False),
         sa.Column("end", sa.BigInteger, nullable=False),
-        sa.Column("type", sa.LargeBinary(1020), nullable=False),
+        sa.Column("type", NAME, nullable=False),
         sa.Column("day", sa.BigInteger, nullable=False),
+        **again,
     )
-    op.create_index(f"{prefix}slot_order", f"{prefix}slot", ["begin", "end", "type"], unique=True)
-    op.create_index(f"{prefix}slot_type", f"{prefix}slot", ["type", "begin"])
+    op.create_index(f"{prefix}slot_order", f"{prefix}slot", ["begin", "end", "type"], unique=True, **again)
+    op.create_index(f"{prefix}slot_type", f"{prefix}slot", ["type", "begin"], **again)
     op.create_table(
         f"{prefix}entry",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("digest", sa.String(32), nullable=False),
         sa.Column("kind", sa.SmallInteger, nullable=False),
         sa.Column("calendar", sa.SmallInteger, nullable=False),
-        sa.Column("label", sa.LargeBinary, nullable=False),
-        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("label", RAW, nullable=False),
+        sa.Column("body", TEXT, nullable=False),
+        **again,
     )
-    op.create_index(f"{prefix}entry_digest", f"{prefix}entry", ["digest"], unique=True)
+    op.create_index(f"{prefix}entry_digest", f"{prefix}entry", ["digest"], unique=True, **again)
     op.create_table(
         f"{prefix}attribute",
         key("kind", sa.SmallInteger),
-        sa.Column("name", sa.LargeBinary(1020), primary_key=True),
+        sa.Column("name", NAME, primary_key=True),
         key("entry_id"),
         sa.Column("text_key", sa.BigInteger, nullable=False),
-        sa.Column("text", sa.LargeBinary, nullable=False),
-        sa.Column("json", sa.LargeBinary),
+        sa.Column("text", RAW, nullable=False),
+        sa.Column("json", RAW),
         **clustered,
+        **again,
     )
-    op.create_index(f"{prefix}attribute_text", f"{prefix}attribute", ["kind", "name", "text_key", "entry_id"])
+    op.create_index(f"{prefix}attribute_text", f"{prefix}attribute", ["kind", "name", "text_key", "entry_id"], **again)
     op.create_table(
         f"{prefix}point",
         key("slot_id"),
         key("series_id"),
         key("number"),
         sa.Column("detail_id", sa.Integer, nullable=False),
-        *numbers(),
+        *numbers(58),
         **clustered,
+        **again,
     )
     op.create_table(
         f"{prefix}rollup",
         key("bucket", sa.BigInteger),
         key("series_id"),
         sa.Column("points", sa.BigInteger, nullable=False),
-        *numbers(),
+        *numbers(65),
         **clustered,
+        **again,
     )
     op.create_table(
         f"{prefix}slot_total",
         key("slot_id"),
         key("shard"),
         sa.Column("points", sa.BigInteger, nullable=False),
-        *numbers(),
+        *numbers(65),
         **clustered,
+        **again,
     )
-    if op.get_bind().dialect.name == "postgresql":
+    if dialect == "postgresql":
         # Rows that are updated often find room on their own page. (Table(postgresql_with=...) is not in SQLAlchemy 2.0.)
         for updated in ("rollup", "slot_total"):
             op.execute(f'ALTER TABLE "{prefix}{updated}" SET (fillfactor = 70)')

@@ -1,6 +1,6 @@
 """Exact decimals in SQL: how a number of up to 20 digits before and 38 behind the point is stored and summed without a float.
 
-PostgreSQL has `numeric`. SQLite has 64-bit integers only, so a number is four *limbs* there: integers below 10^18 in magnitude
+PostgreSQL has `numeric`, MariaDB `decimal(65, 38)`. SQLite has 64-bit integers only, so a number is four *limbs* there: integers below 10^18 in magnitude
 and of one sign, that count units of 10^6, 10^-12, 10^-30 and 10^-48. The second holds nearly every real quantity and price; the
 others are NULL then. Sums are taken over halves of limbs, so that no number of rows can overflow.
 """
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from undercroft.engines.sql import types
 from undercroft.rating.numbers import CONTEXT, ZERO, plain
 
 BASE = 10**18
@@ -27,7 +28,10 @@ class Layout(Protocol):
         """Names of the columns that hold the number `name`."""
 
     def types(self, name: str) -> list[sa.Column[Any]]:
-        """The columns themselves."""
+        """The columns themselves, for one number."""
+
+    def sum_types(self, name: str) -> list[sa.Column[Any]]:
+        """The columns for a sum of many."""
 
     def encode(self, value: Decimal) -> tuple[Any, ...]:
         """A value for each column."""
@@ -48,17 +52,20 @@ class Layout(Protocol):
         """The number in a value of `ordered`."""
 
     def added(self, table: str, name: str) -> dict[str, str]:
-        """SQL for `ON CONFLICT DO UPDATE SET`: each column plus the excluded row's."""
+        """SQL for an upsert: each column plus the new row's."""
 
 
 class Numeric:
-    """A `numeric` column."""
+    """A `numeric` column, on MariaDB a `decimal` of the contract's size, 27 digits before the point for sums."""
 
     def columns(self, name: str) -> list[str]:
         return [name]
 
     def types(self, name: str) -> list[sa.Column[Any]]:
-        return [sa.Column(name, sa.Numeric(), nullable=False)]
+        return [sa.Column(name, types.numeric(58, 38), nullable=False)]
+
+    def sum_types(self, name: str) -> list[sa.Column[Any]]:
+        return [sa.Column(name, types.numeric(65, 38), nullable=False)]
 
     def encode(self, value: Decimal) -> tuple[Any, ...]:
         return (value,)
@@ -93,6 +100,9 @@ class Limbs:
 
     def types(self, name: str) -> list[sa.Column[Any]]:
         return [sa.Column(column, sa.BigInteger, nullable=column != name) for column in self.columns(name)]
+
+    def sum_types(self, name: str) -> list[sa.Column[Any]]:
+        return self.types(name)
 
     @staticmethod
     def narrow(value: Decimal) -> int | None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from undercroft.engines.sql import types
 from undercroft.rating.drivers.sql.exact import Layout, layout
 
 SERIES, DETAIL, TYPE = 0, 1, 2
@@ -54,24 +55,24 @@ def tables(namespace: str, dialect: str) -> Tables:
         return sa.Index(f"{namespace}_{KIND}_{name}", *columns, unique=unique)
 
     def sums() -> list[sa.Column[int]]:
-        return [sa.Column("points", sa.BigInteger, nullable=False), *exact.types(QTY), *exact.types(PRICE)]
+        return [sa.Column("points", sa.BigInteger, nullable=False), *exact.sum_types(QTY), *exact.sum_types(PRICE)]
 
     clustered: dict[str, Any] = {"sqlite_with_rowid": False}
-    whole, small, long, raw = sa.Integer, sa.SmallInteger, sa.BigInteger, sa.LargeBinary
+    whole, small, long, raw = sa.Integer, sa.SmallInteger, sa.BigInteger, types.Bytes
     return Tables(
         metadata=metadata,
         exact=exact,
         setting=table(
             "setting",
             sa.Column("name", sa.String(64), primary_key=True),
-            sa.Column("value", sa.Text, nullable=False),
+            sa.Column("value", types.LongText, nullable=False),
         ),
         slot=table(
             "slot",
             sa.Column("id", whole, primary_key=True),
             sa.Column("begin", long, nullable=False),
             sa.Column("end", long, nullable=False),
-            sa.Column("type", raw(1020), nullable=False),
+            sa.Column("type", types.key_bytes(1020), nullable=False),
             sa.Column("day", long, nullable=False),
             index("slot_order", "begin", "end", "type", unique=True),
             index("slot_type", "type", "begin"),
@@ -83,13 +84,13 @@ def tables(namespace: str, dialect: str) -> Tables:
             sa.Column("kind", small, nullable=False),
             sa.Column("calendar", small, nullable=False),
             sa.Column("label", raw, nullable=False),
-            sa.Column("body", sa.Text, nullable=False),
+            sa.Column("body", types.LongText, nullable=False),
             index("entry_digest", "digest", unique=True),
         ),
         attribute=table(
             "attribute",
             sa.Column("kind", small, primary_key=True),
-            sa.Column("name", raw(1020), primary_key=True),
+            sa.Column("name", types.key_bytes(1020), primary_key=True),
             sa.Column("entry_id", whole, primary_key=True),
             sa.Column("text_key", long, nullable=False),
             sa.Column("text", raw, nullable=False),

@@ -1,0 +1,22 @@
+"""Column types that mean the same on every dialect."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+_MARIADB = ("mysql", "mariadb")
+
+# Bytes and text of any length: MariaDB's plain BLOB and TEXT end at 64 KiB.
+Bytes = sa.LargeBinary().with_variant(mysql.LONGBLOB(), *_MARIADB)
+LongText = sa.Text().with_variant(mysql.LONGTEXT(collation="utf8mb4_bin"), *_MARIADB)
+
+
+def key_bytes(length: int) -> sa.types.TypeEngine[bytes]:
+    """Bytes up to `length`, which may stand in an index."""
+    return sa.LargeBinary(length).with_variant(mysql.VARBINARY(length), *_MARIADB)
+
+
+def numeric(digits: int, places: int) -> sa.types.TypeEngine[object]:
+    """Exact decimals: of any size where the engine can, of `digits` and `places` on MariaDB."""
+    return sa.Numeric().with_variant(mysql.DECIMAL(digits, places), *_MARIADB)
