@@ -9,9 +9,9 @@ import sys
 
 import click
 import pytest
-from tests.cli.conftest import runner
 
 import undercroft
+from tests.cli.conftest import runner
 from undercroft.cli.main import root
 
 
