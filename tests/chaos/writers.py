@@ -1,0 +1,95 @@
+"""Writers that are killed, and the same writers with a protection taken away: those the audit must catch."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing.connection
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import undercroft
+from tests.chaos.operations import Operation, operation
+from tests.chaos.processes import Acknowledgements
+from undercroft.rating import BaseStorage, DataFrame
+
+# As long as a busy engine may take between two commits.
+_MOMENT = 0.01
+
+
+def write(
+    pipe: multiprocessing.connection.Connection,
+    url: str,
+    options: dict[str, Any],
+    seed: int,
+    first: int,
+    last: int | None,
+    ledger: Acknowledgements,
+    twin: str | None,
+) -> None:
+    """Do the operations from `first` on, acknowledging each, until killed or done with `last`."""
+    store = undercroft.connect("rating", url, **options)
+    run: Callable[[Operation], None] = lambda done: done.run(store)  # noqa: E731
+    if twin == "in parts":
+        run = lambda done: in_parts(store, done)  # noqa: E731
+    elif twin == "sums apart":
+        sums_apart(store)
+    file = ledger.open()
+    pipe.send("ready")
+    for number in itertools.count(first) if last is None else range(first, last + 1):
+        if twin == "acknowledged first":
+            ledger.write(file, number)
+            run(operation(seed, number))
+        else:
+            run(operation(seed, number))
+            ledger.write(file, number)
+    store.close()
+
+
+def push_again(
+    pipe: multiprocessing.connection.Connection,
+    url: str,
+    options: dict[str, Any],
+    calls: list[list[DataFrame]],
+    ledger: Acknowledgements,
+) -> None:
+    """Push the same usage again and again, each time in another of the given orders."""
+    store = undercroft.connect("rating", url, **options)
+    file = ledger.open()
+    pipe.send("ready")
+    for number in itertools.count():
+        store.push(calls[number % len(calls)])
+        ledger.write(file, number)
+
+
+# -- protections off -------------------------------------------------------------------------------------------------
+
+
+def in_parts(store: BaseStorage, done: Operation) -> None:
+    """A call that is many transactions: what a driver without transactions would do."""
+    if done.kind in ("delete", "replace"):
+        store.delete(done.begin, done.end, done.filters)
+    for frame in done.frames:
+        for type_, points in frame.itertypes():
+            store.push([DataFrame(frame.start, frame.end, {type_: points})])
+
+
+def sums_apart(store: Any) -> None:
+    """A store that commits points first and the sums beside them afterwards."""
+    writer, database = store._writer, store._db
+    add_sums, commit = writer.add_sums, database.write
+    late: list[tuple[Any, Any]] = []
+
+    def postpone(_connection: Any, by_series: Any, by_slot: Any) -> None:
+        late.append((by_series, by_slot))
+
+    def write_twice(work: Callable[[Any], Any]) -> Any:
+        result = commit(work)
+        threading.Event().wait(_MOMENT)
+        for sums in late:
+            commit(lambda connection, sums=sums: add_sums(connection, *sums))
+        late.clear()
+        return result
+
+    writer.add_sums = postpone
+    database.write = write_twice

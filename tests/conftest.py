@@ -1,0 +1,103 @@
+"""What our own tests on real stores share: the stores that the runner passes, a seed, and the figures at the end of a run.
+
+Tests that ask for `opener` run once for each `--store` that the run was given, like the conformance suite.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import pathlib
+import secrets
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from undercroft.conformance.plugin import Opener, Target, targets
+
+FIGURES = pathlib.Path(__file__).parent.parent / "docs" / "promises.json"
+_FIGURE = "figure"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        stores = _stores(metafunc.config)
+        metafunc.parametrize("engine", stores, ids=[store.driver for store in stores], scope="module")
+
+
+def _stores(config: pytest.Config) -> list[Target]:
+    """The stores of the run. One without a server gets a file of the test's own: other processes have to reach it."""
+    return [
+        store if store.host or "{tmp}" in store.url else Target(store.kind, store.driver, f"{store.driver}:///{{tmp}}/rating.db")
+        for store in targets(config).get("rating", [])
+    ]
+
+
+def opener_of(engine: Target, folder: pathlib.Path) -> Opener:
+    """Opens stores on a namespace of its own."""
+    return Opener(engine, engine.url.replace("{tmp}", str(folder)), f"c{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def opener(engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
+    """Opens stores on the test's own namespace; the first call makes it."""
+    found = opener_of(engine, tmp_path)
+    yield found
+    found.clear()
+
+
+@pytest.fixture
+def openers(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[Opener]]:
+    """One opener for each store of the run."""
+    found = [opener_of(store, tmp_path) for store in _stores(request.config)]
+    yield found
+    for each in found:
+        each.clear()
+
+
+@pytest.fixture
+def seed() -> int:
+    """Of everything random in a test; UNDERCROFT_SEED repeats a run."""
+    return int(os.environ.get("UNDERCROFT_SEED") or secrets.randbits(32))
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest, seed: int) -> Iterator[Callable[..., None]]:
+    """Tells the figures of a test: `record(kills=25, lost=0)`. The seed is told in any case."""
+    figures: dict[str, Any] = {"seed": seed}
+    yield figures.update
+    text = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items())
+    promises = sorted({name for mark in request.node.iter_markers("promise") for name in mark.args})
+    request.node.user_properties.append((_FIGURE, [promises, text]))
+    print(f"{'/'.join(promises)} {request.node.name}: {text}")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """List the figures of the run; those of a full run are kept for the page of the promises."""
+    found: dict[str, tuple[list[str], str, bool]] = {}
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == _FIGURE:
+                passed = report.passed and found.get(report.nodeid, (None, None, True))[2]
+                found[report.nodeid] = (*value, passed)
+    if not found:
+        return
+    terminalreporter.section("figures")
+    for node, (promises, text, passed) in sorted(found.items(), key=lambda item: (item[1][0], item[0])):
+        terminalreporter.line(f"{'/'.join(promises):<4} {node.rpartition('::')[2]}: {text}{'' if passed else ' FAILED'}")
+    if os.environ.get("UNDERCROFT_CHAOS") == "full":
+        keep(found)
+
+
+def keep(found: dict[str, tuple[list[str], str, bool]]) -> None:
+    """Write the figures of tests that passed beside the docs, and strike out those that failed."""
+    kept = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    for node, (_, text, passed) in found.items():
+        kept.pop(node, None)
+        if passed:
+            kept[node] = f"{text} ({today})"
+    FIGURES.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
