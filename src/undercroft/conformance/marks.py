@@ -2,8 +2,8 @@
 
 `clause("R6")`       the clause of the contract that the test shows
 `promise("C9")`      the reliability promise that it proves
-`needs("name")`      it asks for a capability. Where the driver declares a gap, the test must end in `Unsupported`, and counts as a gap;
-                     a gap that works all the same fails
+`needs("name")`      it asks for a capability. Where the driver declares a gap, the test must end in `Unsupported`, and counts as
+                     a gap; a gap that works all the same fails
 `assumes("name")`    it rests on a capability that no single call asks for (atomicity, say). Where the driver declares a gap, the
                      test does not run, and counts as a gap
 """

@@ -60,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the suites' marks."""
+    """Announce the suites' marks; refuse a store that cannot be meant."""
     for mark in (
         "clause(id): the clause of the contract that the test shows",
         "promise(id): the reliability promise that the test proves",
@@ -68,6 +68,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "assumes(capability): does not run where the driver declares a gap",
     ):
         config.addinivalue_line("markers", mark)
+    if not config.pluginmanager.hasplugin("timeout"):
+        config.addinivalue_line("markers", "timeout(seconds): how long a test may take, where pytest-timeout is installed")
+    if config.getoption("--store"):
+        targets(config)
 
 
 def kind_of(path: pathlib.Path) -> str:
@@ -91,7 +95,7 @@ def _given(texts: list[str]) -> dict[str, list[Target]]:
     for text in texts:
         kind, equals, where = text.partition("=")
         if not equals:
-            raise pytest.UsageError("--store takes KIND=URL, such as rating=sqlite:////tmp/rating.db")
+            raise pytest.UsageError("--store takes KIND=URL, such as rating=SCHEME://HOST/NAME")
         try:
             scheme = url.scheme(where)
             registry.load(kind, scheme)
@@ -104,11 +108,16 @@ def _given(texts: list[str]) -> dict[str, list[Target]]:
 
 def _ephemeral() -> dict[str, list[Target]]:
     from undercroft.core import registry, url
+    from undercroft.core.errors import ConfigInvalid
 
     found: dict[str, list[Target]] = {}
     for kind in registry.kinds():
         for scheme in registry.schemes(kind):
-            where = getattr(registry.load(kind, scheme), "ephemeral", None)
+            try:
+                where = getattr(registry.load(kind, scheme), "ephemeral", None)
+            except ConfigInvalid:
+                # Its client library is not installed: the table says NOT RUN.
+                continue
             if where is not None and url.scheme(where) == scheme:
                 found.setdefault(kind, []).append(Target(kind, scheme, where))
     return found

@@ -51,11 +51,11 @@ def of(project: str, qty: Any = 1, price: Any = "0.5", **groupby: Any) -> DataPo
 
 
 def frame(
-    start: dt.datetime | float, *points: DataPoint, type: str = "cpu", end: dt.datetime | None = None, length: dt.timedelta = HOUR
+    start: dt.datetime | float, *points: DataPoint, metric: str = "cpu", end: dt.datetime | None = None, length: dt.timedelta = HOUR
 ) -> DataFrame:
     """A frame with points of one type; a number as `start` counts hours from START."""
     first = start if isinstance(start, dt.datetime) else hour(start)
-    return DataFrame(first, end or first + length, {type: list(points)})
+    return DataFrame(first, end or first + length, {metric: list(points)})
 
 
 def flat(frames: Iterable[Any]) -> list[Stored]:
@@ -100,7 +100,7 @@ def quantities(points: Iterable[Stored]) -> list[Decimal]:
 
 
 def same_points(found: Iterable[Stored], wanted: Iterable[Stored]) -> None:
-    """Assert that two walks hold the same points: the same values of the same types; those of one (start, end, type) in any order."""
+    """Assert that two walks hold the same points, with the same types of values; those of one (start, end, type) in any order."""
     left, right = ([(*p[:4], identity(list(p[4:]))) for p in points] for points in (found, wanted))
     assert [p[:3] for p in left] == [p[:3] for p in right]
     assert Counter(left) == Counter(right)

@@ -25,7 +25,8 @@ def _adds_up(store: BaseStorage) -> None:
     """Totals of all kinds are those of the points that the store gives."""
     oracle = Oracle()
     oracle.points = everything(store)
-    for groupby in ([], ["type"], ["project_id"], ["id", "project_id"], ["time"], ["time-d"], ["time-d", "id"], ["time-m", "type"]):
+    calendars = [["time-d"], ["time-d", "id"], ["time-m", "type"]] if store.capabilities.group_calendar else []
+    for groupby in ([], ["type"], ["project_id"], ["id", "project_id"], ["time"], *calendars):
         same_rows(sums(store, groupby), oracle.total(groupby, **ALWAYS), groupby)
 
 
@@ -68,7 +69,7 @@ def _reads(store: BaseStorage) -> list[Callable[[], Any]]:
     """Every way to ask for the sum of all quantities."""
     return [
         lambda: quantity(store),
-        lambda: quantity(store, groupby=["time-d", "id"]),
+        lambda: quantity(store, groupby=["time-d" if store.capabilities.group_calendar else "time", "id"]),
         lambda: sum(p.qty for p in flat(store.retrieve(**ALWAYS)["dataframes"])),
         lambda: sum(p.qty for p in flat(store.iter_frames(**ALWAYS, max_points=7))),
     ]

@@ -42,7 +42,7 @@ def test_the_store_is_one_of_the_contract(store: BaseStorage) -> None:
 
 @clause("R1")
 def test_every_argument_may_be_given_by_name_or_in_order(store: BaseStorage) -> None:
-    store.push(dataframes=[frame(0, of("a", 1)), frame(1, of("b", 2), type="disk")], scope_id="x")
+    store.push(dataframes=[frame(0, of("a", 1)), frame(1, of("b", 2), metric="disk")], scope_id="x")
     begin, end = hour(0), hour(9)
     named = store.retrieve(begin=begin, end=end, filters={"project_id": "b"}, metric_types="disk", offset=0, limit=5, paginate=True)
     ordered = store.retrieve(begin, end, {"project_id": "b"}, "disk", 0, 5, True)
@@ -148,10 +148,13 @@ def test_a_store_out_of_reach(target: Target, tmp_path: pathlib.Path) -> None:
 
 
 def _refusal(url: str) -> BaseException:
-    with pytest.raises((Unavailable, ConfigInvalid)) as caught:
+    def connect() -> None:
         store = undercroft.connect("rating", url)
         try:
             store.init()
         finally:
             store.close()
+
+    with pytest.raises((Unavailable, ConfigInvalid)) as caught:
+        connect()
     return caught.value

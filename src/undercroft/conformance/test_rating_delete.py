@@ -1,9 +1,8 @@
-"""delete, replace, get_tenants and expire."""
+"""delete, replace and get_tenants."""
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 from typing import Any
 
 import pytest
@@ -26,11 +25,8 @@ from undercroft.conformance.rating_data import (
     table,
 )
 from undercroft.conformance.rating_oracle import Oracle
-from undercroft.core import settings, time
 from undercroft.core.errors import Conflict, InvalidInput
 from undercroft.rating import BaseStorage, DataFrame
-
-GROUPS: list[list[str]] = [[], ["type"], ["project_id"], ["time"], ["time-d", "project_id"], ["time-m"], ["zone", "type"]]
 
 
 def _frames() -> list[DataFrame]:
@@ -49,6 +45,16 @@ def _frames() -> list[DataFrame]:
         )
         for n in range(60)
     ]
+
+
+def _groups(store: BaseStorage) -> list[list[str]]:
+    calendars = [["time-d", "project_id"], ["time-m"]] if store.capabilities.group_calendar else []
+    return [[], ["type"], ["project_id"], ["time"], ["zone", "type"], *calendars]
+
+
+def _same_totals(store: BaseStorage, oracle: Oracle) -> None:
+    for groupby in _groups(store):
+        same_rows(sums(store, groupby), oracle.total(groupby, **ALWAYS), groupby)
 
 
 @clause("R21")
@@ -77,7 +83,7 @@ def _frames() -> list[DataFrame]:
     ],
     ids=str,
 )
-@needs("filter_metadata")
+@assumes("filter_metadata")
 def test_delete_takes_what_matches_and_nothing_else(
     store: BaseStorage, begin: dt.datetime | None, end: dt.datetime | None, filters: dict[str, Any] | None
 ) -> None:
@@ -86,8 +92,7 @@ def test_delete_takes_what_matches_and_nothing_else(
         one.push(_frames())
         one.delete(begin, end, filters)
     same_points(everything(store), oracle.retrieve())
-    for groupby in GROUPS:
-        same_rows(sums(store, groupby), oracle.total(groupby, **ALWAYS), groupby)
+    _same_totals(store, oracle)
     store.delete(begin, end, filters)
     same_points(everything(store), oracle.retrieve())
 
@@ -98,13 +103,14 @@ def test_delete_without_arguments_empties_the_store(store: BaseStorage) -> None:
     store.push(_frames())
     assert store.delete() is None  # type: ignore[func-returns-value]
     assert everything(store) == []
-    assert all(sums(store, groupby) == [] for groupby in GROUPS)
+    assert all(sums(store, groupby) == [] for groupby in _groups(store))
     assert store.get_tenants() == []
     store.push(_frames()[:2])
     assert quantity(store) == 24
 
 
 @clause("R21")
+@assumes("filter_metadata")
 def test_begin_and_end_may_be_given_by_name(store: BaseStorage) -> None:
     store.push(_frames())
     store.delete(begin=hour(1), end=None, filters={"project_id": "a"})
@@ -114,6 +120,8 @@ def test_begin_and_end_may_be_given_by_name(store: BaseStorage) -> None:
 
 
 @clause("R21")
+@assumes("filter_metadata")
+@needs("group_calendar")
 def test_equal_points_are_deleted_together_or_by_their_metadata(store: BaseStorage) -> None:
     store.push([frame(0, *(point(2**n, 1, {"id": "x"}, {"part": n % 2}) for n in range(6)))])
     store.delete(filters={"part": 1})
@@ -189,8 +197,7 @@ def test_replace_is_delete_and_push(
         one.push(_frames())
         one.replace(begin, end, filters, fresh)
     same_points(everything(store), oracle.retrieve())
-    for groupby in GROUPS:
-        same_rows(sums(store, groupby), oracle.total(groupby, **ALWAYS), groupby)
+    _same_totals(store, oracle)
 
 
 @clause("R22")
@@ -236,7 +243,7 @@ def test_replace_where_keys_may_not_be_taken(open_store: OpenStore) -> None:
 def test_tenants_have_points_in_the_period(store: BaseStorage) -> None:
     assert store.get_tenants() == []
     store.push(
-        [frame(0, of("b"), of("a"), of("a", id=2)), frame(1, of("c"), type="disk"), frame(2, of("B"), point(1, 1, {"id": "x"}))]
+        [frame(0, of("b"), of("a"), of("a", id=2)), frame(1, of("c"), metric="disk"), frame(2, of("B"), point(1, 1, {"id": "x"}))]
     )
     assert store.get_tenants() == ["B", "a", "b", "c"]
     assert store.get_tenants(hour(0), hour(1)) == ["a", "b"]
@@ -262,62 +269,3 @@ def test_tenants_are_texts_of_another_attribute_where_one_is_named(open_store: O
     store = open_store(scope_key="account")
     store.push([frame(0, *(point(1, 1, {"account": value, "project_id": "p"}) for value in ("x", 7, "7", True, "\u00e9", "'")))])
     assert store.get_tenants() == ["'", "7", "True", "x", "\u00e9"]
-
-
-# -- retention -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def retention(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Sets the option for how many hours usage is kept."""
-
-    def keep(hours: int) -> None:
-        monkeypatch.setenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", str(hours))
-        settings.current.cache_clear()
-
-    yield keep
-    monkeypatch.undo()
-    settings.current.cache_clear()
-
-
-@clause("R24")
-def test_expire_deletes_what_is_older_than_the_retention(store: BaseStorage, retention: Any) -> None:
-    store.push(_frames())
-    retention(24)
-    assert store.get_retention() == dt.timedelta(hours=24)
-    assert store.expire(hour(40)) == 16 * 3
-    assert min(p.start for p in everything(store)) == hour(16)
-    assert store.expire(hour(40).replace(tzinfo=None)) == 0
-    assert quantity(store, groupby=["time-d"]) == sum(p.qty for p in everything(store))
-
-
-@clause("R24")
-def test_expire_asks_our_clock(store: BaseStorage, retention: Any) -> None:
-    store.push(_frames())
-    retention(1)
-    time.bind(lambda: hour(11))
-    try:
-        assert store.expire() == 30
-    finally:
-        time.bind(None)
-    assert min(p.start for p in everything(store)) == hour(10)
-
-
-@clause("R24")
-def test_a_retention_of_nothing_keeps_everything(store: BaseStorage, retention: Any) -> None:
-    store.push(_frames())
-    retention(0)
-    assert store.get_retention() == dt.timedelta(0)
-    assert store.expire() == 0
-    assert len(everything(store)) == 180
-
-
-@clause("R24")
-def test_the_default_retention_is_a_hundred_days(store: BaseStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", raising=False)
-    monkeypatch.setenv("UNDERCROFT_CONFIG", os.devnull)
-    settings.current.cache_clear()
-    try:
-        assert store.get_retention() == type(store).get_retention() == dt.timedelta(hours=2400)
-    finally:
-        settings.current.cache_clear()

@@ -14,12 +14,15 @@ from undercroft.conformance.marks import clause, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating_machine import RatingMachine
 
-# Walks, and steps of each, by the value of UNDERCROFT_CONFORMANCE.
-PROFILES = {"quick": (5, 15), "ci": (25, 25), "thorough": (1500, 60)}
+PROFILE = os.environ.get("UNDERCROFT_CONFORMANCE", "ci")
+# Walks, and steps of each.
+PROFILES = {"quick": (5, 15), "ci": (20, 20), "thorough": (1500, 60)}
+# Seconds; 0 for as long as it takes.
+pytestmark = pytest.mark.timeout(0 if PROFILE == "thorough" else 600)
 
 
 def _walk(machine: Callable[[], RatingMachine]) -> None:
-    walks, steps = PROFILES[os.environ.get("UNDERCROFT_CONFORMANCE", "ci")]
+    walks, steps = PROFILES[PROFILE]
     run_state_machine_as_test(
         machine,  # type: ignore[arg-type]  # any maker of a machine will do
         settings=settings(

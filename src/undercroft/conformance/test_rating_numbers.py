@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,7 @@ def test_ints_floats_and_text_become_exact_decimals(store: BaseStorage, given: o
 
 @clause("R8", "R15")
 @promise("M1")
+@needs("group_calendar")
 def test_sums_of_mixed_magnitudes_are_exact(store: BaseStorage) -> None:
     numbers = [Decimal(text) for text in NUMBERS] + [LARGEST, LEAST, LARGEST, Decimal("1E-38")]
     store.push([frame(n % 50, of("a", number, number.copy_negate(), n=n)) for n, number in enumerate(numbers)])
@@ -165,7 +167,7 @@ def test_zeros_beyond_the_38th_place_are_no_rounding(store: BaseStorage, caplog:
         "1." + "3" * 38, "12345678901234567890." + "1" * 19, "", "twelve", "1,5", "0x10", "1 2",
     ],
 )  # fmt: skip
-def test_numbers_out_of_range_are_refused(store: BaseStorage, field: str, wrong: object) -> None:
+def test_numbers_out_of_range_are_refused(store: BaseStorage, field: str, wrong: Any) -> None:
     """Such a number cannot get into a point of ours, but for a price that is set; a host's point can hold it."""
     with pytest.raises(InvalidInput) as caught:
         point(**{field: wrong})
@@ -185,7 +187,7 @@ def test_numbers_out_of_range_are_refused(store: BaseStorage, field: str, wrong:
 @clause("R4", "R8")
 @pytest.mark.parametrize("field", ["qty", "price"])
 @pytest.mark.parametrize("wrong", [None, True, b"1", [1], {"a": 1}, 1j])
-def test_what_is_no_number_is_refused(store: BaseStorage, field: str, wrong: object) -> None:
+def test_what_is_no_number_is_refused(store: BaseStorage, field: str, wrong: Any) -> None:
     with pytest.raises(WrongType):
         point(**{field: wrong})
     with pytest.raises(WrongType) as caught:

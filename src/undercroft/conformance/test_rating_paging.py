@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from undercroft.conformance.marks import clause, promise
+from undercroft.conformance.marks import clause, needs, promise
 from undercroft.conformance.rating_data import ALWAYS, everything, flat, frame, hour, of, same_points, sums
 from undercroft.conformance.rating_oracle import identity
 from undercroft.core.errors import InvalidInput
@@ -116,7 +116,14 @@ def test_a_default_page_is_a_thousand_points(store: BaseStorage) -> None:
 @clause("R19")
 @promise("M2")
 @pytest.mark.parametrize(
-    "groupby", [["project_id"], ["type", "time"], ["time", "type"], ["x", "project_id"], ["time-d", "type", "id"]]
+    "groupby",
+    [
+        ["project_id"],
+        ["type", "time"],
+        ["time", "type"],
+        ["x", "project_id"],
+        pytest.param(["time-d", "type", "id"], marks=needs("group_calendar")),
+    ],
 )
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
 def test_pages_give_each_group_once(filled: BaseStorage, groupby: list[str], limit: int) -> None:

@@ -98,6 +98,7 @@ def test_frames_of_many_scopes_types_and_periods_in_one_call(store: BaseStorage)
 
 @clause("R6")
 @promise("C9")
+@needs("group_calendar")
 def test_pushing_a_period_again_adds_nothing_up(store: BaseStorage) -> None:
     frames = [frame(n, of("a", 2, id="x"), of("a", 3, id="y"), of("b", 5)) for n in range(3)]
     for _ in range(3):
@@ -124,6 +125,7 @@ def test_unit_metadata_and_numbers_are_not_in_the_key(store: BaseStorage, change
 @clause("R6")
 @promise("C9")
 @pytest.mark.parametrize("again", [1, 2, 3, 5])
+@needs("group_calendar")
 def test_fewer_or_more_equal_points_replace_all_of_them(store: BaseStorage, again: int) -> None:
     store.push([frame(0, of("a", 1), of("a", 2), of("a", 4))])
     store.push([frame(0, *(of("a", 10 * (n + 1)) for n in range(again)))])
@@ -134,7 +136,7 @@ def test_fewer_or_more_equal_points_replace_all_of_them(store: BaseStorage, agai
 
 @clause("R6")
 def test_only_the_pushed_keys_are_replaced(store: BaseStorage) -> None:
-    store.push([frame(0, of("a", 1), of("b", 2)), frame(1, of("a", 4)), frame(0, of("a", 8), type="disk")])
+    store.push([frame(0, of("a", 1), of("b", 2)), frame(1, of("a", 4)), frame(0, of("a", 8), metric="disk")])
     store.push([frame(0, of("a", 100))])
     assert quantities(everything(store)) == [2, 4, 8, 100]
 
@@ -193,6 +195,7 @@ def test_the_same_instant_in_another_zone_is_the_same_key(store: BaseStorage) ->
 
 
 @clause("R6")
+@needs("group_calendar")
 def test_late_data_joins_what_is_there(store: BaseStorage) -> None:
     for n in (5, 30, 0, 800, 2, 29):
         store.push([frame(n, of("a", n + 1))])
@@ -274,7 +277,7 @@ def test_error_refuses_a_key_that_is_there_and_stores_nothing(open_store: OpenSt
         store.push([frame(5, of("b", 1)), frame(0, of("a", 9))])
     same_points(everything(store), before)
     assert table(store, "project_id") == {"a": 3}
-    store.push([frame(0, of("b", 1)), frame(0, of("a", 1), type="disk"), frame(1, of("a", 1))])
+    store.push([frame(0, of("b", 1)), frame(0, of("a", 1), metric="disk"), frame(1, of("a", 1))])
     assert quantity(store) == 6
 
 

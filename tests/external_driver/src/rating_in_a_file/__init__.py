@@ -7,6 +7,7 @@ atomic and durable, and each answer one moment's state.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import fcntl
 import logging
@@ -59,7 +60,9 @@ class Content(msgspec.Struct):
 
 class Storage(BaseStorage):
     ephemeral: ClassVar[str | None] = "jsonfile:///{tmp}/rating"
-    capabilities: ClassVar[Capabilities] = Capabilities.without(custom_fields=not_yet("only sums so far"))
+    capabilities: ClassVar[Capabilities] = Capabilities.without(
+        custom_fields=not_yet("only sums so far"), push_once=not_yet("it keeps no receipts")
+    )
 
     def __init__(self, path: pathlib.Path, options: Options, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -141,7 +144,7 @@ class Storage(BaseStorage):
     def _delete(self, selection: query.Selection) -> int:
         with self._locked():
             content = self._read()
-            left = [entry for entry in content.entries if not _matches(entry, selection)]
+            left = [entry for entry in content.entries if not self._matches(entry, selection)]
             gone = len(content.entries) - len(left)
             content.entries = left
             self._write(content)
@@ -151,7 +154,7 @@ class Storage(BaseStorage):
         fresh = self._parsed(frames)
         with self._locked():
             content = self._read()
-            left = [entry for entry in content.entries if not _matches(entry, selection)]
+            left = [entry for entry in content.entries if not self._matches(entry, selection)]
             content.entries = self._merged(left, fresh)
             self._write(content)
 
@@ -189,7 +192,7 @@ class Storage(BaseStorage):
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def _selected(self, selection: query.Selection) -> list[Entry]:
-        found = [entry for entry in self._read().entries if _matches(entry, selection)]
+        found = [entry for entry in self._read().entries if self._matches(entry, selection)]
         return sorted(found, key=lambda entry: (entry.start, entry.end, entry.type))
 
     def _page(self, selection: query.Selection, page: Page) -> tuple[int, Iterable[Row]]:
@@ -224,9 +227,53 @@ class Storage(BaseStorage):
             return calendar.attributes(calendar.day_of(entry.start, self.days))[group.name]
         return entry.groupby.get(group.name, "")
 
+    def _matches(self, entry: Entry, selection: query.Selection) -> bool:
+        if selection.begin is not None and entry.start < selection.begin:
+            return False
+        if selection.end is not None and entry.start >= selection.end:
+            return False
+        if selection.types is not None and entry.type not in selection.types:
+            return False
+        places = self._places(entry)
+        return all(
+            any(str(place[name]) in values for name in names for place in places if name in place)
+            for names, values in selection.conditions
+        )
+
+    @staticmethod
+    def _places(entry: Entry) -> list[dict[str, Any]]:
+        return [entry.groupby, entry.metadata]
+
     def _scopes(self, selection: query.Selection) -> list[str]:
         key = self.options.scope_key
         return sorted({str(entry.groupby[key]) for entry in self._selected(selection) if key in entry.groupby} - {""})
+
+    def _scope_ends(self) -> list[tuple[str, dt.datetime]]:
+        key, found = self.options.scope_key, dict[str, int]()
+        for entry in self._read().entries:
+            scope = str(entry.groupby.get(key, ""))
+            found[scope] = max(entry.end, found.get(scope, entry.end))
+        return sorted((scope, time.from_micros(end)) for scope, end in found.items() if scope)
+
+
+class Modest(Storage):
+    """Does as little as a driver may: everything that can be a gap is one."""
+
+    ephemeral = None
+    capabilities = Capabilities.without(
+        **{field.name: not_yet("modesty") for field in dataclasses.fields(Capabilities)},
+    )
+
+    @classmethod
+    def open(cls, url: str, **options: Any) -> Self:
+        store = super().open(url, **options)
+        if store.options.on_conflict != "replace":
+            store.require(f"conflict_{store.options.on_conflict}")
+        return store
+
+    @staticmethod
+    def _places(entry: Entry) -> list[dict[str, Any]]:
+        return [entry.groupby]
 
 
 class Boasting(Storage):
@@ -237,24 +284,6 @@ class Boasting(Storage):
 
     def require(self, capability: str) -> None:
         pass
-
-
-def _matches(entry: Entry, selection: query.Selection) -> bool:
-    if selection.begin is not None and entry.start < selection.begin:
-        return False
-    if selection.end is not None and entry.start >= selection.end:
-        return False
-    if selection.types is not None and entry.type not in selection.types:
-        return False
-    return all(
-        any(
-            str(place[name]) in condition.values
-            for name in condition.names
-            for place in (entry.groupby, entry.metadata)
-            if name in place
-        )
-        for condition in selection.conditions
-    )
 
 
 def _row(entry: Entry) -> Row:
