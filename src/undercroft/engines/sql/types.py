@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
@@ -17,6 +19,6 @@ def key_bytes(length: int) -> sa.types.TypeEngine[bytes]:
     return sa.LargeBinary(length).with_variant(mysql.VARBINARY(length), *_MARIADB)
 
 
-def numeric(digits: int, places: int) -> sa.types.TypeEngine[object]:
+def numeric(digits: int, places: int) -> sa.types.TypeEngine[Decimal]:
     """Exact decimals: of any size where the engine can, of `digits` and `places` on MariaDB."""
     return sa.Numeric().with_variant(mysql.DECIMAL(digits, places), *_MARIADB)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from undercroft.rating.calendar import MONTH_OF_DAY
-from undercroft.rating.drivers.sql.predicates import Probe
 from undercroft.rating.drivers.sql.reader import Reader
 from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
 from undercroft.rating.drivers.sql.sources import Sources
@@ -27,6 +27,7 @@ class Deleter:
 
     def delete(self, connection: sa.Connection, selection: Selection) -> int:
         """Delete the selected points; returns how many."""
+        self._writer.guard(connection, deletes=True)
         if selection == Selection():
             return self._empty(connection)
         probe = self._reader.probe(connection, selection)
@@ -34,8 +35,9 @@ class Deleter:
             return 0
         sources = Sources(self._t, self._dialect, selection, probe)
         slot = self._t.slot.c
-        days = connection.execute(sa.select(slot.day).where(*sources.in_range()).distinct().order_by(slot.day)).scalars().all()
-        return sum(self._delete_day(connection, sources, probe, day) for day in days)
+        slots = sa.select(slot.day, slot.id).where(*sources.in_range()).order_by(slot.day)
+        days = itertools.groupby(connection.execute(slots).all(), key=lambda row: row.day)
+        return sum(self._delete_day(connection, sources, day, [row.id for row in rows]) for day, rows in days)
 
     def _empty(self, connection: sa.Connection) -> int:
         gone = connection.execute(self._t.point.delete()).rowcount
@@ -43,13 +45,13 @@ class Deleter:
             connection.execute(table.delete())
         return gone
 
-    def _delete_day(self, connection: sa.Connection, sources: Sources, probe: Probe, day: int) -> int:
-        """Delete one local day's points, so that what is held in memory is bounded by the day's series."""
+    def _delete_day(self, connection: sa.Connection, sources: Sources, day: int, slots: Sequence[int]) -> int:
+        """Delete points of one local day, so that what is held in memory is bounded by the day's series."""
         t = self._t
         by_series, by_slot = Sums(), Sums()
         shard = self._writer.shard(connection)
         gone = 0
-        for series, slot, points, *parts in self._take(connection, sources, day):
+        for series, slot, points, *parts in self._take(connection, sources, day, slots):
             width = len(parts) // 2
             qty, price = (t.exact.decode_sum(p).copy_negate() for p in (parts[:width], parts[width:]))
             if slot is None:
@@ -64,37 +66,29 @@ class Deleter:
         connection.execute(t.rollup.delete().where(rollup.bucket.in_([day, day // MONTH_OF_DAY]), rollup.points == 0))
         return gone
 
-    def _take(self, connection: sa.Connection, sources: Sources, day: int) -> Sequence[Sequence[Any]]:
-        """Delete the day's selected points; rows of sums by series (slot NULL) and by slot (series NULL)."""
+    def _take(self, connection: sa.Connection, sources: Sources, day: int, slots: Sequence[int]) -> Sequence[Sequence[Any]]:
+        """Delete the selected points of these slots of a day; rows of sums by series (slot NULL) and by slot (series NULL)."""
         t = self._t
-        slot, point = t.slot.c, t.point.c
-        chosen = sources.joined([point.slot_id, point.series_id, point.number]).where(slot.day == day)
-        if self._dialect == "sqlite":
-            # Under the file's write lock nothing can come between the sums and the deletion.
-            numbers = sources.points().add_columns(point.slot_id).where(slot.day == day).subquery("gone")
-            rows = connection.execute(sa.union_all(*self._sums(numbers))).all()
-            connection.execute(t.point.delete().where(sa.tuple_(point.slot_id, point.series_id, point.number).in_(chosen)))
-            return rows
-        # Elsewhere others write meanwhile: only the deletion itself knows what it took.
-        gone = (
-            t.point.delete()
-            .where(sa.tuple_(point.slot_id, point.series_id, point.number).in_(chosen))
-            .returning(point.slot_id, point.series_id, *(point[c] for c in (*t.exact.columns(QTY), *t.exact.columns(PRICE))))
-            .cte("taken")
-        )
-        columns = [
-            column.label(f"{name}{number}") for name in (QTY, PRICE) for number, column in enumerate(t.exact.partial(gone, name))
-        ]
-        numbers = sa.select(gone.c.slot_id, gone.c.series_id, sa.literal_column("1").label("points"), *columns).subquery("gone")
-        return connection.execute(sa.union_all(*self._sums(numbers))).all()
+        point = t.point.c
+        chosen = [point.slot_id.in_(slots), *sources.of_points(sa.literal(day, sa.BigInteger))]
+        if self._dialect == "postgresql":
+            # Others push meanwhile: only the deletion itself knows what it took.
+            numbers = [point[c] for name in (QTY, PRICE) for c in t.exact.columns(name)]
+            deleted = t.point.delete().where(*chosen).returning(point.slot_id, point.series_id, *numbers)
+            return connection.execute(sa.union_all(*self._sums(sources, deleted.cte("taken")))).all()
+        # Elsewhere nothing can come between: the file's write lock, or `guard`, keeps others out.
+        taken = sa.select(t.point).where(*chosen).subquery("taken")
+        rows = connection.execute(sa.union_all(*self._sums(sources, taken))).all()
+        connection.execute(t.point.delete().where(*chosen))
+        return rows
 
-    def _sums(self, gone: sa.Subquery) -> list[sa.Select[Any]]:
-        """Sums of deleted points by series, and by slot."""
-        width = len(self._t.exact.partial(self._t.point, QTY))
-        sums = [sa.func.sum(gone.c.points)]
-        sums += [sa.func.sum(gone.c[f"{name}{number}"]) for name in (QTY, PRICE) for number in range(width)]
+    @staticmethod
+    def _sums(sources: Sources, taken: Any) -> list[sa.Select[Any]]:
+        """Sums of the points that are taken out, by series, and by slot."""
+        rows = sa.select(taken.c.slot_id, taken.c.series_id, *sources.sums(taken)).subquery("gone")
+        sums = [sa.func.sum(column) for column in list(rows.columns)[2:]]
         nothing = sa.cast(sa.null(), sa.Integer)
         return [
-            sa.select(gone.c.series_id, nothing, *sums).group_by(gone.c.series_id),
-            sa.select(nothing, gone.c.slot_id, *sums).group_by(gone.c.slot_id),
+            sa.select(rows.c.series_id, nothing, sa.func.count(), *sums).group_by(rows.c.series_id),
+            sa.select(nothing, rows.c.slot_id, sa.func.count(), *sums).group_by(rows.c.slot_id),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -28,6 +28,9 @@ class Found(NamedTuple, Generic[K]):
 
 class Writes(Protocol):
     """One dialect's bulk writes; every method is one statement, or two where it says so."""
+
+    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
+        """Let no push in while points are being deleted, where a deletion cannot tell itself what it took."""
 
     def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
         """Ids of the entries with these digests, those that exist."""
@@ -99,6 +102,9 @@ class SQLite:
             f'SELECT begin, "end", type, id FROM {slot} WHERE (begin, "end") IN '
             "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
         )
+
+    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
+        """The file's write lock does it."""
 
     @staticmethod
     def _insert(names: Sequence[str], table: sa.Table) -> str:
@@ -207,6 +213,9 @@ class PostgreSQL:
             for table, key in ((tables.rollup, "bigint"), (tables.slot_total, "int"))
         }
 
+    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
+        """DELETE ... RETURNING tells what it took."""
+
     def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
         rows = connection.exec_driver_sql(self._find_entries, (list(digests),))
         return Found(dict(map(tuple, rows)), 0)
@@ -255,10 +264,98 @@ class PostgreSQL:
         return int(driver.info.backend_pid) % self.SHARDS
 
 
+class MariaDB:
+    """Rows of values, many to a statement; RETURNING on insert and delete tells ids and what was replaced."""
+
+    SHARDS = 16
+    # A statement has to stay below the server's max_allowed_packet, 16 MiB unless it was lowered.
+    ROWS = 5_000
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        entry, slot, point = (t.name for t in (tables.entry, tables.slot, tables.point))
+        self._find_entries = f"SELECT digest, id FROM {entry} WHERE digest IN %s"  # noqa: S608
+        self._find_slots = f'SELECT begin, "end", type, id FROM {slot} WHERE (begin, "end") IN %s'  # noqa: S608
+        self._take = (
+            f"DELETE FROM {point} WHERE (slot_id, series_id) IN %s "  # noqa: S608
+            "RETURNING slot_id, series_id, qty, price"
+        )
+        self._guard = f"SELECT 1 FROM {tables.setting.name} "  # noqa: S608
+
+    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
+        connection.exec_driver_sql(self._guard + ("FOR UPDATE" if deletes else "LOCK IN SHARE MODE")).all()
+
+    def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
+        rows = connection.exec_driver_sql(self._find_entries, (list(digests),))
+        return Found(dict(map(tuple, rows)), 0)
+
+    def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
+        rows = sorted((digest, e.kind, e.calendar, e.label, e.body.decode()) for digest, e in entries)
+        names = ["digest", "kind", "calendar", "label", "body"]
+        # An entry that another writer has added meanwhile is given back as well, and its attributes are there already.
+        found = self._insert(connection, self._tables.entry, names, rows, "id = id RETURNING digest, id")
+        ids: dict[str, int] = dict(map(tuple, found))
+        attributes = sorted(
+            (kind, name, ids[digest], *rest) for digest, entry in entries for kind, name, *rest in entry.attributes()
+        )
+        self._insert(connection, self._tables.attribute, columns(self._tables.attribute), attributes, "entry_id = entry_id")
+        return ids
+
+    def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
+        bounds = sorted({key[:2] for key in slots})
+        rows = connection.exec_driver_sql(self._find_slots, (bounds,))
+        return Found({SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}, 0)
+
+    def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
+        rows = sorted((*key, day) for key, day in slots)
+        names = ["begin", '"end"', "type", "day"]
+        found = self._insert(connection, self._tables.slot, names, rows, 'id = id RETURNING begin, "end", type, id')
+        return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in found}
+
+    def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
+        return connection.exec_driver_sql(self._take, (list(pairs),)).all()
+
+    def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._insert(connection, self._tables.point, columns(self._tables.point), self._exact(rows))
+
+    def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        added = ", ".join(f"{name} = {name} + VALUES({name})" for name in ("points", QTY, PRICE))
+        self._insert(connection, table, columns(table), self._exact(rows), added)
+
+    @staticmethod
+    def _exact(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Numbers as plain text: with an exponent the server would read them as floats."""
+        return [(*key, f"{qty:f}", f"{price:f}") for *key, qty, price in rows]
+
+    def _insert(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        names: Sequence[str],
+        rows: Sequence[tuple[Any, ...]],
+        update: str = "",
+    ) -> list[Any]:
+        head = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES "  # noqa: S608
+        row = f"({', '.join(['%s'] * len(names))})"
+        tail = f" ON DUPLICATE KEY UPDATE {update}" if update else ""
+        found: list[Any] = []
+        for start in range(0, len(rows), self.ROWS):
+            part = rows[start : start + self.ROWS]
+            values = tuple(value for one in part for value in one)
+            result = connection.exec_driver_sql(head + ", ".join([row] * len(part)) + tail, values)
+            found += result.all() if result.returns_rows else ()
+        return found
+
+    def shard(self, connection: sa.Connection) -> int:
+        driver: Any = connection.connection.driver_connection
+        return int(driver.thread_id()) % self.SHARDS
+
+
 def _arrays(rows: Sequence[Sequence[Any]]) -> tuple[list[Any], ...]:
     return tuple(list(column) for column in zip(*rows, strict=True))
 
 
 def writes(dialect: str, tables: Tables) -> Writes:
     """The writes of a dialect."""
-    return SQLite(tables) if dialect == "sqlite" else PostgreSQL(tables)
+    known: dict[str, Callable[[Tables], Writes]] = {"sqlite": SQLite, "postgresql": PostgreSQL, "mariadb": MariaDB}
+    return known[dialect](tables)

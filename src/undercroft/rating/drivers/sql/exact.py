@@ -1,8 +1,8 @@
 """Exact decimals in SQL: how a number of up to 20 digits before and 38 behind the point is stored and summed without a float.
 
-PostgreSQL has `numeric`, MariaDB `decimal(65, 38)`. SQLite has 64-bit integers only, so a number is four *limbs* there: integers below 10^18 in magnitude
-and of one sign, that count units of 10^6, 10^-12, 10^-30 and 10^-48. The second holds nearly every real quantity and price; the
-others are NULL then. Sums are taken over halves of limbs, so that no number of rows can overflow.
+PostgreSQL has `numeric`, MariaDB `decimal(65, 38)`. SQLite has 64-bit integers only, so a number is four *limbs* there: integers
+below 10^18 in magnitude and of one sign, that count units of 10^6, 10^-12, 10^-30 and 10^-48. The second holds nearly every real
+quantity and price; the others are NULL then. Sums are taken over halves of limbs, so that no number of rows can overflow.
 """
 
 from __future__ import annotations

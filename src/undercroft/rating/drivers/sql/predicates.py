@@ -103,8 +103,8 @@ def derived_match(tables: Tables, condition: Condition, series_id: Expression, d
 def part_of(day: Expression, name: str) -> Expression:
     """The number of a calendar attribute in a day key."""
     part = PARTS[name]
-    shifted = day if part.divisor == 1 else day.op("/")(sa.literal_column(str(part.divisor)))
-    return sa.type_coerce(shifted.op("%")(sa.literal_column(str(part.modulus))), sa.BigInteger)
+    shifted = day if part.divisor == 1 else day // sa.literal_column(str(part.divisor), sa.BigInteger)
+    return sa.type_coerce(shifted % sa.literal_column(str(part.modulus), sa.BigInteger), sa.BigInteger)
 
 
 def part_text(day: Expression, name: str, dialect: str) -> Expression:
@@ -117,9 +117,9 @@ def part_text(day: Expression, name: str, dialect: str) -> Expression:
 
 def as_bytes(text: Expression, dialect: str) -> Expression:
     """Text as UTF-8 bytes, the form of `attribute.text`."""
-    if dialect == "sqlite":
-        return sa.cast(text, sa.LargeBinary)
-    return sa.func.convert_to(text, "UTF8", type_=sa.LargeBinary)
+    if dialect == "postgresql":
+        return sa.func.convert_to(text, "UTF8", type_=sa.LargeBinary)
+    return sa.cast(text, sa.LargeBinary)
 
 
 class Grouped(NamedTuple):

@@ -81,9 +81,11 @@ class Reader:
             return 0, []
         extremes = sorted({m.column for m in measures if m.function in EXTREMES})
         source = self._source(selection, groups, probe, extremes)
-        texts, forms, query = self._grouped(source, groups, probe, extremes)
+        grouped = self._grouped(source, groups, probe, extremes).subquery("grouped")
+        texts = [column for column in grouped.columns if column.name in ("begin", "end") or column.name.startswith("t")]
+        forms = [column for column in grouped.columns if column.name.startswith("j")]
         order = [*texts, *(sa.func.coalesce(form, sa.literal(b"", sa.LargeBinary)) for form in forms)]
-        counted = query.add_columns(sa.func.count().over().label("groups")).order_by(*order)
+        counted = sa.select(*grouped.columns, sa.func.count().over().label("groups")).order_by(*order)
         if page is not None:
             counted = counted.limit(page.limit).offset(page.offset)
         rows = connection.execute(counted).all()
@@ -92,7 +94,7 @@ class Reader:
         elif page is None:
             count = 0
         else:
-            count = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+            count = connection.execute(sa.select(sa.func.count()).select_from(grouped)).scalar_one()
         decode = self._decoder(counted, groups, measures)
         return count, [decode(row) for row in rows]
 
@@ -117,12 +119,8 @@ class Reader:
         names = {name for condition in selection.conditions for name in condition.names}
         return (names | {key.name for key in groups}) & PARTS.keys()
 
-    def _grouped(
-        self, source: sa.Subquery, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]
-    ) -> tuple[list[Expression], list[Expression], sa.Select[Any]]:
-        """The groups of a source: what to sort by, and the select with columns t0, j0, t1, ... and the sums."""
-        texts: list[Expression] = []
-        forms: list[Expression] = []
+    def _grouped(self, source: sa.Subquery, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> sa.Select[Any]:
+        """The groups of a source: columns t0, j0, t1, ... (a period's are begin and end), the count and the sums."""
         columns: list[Expression] = []
         keys: list[Expression] = []
         origin: sa.FromClause = source
@@ -130,7 +128,6 @@ class Reader:
         series_id, day = source.c.get("series_id", sa.null()), source.c.get("day", sa.null())
         for position, key in enumerate(groups):
             if key.by is By.PERIOD:
-                texts += [source.c.begin, source.c.end]
                 keys += [source.c.begin, source.c.end]
                 columns += [source.c.begin, source.c.end]
                 continue
@@ -140,11 +137,9 @@ class Reader:
                 found = predicates.grouped(self._t, key, position, series_id, day, self._dialect, probe)
             if found.join is not None:
                 origin = origin.outerjoin(*found.join)
-            texts.append(found.text)
             keys.append(found.text)
             columns.append(found.text.label(f"t{position}"))
             if not isinstance(found.json, sa.sql.elements.Null):
-                forms.append(found.json)
                 keys.append(found.json)
                 columns.append(found.json.label(f"j{position}"))
         columns.append(sa.func.sum(source.c.points).label("points"))
@@ -156,8 +151,7 @@ class Reader:
         for name in extremes:
             ordered = source.c[f"{name}_ordered"]
             columns += [sa.func.min(ordered).label(f"{name}_min"), sa.func.max(ordered).label(f"{name}_max")]
-        query = sa.select(*columns).select_from(origin).group_by(*keys).having(sa.func.sum(source.c.points) > 0)
-        return texts, forms, query
+        return sa.select(*columns).select_from(origin).group_by(*keys).having(sa.func.sum(source.c.points) > 0)
 
     def _decoder(self, query: sa.Select[Any], groups: Sequence[GroupKey], measures: Sequence[Measure]) -> Callable[[Any], Group]:
         """What makes a `Group` of a row of `query`."""

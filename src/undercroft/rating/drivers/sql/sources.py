@@ -34,8 +34,9 @@ class Sources:
 
     # -- what every source says ------------------------------------------------------------------------------------
 
-    def _sums(self, table: Any) -> list[Expression]:
+    def sums(self, table: Any) -> list[Expression]:
         exact = self._t.exact
+        """Partial sums of a table's numbers, per row."""
         return [
             column.label(f"{name}{number}") for name in (QTY, PRICE) for number, column in enumerate(exact.partial(table, name))
         ]
@@ -75,7 +76,7 @@ class Sources:
         return (
             sa.select(
                 slot.c.id.label("slot_id"), slot.c.begin, slot.c.end, slot.c.type, slot.c.day,
-                total.c.points, *self._sums(total),
+                total.c.points, *self.sums(total),
             )
             .join_from(slot, total, total.c.slot_id == slot.c.id)
             .where(*self.in_range())
@@ -102,7 +103,7 @@ class Sources:
     def _buckets(self, first: int, last: int, scale: int) -> sa.Select[Any]:
         rollup, s = self._t.rollup, self._selection
         day = rollup.c.bucket if scale == 1 else rollup.c.bucket * scale
-        query = sa.select(rollup.c.series_id, day.label("day"), rollup.c.points, *self._sums(rollup))
+        query = sa.select(rollup.c.series_id, day.label("day"), rollup.c.points, *self.sums(rollup))
         listed = self._list(first, last, scale) if self._probe.is_selective else None
         bucket = rollup.c.bucket
         query = query.where(bucket.between(first, last) if listed is None else bucket.in_(listed))
@@ -125,7 +126,7 @@ class Sources:
         columns: list[Expression] = [point.c.series_id, slot.c.day]
         if periods:
             columns += [slot.c.begin, slot.c.end]
-        columns += [sa.literal_column("1").label("points"), *self._sums(point)]
+        columns += [sa.literal_column("1").label("points"), *self.sums(point)]
         for name in self._extremes:
             columns.append(self._t.exact.ordered(point, name).label(f"{name}_ordered"))
         query = self.joined(columns)
@@ -149,14 +150,20 @@ class Sources:
             )
             return query if s.types is None else query.where(kind.c.text.in_([t.encode() for t in s.types]))
         query = query.join_from(slot, point, point.c.slot_id == slot.c.id).where(*self.in_range())
+        return query.where(*self.of_points(slot.c.day))
+
+    def of_points(self, day: Expression) -> list[Predicate]:
+        """The conditions on a point of `day`: about its series, or its metadata where any matches."""
+        point = self._t.point
         if not any(self._probe.details):
-            return query.where(*self._of_series(point.c.series_id, slot.c.day))
-        for condition, in_details in zip(s.conditions, self._probe.details, strict=True):
+            return self._of_series(point.c.series_id, day)
+        found: list[Predicate] = []
+        for condition, in_details in zip(self._selection.conditions, self._probe.details, strict=True):
             either: list[Predicate] = [self._steer(point.c.series_id).in_(matching(self._t, SERIES, condition))]
             if in_details:
                 either.append(point.c.detail_id.in_(matching(self._t, DETAIL, condition)))
-            derived = derived_match(self._t, condition, point.c.series_id, slot.c.day)
+            derived = derived_match(self._t, condition, point.c.series_id, day)
             if derived is not None:
                 either.append(derived)
-            query = query.where(sa.or_(*either))
-        return query
+            found.append(sa.or_(*either))
+        return found
