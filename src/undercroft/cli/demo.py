@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shlex
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -106,9 +108,9 @@ def _next(url: str) -> None:
 
     hidden = redacted(url)
     shown = shlex.quote(hidden if ":***@" in hidden else url)
-    program = (
-        "undercroft" if pathlib.Path(sys.argv[0]).name == "undercroft" else f"{pathlib.Path(sys.executable).parent}/undercroft"
-    )
+    # `make demo` runs the program of an environment that is not on the path.
+    here = pathlib.Path(sys.executable).with_name("undercroft")
+    program = "undercroft" if shutil.which("undercroft") else os.path.relpath(here)
     click.echo("\nTry next:")
     for rest in (
         "--begin 2011-03-03 --end 2011-03-04 --by project_id,type",
