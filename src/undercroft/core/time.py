@@ -62,6 +62,11 @@ def from_micros(micros: int) -> dt.datetime:
     return EPOCH + dt.timedelta(microseconds=micros)
 
 
+# The first and the last moment that there are.
+FIRST = to_micros(dt.datetime.min.replace(tzinfo=UTC))
+LAST = to_micros(dt.datetime.max.replace(tzinfo=UTC))
+
+
 def parse(text: str, field: str = "time") -> dt.datetime:
     """A moment from ISO 8601 text, extended or basic form, `Z`, an offset or none (UTC).
 

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from undercroft.core.time import UTC, from_micros, to_micros
+from undercroft.core.time import FIRST, LAST, UTC, from_micros, to_micros
 
 DAY_OF_THE_YEAR = "day_of_the_year"
 WEEK_OF_THE_YEAR = "week_of_the_year"
@@ -39,6 +39,8 @@ PARTS: dict[str, Part] = {
     DAY_OF_THE_YEAR: Part(8, 1, 1_000, 1),
 }
 MONTH_OF_DAY = 100_000
+# Every month key is below every day key.
+LAST_MONTH = 999_912
 
 
 def day_key(date: dt.date) -> int:
@@ -155,6 +157,18 @@ def _starts(date: dt.date, zone: dt.tzinfo) -> int:
 def _ends(date: dt.date, zone: dt.tzinfo) -> int:
     """An instant at or after the end of the last one that has the local `date`."""
     return max(_midnights(date + dt.timedelta(days=1), zone))
+
+
+def bounds(first: int, last: int, zone: dt.tzinfo) -> tuple[int, int]:
+    """Instants between which every moment lies whose day key is in `first` to `last`, both included."""
+    begin, end = _date(first), _date(last)
+    try:
+        # At the ends of time a key is that of the date in UTC; see `day_of`.
+        start = FIRST if begin == dt.date.min else _starts(begin, zone)
+        stop = LAST if end == dt.date.max else _ends(end, zone)
+    except OverflowError:
+        return FIRST, LAST
+    return start, stop
 
 
 def _midnights(date: dt.date, zone: dt.tzinfo) -> tuple[int, int]:

@@ -1,0 +1,176 @@
+"""Examining a store of rated usage: what is in it, how its dictionary grows, and whether its sums agree with its points."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from undercroft.core.findings import Finding, Level, error, ok, warning
+from undercroft.engines.sql import Database, diagnose
+from undercroft.rating.calendar import LAST_MONTH, MONTH_OF_DAY
+from undercroft.rating.drivers.sql.predicates import Expression, Predicate
+from undercroft.rating.drivers.sql.schema import DETAIL, PRICE, QTY, SERIES, Tables
+
+# Below so many entries nobody needs to care how fast the dictionary grows.
+_FEW_ENTRIES = 50_000
+_RESTORE = "restore a backup, or push the usage of these days again (`undercroft rating reprocess`), and report it"
+
+
+class Sums(NamedTuple):
+    """What a key's points add up to."""
+
+    points: int
+    qty: Decimal
+    price: Decimal
+
+
+class Diagnosis:
+    """One examination of one store.
+
+    Attributes:
+        is_usable: False once the engine does not answer, or the tables are not those of this version.
+    """
+
+    def __init__(self, db: Database, tables: Tables, zone: Callable[[], dt.tzinfo]) -> None:
+        self._db = db
+        self._t = tables
+        self._zone = zone
+        self._width = len(tables.exact.partial(tables.point, QTY))
+        self.is_usable = True
+
+    def engine(self, check: Callable[[], list[str]]) -> Iterator[Finding]:
+        """What is to be said about any SQL database.
+
+        Args:
+            check: gives the tables' problems.
+        """
+        connected = diagnose.connection(self._db)
+        yield connected
+        if connected.level is Level.ERROR:
+            self.is_usable = False
+            return
+        yield diagnose.clock(self._db)
+        yield from diagnose.durability(self._db)
+        found = list(diagnose.tables(check))
+        yield from found
+        self.is_usable = all(one.level is Level.OK for one in found)
+        if self.is_usable:
+            yield from diagnose.rights(self._db, self._t.metadata)
+            yield from diagnose.space(self._db, self._t.metadata)
+
+    def contents(self) -> Iterator[Finding]:
+        """How much is stored, and how much of it is dictionary."""
+        t = self._t
+
+        def count(connection: sa.Connection) -> tuple[int, int, dict[int, int]]:
+            points = connection.execute(sa.select(sa.func.sum(t.slot_total.c.points))).scalar() or 0
+            slots = connection.execute(sa.select(sa.func.count()).select_from(t.slot)).scalar_one()
+            kinds = sa.select(t.entry.c.kind, sa.func.count()).group_by(t.entry.c.kind)
+            return int(points), slots, dict(map(tuple, connection.execute(kinds)))
+
+        points, slots, kinds = self._db.read(count)
+        yield ok("zone", str(self._zone()))
+        yield ok("points", f"{points:,} in {slots:,} periods by type")
+        series, details = kinds.get(SERIES, 0), kinds.get(DETAIL, 0)
+        found = f"{series:,} series, {details:,} sets of metadata"
+        for what, number in (("groupby", series), ("metadata", details)):
+            if number > _FEW_ENTRIES and number * 2 > points:
+                advice = f"some {what} attribute differs from point to point, as a time stamp does: leave it out at the collector"
+                yield warning("dictionary", found, advice)
+                return
+        yield ok("dictionary", found)
+
+    # -- sums ------------------------------------------------------------------------------------------------------
+
+    def sums(self, *, verify: bool) -> Iterator[Finding]:
+        """Whether the sums that totals are read from agree with the points: on the oldest and the newest day, or on all."""
+        if verify:
+            yield from diagnose.integrity(self._db)
+            yield from self._orphans()
+        days = self._days(everything=verify)
+        wrong = [problem for day in days for problem in self._db.read(lambda c, day=day: list(self._of_day(c, day)))]  # type: ignore[misc]
+        for month in sorted({day // MONTH_OF_DAY for day in days}):
+            wrong += self._db.read(lambda c, month=month: list(self._of_month(c, month)))  # type: ignore[misc]
+        if wrong:
+            shown = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+            yield error("sums", shown, _RESTORE)
+        elif verify:
+            yield ok("sums", f"agree with the points to the last digit, on all {len(days):,} days")
+        else:
+            yield ok("sums", f"agree with the points to the last digit, on {len(days)} days looked at (--verify looks at all)")
+
+    def _days(self, *, everything: bool) -> list[int]:
+        slot, bucket = self._t.slot.c, self._t.rollup.c.bucket
+        summed = sa.select(bucket).where(bucket > LAST_MONTH)
+        if everything:
+            return sorted(self._db.read(lambda c: c.execute(sa.union(sa.select(slot.day), summed)).scalars().all()))
+        ends = [summed.order_by(order).limit(1) for order in (bucket.asc(), bucket.desc())]
+        return sorted(set(self._db.read(lambda c: [day for end in ends for day in c.execute(end).scalars()])))
+
+    def _of_day(self, connection: sa.Connection, day: int) -> Iterator[str]:
+        t = self._t
+        slot, point, total, rollup = t.slot.c, t.point.c, t.slot_total.c, t.rollup.c
+        points = sa.join(t.slot, t.point, point.slot_id == slot.id)
+        totals = sa.join(t.slot, t.slot_total, total.slot_id == slot.id)
+        one: Expression = sa.literal_column("1")
+        by_series = self._summed(connection, points, t.point, point.series_id, one, slot.day == day)
+        by_slot = self._summed(connection, points, t.point, point.slot_id, one, slot.day == day)
+        kept_series = self._summed(connection, t.rollup, t.rollup, rollup.series_id, rollup.points, rollup.bucket == day)
+        kept_slots = self._summed(connection, totals, t.slot_total, total.slot_id, total.points, slot.day == day)
+        for what, found, kept in (("series", by_series, kept_series), ("periods", by_slot, kept_slots)):
+            yield from _differences(f"day {_date(day)}", what, found, kept)
+
+    def _of_month(self, connection: sa.Connection, month: int) -> Iterator[str]:
+        table, rollup = self._t.rollup, self._t.rollup.c
+        within = rollup.bucket.between(month * MONTH_OF_DAY, (month + 1) * MONTH_OF_DAY - 1)
+        days = self._summed(connection, table, table, rollup.series_id, rollup.points, within)
+        kept = self._summed(connection, table, table, rollup.series_id, rollup.points, rollup.bucket == month)
+        yield from _differences(f"month {month // 100}-{month % 100:02}", "series", days, kept)
+
+    def _summed(
+        self,
+        connection: sa.Connection,
+        origin: Any,
+        table: sa.Table,
+        key: Expression,
+        points: Expression,
+        where: Sequence[Predicate],
+    ) -> dict[int, Sums]:
+        exact, width = self._t.exact, self._width
+        parts = [sa.func.sum(part) for name in (QTY, PRICE) for part in exact.partial(table, name)]
+        query = sa.select(key, sa.func.sum(points), *parts).select_from(origin).where(*where).group_by(key)
+        found = {}
+        for number, count, *sums in connection.execute(query):
+            entry = Sums(int(count), exact.decode_sum(sums[:width]), exact.decode_sum(sums[width:]))
+            if any(entry):
+                found[number] = entry
+        return found
+
+    def _orphans(self) -> Iterator[Finding]:
+        """Points without their period, series or metadata: no answer would show them."""
+        t, point = self._t, self._t.point.c
+        parents = ((t.slot, point.slot_id, "periods"), (t.entry, point.series_id, "series"), (t.entry, point.detail_id, "metadata"))
+        problems = []
+        for parent, column, what in parents:
+            joined = sa.outerjoin(t.point, parent, parent.c.id == column)
+            query = sa.select(sa.func.count()).select_from(joined).where(parent.c.id.is_(None))
+            if lost := self._db.read(lambda c, query=query: c.execute(query).scalar_one()):  # type: ignore[misc]
+                problems.append(f"{lost:,} points whose {what} are missing")
+        if problems:
+            yield error("points", "; ".join(problems), _RESTORE)
+        else:
+            yield ok("references", "every point has its period, series and metadata")
+
+
+def _differences(where: str, what: str, points: dict[int, Sums], kept: dict[int, Sums]) -> Iterator[str]:
+    wrong = sorted(key for key in points.keys() | kept.keys() if points.get(key) != kept.get(key))
+    if wrong:
+        yield f"{where}: sums of {len(wrong):,} {what} differ from the points, the first is number {wrong[0]}"
+
+
+def _date(day: int) -> str:
+    return (dt.date(day // 10_000_000, 1, 1) + dt.timedelta(days=day % 1_000 - 1)).isoformat()
