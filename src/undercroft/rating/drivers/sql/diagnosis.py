@@ -132,14 +132,9 @@ class Diagnosis:
         yield from _differences(f"month {month // 100}-{month % 100:02}", "series", days, kept)
 
     def _summed(
-        self,
-        connection: sa.Connection,
-        origin: Any,
-        table: sa.Table,
-        key: Expression,
-        points: Expression,
-        where: Sequence[Predicate],
+        self, connection: sa.Connection, origin: Any, table: sa.Table, key: Expression, points: Expression, *where: Predicate
     ) -> dict[int, Sums]:
+        """Sums of the numbers of `table`, which `origin` holds, by `key`; those that are nothing left out."""
         exact, width = self._t.exact, self._width
         parts = [sa.func.sum(part) for name in (QTY, PRICE) for part in exact.partial(table, name)]
         query = sa.select(key, sa.func.sum(points), *parts).select_from(origin).where(*where).group_by(key)
