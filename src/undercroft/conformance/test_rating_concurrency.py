@@ -14,6 +14,7 @@ from undercroft.conformance.marks import assumes, clause, needs, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating_data import ALWAYS, everything, flat, frame, hour, of, quantity, same_rows, sums, table
 from undercroft.conformance.rating_oracle import Oracle
+from undercroft.core.errors import Conflict
 from undercroft.rating import BaseStorage
 
 POINTS = 60
@@ -157,6 +158,42 @@ def test_threads_that_push_the_same_period_add_nothing_up(store: BaseStorage) ->
 def test_processes_that_push_the_same_period_add_nothing_up(store: BaseStorage, open_store: Opener) -> None:
     rating_workers.run(rating_workers.push_the_same, open_store.url, open_store.namespace, 8)
     _one_writers_state(store)
+
+
+@clause("R6")
+@needs("conflict_error")
+def test_one_of_many_that_push_a_key_is_first(open_store: Opener) -> None:
+    """Where a key may not be taken twice, others are refused, and leave nothing behind."""
+    stores = [open_store(on_conflict="error") for _ in range(WRITERS)]
+    for round_ in range(5):
+        refused: list[int] = []
+
+        def push(number: int, round_: int = round_, refused: list[int] = refused) -> None:
+            try:
+                stores[number].push([frame(n, of("a", number + 1, id=round_)) for n in range(10)])
+            except Conflict:
+                refused.append(number)
+
+        _together(*(lambda number=number, push=push: push(number) for number in range(WRITERS)))
+        assert len(refused) == WRITERS - 1
+        (first,) = set(range(WRITERS)) - set(refused)
+        assert table(stores[0], "id")[round_] == 10 * (first + 1)
+    _adds_up(stores[0])
+
+
+@clause("R6")
+@needs("conflict_append")
+def test_all_that_append_to_a_key_are_kept(open_store: Opener) -> None:
+    stores = [open_store(on_conflict="append") for _ in range(WRITERS)]
+
+    def push(number: int) -> None:
+        for _ in range(6):
+            stores[number].push([frame(n, of("a", 10**number), of("a", 0)) for n in range(3)])
+
+    _together(*(lambda number=number: push(number) for number in range(WRITERS)))
+    assert len(everything(stores[0])) == WRITERS * 6 * 3 * 2
+    assert quantity(stores[0]) == 3 * 6 * 1111
+    _adds_up(stores[0])
 
 
 @clause("R4")

@@ -183,23 +183,6 @@ def test_iter_frames_gives_what_retrieve_gives(filled: BaseStorage, max_points: 
 
 
 @clause("R14")
-@pytest.mark.parametrize("points", [300, 3000])
-def test_iter_frames_sees_one_moment(store: BaseStorage, points: int) -> None:
-    each = points // 100
-    store.push([frame(n, *(of("a", 1, id=m) for m in range(each))) for n in range(100)])
-    before = everything(store)
-    walk = store.iter_frames(**ALWAYS, max_points=each)
-    seen = [next(walk)]
-    store.push([frame(n, *(of("a", 7, id=m) for m in range(each))) for n in range(100)])
-    store.push([frame(500, of("b", 1)), frame(-1, of("b", 1))])
-    seen.append(next(walk))
-    store.delete(begin=hour(50))
-    seen += walk
-    same_points(flat(seen), before)
-    assert len(everything(store)) == points // 2 + 1
-
-
-@clause("R14")
 def test_a_walk_that_is_given_up(filled: BaseStorage) -> None:
     for _ in range(30):
         walk = filled.iter_frames(**ALWAYS)

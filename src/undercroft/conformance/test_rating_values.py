@@ -69,6 +69,21 @@ def test_a_megabyte_of_text(store: BaseStorage, text: str) -> None:
 
 
 @clause("R4")
+def test_values_in_values(store: BaseStorage) -> None:
+    deep: Any = "core"
+    for level in range(32):
+        deep = [deep] if level % 2 else {"level": deep}
+    frames = [frame(0, point(1, 1, {"x": deep}, {"x": deep}))]
+    store.push(frames)
+    same_points(everything(store), flat(frames))
+    for _ in range(1000):
+        deep = [deep]
+    with pytest.raises(InvalidInput, match="nested") as caught:
+        store.push([frame(1, foreign(metadata={"x": deep}))])
+    assert "metadata" in caught.value.field
+
+
+@clause("R4")
 @pytest.mark.parametrize("name", [name for name in NAMES if name] + ["x" * 255])
 def test_every_metric_type_and_unit(store: BaseStorage, name: str) -> None:
     frames = [DataFrame(hour(0), hour(1), {name: [point(1, 1, unit=name)], "other": [point(2, 2)]})]
