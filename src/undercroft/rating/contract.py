@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple, Self
 
 from undercroft.core import capabilities as caps
-from undercroft.core import paging, settings, time
+from undercroft.core import findings, jobs, paging, settings, time
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.rating import query
 from undercroft.rating.models import DataFrame, DataPoint, FrozenDict
@@ -25,6 +25,7 @@ from undercroft.rating.models import DataFrame, DataPoint, FrozenDict
 LOG = logging.getLogger(__name__)
 
 Truth = bool | caps.Gap
+_DAY = dt.timedelta(days=1) // time.MICROSECOND
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,14 @@ class Group(NamedTuple):
     values: tuple[Any, ...]
     measures: tuple[Any, ...]
     period: tuple[dt.datetime, dt.datetime] | None = None
+
+
+class Expired(NamedTuple):
+    """One batch of `expire_before`: so many `points`, which started in `[begin, end)`, are gone."""
+
+    begin: dt.datetime
+    end: dt.datetime
+    points: int
 
 
 class BaseStorage(abc.ABC):
@@ -327,11 +336,66 @@ class BaseStorage(abc.ABC):
 
         R24 A retention of 0 keeps everything.
         """
-        kept = self.get_retention()
+        limit = self.expiry(now)
+        return 0 if limit is None else sum(batch.points for batch in self.expire_before(limit))
+
+    def expiry(self, now: dt.datetime | None = None, keep: dt.timedelta | None = None) -> dt.datetime | None:
+        """The moment before which usage is no longer kept; None when everything is.
+
+        Args:
+            now: the present moment; our clock's when None.
+            keep: another retention than `get_retention()`; 0 keeps everything.
+        """
+        kept = self.get_retention() if keep is None else keep
         if not kept:
-            return 0
-        limit = (time.now() if now is None else time.as_utc(now, "now")) - kept
-        return self._delete(query.Selection(None, time.to_micros(limit)))
+            return None
+        try:
+            return (time.now() if now is None else time.as_utc(now, "now")) - kept
+        except OverflowError:
+            return None
+
+    def expire_before(self, limit: dt.datetime) -> Iterator[Expired]:
+        """Delete what starts before `limit`, a day at a time from the oldest on; each batch is a transaction of its own.
+
+        R28 A batch is gone for good when it is yielded. Whoever stops the walk, or is killed, keeps what is newer, and the next
+            walk goes on there. Others read and write between the batches.
+        """
+        last = time.to_micros(limit, "limit")
+        until: int | None = None
+        while until != last:
+            bounds = self._span()
+            if bounds is None or bounds[0] >= last:
+                return
+            begin = bounds[0] if until is None else max(bounds[0], until)
+            until = min(last, begin + _DAY)
+            points = self._delete(query.Selection(begin, until))
+            yield Expired(time.from_micros(begin), time.from_micros(until), points)
+
+    def span(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """Bounds `[begin, end)` of the starts of all stored points; None when there are none.
+
+        R29 Every point starts within; a driver may answer in whole days.
+        """
+        bounds = self._span()
+        return None if bounds is None else (time.from_micros(bounds[0]), time.from_micros(min(bounds[1], time.LAST)))
+
+    def locks(self) -> jobs.Locks:
+        """Where the processes that work on this store agree which of them does a periodic job.
+
+        Without a place that all of them see, the threads of one process agree, and processes may repeat each other's work.
+        """
+        return jobs.LocalLocks()
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[findings.Finding]:
+        """Examine the store: connection, rights, version, clock, durability, sizes, and whether sums and points agree.
+
+        R30 Nothing is changed. Every check has a name of its own; findings come as they are made.
+
+        Args:
+            verify: compare all sums with all points, not those of a sample only.
+        """
+        yield findings.ok("points", f"{self._page(query.Selection(), paging.Page(0, 0))[0]:,}")
+        yield from self._examine_retention()
 
     def parse_groupby_syntax_to_groupby_elements(self, groupbys: list[str] | None) -> list[str] | None:
         """Groupby names with `time-d` and the like replaced by the attribute they group on; CloudKitty's helper of that name."""
@@ -350,6 +414,31 @@ class BaseStorage(abc.ABC):
     def require(self, capability: str) -> None:
         """Raise `Unsupported` when this driver declares that it lacks `capability`."""
         self.capabilities.require(capability, type(self).__module__)
+
+    def _span(self) -> tuple[int, int] | None:
+        """`span` in microseconds; to be overridden where the engine knows it faster."""
+        count, rows = self._page(query.Selection(), paging.Page(0, 1))
+        begin = [time.to_micros(row.start) for row in rows]
+        if not begin:
+            return None
+        _, rows = self._page(query.Selection(), paging.Page(count - 1, 1))
+        return begin[0], max(time.to_micros(row.start) for row in rows) + 1
+
+    def _examine_retention(self) -> Iterator[findings.Finding]:
+        limit, bounds = self.expiry(), self.span()
+        if limit is None:
+            yield findings.ok("retention", "everything is kept")
+            return
+        hours = round(self.get_retention() / dt.timedelta(hours=1))
+        # The worker comes each hour, and a span may begin a day early.
+        if bounds is not None and bounds[0] < limit - dt.timedelta(days=2):
+            yield findings.warning(
+                "retention",
+                f"{hours:,} hours are kept, and there is usage since {bounds[0]:%Y-%m-%d}",
+                "let `undercroft worker` run, or `undercroft rating expire`",
+            )
+            return
+        yield findings.ok("retention", f"{hours:,} hours are kept, nothing older is there")
 
     def _groups(self, groupby: Iterable[str] | None) -> list[query.GroupKey]:
         return query.groupby_elements(groupby)
@@ -393,4 +482,4 @@ def _frames(dataframes: Any) -> list[Any]:
     return frames
 
 
-__all__ = ["BaseStorage", "Capabilities", "Group", "InvalidInput", "Row"]
+__all__ = ["BaseStorage", "Capabilities", "Expired", "Group", "InvalidInput", "Row"]

@@ -13,10 +13,13 @@ import sqlalchemy as sa
 
 from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.findings import Finding
 from undercroft.core.paging import Page
 from undercroft.engines.sql import Database, EngineOptions, migrate
-from undercroft.rating import contract, query
+from undercroft.engines.sql.leases import Leases
+from undercroft.rating import calendar, contract, query
 from undercroft.rating.drivers.sql.deleter import Deleter
+from undercroft.rating.drivers.sql.diagnosis import Diagnosis
 from undercroft.rating.drivers.sql.dialects import writes
 from undercroft.rating.drivers.sql.encode import Batch, encode
 from undercroft.rating.drivers.sql.reader import Reader
@@ -101,6 +104,19 @@ class Storage(contract.BaseStorage):
     def schema_version(self) -> tuple[str | None, str]:
         """The tables' version (None: there are none), and the version that this package has."""
         return migrate.versions(self._db, KIND)
+
+    def locks(self) -> Leases:
+        leases = Leases(self._db)
+        leases.init()
+        return leases
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
+        diagnosis = Diagnosis(self._db, self._tables, self._zone)
+        yield from diagnosis.engine(self.check)
+        if diagnosis.is_usable:
+            yield from diagnosis.contents()
+            yield from diagnosis.sums(verify=verify)
+            yield from self._examine_retention()
 
     def drop(self) -> None:
         """Remove the tables of this namespace with everything in them."""
@@ -207,6 +223,15 @@ class Storage(contract.BaseStorage):
     ) -> tuple[int, list[contract.Group]]:
         reader = self._reader()
         return self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+
+    def _span(self) -> tuple[int, int] | None:
+        """Whole local days, from the ends of the key of `rollup`, which holds no day without points."""
+        days = self._tables.rollup.c.bucket
+        statements = [
+            sa.select(days).where(days > calendar.LAST_MONTH).order_by(order).limit(1) for order in (days.asc(), days.desc())
+        ]
+        first, last = self._db.read(lambda c: [c.execute(statement).scalar() for statement in statements])
+        return None if first is None or last is None else calendar.bounds(first, last, self._zone())
 
     def _scopes(self, selection: query.Selection) -> list[str]:
         scope = query.GroupKey(query.By.ATTRIBUTE, self.options.scope_key)
