@@ -40,12 +40,23 @@ def test_newest_versions_are_allowed():
         assert requirement.specifier.contains(importlib.metadata.version(requirement.name)), requirement
 
 
+def pytest_in(environment, folder, *arguments) -> str:
+    """Run pytest there without this project's settings, which name plugins of the development environment."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    done = environment.run("-m", "pytest", "-q", "--maxfail=10", "-c", folder / "pytest.ini", *arguments, cwd=TOP)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_conformance_passes(lowest, tmp_path, pytestconfig):
     stores = [word for store in pytestconfig.getoption("--store") for word in ("--store", store)]
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    done = lowest.run("-m", "pytest", "-q", "--maxfail=10", "--pyargs", "undercroft.conformance", *stores, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    print(done.stdout[-2000:])
+    assert stores, "give --store, or run it by make test-hosts"
+    print(pytest_in(lowest, tmp_path, "--rootdir", tmp_path, "--pyargs", "undercroft.conformance", *stores)[-2000:])
+
+
+def test_command_line_and_units_pass(lowest, tmp_path):
+    folders = [TOP / "tests" / name for name in ("cli", "demo", "unit")]
+    pytest_in(lowest, tmp_path, "--rootdir", TOP, "--import-mode=importlib", "-W", "error", *folders)
 
 
 @pytest.mark.parametrize("module", ["undercroft", "undercroft.cli.main", "undercroft.rating"])
