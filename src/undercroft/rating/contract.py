@@ -21,6 +21,7 @@ from undercroft.core import findings, jobs, paging, settings, time
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.rating import query
 from undercroft.rating.models import DataFrame, DataPoint, FrozenDict
+from undercroft.rating.receipt import Receipt
 
 LOG = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Capabilities(caps.Capabilities):
     filter_metadata: Truth = True
     group_calendar: Truth = True
     custom_fields: Truth = True
+    push_once: Truth = True
     concurrent_writers: Truth = True
     survives_restart: Truth = True
 
@@ -146,6 +148,14 @@ class BaseStorage(abc.ABC):
         """Distinct texts of the scope attribute among the selected points, sorted."""
 
     @abc.abstractmethod
+    def _scope_ends(self) -> list[tuple[str, dt.datetime]]:
+        """Texts of the scope attribute that are not empty, and the newest frame end among their points, sorted by text."""
+
+    def _push_once(self, frames: Sequence[Any], receipt: Receipt) -> bytes | None:
+        """`_push`, and the receipt kept in the same transaction, as `push_once` says; None when this was the first push."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
     def close(self) -> None:
         """Give the connections back. The object is not used afterwards."""
 
@@ -174,6 +184,24 @@ class BaseStorage(abc.ABC):
         frames = _frames(dataframes)
         if frames:
             self._push(frames)
+
+    def push_once(self, dataframes: Iterable[DataFrame], receipt: Receipt) -> bytes:
+        """Store rated usage that may have been stored before, under the same key.
+
+        R25 The first push of a key is stored, and its receipt with it: both or neither. A repetition within 24 hours stores nothing
+            and gives the answer of the first; with another digest it is refused (`Conflict`). Of several at once, one is stored.
+        R26 A push that is refused, for whatever reason, leaves no receipt.
+
+        Args:
+            dataframes: as for `push`.
+            receipt: key, digest of what is asked, and the answer of a first push.
+
+        Returns:
+            the answer of the first push with this key.
+        """
+        self.require("push_once")
+        first = self._push_once(_frames(dataframes), receipt)
+        return receipt.answer if first is None else first
 
     def retrieve(
         self,
@@ -330,6 +358,15 @@ class BaseStorage(abc.ABC):
         R23 Sorted; a scope whose points were all deleted is gone.
         """
         return self._scopes(query.selection(begin, end, None))
+
+    def scopes(self) -> list[tuple[str, dt.datetime]]:
+        """Every scope that has points, and the end of its newest frame.
+
+        R27 Sorted by scope, as text; points without a scope are left out.
+
+        Cost: one statement.
+        """
+        return self._scope_ends()
 
     def expire(self, now: dt.datetime | None = None) -> int:
         """Maintenance: delete what starts before now - retention; return how many points.

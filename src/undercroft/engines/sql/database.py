@@ -17,10 +17,11 @@ import msgspec
 import sqlalchemy as sa
 import tenacity
 
-from undercroft.core import registry, time
+from undercroft.core import deadline, registry, time
 from undercroft.core import url as urls
-from undercroft.core.errors import ConfigInvalid
+from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.engines.sql.errors import Contended, Disconnected, commit_failed, translate, translated
+from undercroft.engines.sql.watchdog import limited
 
 T = TypeVar("T")
 Options = TypeVar("Options", bound="EngineOptions")
@@ -104,7 +105,7 @@ class Database:
             # Several statements of one answer see one state of the data.
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writer = self.engine.execution_options(writes=True)
-        self._turn = _write_lock(self.place) if self.dialect == "sqlite" else contextlib.nullcontext()
+        self._turn = _write_lock(self.place) if self.dialect == "sqlite" else None
 
     @classmethod
     def open(cls, url: str, options: type[Options], given: Mapping[str, Any]) -> tuple[Database, Options]:
@@ -122,7 +123,7 @@ class Database:
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work` on one consistent state of the data; run it again, once, when the connection turns out to be dead."""
         for attempt in self._attempts(Disconnected, 2):
-            with attempt, translated(self.place), self._reader.connect() as connection, connection.begin():
+            with attempt, self.stream() as connection:
                 return work(connection)
         raise AssertionError("unreachable")
 
@@ -134,12 +135,12 @@ class Database:
             Unavailable: no answer, or too many other writers in the way; nothing was stored.
         """
         for attempt in self._attempts((Contended, Disconnected), 12):
-            with attempt, self._turn:
+            with attempt, self._in_turn():
                 return self._write_once(work)
         raise AssertionError("unreachable")
 
     def _write_once(self, work: Callable[[sa.Connection], T]) -> T:
-        with translated(self.place), self._writer.connect() as connection:
+        with translated(self.place), self._writer.connect() as connection, limited(connection):
             transaction = connection.begin()
             try:
                 result = work(connection)
@@ -158,13 +159,32 @@ class Database:
     @contextlib.contextmanager
     def stream(self) -> Iterator[sa.Connection]:
         """A connection on one consistent state of the data, for as long as the block runs."""
-        with translated(self.place), self._reader.connect() as connection, connection.begin():
+        with translated(self.place), self._reader.connect() as connection, limited(connection), connection.begin():
             yield connection
 
+    @contextlib.contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """The block, when the threads of this process that came before have written; SQLite only."""
+        if self._turn is None:
+            yield
+            return
+        left = deadline.remaining()
+        if not self._turn.acquire(timeout=-1 if left is None else left):
+            raise Unavailable(f"{self.place}: other writers are in the way")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
     def _attempts(self, errors: Any, times: int) -> tenacity.Retrying:
+        def is_over(state: tenacity.RetryCallState) -> bool:
+            left = deadline.remaining()
+            # The next attempt may have to connect first.
+            return state.attempt_number >= times or (left is not None and left < self.options.connect_timeout)
+
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(errors),
-            stop=tenacity.stop_after_attempt(times),
+            stop=is_over,
             wait=tenacity.wait_random_exponential(multiplier=0.005, max=0.5),
             reraise=True,
         )

@@ -9,6 +9,7 @@ point       one rated quantity, by (slot, series, number among equals); clustere
 rollup      sums and counts per series and local day (key YYYYMMWWDDD), and per series and month (key YYYYMM)
 slot_total  sums and counts per slot; a slot's row is split into shards so that writers in parallel do not wait for each other
 setting     what must not change during the store's life: its time zone
+idempotency receipts of writes that were asked for under a key (see engines.sql.receipts)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from undercroft.engines.sql import types
+from undercroft.engines.sql import receipts, types
 from undercroft.rating.drivers.sql.exact import Layout, layout
 
 SERIES, DETAIL, TYPE = 0, 1, 2
@@ -40,6 +41,7 @@ class Tables:
     point: sa.Table
     rollup: sa.Table
     slot_total: sa.Table
+    idempotency: sa.Table
 
 
 @functools.cache
@@ -122,4 +124,5 @@ def tables(namespace: str, dialect: str) -> Tables:
             *sums(),
             **clustered,
         ),
+        idempotency=receipts.table(metadata, f"{namespace}_{KIND}_"),
     )

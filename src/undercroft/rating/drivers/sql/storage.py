@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
@@ -15,16 +14,18 @@ from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.core.paging import Page
-from undercroft.engines.sql import Database, EngineOptions, migrate
+from undercroft.engines.sql import Database, EngineOptions, migrate, receipts
 from undercroft.engines.sql.leases import Leases
 from undercroft.rating import calendar, contract, query
 from undercroft.rating.drivers.sql.deleter import Deleter
 from undercroft.rating.drivers.sql.diagnosis import Diagnosis
 from undercroft.rating.drivers.sql.dialects import writes
 from undercroft.rating.drivers.sql.encode import Batch, encode
+from undercroft.rating.drivers.sql.newest import newest_ends
 from undercroft.rating.drivers.sql.reader import Reader
 from undercroft.rating.drivers.sql.schema import KIND, Tables, tables
 from undercroft.rating.drivers.sql.writer import Writer
+from undercroft.rating.receipt import KEPT, Receipt
 
 LOG = logging.getLogger(__name__)
 ZONE = "timezone"
@@ -66,7 +67,6 @@ class Storage(contract.BaseStorage):
         self._tables: Tables = tables(self.options.namespace, self._db.dialect)
         self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
         self._fixed: dt.tzinfo | None = None
-        self._fixing = threading.Lock()
         self._pushed = 0
         self._analyse_at = _ANALYSE_FROM
 
@@ -137,18 +137,18 @@ class Storage(contract.BaseStorage):
         Raises:
             ConfigInvalid: it is another one than the option `timezone` asks for.
         """
-        with self._fixing:
-            if self._fixed is None:
-                setting = self._tables.setting
-                name = self._db.read(lambda c: c.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar())
-                name = name or UTC
-                if self.options.timezone not in (None, name):
-                    raise ConfigInvalid(
-                        f"{self._db.place}: the store was made with timezone={name}, which its sums by day follow; it cannot be "
-                        f"opened with timezone={self.options.timezone}. Leave the option out, or push into a new namespace."
-                    )
-                self._fixed = time.zone(name)
-            return self._fixed
+        if self._fixed is None:
+            setting = self._tables.setting
+            name = self._db.read(lambda c: c.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar())
+            name = name or UTC
+            if self.options.timezone not in (None, name):
+                raise ConfigInvalid(
+                    f"{self._db.place}: the store was made with timezone={name}, which its sums by day follow; it cannot be "
+                    f"opened with timezone={self.options.timezone}. Leave the option out, or push into a new namespace."
+                )
+            # Threads that come here at once read the same; none waits for another one's answer.
+            self._fixed = time.zone(name)
+        return self._fixed
 
     # -- writes ----------------------------------------------------------------------------------------------------
 
@@ -159,6 +159,21 @@ class Storage(contract.BaseStorage):
         entries, slots = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))
         self._writer.remember(entries, slots)
         self._analyse(len(batch.points))
+
+    def _push_once(self, frames: Sequence[Any], receipt: Receipt) -> bytes | None:
+        batch = self._encode(frames)
+        now = time.to_micros(self._db.now())
+        expires = now + KEPT // time.MICROSECOND
+
+        def work(connection: sa.Connection) -> tuple[bytes | None, Any]:
+            first = receipts.claim(connection, self._tables.idempotency, *receipt, now=now, expires=expires)
+            if first is not None or not batch.points:
+                return first, ({}, {})
+            return None, self._writer.push(connection, batch, self.options.on_conflict)
+
+        first, ids = self._db.write(work)
+        self._writer.remember(*ids)
+        return first
 
     def _delete(self, selection: query.Selection) -> int:
         deleter = self._deleter()
@@ -237,3 +252,8 @@ class Storage(contract.BaseStorage):
         scope = query.GroupKey(query.By.ATTRIBUTE, self.options.scope_key)
         _, groups = self._total(selection, [scope], (), None)
         return sorted({str(group.values[0]) for group in groups} - {""})
+
+    def _scope_ends(self) -> list[tuple[str, dt.datetime]]:
+        statement = newest_ends(self._tables, self.options.scope_key)
+        rows = self._db.read(lambda c: c.execute(statement).all())
+        return sorted((bytes(text).decode(), time.from_micros(end)) for text, end in rows)
