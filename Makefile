@@ -82,7 +82,7 @@ chaos: $(VENV)/.dev ## The reliability promises at their full figures
 .PHONY: bench-rating
 bench-rating: export UNDERCROFT_DURABLE = 1
 bench-rating: $(VENV)/.dev ## Speed and size of rated usage, engines beside each other, durable settings
-	@$(RUN) $(PY) bench/rating.py $(ARGS)
+	@$(RUN) $(PY) -m bench.rating $(ARGS)
 
 # -- quality -------------------------------------------------------------------------------------------------------------
 

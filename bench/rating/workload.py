@@ -1,19 +1,49 @@
-"""The workload: 500 projects, 14,000 resources of 5 types, hourly, prices of 12 or 28 decimals."""
+"""The workload: 500 projects, 14,000 resources of 5 types, hourly, prices of 12 or 28 decimals.
+
+It imports nothing of ours: the peers read it too, in environments of their own, with their own classes of frames and points.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-
-from undercroft.rating import DataFrame, DataPoint
+from typing import Any
 
 PROJECTS = 500
 RESOURCES = 14_000
 TYPES = ("cpu", "image.size", "instance", "network.bytes", "volume.size")
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+MONTH_END = dt.datetime(2026, 2, 1, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What is pushed.
+
+    Attributes:
+        digits: decimals of a price.
+        churn: share of the resources that get new metadata every hour.
+        seed: of the random numbers; equal seeds give equal data.
+    """
+
+    digits: int = 12
+    churn: float = 0.0
+    seed: int = 1
+
+
+def project(number: int) -> str:
+    """A project's id."""
+    return f"{number:032x}"
+
+
+def resource(number: int) -> str:
+    """A resource's id."""
+    return f"00000000-0000-4000-8000-{number:012d}"
 
 
 def calendar(start: dt.datetime) -> dict[str, str]:
@@ -26,59 +56,56 @@ def calendar(start: dt.datetime) -> dict[str, str]:
     }
 
 
-def hours(points: int, *, digits: int = 12, churn: float = 0.0, seed: int = 1) -> Iterator[list[DataFrame]]:
-    """Hour after hour, one frame per project, until `points` points are out.
+@dataclasses.dataclass(frozen=True)
+class Rated:
+    """One point, and the frame it belongs to."""
+
+    start: dt.datetime
+    project: int
+    type: str
+    point: Any
+
+
+def points(data: Data, make: Callable[..., Any]) -> Iterator[Rated]:
+    """Points without end: hour after hour, project after project, each resource once an hour.
 
     Args:
-        points: how many points in all; the last hour may be cut.
-        digits: decimals of a price.
-        churn: share of resources that get new metadata every hour.
-        seed: of the random numbers; equal seeds give equal data.
+        data: what to make.
+        make: builds a point of unit, quantity, price, groupby and metadata.
     """
-    rng = random.Random(seed)
+    rng = random.Random(data.seed)
     per_project = RESOURCES // PROJECTS
     versions = [0] * RESOURCES
-    left, start = points, START
-    scale = 10**digits
-    while left > 0:
+    scale = 10**data.digits
+    for hour in itertools.count():
+        start = START + hour * HOUR
         attributes = calendar(start)
-        frames = []
-        for project in range(PROJECTS):
-            usage: dict[str, list[DataPoint]] = {}
-            for number in range(project * per_project, (project + 1) * per_project):
-                if not left:
-                    break
-                left -= 1
-                if churn and rng.random() < churn:
-                    versions[number] += 1
-                groupby = {
-                    "id": f"00000000-0000-4000-8000-{number:012d}",
-                    "project_id": f"{project:032x}",
-                    "user_id": f"{project * 3 + number % 3:032x}",
-                    "flavor_id": f"f{number % 7}",
-                    **attributes,
-                }
-                metadata = {"name": f"vm-{number}", "flavor_name": f"m{number % 7}.large", "version": str(versions[number])}
-                price = Decimal(rng.randrange(scale)).scaleb(-digits)
-                point = DataPoint(
-                    "GiB", 1 if number % 5 == 2 else Decimal(rng.randrange(10**4)).scaleb(-2), price, groupby, metadata
-                )
-                usage.setdefault(TYPES[number % 5], []).append(point)
-            if usage:
-                frames.append(DataFrame(start, start + HOUR, usage))
-        yield frames
-        start += HOUR
+        for number in range(RESOURCES):
+            if data.churn and rng.random() < data.churn:
+                versions[number] += 1
+            owner = number // per_project
+            groupby = {
+                "id": resource(number),
+                "project_id": project(owner),
+                "user_id": f"{owner * 3 + number % 3:032x}",
+                "flavor_id": f"f{number % 7}",
+                **attributes,
+            }
+            metadata = {"name": f"vm-{number}", "flavor_name": f"m{number % 7}.large", "version": str(versions[number])}
+            price = Decimal(rng.randrange(scale)).scaleb(-data.digits)
+            qty = 1 if number % 5 == 2 else Decimal(rng.randrange(10**4)).scaleb(-2)
+            yield Rated(start, owner, TYPES[number % 5], make("GiB", qty, price, groupby, metadata))
 
 
-def calls(frames: list[DataFrame], size: int) -> Iterator[list[DataFrame]]:
-    """The frames of one hour, in lists of about `size` points."""
-    chunk: list[DataFrame] = []
-    count = 0
-    for frame in frames:
-        chunk.append(frame)
-        count += sum(len(points) for _, points in frame.itertypes())
-        if count >= size:
-            yield chunk
-            chunk, count = [], 0
-    if chunk:
-        yield chunk
+def call(source: Iterator[Rated], size: int, frame: Callable[..., Any]) -> list[Any]:
+    """The next `size` points as the frames of one push: one frame per project and hour.
+
+    Args:
+        source: points in order.
+        size: how many points.
+        frame: builds a frame of start, end and a dict of lists of points by type.
+    """
+    found: dict[tuple[dt.datetime, int], dict[str, list[Any]]] = {}
+    for rated in itertools.islice(source, size):
+        found.setdefault((rated.start, rated.project), {}).setdefault(rated.type, []).append(rated.point)
+    return [frame(start, start + HOUR, usage) for (start, _), usage in found.items()]

@@ -1,0 +1,169 @@
+"""The raw floor: how fast an engine takes rows that are already in its own form, into an identical table with identical indexes.
+
+The rows are those of our own table of points, read back from the store that was just filled.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+import urllib.parse
+from typing import Any
+
+POINT, FLOOR = "undercroft_rating_point", "bench_floor"
+
+
+class Floor(abc.ABC):
+    """One engine, spoken to by its client library alone."""
+
+    create: str
+
+    def __init__(self, url: str) -> None:
+        self._url = urllib.parse.urlsplit(url)
+        self._connection = self._connect()
+
+    @abc.abstractmethod
+    def _connect(self) -> Any: ...
+
+    @abc.abstractmethod
+    def size(self) -> int:
+        """Bytes on disk of all our tables."""
+
+    @abc.abstractmethod
+    def version(self) -> str:
+        """Name and version of the engine."""
+
+    @abc.abstractmethod
+    def _read(self, first: int, count: int) -> Any:
+        """Rows in the engine's own form."""
+
+    @abc.abstractmethod
+    def _write(self, rows: Any) -> None:
+        """One transaction, durable on return."""
+
+    def execute(self, statement: str) -> Any:
+        """One statement; its rows."""
+        cursor = self._connection.cursor()
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else None
+
+    def scalar(self, statement: str) -> Any:
+        """The only value of a statement."""
+        return self.execute(statement)[0][0]
+
+    def run(self, points: int, call: int) -> float:
+        """Seconds to write `points` rows in transactions of `call`; reading them is not counted."""
+        self.execute(f"DROP TABLE IF EXISTS {FLOOR}")
+        self._create()
+        seconds = 0.0
+        for first in range(0, points, call):
+            rows = self._read(first, min(call, points - first))
+            start = time.perf_counter()
+            self._write(rows)
+            seconds += time.perf_counter() - start
+        self.execute(f"DROP TABLE {FLOOR}")
+        return seconds
+
+    def _create(self) -> None:
+        self.execute(self.create)
+
+
+class SQLite(Floor):
+    """executemany."""
+
+    def _connect(self) -> Any:
+        import sqlite3
+
+        connection = sqlite3.connect(self._url.path[1:], isolation_level=None)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA cache_size=-65536")
+        return connection
+
+    def _create(self) -> None:
+        sql = self.scalar(f"SELECT sql FROM sqlite_master WHERE name = '{POINT}'")
+        self.execute(sql.replace(POINT, FLOOR))
+
+    def _read(self, first: int, count: int) -> Any:
+        # Hardly a row fills the columns for very long numbers: those that are NULL throughout are left out, as our driver does.
+        cursor = self._connection.execute(f"SELECT * FROM {POINT} ORDER BY 1, 2, 3 LIMIT {count} OFFSET {first}")
+        names = [column[0] for column in cursor.description]
+        rows = cursor.fetchall()
+        used = [number for number in range(len(names)) if any(row[number] is not None for row in rows)]
+        return [names[number] for number in used], [tuple(row[number] for number in used) for row in rows]
+
+    def _write(self, rows: Any) -> None:
+        names, values = rows
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(f"INSERT INTO {FLOOR} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", values)
+        self._connection.execute("COMMIT")
+
+    def size(self) -> int:
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return int(self.scalar("PRAGMA page_count")) * int(self.scalar("PRAGMA page_size"))
+
+    def version(self) -> str:
+        return f"SQLite {self.scalar('SELECT sqlite_version()')}"
+
+
+class PostgreSQL(Floor):
+    """Binary COPY."""
+
+    create = f"CREATE TABLE {FLOOR} (LIKE {POINT} INCLUDING ALL)"
+
+    def _connect(self) -> Any:
+        import psycopg
+
+        return psycopg.connect(self._url.geturl(), autocommit=True)
+
+    def _read(self, first: int, count: int) -> Any:
+        chosen = f"SELECT * FROM {POINT} ORDER BY 1, 2, 3 LIMIT {count} OFFSET {first}"
+        with self._connection.cursor() as cursor, cursor.copy(f"COPY ({chosen}) TO STDOUT (FORMAT BINARY)") as copy:
+            return b"".join(copy)
+
+    def _write(self, rows: Any) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(f"COPY {FLOOR} FROM STDIN (FORMAT BINARY)") as copy:
+            copy.write(rows)
+
+    def size(self) -> int:
+        sizes = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'undercroft_rating_%'"
+        return int(self.scalar(sizes))
+
+    def version(self) -> str:
+        return f"PostgreSQL {self.scalar('SHOW server_version')}"
+
+
+class MariaDB(Floor):
+    """One INSERT of many rows."""
+
+    create = f"CREATE TABLE {FLOOR} LIKE {POINT}"
+
+    def _connect(self) -> Any:
+        import pymysql  # type: ignore[import-untyped]
+
+        return pymysql.connect(
+            host=self._url.hostname, port=self._url.port or 3306, user=self._url.username, password=self._url.password or "",
+            database=self._url.path.lstrip("/"), autocommit=True, charset="utf8mb4",
+        )  # fmt: skip
+
+    def _read(self, first: int, count: int) -> Any:
+        rows = self.execute(f"SELECT * FROM {POINT} ORDER BY 1, 2, 3 LIMIT {count} OFFSET {first}")
+        return ",".join("(" + ",".join(map(str, row)) + ")" for row in rows)
+
+    def _write(self, rows: Any) -> None:
+        self._connection.cursor().execute(f"INSERT INTO {FLOOR} VALUES {rows}")
+
+    def size(self) -> int:
+        ours = f"name LIKE '{self._url.path.lstrip('/')}/undercroft_rating_%'"
+        return int(self.scalar(f"SELECT sum(file_size) FROM information_schema.innodb_sys_tablespaces WHERE {ours}"))
+
+    def version(self) -> str:
+        return f"MariaDB {self.scalar('SELECT version()')}"
+
+
+ENGINES: dict[str, type[Floor]] = {"sqlite": SQLite, "postgresql": PostgreSQL, "mysql": MariaDB, "mariadb": MariaDB}
+
+
+def floor(url: str) -> Floor:
+    """The floor of the engine that a store's URL names."""
+    scheme = urllib.parse.urlsplit(url).scheme.partition("+")[0]
+    return ENGINES[scheme](url)

@@ -1,0 +1,123 @@
+"""One subject in a process of its own: reads orders as JSON lines, answers each with one. `run.py` starts it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bench.rating import workload
+from bench.rating.subjects import SUBJECTS, Subject
+from bench.rating.workload import MONTH_END, START, Data
+
+PAGE = 100
+
+
+def questions(subject: Subject, points: int) -> dict[str, Callable[[], Any]]:
+    """What is asked, by name. Everything is asked of the month of January, of which the data fill the beginning."""
+    storage = subject.storage
+    month: dict[str, Any] = {"begin": START, "end": MONTH_END}
+
+    def total(groupby: list[str] | None = None, **filters: str) -> Callable[[], Any]:
+        return lambda: storage.total(groupby=groupby, filters=filters or None, **month, **whole)
+
+    def page(offset: int) -> Callable[[], Any]:
+        return lambda: storage.retrieve(offset=offset, limit=PAGE, **month)
+
+    # The adapter of v1 knows no pages.
+    whole: dict[str, Any] = {} if "page first" in subject.lacks else {"paginate": False}
+    return {
+        "project and type": total(["project_id", "type"]),
+        "type": total(["type"]),
+        "ungrouped": total(),
+        "time": total(["time"]),
+        "time-d": total(["time-d"]),
+        "project": total(["project_id"], project_id=workload.project(250)),
+        "resource": total(id=workload.resource(7_007)),
+        "page first": page(0),
+        "page middle": page(points // 2),
+        "page last": page(points - PAGE),
+    }
+
+
+class Worker:
+    """Carries out orders."""
+
+    def __init__(self, subject: Subject, data: Data) -> None:
+        self._subject = subject
+        self._points = workload.points(data, subject.point)
+        self._pushed = 0
+
+    def push(self, points: int, call: int) -> dict[str, Any]:
+        """Push the next points; only the time within `push` counts, not that of making the frames."""
+        seconds = 0.0
+        for first in range(0, points, call):
+            frames = workload.call(self._points, min(call, points - first), self._subject.frame)
+            start = time.perf_counter()
+            self._subject.push(frames)
+            seconds += time.perf_counter() - start
+        self._pushed += points
+        return {"seconds": seconds}
+
+    def ask(self, name: str) -> dict[str, Any]:
+        """Ask one question; `rows` and `rate` show that something was answered."""
+        if name in self._subject.lacks:
+            return {}
+        asked = questions(self._subject, self._pushed)[name]
+        start = time.perf_counter()
+        answer = asked()
+        seconds = time.perf_counter() - start
+        if "results" in answer:
+            rate = sum(row["rate"] or 0 for row in answer["results"])
+            return {"seconds": seconds, "rows": len(answer["results"]), "rate": str(rate)}
+        return {"seconds": seconds, "rows": sum(1 for frame in answer["dataframes"] for _ in frame.iterpoints())}
+
+    def delete(self) -> dict[str, Any]:
+        """Delete the first day."""
+        if "delete a day" in self._subject.lacks:
+            return {}
+        start = time.perf_counter()
+        self._subject.storage.delete(begin=START, end=START + 24 * workload.HOUR)
+        return {"seconds": time.perf_counter() - start, "rows": min(self._pushed, 24 * workload.RESOURCES)}
+
+    def floor(self, points: int, call: int) -> dict[str, Any]:
+        """Write rows already encoded."""
+        return {"seconds": self._subject.floor.run(points, call)}  # type: ignore[attr-defined]
+
+    def facts(self) -> dict[str, Any]:
+        """Size on disk, and the most memory that this process has had since the facts were last asked."""
+        return {"bytes": self._subject.size(), "peak_memory": peak_memory(), "version": self._subject.version()}
+
+
+def peak_memory() -> int:
+    """Bytes of the highest resident memory since the last call."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    return peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("subject", choices=SUBJECTS)
+    parser.add_argument("url")
+    parser.add_argument("--folder", default="")
+    parser.add_argument("--data", type=json.loads, default={})
+    arguments = parser.parse_args()
+    # What libraries print must not get between the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    worker = Worker(SUBJECTS[arguments.subject](arguments.url, arguments.folder), Data(**arguments.data))
+    print("{}", file=answers, flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        print(json.dumps(getattr(worker, order.pop("do"))(**order)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
