@@ -7,7 +7,7 @@ and every calendar attribute follows from it by integer division, on any engine,
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from undercroft.core.time import FIRST, LAST, UTC, from_micros, to_micros
@@ -73,6 +73,22 @@ def days(first: int, last: int) -> Iterator[int]:
         if date == dt.date.max:
             return
         date += dt.timedelta(days=1)
+
+
+def in_order(counts: Iterable[tuple[int, int]], zone: dt.tzinfo) -> Iterator[tuple[tuple[int, int], int]]:
+    """Counts by day as counts by ranges of days, bounds included, that follow each other in time as well.
+
+    Where clocks go back over midnight, two dates have instants in turn: such days make one range.
+    """
+    bounds: tuple[int, int] | None = None
+    total = 0
+    for day, count in counts:
+        if bounds is not None and len(set(_midnights(_date(day), zone))) == 1:
+            yield bounds, total
+            bounds, total = None, 0
+        bounds, total = (day if bounds is None else bounds[0], day), total + count
+    if bounds is not None:
+        yield bounds, total
 
 
 def _date(key: int) -> dt.date:

@@ -12,9 +12,9 @@ Sums are taken per series first; the dictionary is joined to those, not to point
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -32,6 +32,7 @@ from undercroft.rating.models import FrozenDict
 from undercroft.rating.numbers import CONTEXT, plain
 from undercroft.rating.query import By, Function, GroupKey, Measure, Selection
 
+K = TypeVar("K")
 EXTREMES = (Function.MIN, Function.MAX)
 # Attributes that months cannot tell apart.
 _WITHIN_MONTH = {"week_of_the_year", "day_of_the_year"}
@@ -204,15 +205,16 @@ class Reader:
         by_day = sa.select(source.c.day, points).group_by(source.c.day).having(points > 0).order_by(source.c.day)
         days = [(day, int(count)) for day, count in connection.execute(by_day)]
         total = sum(count for _, count in days)
-        chosen, skip = _located(days, page)
+        chosen, skip = _located(calendar.in_order(days, self._zone), page)
         if not chosen:
             return total, []
-        where = slot.day.between(chosen[0], chosen[-1])
+        first, last = chosen[0][0], chosen[-1][1]
+        where = slot.day.between(first, last)
         if by_slot:
-            order = [source.c.day, source.c.begin, source.c.end, source.c.type]
+            order = [source.c.begin, source.c.end, source.c.type]
             query = sa.select(source.c.slot_id, points).group_by(source.c.slot_id, *order).having(points > 0).order_by(*order)
-            slots = [(number, int(count)) for number, count in connection.execute(query.where(source.c.day.in_(chosen)))]
-            numbers, skip = _located(slots, Page(skip, page.limit))
+            found = connection.execute(query.where(source.c.day.between(first, last)))
+            numbers, skip = _located([(number, int(count)) for number, count in found], Page(skip, page.limit))
             where = slot.id.in_(numbers)
         rows = self._rows(sources).where(where).limit(page.limit).offset(skip)
         return total, list(self._decoded(connection.execute(rows)))
@@ -228,9 +230,9 @@ class Reader:
             sa.select(slot.id, sa.func.sum(total.c.points))
             .join_from(self._t.slot, total, total.c.slot_id == slot.id)
             .where(*sources.in_range())
-            .group_by(slot.id, slot.day, slot.begin, slot.end, slot.type)
+            .group_by(slot.id, slot.begin, slot.end, slot.type)
             .having(sa.func.sum(total.c.points) > 0)
-            .order_by(slot.day, slot.begin, slot.end, slot.type)
+            .order_by(slot.begin, slot.end, slot.type)
         )
         most = _POINTS_AT_ONCE * (10 if probe.is_selective else 1)
         for numbers in _chunks(connection.execute(counts).all(), most):
@@ -252,7 +254,7 @@ class Reader:
             sources.joined(columns)
             .join(series, series.c.id == point.series_id)
             .join(detail, detail.c.id == point.detail_id)
-            .order_by(slot.day, slot.begin, slot.end, slot.type, point.series_id, point.number)
+            .order_by(slot.begin, slot.end, slot.type, point.series_id, point.number)
         )
 
     def _decoded(self, rows: Any) -> Iterator[Row]:
@@ -302,9 +304,9 @@ def _groupby(body: str, bits: int, day: int) -> FrozenDict:
     return FrozenDict(attributes)
 
 
-def _located(counts: Sequence[tuple[int, int]], page: Page) -> tuple[list[int], int]:
+def _located(counts: Iterable[tuple[K, int]], page: Page) -> tuple[list[K], int]:
     """Keys of the counted parts that a page touches, and how many points of the first to pass over."""
-    chosen: list[int] = []
+    chosen: list[K] = []
     skip = 0
     passed = 0
     for key, count in counts:
