@@ -16,7 +16,7 @@ from undercroft.conformance.rating_machine import RatingMachine
 
 PROFILE = os.environ.get("UNDERCROFT_CONFORMANCE", "ci")
 # Walks, and steps of each.
-PROFILES = {"quick": (5, 15), "ci": (20, 20), "thorough": (1500, 60)}
+PROFILES = {"quick": (5, 15), "ci": (20, 20), "thorough": (300, 50)}
 # Seconds; 0 for as long as it takes.
 pytestmark = pytest.mark.timeout(0 if PROFILE == "thorough" else 600)
 
