@@ -11,6 +11,8 @@ depends_on = None
 
 
 MARIADB = ("mysql", "mariadb")
+# Digits of a point's number and of a sum, 38 of them behind the point.
+POINT, SUM = 58, 65
 RAW = sa.LargeBinary().with_variant(mysql.LONGBLOB(), *MARIADB)
 NAME = sa.LargeBinary(1020).with_variant(mysql.VARBINARY(1020), *MARIADB)
 TEXT = sa.Text().with_variant(mysql.LONGTEXT(collation="utf8mb4_bin"), *MARIADB)
@@ -27,7 +29,8 @@ def upgrade() -> None:
         if dialect != "sqlite":
             kind = sa.Numeric().with_variant(mysql.DECIMAL(digits, 38), *MARIADB)
             return [sa.Column(name, kind, nullable=False)]
-        return [sa.Column(name + part, sa.BigInteger, nullable=bool(part)) for part in ("_e6", "", "_e30", "_e48")]
+        limbs = ("_e6", "", "_e30", "_e48") if digits == POINT else ("_e24", "_e6", "", "_e30", "_e48")
+        return [sa.Column(name + limb, sa.BigInteger, nullable=bool(limb)) for limb in limbs]
 
     def numbers(digits: int) -> list[sa.Column]:
         return [*number("qty", digits), *number("price", digits)]
@@ -83,7 +86,7 @@ def upgrade() -> None:
         key("series_id"),
         key("number"),
         sa.Column("detail_id", sa.Integer, nullable=False),
-        *numbers(58),
+        *numbers(POINT),
         **clustered,
         **again,
     )
@@ -92,7 +95,7 @@ def upgrade() -> None:
         key("bucket", sa.BigInteger),
         key("series_id"),
         sa.Column("points", sa.BigInteger, nullable=False),
-        *numbers(65),
+        *numbers(SUM),
         **clustered,
         **again,
     )
@@ -101,7 +104,7 @@ def upgrade() -> None:
         key("slot_id"),
         key("shard"),
         sa.Column("points", sa.BigInteger, nullable=False),
-        *numbers(65),
+        *numbers(SUM),
         **clustered,
         **again,
     )

@@ -2,7 +2,8 @@
 
 PostgreSQL has `numeric`, MariaDB `decimal(65, 38)`. SQLite has 64-bit integers only, so a number is four *limbs* there: integers
 below 10^18 in magnitude and of one sign, that count units of 10^6, 10^-12, 10^-30 and 10^-48. The second holds nearly every real
-quantity and price; the others are NULL then. Sums are taken over halves of limbs, so that no number of rows can overflow.
+quantity and price; the others are NULL then. A kept sum has a fifth limb above these, of units of 10^24. Sums are taken over halves
+of limbs, so that no number of rows can overflow.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ class Limbs:
 
     EXPONENTS = (6, -12, -30, -48)
     SUFFIXES = ("_e6", "", "_e30", "_e48")
+    ABOVE = "_e24"
 
     def columns(self, name: str) -> list[str]:
         return [name + suffix for suffix in self.SUFFIXES]
@@ -101,8 +103,12 @@ class Limbs:
     def types(self, name: str) -> list[sa.Column[Any]]:
         return [sa.Column(column, sa.BigInteger, nullable=column != name) for column in self.columns(name)]
 
+    def sum_columns(self, name: str) -> list[str]:
+        """Names of the columns that hold a kept sum of the number `name`."""
+        return [name + self.ABOVE, *self.columns(name)]
+
     def sum_types(self, name: str) -> list[sa.Column[Any]]:
-        return self.types(name)
+        return [sa.Column(name + self.ABOVE, sa.BigInteger), *self.types(name)]
 
     @staticmethod
     def narrow(value: Decimal) -> int | None:
@@ -122,6 +128,15 @@ class Limbs:
         high, main = divmod(units, BASE)
         return sign * high or None, sign * main, sign * low or None, sign * least or None
 
+    def encode_sum(self, value: Decimal) -> tuple[int | None, ...]:
+        """A value for each column of a kept sum."""
+        high, *rest = self.encode(value)
+        if high is None or -BASE < high < BASE:
+            return None, high, *rest
+        sign = -1 if high < 0 else 1
+        above, high = divmod(abs(high), BASE)
+        return sign * above, sign * high or None, *rest
+
     def decode(self, parts: Sequence[Any]) -> Decimal:
         high, main, low, least = parts
         if high is None and low is None and least is None:
@@ -135,17 +150,19 @@ class Limbs:
         return plain(CONTEXT.scaleb(Decimal(units), -48)) if units else ZERO
 
     def partial(self, source: Any, name: str) -> list[sa.ColumnElement[Any]]:
-        halves: list[sa.ColumnElement[Any]] = []
+        # Points have no fifth limb, and that of sums is too small for any number of rows to overflow.
+        halves: list[sa.ColumnElement[Any]] = [source.c.get(name + self.ABOVE, sa.null())]
         for column in self.columns(name):
             limb = source.c[column]
             halves += [limb.op("/")(sa.literal_column(str(HALF))), limb.op("%")(sa.literal_column(str(HALF)))]
         return halves
 
     def decode_sum(self, parts: Sequence[Any]) -> Decimal:
-        high, main, low, least = ((parts[i] or 0) * HALF + (parts[i + 1] or 0) for i in range(0, 8, 2))
-        if not (high or low or least):
+        above = parts[0] or 0
+        high, main, low, least = ((parts[i] or 0) * HALF + (parts[i + 1] or 0) for i in range(1, 9, 2))
+        if not (above or high or low or least):
             return plain(CONTEXT.scaleb(Decimal(main), -12))
-        return self._from_units([high, main, low, least])
+        return self._from_units([above, high, main, low, least])
 
     def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
         # Shifted to be positive and padded, limbs compare as text like the numbers they make up.
@@ -159,7 +176,7 @@ class Limbs:
         """Addition with carry from the least limb up; every limb stays below 10^18 and SQLite's integers never overflow."""
         sums = {}
         carry = "0"
-        for column in reversed(self.columns(name)):
+        for column in reversed(self.sum_columns(name)):
             total = f"(coalesce({table}.{column}, 0) + coalesce(excluded.{column}, 0) + {carry})"
             sums[column] = f"{total} % {BASE}"
             carry = f"{total} / {BASE}"
