@@ -58,8 +58,8 @@ def imports(path: pathlib.Path) -> set[str]:
 
 def test_the_contract_numbers_its_clauses() -> None:
     found = clauses()
-    assert found == [f"R{number}" for number in range(1, len(found) + 1)]
     assert len(found) >= 24
+    assert sorted(found, key=lambda name: int(name[1:])) == [f"R{number}" for number in range(1, len(found) + 1)]
 
 
 def test_every_test_names_clauses_that_exist() -> None:

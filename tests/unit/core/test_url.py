@@ -1,0 +1,106 @@
+"""URLs name stores; their query keys are options; a password is never shown."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import pytest
+
+from undercroft.core import registry, url
+from undercroft.core.errors import ConfigInvalid
+
+
+class Options(msgspec.Struct, kw_only=True):
+    namespace: str = "x"
+    pool_size: int = 5
+    wait: float | None = None
+    mode: Literal["a", "b"] = "a"
+
+
+@pytest.mark.parametrize(
+    ("given", "scheme"),
+    [("sqlite:///x.db", "sqlite"), ("postgresql+psycopg://h/d", "postgresql"), ("SQLite:///x", "sqlite"), ("x://", "x")],
+)
+def test_scheme(given: str, scheme: str) -> None:
+    assert url.scheme(given) == scheme
+
+
+@pytest.mark.parametrize("wrong", ["", "sqlite", "sqlite:x.db", "://x", "x.db", "user:secret@host"])
+def test_what_is_no_store_url(wrong: str) -> None:
+    with pytest.raises(ConfigInvalid, match="not a store URL"):
+        url.scheme(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://me:secret@host:5432/db?password=secret", "postgresql://me:***@host:5432/db"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+        ("postgresql://me:se%40cret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me:se@cret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://:secret@host/db", "postgresql://:***@host/db"),
+        ("sqlite:////var/lib/x.db?timezone=UTC", "sqlite:////var/lib/x.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+    ],
+)
+def test_no_password_is_shown(given: str, shown: str) -> None:
+    assert url.redacted(given) == shown
+
+
+def test_options_come_from_the_query_and_from_keywords_which_win() -> None:
+    base, options, passed = url.split(
+        "x://h/d?pool_size=7&namespace=n%20m&sslmode=require", Options, {"namespace": "k"}, ["sslmode"]
+    )
+    assert base == "x://h/d"
+    assert options == Options(namespace="k", pool_size=7)
+    assert passed == {"sslmode": "require"}
+
+
+def test_values_are_converted_to_their_types() -> None:
+    _, options, _ = url.split("x://h?wait=1.5&mode=b", Options, {"pool_size": "3"})
+    assert (options.wait, options.mode, options.pool_size) == (1.5, "b", 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "keywords", "told"),
+    [
+        ("x://h?pool_sise=7", {}, "did you mean 'pool_size'"),
+        ("x://h", {"colour": 1}, "Known: mode, namespace, pool_size, wait"),
+        ("x://h?sslmode=require", {}, "unknown option 'sslmode'"),
+        ("x://h?pool_size=many", {}, "pool_size"),
+        ("x://h?mode=c", {}, "mode"),
+        ("x://h", {"pool_size": None}, "pool_size"),
+        ("x://h?pool_size", {}, "key=value"),
+    ],
+)
+def test_options_that_cannot_be_meant(given: str, keywords: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigInvalid, match=told):
+        url.split(given, Options, keywords)
+
+
+def test_no_password_in_what_is_wrong_with_an_option() -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        url.split("x://me:secret@h?pool_size=many", Options, {})
+    assert "secret" not in str(caught.value)
+
+
+def test_kinds_and_schemes_are_those_installed() -> None:
+    assert "rating" in registry.kinds()
+    assert registry.schemes("rating") == sorted(registry.schemes("rating"))
+    for scheme in registry.schemes("rating"):
+        if scheme == "sqlite":
+            assert registry.load("rating", scheme).__name__ == "Storage"
+
+
+def test_kinds_and_schemes_that_nobody_knows() -> None:
+    with pytest.raises(ConfigInvalid, match="unknown kind 'ratings'; did you mean 'rating'"):
+        registry.connect("ratings", "sqlite:///x")
+    with pytest.raises(ConfigInvalid, match="unknown rating driver 'sqlight'; did you mean 'sqlite'"):
+        registry.connect("rating", "sqlight:///x")
+
+
+def test_a_missing_library_is_named_with_its_cure() -> None:
+    error = registry.missing_library("postgresql", ImportError("no", name="psycopg"))
+    assert "'psycopg'" in str(error)
+    assert "pip install 'undercroft[postgresql]'" in str(error)
