@@ -9,6 +9,9 @@ import rich_click as click
 
 from undercroft.cli import stores
 from undercroft.cli.rating import selection
+from undercroft.cli.rating.expiring import expire
+from undercroft.cli.rating.exporting import export
+from undercroft.cli.rating.reprocessing import reprocess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +31,13 @@ def rating() -> None:
       undercroft rating push usage.jsonl --store sqlite:///rating.db
       undercroft rating total --by project_id --begin 2026-01-01 --end 2026-02-01
       undercroft rating retrieve --resource 4c1d --format jsonl --all
+      undercroft rating export usage --begin 2026-01-01 --end 2026-02-01 --format parquet
+      undercroft rating expire --dry-run
     """
+
+
+for _command in (expire, export, reprocess):
+    rating.add_command(_command)
 
 
 @rating.command()

@@ -10,20 +10,25 @@ import rich_click as click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Asked(TypedDict):
-    """What the options below give to a command."""
+class Which(TypedDict):
+    """What the options that choose points give to a command."""
 
     begin: str | None
     end: str | None
     filters: tuple[str, ...]
     types: tuple[str, ...]
     resources: tuple[str, ...]
+
+
+class Asked(Which):
+    """The same, and a page of them."""
+
     offset: int
     limit: int
     everything: bool
 
 
-_OPTIONS = (
+_WHICH = (
     click.option("--begin", metavar="TIME", help="First moment, included. Default: the start of this month."),
     click.option("--end", metavar="TIME", help="Last moment, not included. Default: the end of this month."),
     click.option(
@@ -35,6 +40,8 @@ _OPTIONS = (
     ),
     click.option("--type", "types", multiple=True, metavar="NAME", help="Only this metric type. May be repeated."),
     click.option("--resource", "resources", multiple=True, metavar="ID", help="Only this resource. May be repeated."),
+)
+_PAGE = (
     click.option("--limit", type=click.IntRange(min=0), default=1000, show_default=True, help="At most so many rows."),
     click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True, help="Pass over so many rows."),
     click.option("--all", "everything", is_flag=True, help="All rows; --limit and --offset do not count."),
@@ -42,13 +49,22 @@ _OPTIONS = (
 
 
 def options(command: F) -> F:
-    """Add the options; the command gets an `Asked` as its keyword arguments."""
-    for option in reversed(_OPTIONS):
+    """Add all of them; the command gets an `Asked` as its keyword arguments."""
+    return which_options(_added(command, _PAGE))
+
+
+def which_options(command: F) -> F:
+    """Add those that choose points; the command gets a `Which` as its keyword arguments."""
+    return _added(command, _WHICH)
+
+
+def _added(command: F, those: Sequence[Callable[[F], F]]) -> F:
+    for option in reversed(those):
         command = option(command)
     return command
 
 
-def which(asked: Asked) -> dict[str, Any]:
+def which(asked: Which) -> dict[str, Any]:
     """The arguments of a storage method that say which points are meant.
 
     Raises:
@@ -60,7 +76,7 @@ def which(asked: Asked) -> dict[str, Any]:
     return {
         "begin": None if asked["begin"] is None else time.parse(asked["begin"], "--begin"),
         "end": None if asked["end"] is None else time.parse(asked["end"], "--end"),
-        "filters": _filters(asked["filters"]) or None,
+        "filters": filters(asked["filters"]) or None,
         "metric_types": list(asked["types"]) or None,
         "resource": list(asked["resources"]) or None,
     }
@@ -80,7 +96,12 @@ def rest(asked: Asked, shown: int, total: int, what: str) -> None:
         click.echo(f"note: {shown:,} of {total:,} {what}; --all gives all of them", err=True)
 
 
-def _filters(given: Sequence[str]) -> dict[str, list[str]]:
+def filters(given: Sequence[str]) -> dict[str, list[str]]:
+    """The values of `--filter`, by key.
+
+    Raises:
+        click.BadParameter: one without `=`.
+    """
     found: dict[str, list[str]] = {}
     for text in given:
         key, equals, value = text.partition("=")

@@ -1,0 +1,110 @@
+"""Rated usage as Parquet. Numbers are exact: decimals of 38 digits where a file's numbers fit one, text where they do not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from undercroft.cli.output import plain_text
+from undercroft.cli.rating.writing import flat
+from undercroft.core.errors import ConfigInvalid
+from undercroft.rating import DataFrame
+
+try:
+    import pyarrow
+    import pyarrow.parquet
+except ImportError as missing:
+    raise ConfigInvalid("Parquet needs the Python module 'pyarrow': pip install 'undercroft[parquet]'") from missing
+
+DIGITS = 38
+# Few different scales, so that the files of one export seldom differ in their types.
+SCALES = (18, 28, 38)
+_ROWS = 20_000
+
+
+class _Waiting(msgspec.Struct, array_like=True):
+    """A point as it waits for the types of its file to be known."""
+
+    begin: dt.datetime
+    end: dt.datetime
+    type: str
+    unit: str
+    qty: Decimal
+    price: Decimal
+    groupby: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+class _Width:
+    """How many digits a column's numbers have before and behind the point."""
+
+    def __init__(self) -> None:
+        self.whole = 0
+        self.places = 0
+
+    def add(self, value: Decimal) -> None:
+        self.places = max(self.places, -int(value.as_tuple().exponent))
+        if value:
+            self.whole = max(self.whole, value.adjusted() + 1)
+
+    def type(self) -> Any:
+        for scale in SCALES:
+            if self.places <= scale and self.whole <= DIGITS - scale:
+                return pyarrow.decimal128(DIGITS, scale)
+        return pyarrow.string()
+
+
+def write(out: io.RawIOBase, frames: Iterable[DataFrame]) -> None:
+    """Write one point a row, in memory that does not grow with their number.
+
+    Columns: begin, end (UTC, microseconds), type, unit, qty, price, groupby and metadata (maps from text to text).
+    """
+    qty, price = _Width(), _Width()
+    encoder = msgspec.json.Encoder()
+    with tempfile.SpooledTemporaryFile(max_size=16 << 20) as waiting:
+        for point in flat(frames):
+            qty.add(point.qty)
+            price.add(point.price)
+            waiting.write(encoder.encode(_Waiting(*point)) + b"\n")
+        waiting.seek(0)
+        schema = _schema(qty.type(), price.type())
+        with pyarrow.parquet.ParquetWriter(out, schema, compression="zstd") as writer:
+            for rows in _batches(waiting):
+                writer.write_batch(pyarrow.RecordBatch.from_pylist([_row(row, schema) for row in rows], schema))
+
+
+def _schema(qty: Any, price: Any) -> Any:
+    moment, text = pyarrow.timestamp("us", tz="UTC"), pyarrow.string()
+    attributes = pyarrow.map_(text, text)
+    columns = {"begin": moment, "end": moment, "type": text, "unit": text, "qty": qty, "price": price}
+    columns |= {"groupby": attributes, "metadata": attributes}
+    return pyarrow.schema([pyarrow.field(name, type_, nullable=False) for name, type_ in columns.items()])
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[_Waiting]]:
+    decoder = msgspec.json.Decoder(_Waiting)
+    rows = map(decoder.decode, lines)
+    while batch := list(islice(rows, _ROWS)):
+        yield batch
+
+
+def _row(point: _Waiting, schema: Any) -> dict[str, Any]:
+    def number(name: str, value: Decimal) -> Any:
+        return f"{value:f}" if schema.field(name).type == pyarrow.string() else value
+
+    return {
+        "begin": point.begin, "end": point.end, "type": point.type, "unit": point.unit,
+        "qty": number("qty", point.qty), "price": number("price", point.price),
+        "groupby": _texts(point.groupby), "metadata": _texts(point.metadata),
+    }  # fmt: skip
+
+
+def _texts(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, plain_text(value)) for name, value in attributes.items()]
