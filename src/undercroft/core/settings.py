@@ -30,6 +30,11 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             help="Names of the attributes that may hold a resource's id; what one resource cost is looked up by them.",
         ),
     ],
+    "worker": [
+        cfg.IntOpt(
+            "expire_interval", default=3600, min=0, help="Seconds from one deletion of expired usage to the next; 0 does none."
+        ),
+    ],
 }
 
 
