@@ -42,16 +42,14 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.base
 	@$(UV) pip install -q --python $(PY) --require-hashes -r requirements-dev.txt
 	@touch $@
 
+COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
 .PHONY: lock
-lock: | $(UV) ## Compile the requirements files again, with the newest versions that fit
-	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    --all-extras --group dev pyproject.toml -o requirements-dev.txt
-	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    -c requirements-dev.txt pyproject.toml -o requirements.txt
-	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    pyproject.toml tests/hosts/cloudkitty.in -o tests/hosts/cloudkitty.txt
-	$(UV) pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    --resolution lowest-direct --all-extras pyproject.toml -o tests/hosts/lowest.txt
+lock: | $(UV) ## Compile the requirements files again (UPGRADE=--upgrade: with the newest versions that fit)
+	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements-dev.txt -o requirements.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/cloudkitty.in -o tests/hosts/cloudkitty.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --resolution lowest-direct -o tests/hosts/lowest.txt
 
 # -- use -----------------------------------------------------------------------------------------------------------------
 
