@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import urllib.parse
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import msgspec
 from undercroft.core.errors import ConfigInvalid
 
 T = TypeVar("T", bound=msgspec.Struct)
+_SECRET = re.compile("pass|pwd|secret|token|cred|auth|sslkey|ssl_key", re.IGNORECASE)
 
 
 def scheme(url: str) -> str:
@@ -33,6 +35,20 @@ def redacted(url: str) -> str:
     user = credentials.partition(":")[0]
     hidden = f"{user}:***" if ":" in credentials else user
     return f"{head}://{hidden}{at}{host}{slash}{path}"
+
+
+def masked(url: str) -> str:
+    """`url` with `***` in the place of its password, and of the values in its query that may be secrets.
+
+    In doubt it hides too much: whatever stands between the first colon and the last `@` counts as the password.
+    """
+    head, separator, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    place, mark, query = place.partition("?")
+    pairs = [pair.partition("=") for pair in query.split("&")] if mark else []
+    shown = "&".join(f"{key}={'***' if _SECRET.search(key) else value}" for key, _, value in pairs)
+    return f"{head}{separator}{user}{':***' if colon else ''}{at}{place}{mark}{shown}"
 
 
 def split(url: str, options: type[T], given: Mapping[str, Any], passed_on: Collection[str] = ()) -> tuple[str, T, dict[str, str]]:

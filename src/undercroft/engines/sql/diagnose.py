@@ -71,6 +71,9 @@ DURABILITY: dict[str, tuple[Setting, ...]] = {
 
 def connection(db: Database) -> Finding:
     """Whether the engine answers, and which version of it does."""
+    if db.dialect == "sqlite" and not db.in_memory and not _file(db).exists():
+        # Opening it would make an empty one.
+        return error("connection", f"there is no file {_file(db)}", "`undercroft db upgrade` makes it")
     try:
         version = db.read(lambda c: c.dialect.server_version_info) or ()
         name = f"{db.dialect} {'.'.join(map(str, version))}"
@@ -181,6 +184,11 @@ def space(db: Database, metadata: sa.MetaData) -> Iterator[Finding]:
     yield ok("size", size(int(db.read(lambda c: c.exec_driver_sql(statement).scalar()) or 0)))
 
 
+def _file(db: Database) -> pathlib.Path:
+    """The file of a SQLite database."""
+    return pathlib.Path(db.place.removeprefix("sqlite:///"))
+
+
 def _sqlite_space(db: Database) -> Iterator[Finding]:
     def pragma(connection: sa.Connection, name: str) -> int:
         return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
@@ -189,7 +197,7 @@ def _sqlite_space(db: Database) -> Iterator[Finding]:
     yield ok("size", f"{size(pages * width)}, of which {size(free * width)} are free for reuse")
     if db.in_memory:
         return
-    spare = shutil.disk_usage(pathlib.Path(db.place.removeprefix("sqlite:///")).parent).free
+    spare = shutil.disk_usage(_file(db).parent).free
     found = f"{size(spare)} free"
     if spare < SPARE_BYTES:
         yield warning("disk", found, "writes fail when the disk is full: make room")
