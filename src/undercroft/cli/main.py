@@ -14,9 +14,12 @@ import undercroft
 from undercroft.cli import failures
 
 COMMANDS = {
+    "config": "undercroft.cli.config:config",
     "db": "undercroft.cli.db:db",
     "demo": "undercroft.cli.demo:demo",
+    "doctor": "undercroft.cli.doctor:doctor",
     "rating": "undercroft.cli.rating:rating",
+    "worker": "undercroft.cli.worker:worker",
 }
 
 
