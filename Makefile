@@ -85,13 +85,28 @@ bench-rating: $(VENV)/.dev ## Speed and size of rated usage, engines beside each
 # -- quality -------------------------------------------------------------------------------------------------------------
 
 .PHONY: check
-check: $(VENV)/.dev ## Lint, format, types, layers, dependencies, dead code, fresh docs
+check: lint types layers unused fresh ## Lint, format, types, layers, dependencies, dead code, fresh docs (each a target, too)
+
+.PHONY: lint
+lint: $(VENV)/.dev
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+
+.PHONY: types
+types: $(VENV)/.dev
 	$(PY) -m mypy
+
+.PHONY: layers
+layers: $(VENV)/.dev
 	$(VENV)/bin/lint-imports --no-logo
+
+.PHONY: unused
+unused: $(VENV)/.dev
 	$(VENV)/bin/deptry .
 	$(PY) -m vulture
+
+.PHONY: fresh
+fresh: $(VENV)/.dev
 	$(PY) docs/generate.py --check
 
 .PHONY: format
