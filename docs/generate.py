@@ -1,7 +1,8 @@
 """Write the pages that follow from the code, or say with --check which of them are stale.
 
 The command line's page from its own help, the settings from their declarations, the capabilities from the installed drivers, the
-seeds' map from the list that the seeds' test compares, the promises from the marks on the tests.
+seeds' map from the list that the seeds' test compares, the promises from the marks on the tests, the OpenAPI
+document from the table of routes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import dataclasses
 import difflib
 import importlib.metadata
 import inspect
+import json
 import os
 import pathlib
 import re
@@ -24,6 +26,7 @@ from typing import Any
 import click
 import msgspec
 
+from undercroft.api import openapi
 from undercroft.cli.main import root
 from undercroft.core import registry, settings
 
@@ -216,7 +219,13 @@ def promises(module: ast.Module) -> Iterator[tuple[str, str]]:
     yield from walk(module.body, [])
 
 
+def openapi_document() -> str:
+    """The description of the HTTP API."""
+    return json.dumps(openapi.document(), indent=1)
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "api/openapi.json": openapi_document,
     "cli.md": command_line,
     "settings.md": settings_page,
     "capabilities.md": capabilities_page,

@@ -29,6 +29,25 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             default=["id", "resource_id"],
             help="Names of the attributes that may hold a resource's id; what one resource cost is looked up by them.",
         ),
+        cfg.StrOpt("scope_key", default="project_id", help="Name of the attribute that tells whose a point is."),
+    ],
+    "api": [
+        cfg.StrOpt("host", default="127.0.0.1", help="Address that the service listens on."),
+        cfg.PortOpt("port", default=8889, help="Port that the service listens on."),
+        cfg.StrOpt(
+            "auth",
+            default="none",
+            choices=["none", "tokens"],
+            help="Who may ask: `tokens` reads token_file; `none` believes identity headers, and answers this machine only.",
+        ),
+        cfg.StrOpt("token_file", default=None, help="Tokens, one a line: token, project, user, roles; `-` for none."),
+        cfg.IntOpt("workers", default=1, min=1, help="Processes that serve."),
+        cfg.IntOpt("max_body", default=1024 * 1024, min=1024, help="Bytes that the body of a request may have."),
+        cfg.IntOpt("requests", default=16, min=1, help="Ordinary requests that a process works on at once."),
+        cfg.FloatOpt("deadline", default=4.5, min=0.5, help="Seconds that an ordinary request may take."),
+        cfg.IntOpt("long_requests", default=4, min=1, help="Long requests (everything at once, large pages) at once."),
+        cfg.FloatOpt("long_deadline", default=60.0, min=0.5, help="Seconds that a long request may take."),
+        cfg.StrOpt("metrics_file", default=None, help="The metrics.yml of the collectors, which /v1/info tells about."),
     ],
     "worker": [
         cfg.IntOpt(

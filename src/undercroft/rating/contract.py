@@ -98,6 +98,7 @@ class BaseStorage(abc.ABC):
         self.counters: collections.Counter[str] = collections.Counter()
         self.zone: dt.tzinfo | None = None
         self.resource_keys: tuple[str, ...] = tuple(settings.get("rating", "resource_keys"))
+        self.scope_key: str = settings.get("rating", "scope_key")
 
     @classmethod
     @abc.abstractmethod

@@ -1,5 +1,7 @@
 """Receipts of writes that were asked for under a key."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import context, op
 from sqlalchemy.dialects import mysql
@@ -16,7 +18,7 @@ def upgrade() -> None:
     """Create the table of receipts; nothing else changes, so that older processes may go on."""
     prefix = context.config.attributes["prefix"]
     # MariaDB commits with every change of a table: what a killed run has made is left as it is.
-    again = {"if_not_exists": True} if op.get_bind().dialect.name in MARIADB else {}
+    again: dict[str, Any] = {"if_not_exists": True} if op.get_bind().dialect.name in MARIADB else {}
     op.create_table(
         f"{prefix}idempotency",
         sa.Column("key", sa.String(64), primary_key=True),

@@ -67,7 +67,7 @@ class Storage(BaseStorage):
     def __init__(self, path: pathlib.Path, options: Options, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.path, self.options = path, options
-        self.resource_keys = options.resource_keys
+        self.resource_keys, self.scope_key = options.resource_keys, options.scope_key
         self.days: dt.tzinfo = dt.UTC
         if options.timezone is not None:
             self.zone = self.days = time.zone(options.timezone)

@@ -40,14 +40,14 @@ class Options(EngineOptions, kw_only=True, frozen=True):
         timezone: IANA zone of derived calendar attributes and of whole days; a property of the store, fixed when it is made
             (UTC when not given). Opening it later with another one is refused.
         on_conflict: what pushing a series key again does: `replace`, `append` or `error`.
-        scope_key: the attribute that names a point's scope.
+        scope_key: the attribute that names a point's scope; the setting of that name when not given.
         resource_keys: the attributes that may hold a resource's id, as a list or separated by commas; the setting of that name
             when not given.
     """
 
     timezone: str | None = None
     on_conflict: Literal["replace", "append", "error"] = "replace"
-    scope_key: str = "project_id"
+    scope_key: str | None = None
     resource_keys: str | list[str] | None = None
 
 
@@ -63,6 +63,7 @@ class Storage(contract.BaseStorage):
         self._db, self.options = Database.open(url, Options, given)
         if keys := self.options.resource_keys:
             self.resource_keys = tuple(key.strip() for key in (keys.split(",") if isinstance(keys, str) else keys))
+        self.scope_key = self.options.scope_key or self.scope_key
         self.zone = None if self.options.timezone is None else time.zone(self.options.timezone)
         self._tables: Tables = tables(self.options.namespace, self._db.dialect)
         self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
@@ -249,11 +250,11 @@ class Storage(contract.BaseStorage):
         return None if first is None or last is None else calendar.bounds(first, last, self._zone())
 
     def _scopes(self, selection: query.Selection) -> list[str]:
-        scope = query.GroupKey(query.By.ATTRIBUTE, self.options.scope_key)
+        scope = query.GroupKey(query.By.ATTRIBUTE, self.scope_key)
         _, groups = self._total(selection, [scope], (), None)
         return sorted({str(group.values[0]) for group in groups} - {""})
 
     def _scope_ends(self) -> list[tuple[str, dt.datetime]]:
-        statement = newest_ends(self._tables, self.options.scope_key)
+        statement = newest_ends(self._tables, self.scope_key)
         rows = self._db.read(lambda c: c.execute(statement).all())
         return sorted((bytes(text).decode(), time.from_micros(end)) for text, end in rows)

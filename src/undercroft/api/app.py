@@ -1,0 +1,174 @@
+"""The WSGI application: `create_app`. A server calls `from_settings`, which reads the settings of the process."""
+
+from __future__ import annotations
+
+import contextvars
+import types
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import falcon
+from oslo_config import cfg
+
+from undercroft.api import auth, failures, health, idempotency, openapi, wire
+from undercroft.api.call import Answer, Call, Rule
+from undercroft.api.limits import Budget
+from undercroft.api.routes import ROUTES, Route
+from undercroft.core import deadline, registry, settings
+from undercroft.core.caller import Caller
+from undercroft.core.errors import ConfigInvalid, NotPermitted
+from undercroft.rating import BaseStorage
+
+REQUEST_ID = "x-openstack-request-id"
+# Threads of a server beyond those that requests may keep busy: for health, and for refusals.
+SPARE_THREADS = 8
+_CONNECT_SECONDS = 2.0
+
+
+class RequestId:
+    """Middleware: every answer has an id, which the log of a caller may name."""
+
+    def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
+        """Set the header."""
+        resp.set_header(REQUEST_ID, f"req-{uuid.uuid4()}")
+
+
+class Service:
+    """Answers requests by the table of routes: who asks, may they, what exactly; then the handler, within its budget."""
+
+    def __init__(self, conf: cfg.ConfigOpts, storage: BaseStorage) -> None:
+        self.storage = storage
+        self._access = auth.access(conf.api.auth, conf.api.token_file)
+        self._max_body = conf.api.max_body
+        self._metrics_file = conf.api.metrics_file
+        self._ordinary = Budget(conf.api.requests, conf.api.deadline)
+        # Who asks for much is told to come again at once, instead of waiting in a thread.
+        self._long = Budget(conf.api.long_requests, conf.api.long_deadline, patience=0.0)
+
+    def responder(self, route: Route) -> Callable[..., None]:
+        """The framework's method for a route."""
+
+        def respond(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
+            caller = Caller() if route.rule is Rule.OPEN else self._access.caller(req)
+            if route.rule is Rule.ADMIN and not caller.is_admin:
+                raise NotPermitted("this needs the role admin")
+            raw = wire.read(req, self._max_body) if route.has_body else b""
+            query = wire.query(req, route.query)
+            body = None if route.body is None else wire.decode(raw, route.body)
+            receipt = idempotency.receipt(req, caller, raw) if route.method == "POST" else None
+            call = Call(self.storage, caller, query, body, path, receipt, self._metrics_file)
+            if route.is_long is not None and route.is_long(query):
+                self._answer_long(route, call, resp)
+            else:
+                with self._ordinary.turn():
+                    _write(resp, route.handler(call))
+
+        return respond
+
+    def _answer_long(self, route: Route, call: Call, resp: falcon.Response) -> None:
+        self._long.take()
+        handed_on = False
+        try:
+            # A store out of reach is noticed as soon as by everybody else.
+            with deadline.within(self._ordinary.seconds):
+                health.probe(self.storage)
+            with deadline.within(self._long.seconds):
+                answer = route.handler(call)
+                if answer.stream is not None:
+                    answer = answer._replace(stream=_Parts(answer.stream, self._long))
+                    handed_on = True
+            _write(resp, answer)
+        finally:
+            if not handed_on:
+                self._long.give()
+
+
+class _Parts:
+    """A body that is made while it is sent; its turn ends with it, and its deadline is that of the request."""
+
+    def __init__(self, parts: Iterator[bytes], budget: Budget) -> None:
+        self._parts = parts
+        self._budget: Budget | None = budget
+        self._context = contextvars.copy_context()
+
+    def __iter__(self) -> _Parts:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._context.run(next, self._parts)
+
+    def close(self) -> None:
+        """Called by the server in every case, at the end or when the client has gone."""
+        budget, self._budget = self._budget, None
+        try:
+            self._context.run(self._parts.close)  # type: ignore[attr-defined]
+        finally:
+            if budget is not None:
+                budget.give()
+
+    # A server that forgets to close gives the turn back all the same.
+    __del__ = close
+
+
+def _write(resp: falcon.Response, answer: Answer) -> None:
+    resp.status = answer.status
+    if answer.stream is not None:
+        resp.content_type = falcon.MEDIA_JSON
+        resp.stream = answer.stream
+    elif answer.value is not None:
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = wire.encode(answer.value)
+
+
+def create_app(conf: cfg.ConfigOpts | None = None, storage: BaseStorage | None = None) -> falcon.App[Any, Any]:
+    """Make the application.
+
+    Args:
+        conf: the settings; those of the process when None.
+        storage: where rated usage is; opened by `[rating] connection` when None.
+
+    Raises:
+        ConfigInvalid: a setting is wrong, or there is no connection.
+    """
+    conf = conf or settings.current()
+    service = Service(conf, storage or open_storage(conf))
+    counters = health.Counters()
+    app: falcon.App[Any, Any] = falcon.App(middleware=[RequestId(), counters])
+    app.req_options.strip_url_path_trailing_slash = True
+    failures.install(app)
+    by_path: dict[str, types.SimpleNamespace] = {}
+    for route in ROUTES:
+        resource = by_path.setdefault(route.path, types.SimpleNamespace())
+        setattr(resource, f"on_{route.method.lower()}", service.responder(route))
+    for path, resource in by_path.items():
+        app.add_route(path, resource)
+    app.add_route("/healthz", health.Alive())
+    app.add_route("/readyz", health.Ready(service.storage))
+    app.add_route("/metrics", counters)
+    app.add_route("/openapi.json", openapi.Page())
+    return app
+
+
+def open_storage(conf: cfg.ConfigOpts) -> BaseStorage:
+    """The store that the settings name, with as many connections as requests may need, and no wait without an end."""
+    url = conf.rating.connection
+    if not url:
+        raise ConfigInvalid("no store is named: set [rating] connection, or give --store URL")
+    connections = conf.api.requests + conf.api.long_requests + SPARE_THREADS
+    wanted = {
+        "pool_size": -(-connections // 4),
+        "connect_timeout": _CONNECT_SECONDS,
+        "statement_timeout": conf.api.long_deadline,
+        "busy_timeout": conf.api.deadline,
+    }
+    given = url.partition("?")[2]
+    store: BaseStorage = registry.connect(
+        "rating", url, **{name: value for name, value in wanted.items() if f"{name}=" not in given}
+    )
+    return store
+
+
+def from_settings() -> falcon.App[Any, Any]:
+    """The application of this process's settings; what servers are pointed to."""
+    return create_app()

@@ -1,0 +1,149 @@
+"""Who asks: fills a `Caller` from identity headers, or from a token. Everything else in the service knows the caller only."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import pathlib
+from typing import Protocol
+
+import falcon
+
+from undercroft.core.caller import Caller
+from undercroft.core.errors import ConfigInvalid, NotPermitted
+
+NOTHING = "-"
+
+
+class Unauthenticated(NotPermitted):
+    """No token, or one that nobody has."""
+
+    http = 401
+
+
+class Access(Protocol):
+    """A way to tell who asks."""
+
+    def caller(self, req: falcon.Request) -> Caller:
+        """The party behind a request.
+
+        Raises:
+            Unauthenticated: it does not say, or not truly.
+            NotPermitted: nobody may ask from there.
+        """
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address that only this machine can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Headers:
+    """Access `none`: believes the identity headers of the host project's proxy; without `X-Roles`, everybody is admin.
+
+    Anybody who reaches the port can say anything, so only this machine is answered, whatever address the server is bound to.
+    """
+
+    def caller(self, req: falcon.Request) -> Caller:
+        """See `Access`."""
+        if not is_loopback(req.remote_addr or ""):
+            raise NotPermitted("without access control ([api] auth = none) only this machine is answered")
+        roles = req.get_header("X-Roles")
+        return Caller(
+            project=req.get_header("X-Project-Id") or None,
+            user=req.get_header("X-User-Id") or None,
+            roles=_roles("admin" if roles is None else roles),
+            domain=req.get_header("X-Project-Domain-Id") or req.get_header("X-Domain-Id") or None,
+        )
+
+
+class Tokens:
+    """Access by a file of tokens: one a line, `token project user roles`, `-` for none, roles with commas between.
+
+    A token is sent as `X-Auth-Token`, as `Authorization: Bearer`, or as the password of basic authentication.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._callers: list[tuple[bytes, Caller]] = []
+        try:
+            lines = pathlib.Path(file).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigInvalid(f"[api] token_file {file!r}: {getattr(error, 'strerror', None) or 'is not UTF-8 text'}") from None
+        for number, line in enumerate(lines, start=1):
+            words = line.split()
+            if not words or words[0].startswith("#"):
+                continue
+            if len(words) != 4:
+                raise ConfigInvalid(f"[api] token_file {file!r}, line {number}: expected `token project user roles`")
+            token, project, user, roles = (None if word == NOTHING else word for word in words)
+            if token is None:
+                raise ConfigInvalid(f"[api] token_file {file!r}, line {number}: a token is needed")
+            self._callers.append((_digest(token), Caller(project, user, _roles(roles or ""))))
+        if not self._callers:
+            raise ConfigInvalid(f"[api] token_file {file!r} holds no token")
+
+    def caller(self, req: falcon.Request) -> Caller:
+        """See `Access`."""
+        token = _token(req)
+        if token is None:
+            raise Unauthenticated("a token is needed: X-Auth-Token, Authorization: Bearer, or the password of basic authentication")
+        digest = _digest(token)
+        found = None
+        # Digests are of one length and every one is compared: how long it takes tells nothing.
+        for known, caller in self._callers:
+            if hmac.compare_digest(known, digest):
+                found = caller
+        if found is None:
+            raise Unauthenticated("the token is not valid")
+        return found
+
+
+def access(auth: str, token_file: str | None) -> Access:
+    """The way that the settings `[api] auth` and `token_file` name."""
+    if auth == "none":
+        return Headers()
+    if not token_file:
+        raise ConfigInvalid("[api] auth = tokens needs token_file: one line a token, `token project user roles`")
+    return Tokens(token_file)
+
+
+def check_address(auth: str, host: str) -> None:
+    """Refuse to serve everybody without access control.
+
+    Raises:
+        ConfigInvalid: `auth` is `none`, and `host` can be reached from elsewhere.
+    """
+    if auth == "none" and not is_loopback(host):
+        raise ConfigInvalid(
+            f"refusing to listen on {host} without access control: everybody who reaches it would be admin. "
+            "Listen on 127.0.0.1, or set [api] auth = tokens and token_file"
+        )
+
+
+def _roles(text: str) -> frozenset[str]:
+    return frozenset(role.strip().lower() for role in text.split(",") if role.strip())
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _token(req: falcon.Request) -> str | None:
+    if token := req.get_header("X-Auth-Token"):
+        return token
+    scheme, _, rest = (req.get_header("Authorization") or "").partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip() or None
+    if scheme.lower() == "basic":
+        try:
+            text = base64.b64decode(rest.strip(), validate=True).decode()
+        except (binascii.Error, ValueError):
+            return None
+        return text.partition(":")[2] or None
+    return None

@@ -1,0 +1,61 @@
+"""What a failure becomes: a status, and a body of the form that the version's clients read."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+
+from undercroft.api import wire
+from undercroft.core.errors import NotInitialized, UndercroftError
+
+LOG = logging.getLogger(__name__)
+RETRY_AFTER = "2"
+_V1 = "/rating/v1/"
+
+
+def answer(req: falcon.Request, resp: falcon.Response, status: int, message: str) -> None:
+    """Write an error's status, headers and body."""
+    resp.status = status
+    resp.content_type = falcon.MEDIA_JSON
+    if f"{req.path}/".startswith(_V1):
+        side = "Client" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server"
+        resp.data = wire.encode({"faultcode": side, "faultstring": message, "debuginfo": None})
+    else:
+        resp.data = wire.encode({"message": message})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        resp.set_header("Retry-After", RETRY_AFTER)
+    if status == HTTPStatus.UNAUTHORIZED:
+        resp.set_header("WWW-Authenticate", 'Bearer realm="undercroft", Basic realm="undercroft"')
+
+
+def ours(req: falcon.Request, resp: falcon.Response, error: UndercroftError, _params: Any) -> None:
+    """One of our own errors, which knows its status."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(error, NotInitialized) else error.http
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
+        LOG.error("%s %s: %s", req.method, req.path, error)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        answer(req, resp, status, "the service is not set up rightly; its log says more")
+    else:
+        answer(req, resp, status, str(error))
+
+
+def http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: Any) -> None:
+    """An error of the framework."""
+    resp.set_headers(error.headers or {})
+    answer(req, resp, error.status_code, error.description or error.title or HTTPStatus(error.status_code).phrase)
+
+
+def unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, _params: Any) -> None:
+    """A mistake of ours: the log gets the traceback, the caller no detail."""
+    LOG.error("%s %s failed", req.method, req.path, exc_info=error)
+    answer(req, resp, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says more")
+
+
+def install(app: falcon.App[Any, Any]) -> None:
+    """Let these answer every failure."""
+    app.add_error_handler(Exception, unexpected)
+    app.add_error_handler(falcon.HTTPError, http)
+    app.add_error_handler(UndercroftError, ours)

@@ -1,0 +1,87 @@
+"""How the service is: alive, ready, and counted."""
+
+from __future__ import annotations
+
+import os
+import time as monotonic
+from typing import Any
+
+import falcon
+import prometheus_client as prometheus
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from undercroft.api import failures, wire
+from undercroft.api.types import Health
+from undercroft.core import deadline, time
+from undercroft.core.errors import UndercroftError
+from undercroft.rating import BaseStorage
+
+_PROBE_SECONDS = 2.5
+_MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def probe(storage: BaseStorage) -> None:
+    """Ask the store something small; raises what is wrong with it."""
+    now = time.now()
+    storage.retrieve(now, now + time.MICROSECOND, limit=1)
+
+
+class Alive:
+    """The process answers; what the store does has no part in it."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """200."""
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = wire.encode(Health("alive"))
+
+
+class Ready:
+    """The store answers, and its tables are there."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        self._storage = storage
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """200, or 503 when the store does not answer soon."""
+        try:
+            with deadline.within(_PROBE_SECONDS):
+                probe(self._storage)
+        except UndercroftError:
+            failures.answer(req, resp, 503, "the store does not answer")
+            return
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = wire.encode(Health("ready"))
+
+
+class Counters:
+    """Counts and times requests, by route; middleware and the page `/metrics`."""
+
+    def __init__(self) -> None:
+        self._registry = prometheus.CollectorRegistry()
+        labels = ["method", "route"]
+        self._requests = prometheus.Counter(
+            "undercroft_http_requests", "Requests answered.", [*labels, "status"], registry=self._registry
+        )
+        self._seconds = prometheus.Histogram(
+            "undercroft_http_request_seconds", "Time to an answer.", labels, registry=self._registry
+        )
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        """Note when it came."""
+        req.context.came = monotonic.monotonic()
+
+    def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
+        """Count it. Paths that nobody serves, and methods that nobody knows, share a label each: both come from outside."""
+        route = req.uri_template or "none"
+        method = req.method if req.method in falcon.HTTP_METHODS else "other"
+        self._requests.labels(method, route, str(resp.status_code)).inc()
+        self._seconds.labels(method, route).observe(monotonic.monotonic() - req.context.came)
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """The counts of all processes of the service."""
+        registry = self._registry
+        if _MULTIPROCESS in os.environ:
+            registry = prometheus.CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        resp.content_type = prometheus.CONTENT_TYPE_LATEST
+        resp.data = prometheus.generate_latest(registry)

@@ -1,0 +1,119 @@
+"""The OpenAPI 3.1 document: made of the types and of the table of routes, never written by hand."""
+
+from __future__ import annotations
+
+import functools
+import re
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+import msgspec
+
+import undercroft
+from undercroft.api import idempotency, types, wire
+from undercroft.api.call import Rule
+from undercroft.api.routes import ROUTES, Route
+
+_REF = "#/components/schemas/{name}"
+_RETRY = {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "string"}}}
+
+
+class Page:
+    """`/openapi.json`."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """The document."""
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = wire.encode(document())
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """The whole document."""
+    bodies = [route.body for route in ROUTES if route.body is not None]
+    answers = [type_ for route in ROUTES for type_ in route.answers.values() if type_ is not None]
+    wanted = list(dict.fromkeys([*bodies, *answers, types.Message, types.Fault]))
+    schemas, components = msgspec.json.schema_components(wanted, ref_template=_REF)
+    by_type = dict(zip(wanted, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Undercroft", "version": undercroft.__version__, "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+            },
+        },
+    }
+
+
+def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
+    text = (route.handler.__doc__ or "").partition("\n")[0]
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()} {route.path}".replace("/rating", "")).strip("_"),
+        "summary": text,
+        "description": f"May be asked by: {route.rule.value}.",
+        "parameters": [*_path(route), *_query(route)],
+        "responses": _responses(route, schemas),
+    }
+    if route.method == "POST":
+        operation["parameters"].append(_key())
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": _json(schemas[route.body])}
+    operation["security"] = [] if route.rule is Rule.OPEN else [{"token": []}, {"bearer": []}, {"basic": []}]
+    return operation
+
+
+def _path(route: Route) -> list[dict[str, Any]]:
+    names = re.findall(r"{(\w+)}", route.path)
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for name in names]
+
+
+def _query(route: Route) -> list[dict[str, Any]]:
+    _, components = msgspec.json.schema_components([route.query], ref_template=_REF)
+    found = []
+    for name, schema in components[route.query.__name__]["properties"].items():
+        parameter = {"name": name, "in": "query", "schema": schema}
+        if schema.get("type") == "array":
+            parameter |= {"style": "form", "explode": False}
+        found.append(parameter)
+    return found
+
+
+def _key() -> dict[str, Any]:
+    return {
+        "name": idempotency.HEADER,
+        "in": "header",
+        "description": "A repetition with the same key and body has no second effect, for 24 hours.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
+    }
+
+
+def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
+    found: dict[int, dict[str, Any]] = {}
+    for status, type_ in route.answers.items():
+        found[status] = {"description": HTTPStatus(status).phrase}
+        if type_ is not None:
+            found[status]["content"] = _json(schemas[type_])
+    statuses = [400, 503, *route.failures]
+    if route.rule is not Rule.OPEN:
+        statuses += [401, 403]
+    if route.has_body:
+        statuses += [411, 413, 415]
+    error = schemas[types.Fault if "/v1/" in route.path else types.Message]
+    for status in statuses:
+        found[status] = {"description": HTTPStatus(status).phrase, "content": _json(error)}
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            found[status]["headers"] = _RETRY
+    return {str(status): found[status] for status in sorted(found)}
+
+
+def _json(schema: Any) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,139 @@
+"""Bytes to typed values and back. Hostile bodies and queries end here, with 400, 411, 413 or 415."""
+
+from __future__ import annotations
+
+import functools
+import re
+import urllib.parse
+from typing import Any, TypeVar
+
+import falcon
+import msgspec
+
+from undercroft.core.errors import InvalidInput
+
+T = TypeVar("T")
+
+DEPTH = 64
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+
+
+def encode(value: Any) -> bytes:
+    """`value` as JSON; decimals as numbers with every digit."""
+    return _encoder.encode(value)
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------------
+
+
+def read(req: falcon.Request, limit: int) -> bytes:
+    """The request's body; refused by its announced length before a byte is read."""
+    if req.get_header("Content-Encoding", default="identity").lower() != "identity":
+        raise falcon.HTTPUnsupportedMediaType(description="compressed bodies are not read; send it as it is")
+    length = req.content_length
+    if length is None or req.get_header("Transfer-Encoding"):
+        raise falcon.HTTPLengthRequired(description="a body needs a Content-Length; it cannot come in chunks")
+    if length > limit:
+        raise falcon.HTTPContentTooLarge(description=f"the body is longer than {limit} bytes; send it in parts")
+    body = req.bounded_stream.read(length)
+    if len(body) != length:
+        raise InvalidInput("body", f"ended after {len(body)} of {length} bytes")
+    return body
+
+
+def decode(body: bytes, type_: type[T]) -> T:
+    """A JSON body as `type_`.
+
+    Raises:
+        InvalidInput: no JSON, or not of this form; nested more than 64 levels deep; a key given twice; NaN, infinities, numbers out
+            of range, halves of surrogate pairs.
+    """
+    bare = _TEXT.sub(b"", body)
+    _check_depth(bare)
+    try:
+        # The last of two equal keys would win in silence: there are as many colons outside of texts as keys, or keys were lost.
+        if bare.count(b":") != _keys(msgspec.json.decode(body)):
+            raise InvalidInput("body", "holds an object with the same key twice")
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$")
+        raise InvalidInput(f"body{place.rstrip('`')}", problem) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput("body", f"is not JSON: {error}") from None
+
+
+def _check_depth(bare: bytes) -> None:
+    depth = 0
+    for bracket in _BRACKETS.findall(bare):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH:
+            raise InvalidInput("body", f"is nested more than {DEPTH} levels deep")
+
+
+def _keys(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(_keys(each) for each in value.values() if isinstance(each, (dict, list)))
+    if isinstance(value, list):
+        return sum(_keys(each) for each in value if isinstance(each, (dict, list)))
+    return 0
+
+
+# -- queries -----------------------------------------------------------------------------------------------------------
+
+
+def query(req: falcon.Request, type_: type[T]) -> T:
+    """The query string as a struct. Lists are repeated, or have commas between; everything else comes once.
+
+    Raises:
+        InvalidInput: an unknown or doubled parameter, or a value of another form.
+    """
+    try:
+        pairs = urllib.parse.parse_qsl(req.query_string, keep_blank_values=True, errors="strict", max_num_fields=200)
+    except ValueError:
+        raise InvalidInput("query", "is not UTF-8 text of the form name=value&name=value") from None
+    struct: Any = type_
+    fields = _fields(struct)
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in fields:
+            raise InvalidInput("query", f"has unknown {name[:64]!r}; known are {', '.join(fields) or 'none'}")
+        if fields[name]:
+            found.setdefault(name, []).extend(part for part in value.split(",") if part)
+        elif name in found:
+            raise InvalidInput(name, "is given twice")
+        elif value:
+            found[name] = value
+    try:
+        return msgspec.convert(found, type_, strict=False)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$.")
+        raise InvalidInput(place.rstrip("`") or "query", problem) from None
+
+
+@functools.cache
+def _fields(type_: Any) -> dict[str, bool]:
+    """The names of a struct's fields, and whether each is a list."""
+    found = {}
+    for field in msgspec.structs.fields(type_):
+        kind = msgspec.inspect.type_info(field.type)
+        while isinstance(kind, msgspec.inspect.Metadata):
+            kind = kind.type
+        found[field.encode_name] = isinstance(kind, msgspec.inspect.ListType)
+    return found
+
+
+def pairs(filters: list[str]) -> dict[str, list[str]]:
+    """`["key:value", ...]` as values by key.
+
+    Raises:
+        InvalidInput: a part that is not of this form.
+    """
+    found: dict[str, list[str]] = {}
+    for part in filters:
+        key, colon, value = part.partition(":")
+        if not colon or not key or ":" in value:
+            raise InvalidInput("filters", f"{part[:64]!r} is not of the form key:value; neither can hold a colon or a comma")
+        found.setdefault(key, []).append(value)
+    return found
