@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "undercroft.cli.demo:demo",
     "doctor": "undercroft.cli.doctor:doctor",
     "rating": "undercroft.cli.rating:rating",
+    "serve": "undercroft.cli.serve:serve",
     "worker": "undercroft.cli.worker:worker",
 }
 
