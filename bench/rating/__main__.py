@@ -106,7 +106,7 @@ def database(url: str, name: str, folder: pathlib.Path) -> str:
             connection.execute(f"DROP DATABASE IF EXISTS {name}")
             connection.execute(f"CREATE DATABASE {name}")
     else:
-        import pymysql  # type: ignore[import-untyped]
+        import pymysql
 
         with pymysql.connect(host=parts.hostname, port=parts.port or 3306, user=parts.username) as connection:
             connection.cursor().execute(f"DROP DATABASE IF EXISTS {name}")

@@ -138,7 +138,7 @@ class MariaDB(Floor):
     create = f"CREATE TABLE {FLOOR} LIKE {POINT}"
 
     def _connect(self) -> Any:
-        import pymysql  # type: ignore[import-untyped]
+        import pymysql
 
         return pymysql.connect(
             host=self._url.hostname, port=self._url.port or 3306, user=self._url.username, password=self._url.password or "",

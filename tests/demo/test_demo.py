@@ -12,9 +12,9 @@ from decimal import Decimal
 
 import click.testing
 import pytest
-from tests.cli.conftest import runner
 
 import undercroft
+from tests.cli.conftest import runner
 from undercroft.cli.main import root
 from undercroft.demo import chart, figures, page, prices, recount, traces, usage
 from undercroft.rating import DataFrame, DataPoint

@@ -45,7 +45,7 @@ def pytest_in(environment, folder, *arguments) -> str:
     (folder / "pytest.ini").write_text("[pytest]\n")
     done = environment.run("-m", "pytest", "-q", "--maxfail=10", "-c", folder / "pytest.ini", *arguments, cwd=TOP)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 def test_conformance_passes(lowest, tmp_path, pytestconfig):
