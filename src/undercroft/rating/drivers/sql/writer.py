@@ -69,6 +69,7 @@ class Writer:
 
     def push(self, connection: sa.Connection, batch: Batch, on_conflict: str) -> tuple[dict[Entry, int], dict[SlotKey, int]]:
         """Write a batch; returns the ids that were looked up or made, for `remember`."""
+        self.guard(connection, deletes=False)
         entries, new_entries = self._entry_ids(connection, batch)
         slots, new_slots = self._slot_ids(connection, batch.days)
         points = [(slots[p.slot], entries[p.series], entries[p.detail], p.qty, p.price) for p in batch.points]
@@ -88,6 +89,10 @@ class Writer:
         self._writes.add_points(connection, rows)
         self.add_sums(connection, by_series, by_slot)
         return entries, slots
+
+    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
+        """First thing in a transaction: keep pushes and deletions apart where the dialect needs it."""
+        self._writes.guard(connection, deletes=deletes)
 
     def shard(self, connection: sa.Connection) -> int:
         """The shard of `slot_total` that this connection adds to."""
