@@ -44,7 +44,7 @@ class Tables:
     idempotency: sa.Table
 
 
-@functools.cache
+@functools.lru_cache(maxsize=8)
 def tables(namespace: str, dialect: str) -> Tables:
     """The tables whose names begin with `<namespace>_rating_`."""
     exact = layout(dialect)
