@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from undercroft.conformance.marks import clause
+from undercroft.conformance.marks import clause, needs
 from undercroft.conformance.rating_data import OpenStore, everything, frame, hour, of, quantity, sums
 from undercroft.core.findings import Level
 from undercroft.rating import BaseStorage
@@ -77,6 +77,7 @@ def test_empty_years_cost_no_batches(store: BaseStorage) -> None:
 
 
 @clause("R28")
+@needs("group_calendar")
 @pytest.mark.parametrize("zone", ["Europe/Paris", "Australia/Lord_Howe", "Pacific/Apia"])
 def test_days_of_the_stores_zone(open_store: OpenStore, zone: str) -> None:
     """Days of 23 and 25 hours, and one that Apia never had (30 December 2011)."""
