@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import decimal
+import itertools
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +17,12 @@ LIMIT = Decimal(10) ** _INTEGER_DIGITS
 # Wide enough for the sum of any number of values that fit a machine.
 CONTEXT = decimal.Context(prec=400, rounding=decimal.ROUND_HALF_EVEN, Emin=-10_000, Emax=10_000)
 _STEP = Decimal(1).scaleb(-PLACES)
+# Refuses to round, so that nothing is taken for shorter than it is.
+_STRICT = decimal.Context(prec=400, Emin=-10_000, Emax=10_000, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
+_scaleb = _STRICT.scaleb
 _TEXT_LIMIT = 200
 ZERO = Decimal(0)
+_UNITS = 10**18
 
 
 def exact(value: Any, field: str) -> Decimal:
@@ -43,6 +49,21 @@ def storable(value: Any, field: str) -> tuple[Decimal, bool]:
     value = exact(value, field)
     kept = _kept(value)
     return kept, kept != value
+
+
+def units(values: Sequence[Any], places: int = 12) -> list[int] | None:
+    """The numbers in units of 10^-places; None unless all of them are Decimals of no more places and less than 10^18 units.
+
+    Nearly all quantities and prices are; for those it is the whole check, in a few passes over the column.
+    """
+    if set(map(type, values)) != {Decimal}:
+        return None
+    try:
+        scaled = list(map(_scaleb, values, itertools.repeat(places)))
+        whole = list(map(int, scaled))
+    except (ArithmeticError, ValueError):
+        return None
+    return whole if whole == scaled and max(whole) < _UNITS and min(whole) > -_UNITS else None
 
 
 def _is_short(value: Decimal) -> bool:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from undercroft.rating.drivers.sql.encode import Entry, SlotKey
 from undercroft.rating.drivers.sql.exact import Limbs
 from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
+from undercroft.rating.numbers import units
 
 _json = msgspec.json.Encoder()
 Pair = tuple[int, int]
@@ -157,6 +158,11 @@ class SQLite:
         tail: str = "",
     ) -> None:
         """One statement for the rows whose numbers are narrow, a second one where there are others."""
+        *keys, qtys, prices = zip(*rows, strict=True)
+        narrow_qtys, narrow_prices = units(qtys), units(prices)
+        if narrow_qtys is not None and narrow_prices is not None:
+            connection.exec_driver_sql(self._narrow[table] + tail, list(zip(*keys, narrow_qtys, narrow_prices, strict=True)))
+            return
         narrow = self._limbs.narrow
         few: list[tuple[Any, ...]] = []
         wide: list[tuple[Any, ...]] = []

@@ -14,11 +14,13 @@ from undercroft.core.errors import InvalidInput
 from undercroft.rating import calendar
 from undercroft.rating.drivers.sql.schema import DETAIL, SERIES, TYPE
 from undercroft.rating.models import DataPoint, canonical, checked, metric_type, period
-from undercroft.rating.numbers import storable
+from undercroft.rating.numbers import storable, units
 
 _PARTS = tuple((name, part.bit) for name, part in calendar.PARTS.items())
-_ALL_PARTS = sum(bit for _, bit in _PARTS)
 _json = msgspec.json.Encoder(order="sorted")
+# In the order of insertion: equal bytes still mean equal attributes.
+_raw = msgspec.json.Encoder().encode
+_KNOWN = 65_536
 
 
 class SlotKey(NamedTuple):
@@ -29,13 +31,21 @@ class SlotKey(NamedTuple):
     type: bytes
 
 
-class Entry(NamedTuple):
-    """A dictionary entry to be; `label` is a series' metric type or a detail's unit, in UTF-8."""
+class Entry:
+    """A dictionary entry; `label` is a series' metric type or a detail's unit, in UTF-8.
 
-    kind: int
-    calendar: int
-    label: bytes
-    body: bytes
+    Attributes:
+        number: its id, once that is known to be committed.
+    """
+
+    __slots__ = ("body", "calendar", "kind", "label", "number")
+
+    def __init__(self, kind: int, calendar: int, label: bytes, body: bytes) -> None:
+        self.kind = kind
+        self.calendar = calendar
+        self.label = label
+        self.body = body
+        self.number: int | None = None
 
     @property
     def digest(self) -> str:
@@ -53,28 +63,30 @@ class Entry(NamedTuple):
             yield self.kind, name.encode(), text_key(text), text, form
 
 
-class Encoded(NamedTuple):
-    """A checked point; `series` and `detail` are keys of `Batch.entries`."""
+class Column(NamedTuple):
+    """The points of one slot, in order of appearance, attribute by attribute."""
 
     slot: SlotKey
-    series: Entry
-    detail: Entry
-    qty: Decimal
-    price: Decimal
+    series: Sequence[Entry]
+    details: Sequence[Entry]
+    qtys: Sequence[Decimal]
+    prices: Sequence[Decimal]
 
 
 class Batch(NamedTuple):
     """One push, checked and ready to be written.
 
     Attributes:
-        points: in order of appearance.
+        columns: one a slot.
         days: day key of every slot.
+        points: how many there are.
         rounded: how many numbers lost places beyond the 38th.
         first_rounded: where the first of them stands.
     """
 
-    points: list[Encoded]
+    columns: list[Column]
     days: dict[SlotKey, int]
+    points: int
     rounded: int
     first_rounded: str
 
@@ -84,65 +96,153 @@ def text_key(text: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
 
 
-def encode(frames: Sequence[Any], zone: dt.tzinfo) -> Batch:
-    """Check every frame and point.
+class Encoder:
+    """Makes batches, and keeps the dictionary entries that it has made: the same few come every hour. Shared by threads."""
 
-    Raises:
-        InvalidInput: a wrong value; the error says in which frame and point.
-    """
-    points: list[Encoded] = []
-    days: dict[SlotKey, int] = {}
-    rounded: list[str] = []
-    calendars: dict[int, dict[str, str]] = {}
-    for position, frame in enumerate(frames):
-        place = f"dataframes[{position}]"
+    def __init__(self) -> None:
+        self._series: dict[tuple[int, bytes], dict[bytes, Entry]] = {}
+        self._details: dict[tuple[str, bytes], Entry] = {}
+        self._entries: dict[tuple[int, int, bytes, bytes], Entry] = {}
+        self._known = 0
+
+    def forget(self) -> None:
+        """Drop the known entries, and what is known about their ids."""
+        self._series = {}
+        self._details = {}
+        self._entries = {}
+        self._known = 0
+
+    def encode(self, frames: Sequence[Any], zone: dt.tzinfo) -> Batch:
+        """Check every frame and point.
+
+        Raises:
+            InvalidInput: a wrong value; the error says in which frame and point.
+        """
+        if self._known > _KNOWN:
+            self.forget()
+        points: dict[SlotKey, list[Any]] = {}
+        for position, frame in enumerate(frames):
+            try:
+                bounds = period(frame.start, frame.end)
+                for type_, found in frame.itertypes():
+                    name = metric_type(type_).encode()
+                    if found:
+                        points.setdefault(SlotKey(*bounds, name), []).extend(found)
+            except InvalidInput as error:
+                raise error.within(f"dataframes[{position}]") from None
+        days = dict(zip(points, _days([slot.begin for slot in points], zone), strict=True))
+        lost = 0
+        columns = []
         try:
-            begin, end = period(frame.start, frame.end)
-            usage = list(frame.itertypes())
-            for type_, _ in usage:
-                metric_type(type_)
-        except InvalidInput as error:
-            raise error.within(place) from None
-        day = calendar.day_of(begin, zone)
-        attributes = calendars.get(day)
-        if attributes is None:
-            attributes = calendars[day] = calendar.attributes(day)
-        for type_, found in usage:
-            slot = SlotKey(begin, end, type_.encode())
-            if found:
-                days[slot] = day
-            for number, point in enumerate(found):
-                try:
-                    points.append(_point(point, slot, attributes, rounded))
-                except InvalidInput as error:
-                    raise error.within(f"{place}.usage[{type_!r}][{number}]") from None
-                if rounded and rounded[-1] in ("qty", "price"):
-                    rounded[-1] = f"{place}.usage[{type_!r}][{number}].{rounded[-1]}"
-    return Batch(points, days, len(rounded), rounded[0] if rounded else "")
+            for slot, found in points.items():
+                column, rounded = self._column(slot, days[slot], found)
+                columns.append(column)
+                lost += rounded
+        except InvalidInput:
+            for _ in _roundings(frames):
+                """Raises the same error, and says where."""
+            raise
+        first = next(_roundings(frames)) if lost else ""
+        return Batch(columns, days, sum(map(len, points.values())), lost, first)
+
+    def _column(self, slot: SlotKey, day: int, points: Sequence[Any]) -> tuple[Column, int]:
+        """The points of a slot, and how many of their numbers were rounded."""
+        if set(map(type, points)) != {DataPoint}:
+            points = [_ours(point) for point in points]
+        labels, qtys, prices, groupbys, metadata, _ = zip(*points, strict=True)
+        # Prices, too: `set_price` does not convert.
+        exact_qtys, lost_qtys = _storable(qtys, "qty")
+        exact_prices, lost_prices = _storable(prices, "price")
+        try:
+            series = self._of_series(slot.type, day, groupbys)
+            details = self._of_details(labels, metadata)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput("groupby, metadata or unit", str(error)) from None
+        return Column(slot, series, details, exact_qtys, exact_prices), lost_qtys + lost_prices
+
+    def _of_series(self, type_: bytes, day: int, groupbys: Sequence[Mapping[str, Any]]) -> list[Entry]:
+        known = self._series.setdefault((day, type_), {})
+        raw = list(map(_raw, groupbys))
+        found: list[Any] = list(map(known.get, raw))
+        if None in found:
+            attributes = calendar.attributes(day)
+            for position, entry in enumerate(found):
+                if entry is None:
+                    bits, kept = _without_calendar(groupbys[position], attributes)
+                    found[position] = known[raw[position]] = self._entry(SERIES, bits, type_, canonical(kept))
+        return found
+
+    def _of_details(self, labels: Sequence[str], metadata: Sequence[Mapping[str, Any]]) -> list[Entry]:
+        known = self._details
+        keys = list(zip(labels, map(_raw, metadata), strict=True))
+        found: list[Any] = list(map(known.get, keys))
+        if None in found:
+            for position, entry in enumerate(found):
+                if entry is None:
+                    label = labels[position].encode()
+                    found[position] = known[keys[position]] = self._entry(DETAIL, 0, label, canonical(metadata[position]))
+        return found
+
+    def _entry(self, *key: Any) -> Entry:
+        """One object an entry, however its attributes were ordered and whatever the day."""
+        self._known += 1
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = Entry(*key)
+        return entry
 
 
-def _point(point: Any, slot: SlotKey, calendars: Mapping[str, str], rounded: list[str]) -> Encoded:
-    if type(point) is not DataPoint:
-        point = checked(point)
-    qty, lost = storable(point.qty, "qty")
-    if lost:
-        rounded.append("qty")
-    # `set_price` does not convert.
-    price, lost = storable(point.price, "price")
-    if lost:
-        rounded.append("price")
-    groupby = point.groupby
+def _days(begins: Sequence[int], zone: dt.tzinfo) -> list[int]:
+    known = {begin: calendar.day_of(begin, zone) for begin in set(begins)}
+    return [known[begin] for begin in begins]
+
+
+def _ours(point: Any) -> DataPoint:
+    return point if type(point) is DataPoint else checked(point)
+
+
+def _storable(values: Sequence[Any], field: str) -> tuple[Sequence[Decimal], int]:
+    """The numbers as they are stored, and how many of them that changed."""
+    if units(values) is not None:
+        return values, 0
+    found = [storable(value, field) for value in values]
+    return [value for value, _ in found], sum(lost for _, lost in found)
+
+
+def _without_calendar(groupby: Mapping[str, Any], attributes: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
+    """Bits of the calendar attributes that follow from the day, and the attributes less those."""
     bits = 0
     for name, bit in _PARTS:
-        if groupby.get(name) == calendars[name]:
+        if groupby.get(name) == attributes[name]:
             bits |= bit
-    if bits == _ALL_PARTS:
-        groupby = {name: value for name, value in groupby.items() if name not in calendars}
-    elif bits:
-        groupby = {name: value for name, value in groupby.items() if name not in calendars or value != calendars[name]}
+    if not bits:
+        return 0, groupby
+    return bits, {name: value for name, value in groupby.items() if name not in attributes or value != attributes[name]}
+
+
+def _roundings(frames: Sequence[Any]) -> Iterator[str]:
+    """Where numbers lose places, point by point.
+
+    Raises:
+        InvalidInput: a wrong value, and where it stands.
+    """
+    for position, frame in enumerate(frames):
+        for type_, points in frame.itertypes():
+            for number, point in enumerate(points):
+                place = f"dataframes[{position}].usage[{type_!r}][{number}]"
+                try:
+                    known = _ours(point)
+                    lost = [field for field in ("qty", "price") if storable(getattr(known, field), field)[1]]
+                    _checked_attributes(known)
+                except InvalidInput as error:
+                    raise error.within(place) from None
+                yield from (f"{place}.{field}" for field in lost)
+
+
+def _checked_attributes(point: DataPoint) -> None:
     try:
-        series = Entry(SERIES, bits, slot.type, canonical(groupby))
-        detail = Entry(DETAIL, 0, point.unit.encode(), canonical(point.metadata))
+        point.unit.encode()
+        canonical(point.groupby)
+        canonical(point.metadata)
     except (TypeError, ValueError) as error:
         raise InvalidInput("groupby, metadata or unit", str(error)) from None
-    return Encoded(slot, series, detail, qty, price)

@@ -20,7 +20,7 @@ from undercroft.rating import calendar, contract, query
 from undercroft.rating.drivers.sql.deleter import Deleter
 from undercroft.rating.drivers.sql.diagnosis import Diagnosis
 from undercroft.rating.drivers.sql.dialects import writes
-from undercroft.rating.drivers.sql.encode import Batch, encode
+from undercroft.rating.drivers.sql.encode import Batch, Encoder
 from undercroft.rating.drivers.sql.newest import newest_ends
 from undercroft.rating.drivers.sql.reader import Reader
 from undercroft.rating.drivers.sql.schema import KIND, Tables, tables
@@ -66,6 +66,7 @@ class Storage(contract.BaseStorage):
         self.scope_key = self.options.scope_key or self.scope_key
         self.zone = None if self.options.timezone is None else time.zone(self.options.timezone)
         self._tables: Tables = tables(self.options.namespace, self._db.dialect)
+        self._encoder = Encoder()
         self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
         self._fixed: dt.tzinfo | None = None
         self._pushed = 0
@@ -129,6 +130,7 @@ class Storage(contract.BaseStorage):
         self._db.close()
 
     def _forget(self) -> None:
+        self._encoder.forget()
         self._writer.forget()
         self._fixed = None
 
@@ -159,7 +161,7 @@ class Storage(contract.BaseStorage):
             return
         entries, slots = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))
         self._writer.remember(entries, slots)
-        self._analyse(len(batch.points))
+        self._analyse(batch.points)
 
     def _push_once(self, frames: Sequence[Any], receipt: Receipt) -> bytes | None:
         batch = self._encode(frames)
@@ -202,12 +204,12 @@ class Storage(contract.BaseStorage):
                 self._db.write(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
 
     def _encode(self, frames: Sequence[Any]) -> Batch:
-        batch = encode(frames, self._zone())
+        batch = self._encoder.encode(frames, self._zone())
         if batch.rounded:
             self.counters["rounded"] += batch.rounded
             LOG.warning(
                 "%d numbers of %d points were rounded to 38 places, the first at %s",
-                batch.rounded, len(batch.points), batch.first_rounded,
+                batch.rounded, batch.points, batch.first_rounded,
             )  # fmt: skip
         return batch
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -14,7 +16,7 @@ from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.dialects import Found, Pair, Writes
 from undercroft.rating.drivers.sql.encode import Batch, Entry, SlotKey
 from undercroft.rating.drivers.sql.schema import QTY, Tables
-from undercroft.rating.numbers import CONTEXT
+from undercroft.rating.numbers import CONTEXT, ZERO
 
 K = TypeVar("K")
 _add = CONTEXT.add
@@ -36,6 +38,15 @@ class Sums:
         else:
             self._found[key] = known[0] + points, _add(known[1], qty), _add(known[2], price)
 
+    def add_each(self, first: int, seconds: Sequence[int], qtys: Sequence[Decimal], prices: Sequence[Decimal]) -> None:
+        """Add one point to each key of `first` and one of `seconds`."""
+        fresh = dict(zip(zip(itertools.repeat(first), seconds), zip(itertools.repeat(1), qtys, prices)))  # noqa: B905
+        if len(fresh) == len(seconds) and self._found.keys().isdisjoint(fresh):
+            self._found |= fresh
+        else:
+            for second, qty, price in zip(seconds, qtys, prices, strict=True):
+                self.add((first, second), 1, qty, price)
+
     def items(self) -> Iterable[tuple[Pair, tuple[int, Decimal, Decimal]]]:
         """Key and sums."""
         return self._found.items()
@@ -51,20 +62,19 @@ class Writer:
     def __init__(self, tables: Tables, writes: Writes) -> None:
         self._tables = tables
         self._writes = writes
-        # Ids of entries and slots that are known to be committed.
-        self._entries: dict[Entry, int] = {}
+        # Ids of slots that are known to be committed; entries know their own.
         self._slots: dict[SlotKey, int] = {}
 
     def remember(self, entries: Mapping[Entry, int], slots: Mapping[SlotKey, int]) -> None:
         """Keep ids for later pushes, after the commit that made them true."""
-        for cache, fresh in ((self._entries, entries), (self._slots, slots)):
-            if len(cache) + len(fresh) > _CACHED:
-                cache.clear()
-            cache.update(list(fresh.items())[:_CACHED])  # type: ignore[arg-type]
+        for entry, number in entries.items():
+            entry.number = number
+        if len(self._slots) + len(slots) > _CACHED:
+            self._slots = {}
+        self._slots.update(list(slots.items())[:_CACHED])
 
     def forget(self) -> None:
-        """Drop the known ids."""
-        self._entries = {}
+        """Drop the known ids of slots."""
         self._slots = {}
 
     def push(self, connection: sa.Connection, batch: Batch, on_conflict: str) -> tuple[dict[Entry, int], dict[SlotKey, int]]:
@@ -72,20 +82,32 @@ class Writer:
         self.guard(connection, deletes=False)
         entries, new_entries = self._entry_ids(connection, batch)
         slots, new_slots = self._slot_ids(connection, batch.days)
-        points = [(slots[p.slot], entries[p.series], entries[p.detail], p.qty, p.price) for p in batch.points]
-        pairs = {(slot, series) for slot, series, *_ in points if slot not in new_slots and series not in new_entries}
-        slot_keys = {number: key for key, number in slots.items()}
+        columns = [
+            (slots[c.slot], batch.days[c.slot], _numbers(c.series, entries), _numbers(c.details, entries), c.qtys, c.prices)
+            for c in batch.columns
+        ]
+        pairs: set[Pair] = set()
+        for slot, _, series, *_ in columns:
+            if slot not in new_slots:
+                pairs.update((slot, number) for number in series if number not in new_entries)
 
         by_series, by_slot = Sums(), Sums()
         shard = self._writes.shard(connection)
         numbers: dict[Pair, int] = {}
         if pairs and on_conflict == "replace":
-            self._take(connection, pairs, slot_keys, batch.days, by_series, by_slot, shard)
+            self._take(connection, pairs, {slot: day for slot, day, *_ in columns}, by_series, by_slot, shard)
         elif pairs:
             numbers = self._last_numbers(connection, pairs)
             if numbers and on_conflict == "error":
-                raise _conflict(next(iter(numbers)), slot_keys)
-        rows = self._rows(points, numbers, slot_keys, batch.days, by_series, by_slot, shard)
+                raise _conflict(next(iter(numbers)), slots)
+        rows: list[tuple[Any, ...]] = []
+        with decimal.localcontext(CONTEXT):
+            for slot, day, series, details, qtys, prices in columns:
+                by_series.add_each(day, series, qtys, prices)
+                by_slot.add((slot, shard), len(series), sum(qtys, ZERO), sum(prices, ZERO))
+                rows += zip(itertools.repeat(slot), series, _counted(slot, series, numbers), details, qtys, prices)
+        # By key: equal keys do not occur, so nothing behind them is compared.
+        rows.sort()
         self._writes.add_points(connection, rows)
         self.add_sums(connection, by_series, by_slot)
         return entries, slots
@@ -111,26 +133,19 @@ class Writer:
     # -- ids -------------------------------------------------------------------------------------------------------
 
     def _entry_ids(self, connection: sa.Connection, batch: Batch) -> tuple[dict[Entry, int], set[int]]:
-        ids: dict[Entry, int] = {}
-        known = self._entries
-        missing: dict[str, Entry] = {}
-        for point in batch.points:
-            for entry in (point.series, point.detail):
-                if entry not in ids:
-                    number = known.get(entry)
-                    if number is None:
-                        missing[entry.digest] = entry
-                        ids[entry] = 0
-                    else:
-                        ids[entry] = number
+        unknown = {
+            entry: entry.digest
+            for column in batch.columns
+            for entry in itertools.chain(column.series, column.details)
+            if entry.number is None
+        }
+        missing = {digest: entry for entry, digest in unknown.items()}
         found, new = self._find_or_add(
             missing,
             lambda digests: self._writes.find_entries(connection, list(digests)),
             lambda digests, last: self._writes.add_entries(connection, [(d, missing[d]) for d in digests], last),
         )
-        for digest, entry in missing.items():
-            ids[entry] = found[digest]
-        return ids, new
+        return {entry: found[digest] for entry, digest in unknown.items()}, new
 
     def _slot_ids(self, connection: sa.Connection, days: Mapping[SlotKey, int]) -> tuple[dict[SlotKey, int], set[int]]:
         known = self._slots
@@ -168,8 +183,7 @@ class Writer:
         self,
         connection: sa.Connection,
         pairs: Collection[Pair],
-        slot_keys: Mapping[int, SlotKey],
-        days: Mapping[SlotKey, int],
+        days: Mapping[int, int],
         by_series: Sums,
         by_slot: Sums,
         shard: int,
@@ -179,7 +193,7 @@ class Writer:
         width = len(exact.columns(QTY))
         for slot, series, *parts in self._writes.take(connection, sorted(pairs)):
             qty, price = exact.decode(parts[:width]).copy_negate(), exact.decode(parts[width:]).copy_negate()
-            by_series.add((days[slot_keys[slot]], series), -1, qty, price)
+            by_series.add((days[slot], series), -1, qty, price)
             by_slot.add((slot, shard), -1, qty, price)
 
     def _last_numbers(self, connection: sa.Connection, pairs: Collection[Pair]) -> dict[Pair, int]:
@@ -196,32 +210,29 @@ class Writer:
             found |= {(slot, series): last + 1 for slot, series, last in rows}
         return found
 
-    def _rows(
-        self,
-        points: Sequence[tuple[int, int, int, Decimal, Decimal]],
-        numbers: dict[Pair, int],
-        slot_keys: Mapping[int, SlotKey],
-        days: Mapping[SlotKey, int],
-        by_series: Sums,
-        by_slot: Sums,
-        shard: int,
-    ) -> list[tuple[Any, ...]]:
-        """Rows of `point`, in the order of its key; their sums go into `by_series` and `by_slot`."""
-        day_of = {number: days[key] for number, key in slot_keys.items()}
-        rows = []
-        for slot, series, detail, qty, price in points:
-            pair = (slot, series)
-            number = numbers.get(pair, 0)
-            numbers[pair] = number + 1
-            rows.append((slot, series, number, detail, qty, price))
-            by_series.add((day_of[slot], series), 1, qty, price)
-            by_slot.add((slot, shard), 1, qty, price)
-        rows.sort(key=lambda row: row[:3])
-        return rows
+
+def _numbers(entries: Sequence[Entry], fresh: Mapping[Entry, int]) -> list[int]:
+    """Ids of entries: those that were just looked up or made, or their own."""
+    found: list[Any] = [entry.number for entry in entries]
+    if None in found:
+        found = [fresh.get(entry, entry.number) for entry in entries]
+    return found
 
 
-def _conflict(pair: Pair, slot_keys: Mapping[int, SlotKey]) -> Conflict:
-    key = slot_keys[pair[0]]
+def _counted(slot: int, series: Sequence[int], numbers: dict[Pair, int]) -> Iterable[int]:
+    """The number of each point among those with its key; `numbers` says where to go on."""
+    if not numbers and len(set(series)) == len(series):
+        return itertools.repeat(0)
+    found = []
+    for each in series:
+        number = numbers.get((slot, each), 0)
+        numbers[slot, each] = number + 1
+        found.append(number)
+    return found
+
+
+def _conflict(pair: Pair, slots: Mapping[SlotKey, int]) -> Conflict:
+    key = next(key for key, number in slots.items() if number == pair[0])
     return Conflict(
         f"points of type {key.type.decode()!r} from {from_micros(key.begin).isoformat()} to "
         f"{from_micros(key.end).isoformat()} with the same groupby are stored already (on_conflict=error)"
