@@ -9,11 +9,14 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
 HERE = pathlib.Path(__file__).parent
 TOP = HERE.parent.parent
+# Another checkout may use the environment of another lock: what was used lately stays.
+KEPT_SECONDS = 3 * 24 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +25,22 @@ class Environment:
 
     python: pathlib.Path
 
+    @property
+    def packages(self) -> pathlib.Path:
+        """Where its packages are."""
+        return next(self.python.parent.parent.glob("lib/python3*/site-packages"))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of its processes; they may run this checkout's tests."""
+        return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | {"PYTHONPATH": str(TOP)}
+
     def run(self, *arguments: object, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
         """Run the environment's Python; what it prints is in the result."""
         return subprocess.run(
             [str(self.python), *map(str, arguments)],
             cwd=cwd,
-            env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
+            env=self.variables,
             capture_output=True,
             text=True,
             check=False,
@@ -51,11 +64,12 @@ def make(name: str) -> Environment:
     python = folder / "bin" / "python"
     complete = folder / ".complete"
     if not complete.exists():
-        for old in folder.parent.glob(f"{name}-*"):
-            shutil.rmtree(old)
-        succeed(uv("venv", "--python", sys.executable, folder))
+        for old in folder.parent.glob(f"{name}-*/.complete"):
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(old.parent)
+        succeed(uv("venv", "--clear", "--python", sys.executable, folder))
         succeed(uv("pip", "install", "--python", python, "--require-hashes", "-r", lock))
-        complete.touch()
+    complete.touch()
     succeed(uv("pip", "install", "--python", python, "--no-deps", "--reinstall-package", "undercroft", "-e", TOP))
     return Environment(python)
 
