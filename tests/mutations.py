@@ -1,0 +1,185 @@
+"""Break the SQL driver on purpose, in one way after another, and see that the conformance suite notices.
+
+    python tests/mutations.py [--store rating=URL] [--only WORDS] [--workers N]
+
+Each mutation is made in a temporary copy of the package; the repository is not touched. The exit code is 1 when one survives,
+or when the copy fails without any. It takes some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "src" / "undercroft"
+DRIVER = "rating/drivers/sql/"
+DEFAULT_STORE = "rating=sqlite:///{tmp}/rating.db?synchronous=normal"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    """One thing broken: in `file`, `old`, which stands there once, becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+    def applied(self, package: pathlib.Path) -> str:
+        """The file's text, broken.
+
+        Raises:
+            LookupError: `old` does not stand there exactly once.
+        """
+        text = (package / self.file).read_text()
+        if text.count(self.old) != 1:
+            raise LookupError(f"{self.name}: {self.old!r} stands {text.count(self.old)} times in {self.file}")
+        return text.replace(self.old, self.new)
+
+
+MUTATIONS = [
+    Mutation("inclusive end", DRIVER + "sources.py", "found.append(slot.begin < s.end)", "found.append(slot.begin <= s.end)"),
+    Mutation(
+        "dropped group of what lacks the attribute",
+        DRIVER + "reader.py",
+        "origin.outerjoin(*found.join)",
+        "origin.join(*found.join)",
+    ),
+    Mutation(
+        "float sum",
+        DRIVER + "exact.py",
+        "for i in range(1, 9, 2))\n",
+        "for i in range(1, 9, 2))\n        main = int(float(main))\n",
+    ),
+    Mutation(
+        "delete ignores all filters but the first",
+        DRIVER + "deleter.py",
+        "        probe = self._reader.probe(connection, selection)",
+        "        selection = selection._replace(conditions=selection.conditions[:1])\n"
+        "        probe = self._reader.probe(connection, selection)",
+    ),
+    Mutation(
+        "merged equal points",
+        DRIVER + "writer.py",
+        "        self._writes.add_points(connection, rows)",
+        "        rows = list({row[:2]: row for row in rows}.values())\n        self._writes.add_points(connection, rows)",
+    ),
+    Mutation("lost replacement", DRIVER + "writer.py", 'on_conflict == "replace":', 'on_conflict == "never":'),
+    Mutation(
+        "sums not lessened by deletion",
+        DRIVER + "deleter.py",
+        "by_series.add((day, series), -points, qty, price)",
+        "by_series.add((day, series), 0, qty * 0, price * 0)",
+    ),
+    Mutation(
+        "sums not lessened by replacement",
+        DRIVER + "writer.py",
+        "            by_slot.add((slot, shard), -1, qty, price)\n",
+        "",
+    ),
+    Mutation("derived day in another zone", DRIVER + "encode.py", "calendar.day_of(begin, zone)", "calendar.day_of(begin, dt.UTC)"),
+    Mutation(
+        "type of a value lost",
+        DRIVER + "encode.py",
+        "None if isinstance(value, str) else _json.encode(value)",
+        "None",
+    ),
+    Mutation("offset off by one", DRIVER + "reader.py", ".offset(skip)", ".offset(skip + 1)"),
+    Mutation("metadata not looked at by filters", DRIVER + "sources.py", "            if in_details:", "            if False:"),
+    Mutation(
+        "stored calendar attribute overlooked",
+        DRIVER + "predicates.py",
+        "        if key.name not in probe.stored:",
+        "        if True:",
+    ),
+    Mutation(
+        "weeks answered by months",
+        DRIVER + "reader.py",
+        '_WITHIN_MONTH = {"week_of_the_year", "day_of_the_year"}',
+        "_WITHIN_MONTH: set[str] = set()",
+    ),
+    Mutation(
+        "edges of a range left out", DRIVER + "sources.py", "not whole.has_edges else [self.points(without=whole)]", "True else []"
+    ),
+    Mutation(
+        "push in two transactions",
+        DRIVER + "storage.py",
+        "        entries, slots = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))",
+        "        half = batch._replace(columns=batch.columns[: len(batch.columns) // 2])\n"
+        "        self._db.write(lambda c: self._writer.push(c, half, self.options.on_conflict))\n"
+        "        entries, slots = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))",
+    ),
+    Mutation("key taken in spite of on_conflict", DRIVER + "writer.py", 'if numbers and on_conflict == "error":', "if False:"),
+    Mutation("rounding half up", "rating/numbers.py", "rounding=decimal.ROUND_HALF_EVEN", "rounding=decimal.ROUND_HALF_UP"),
+    Mutation("rounding in silence", DRIVER + "storage.py", 'self.counters["rounded"] += batch.rounded', "pass"),
+    Mutation(
+        "the last limb lost",
+        DRIVER + "exact.py",
+        "return sign * high or None, sign * main, sign * low or None, sign * least or None",
+        "return sign * high or None, sign * main, sign * low or None, None",
+    ),
+]
+
+
+def run(package: pathlib.Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run Python on the copy of the package that lies in a folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "UNDERCROFT_CONFORMANCE": "quick"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=package.parent, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def suite(package: pathlib.Path, store: str, workers: str) -> tuple[bool, list[str], str]:
+    """Run the suite: whether it passed, the tests that failed, and what it printed."""
+    pytest = ["-m", "pytest", "--pyargs", "undercroft.conformance", "--store", store, "-q", "--tb=no", "-rfE", "--maxfail=5"]
+    done = run(package, [*pytest, "-n", workers, "-p", "no:cacheprovider"])
+    failed = re.findall(r"^(?:FAILED|ERROR) \S*?(test_\w+\.py::\w+)", done.stdout, re.MULTILINE)
+    return done.returncode == 0, sorted(set(failed)), done.stdout
+
+
+def main() -> int:
+    """Run all mutations, or those chosen; print which tests caught each."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--store", default=DEFAULT_STORE, help="KIND=URL of the store to run the suite on")
+    parser.add_argument("--only", default="", help="only mutations whose name holds these words")
+    parser.add_argument("--workers", default="2", help="parallel test processes")
+    given = parser.parse_args()
+    chosen = [mutation for mutation in MUTATIONS if given.only in mutation.name]
+    survivors = []
+    with tempfile.TemporaryDirectory() as folder:
+        package = pathlib.Path(folder) / "undercroft"
+        shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+        found = run(package, ["-c", "import undercroft; print(undercroft.__file__)"]).stdout.strip()
+        if pathlib.Path(found).parent != package:
+            print(f"the copy is not the package that is tested, but {found}")
+            return 1
+        passed, failed, output = suite(package, given.store, given.workers)
+        if not passed:
+            print(f"fails without a mutation: {', '.join(failed)}\n{output[-3000:]}")
+            return 1
+        print("without a mutation: passes", flush=True)
+        for number, mutation in enumerate(chosen, 1):
+            broken = mutation.applied(package)
+            original = (package / mutation.file).read_text()
+            (package / mutation.file).write_text(broken)
+            passed, failed, output = suite(package, given.store, given.workers)
+            (package / mutation.file).write_text(original)
+            if passed or not failed:
+                survivors.append(mutation.name)
+                print(f"{number:>2} {mutation.name}: SURVIVED\n{output[-1000:] if not passed else ''}", flush=True)
+            else:
+                print(f"{number:>2} {mutation.name}: caught by {', '.join(failed)}", flush=True)
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} caught" + (f"; survived: {', '.join(survivors)}" if survivors else ""))
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
