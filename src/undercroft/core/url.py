@@ -40,15 +40,15 @@ def redacted(url: str) -> str:
 def masked(url: str) -> str:
     """`url` with `***` in the place of its password, and of the values in its query that may be secrets.
 
-    In doubt it hides too much: whatever stands between the first colon and the last `@` counts as the password.
+    In doubt it hides too much: whatever stands between the first colon or question mark and the last `@` counts as the password.
     """
     head, separator, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
-    user, colon, _ = credentials.partition(":")
+    user, *password = re.split("[:?]", credentials, maxsplit=1)
     place, mark, query = place.partition("?")
     pairs = [pair.partition("=") for pair in query.split("&")] if mark else []
     shown = "&".join(f"{key}={'***' if _SECRET.search(key) else value}" for key, _, value in pairs)
-    return f"{head}{separator}{user}{':***' if colon else ''}{at}{place}{mark}{shown}"
+    return f"{head}{separator}{user}{':***' if password else ''}{at}{place}{mark}{shown}"
 
 
 def split(url: str, options: type[T], given: Mapping[str, Any], passed_on: Collection[str] = ()) -> tuple[str, T, dict[str, str]]:

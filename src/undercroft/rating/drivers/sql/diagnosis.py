@@ -156,7 +156,7 @@ class Diagnosis:
             if lost := self._db.read(lambda c, query=query: c.execute(query).scalar_one()):  # type: ignore[misc]
                 problems.append(f"{lost:,} points whose {what} are missing")
         if problems:
-            yield error("points", "; ".join(problems), _RESTORE)
+            yield error("references", "; ".join(problems), _RESTORE)
         else:
             yield ok("references", "every point has its period, series and metadata")
 

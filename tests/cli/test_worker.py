@@ -1,0 +1,161 @@
+"""`undercroft worker`: one of many does the work, a signal ends it in order, logs are lines of JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import threading
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from undercroft.rating import DataFrame, DataPoint
+
+FIRST = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+DAY = dt.timedelta(days=1)
+LIMIT = 60  # seconds; ends a test that fails, decides nothing else
+
+
+def fill(store, days: int, many: int = 10) -> None:
+    for number in range(days):
+        points = [DataPoint("h", Decimal(1), Decimal("0.1"), {"id": f"vm-{n}"}, {}) for n in range(many)]
+        store.push([DataFrame(FIRST + number * DAY, FIRST + number * DAY + dt.timedelta(hours=1), {"cpu": points})])
+
+
+def left(store) -> int:
+    return int(store.retrieve(FIRST, FIRST + 2_000 * DAY, limit=0)["total"])
+
+
+def where(opener) -> str:
+    return f"{opener.url}{'&' if '?' in opener.url else '?'}namespace={opener.namespace}"
+
+
+# The first run comes within a tenth of the period.
+SOON = {"UNDERCROFT_WORKER__EXPIRE_INTERVAL": "2"}
+
+
+def start(url: str, *more: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "undercroft.cli.main", "worker", "--store", url, "--log-format", "json", *more]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+
+
+def lines(text: str):
+    return [msgspec.json.decode(line) for line in text.splitlines()]
+
+
+def wait_until(condition) -> None:
+    pause = threading.Event()
+    for _ in range(LIMIT * 100):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it did not happen")
+
+
+def test_once_does_each_job_and_ends(opener):
+    store = opener()
+    fill(store, 3)
+    worker = start(where(opener), "--once")
+    out, err = worker.communicate(timeout=LIMIT)
+    assert (worker.returncode, out) == (0, "")
+    assert left(store) == 0
+    begins, done, ends = lines(err)
+    assert (begins["message"], begins["jobs"]) == ("worker begins", "rating.expire")
+    assert (done["job"], done["points"], done["batches"]) == ("rating.expire", 30, 3)
+    assert ends["message"] == "worker ends"
+    assert {line["level"] for line in (begins, done, ends)} == {"info"}
+    assert dt.datetime.fromisoformat(done["time"]).utcoffset() == dt.timedelta(0)
+
+
+def test_of_several_at_once_one_does_the_job(opener):
+    store = opener()
+    fill(store, 3)
+    workers = [start(where(opener), "--once") for _ in range(3)]
+    logs = [lines(worker.communicate(timeout=LIMIT)[1]) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0, 0]
+    done = [line for log in logs for line in log if line.get("points") is not None]
+    passed = [line for log in logs for line in log if "passed over" in line["message"]]
+    assert (len(done), len(passed)) == (1, 2)
+    assert done[0]["points"] == 30
+    assert left(store) == 0
+
+
+@pytest.mark.promise("N5")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(opener, how):
+    store = opener()
+    fill(store, 3)
+    worker = start(where(opener), **SOON)
+    wait_until(lambda: left(store) == 0)
+    worker.send_signal(how)
+    _, err = worker.communicate(timeout=10)
+    assert worker.returncode == 0
+    assert lines(err)[-1]["message"] == "worker ends"
+    assert lines(err)[-1]["signalled"] is True
+
+
+@pytest.mark.promise("N5")
+def test_a_signal_in_the_middle_of_a_deletion_leaves_whole_days(opener):
+    store = opener()
+    fill(store, 300)
+    worker = start(where(opener), **SOON)
+    wait_until(lambda: left(store) < 2_980)
+    worker.send_signal(signal.SIGTERM)
+    _, err = worker.communicate(timeout=10)
+    assert worker.returncode == 0
+    kept = left(store)
+    assert 0 < kept < 2_980, "it ended before it could be stopped"
+    assert kept % 10 == 0
+    told = next(line for line in lines(err) if "points" in line)
+    assert (told["message"], told["points"]) == ("stopped while deleting expired usage", 3_000 - kept)
+
+
+@pytest.mark.promise("D2")
+def test_when_one_is_killed_another_goes_on(opener):
+    store = opener()
+    fill(store, 300)
+    killed = start(where(opener), **SOON)
+    wait_until(lambda: left(store) < 2_980)
+    killed.kill()
+    killed.communicate()
+    assert left(store) > 0, "it ended before it could be killed"
+    other = start(where(opener), **SOON)
+    wait_until(lambda: left(store) == 0)
+    other.terminate()
+    other.communicate(timeout=10)
+    assert other.returncode == 0
+
+
+def test_a_job_that_fails_is_logged_and_told_by_the_exit_code(opener):
+    store = opener()
+    fill(store, 1)
+    store.drop()
+    worker = start(where(opener), "--once")
+    _, err = worker.communicate(timeout=LIMIT)
+    assert worker.returncode == 1
+    failed = next(line for line in lines(err) if line["level"] == "error")
+    assert "rating.expire failed" in failed["message"]
+    assert "NotInitialized" in failed["error"]
+    store.init()
+
+
+def test_retention_of_nothing_and_no_jobs(opener):
+    store = opener()
+    fill(store, 1)
+    kept = start(where(opener), "--once", UNDERCROFT_STORAGE__RETENTION_PERIOD="0")
+    assert "everything is kept" in kept.communicate(timeout=LIMIT)[1]
+    idle = start(where(opener), "--once", UNDERCROFT_WORKER__EXPIRE_INTERVAL="0")
+    assert lines(idle.communicate(timeout=LIMIT)[1])[0]["jobs"].startswith("none")
+    assert left(store) == 10
+
+
+def test_text_for_people(run, url, storage):
+    fill(storage, 2)
+    done = run("worker", "--once", "--store", url)
+    assert done.stdout == ""
+    assert "expired usage is deleted job=rating.expire points=20 batches=2" in done.stderr
+    assert left(storage) == 0
