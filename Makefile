@@ -49,6 +49,7 @@ lock: | $(UV) ## Compile the requirements files again (UPGRADE=--upgrade: with t
 	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements-dev.txt -o requirements.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/cloudkitty.in -o tests/hosts/cloudkitty.txt
+	$(COMPILE) $(UPGRADE) tests/hosts/client.in -o tests/hosts/client.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --resolution lowest-direct -o tests/hosts/lowest.txt
 
 # -- use -----------------------------------------------------------------------------------------------------------------
@@ -75,7 +76,7 @@ test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest v
 chaos: export UNDERCROFT_CHAOS = full
 chaos: export UNDERCROFT_DURABLE = 1
 chaos: $(VENV)/.dev ## The reliability promises at their full figures
-	@$(RUN) $(PYTEST) -m chaos --timeout=7200 -s tests/chaos {stores} $(ARGS)
+	@$(RUN) $(PYTEST) -m chaos --timeout=7200 -s tests/chaos tests/api {stores} $(ARGS)
 
 .PHONY: bench-rating
 bench-rating: export UNDERCROFT_DURABLE = 1

@@ -34,6 +34,25 @@ class RequestId:
         resp.set_header(REQUEST_ID, f"req-{uuid.uuid4()}")
 
 
+class Drain:
+    """Middleware: reads what a refused request still has to say, within limits.
+
+    A client that sends on while the answer is there already would find the connection broken, and not read the answer.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def process_response(self, req: falcon.Request, _resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
+        """Read the rest of the body."""
+        try:
+            length = req.content_length
+        except falcon.HTTPInvalidHeader:
+            return
+        if length is not None and length <= self._limit:
+            req.bounded_stream.exhaust()
+
+
 class Service:
     """Answers requests by the table of routes: who asks, may they, what exactly; then the handler, within its budget."""
 
@@ -134,7 +153,7 @@ def create_app(conf: cfg.ConfigOpts | None = None, storage: BaseStorage | None =
     conf = conf or settings.current()
     service = Service(conf, storage or open_storage(conf))
     counters = health.Counters()
-    app: falcon.App[Any, Any] = falcon.App(middleware=[RequestId(), counters])
+    app: falcon.App[Any, Any] = falcon.App(middleware=[RequestId(), counters, Drain(conf.api.max_body)])
     app.req_options.strip_url_path_trailing_slash = True
     failures.install(app)
     by_path: dict[str, types.SimpleNamespace] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from undercroft.api import wire
@@ -12,6 +13,7 @@ from undercroft.core.errors import InvalidInput, NotFound, Unsupported
 from undercroft.rating import DataFrame, DataPoint, query
 
 LARGE_PAGE = 1_000
+LONGEST_NUMBER = 200
 NO_USAGE = "no rated usage was found for this question"
 
 
@@ -46,11 +48,18 @@ def _frame(given: Frame) -> DataFrame:
     for type_, points in given.usage.items():
         for position, point in enumerate(points):
             try:
-                one = DataPoint(point.vol.unit, point.vol.qty, point.rating.price, point.groupby, point.metadata)
+                qty, price = _number(point.vol.qty, "qty"), _number(point.rating.price, "price")
+                one = DataPoint(point.vol.unit, qty, price, point.groupby, point.metadata)
             except InvalidInput as error:
                 raise error.within(f"usage[{type_!r}][{position}]") from None
             frame.add_point(one, type_)
     return frame
+
+
+def _number(value: Decimal, field: str) -> Decimal:
+    if len(text := str(value)) > LONGEST_NUMBER:
+        raise InvalidInput(field, f"{text[:32]}... is longer than {LONGEST_NUMBER} characters")
+    return value
 
 
 def list_dataframes(call: Call) -> Answer:

@@ -30,14 +30,14 @@ def encode(value: Any) -> bytes:
 
 def read(req: falcon.Request, limit: int) -> bytes:
     """The request's body; refused by its announced length before a byte is read."""
-    if req.get_header("Content-Encoding", default="identity").lower() != "identity":
-        raise falcon.HTTPUnsupportedMediaType(description="compressed bodies are not read; send it as it is")
     length = req.content_length
     if length is None or req.get_header("Transfer-Encoding"):
         raise falcon.HTTPLengthRequired(description="a body needs a Content-Length; it cannot come in chunks")
     if length > limit:
         raise falcon.HTTPContentTooLarge(description=f"the body is longer than {limit} bytes; send it in parts")
     body = req.bounded_stream.read(length)
+    if req.get_header("Content-Encoding", default="identity").lower() != "identity":
+        raise falcon.HTTPUnsupportedMediaType(description="compressed bodies are not unpacked; send it as it is")
     if len(body) != length:
         raise InvalidInput("body", f"ended after {len(body)} of {length} bytes")
     return body

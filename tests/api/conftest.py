@@ -1,0 +1,60 @@
+"""Services on real stores. Tests that ask for `service` run once for each store of the run."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+from tests.api.service import TOKENS, Service, serving
+from tests.conftest import opener_of
+from undercroft.conformance.plugin import Opener, Target
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def place(engine: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opener]:
+    """A namespace of the module's own, with its tables."""
+    opener = opener_of(engine, tmp_path_factory.mktemp("store"))
+    opener()
+    yield opener
+    opener.clear()
+
+
+@pytest.fixture
+def figure() -> Callable[[T, T], T]:
+    """`figure(ci, full)`: the smallest figure at which the twins fail with certainty, or that of `make chaos`."""
+    full = os.environ.get("UNDERCROFT_CHAOS") == "full"
+    return lambda ci, at_full: at_full if full else ci
+
+
+def url_of(opener: Opener, **options: str) -> str:
+    """The URL of an opener's namespace."""
+    joint = "&" if "?" in opener.url else "?"
+    return opener.url + joint + "&".join(f"{name}={value}" for name, value in {"namespace": opener.namespace, **options}.items())
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A file of tokens."""
+    file = tmp_path_factory.mktemp("tokens") / "tokens"
+    file.write_text(TOKENS)
+    return file
+
+
+@pytest.fixture(scope="module")
+def service(place: Opener, tokens: pathlib.Path) -> Iterator[Service]:
+    """A service with tokens."""
+    with serving(url_of(place), auth="tokens", token_file=tokens) as found:
+        yield found
+
+
+@pytest.fixture
+def empty(service: Service, place: Opener) -> Service:
+    """The service, with nothing stored."""
+    place.opened[0].delete()
+    return service

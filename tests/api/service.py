@@ -1,0 +1,133 @@
+"""A running `undercroft serve`, as a process of its own, and how to ask it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+# Far above what anything takes; ends a test that hangs.
+PATIENCE = 60
+TOKENS = """
+# token project user roles
+t-admin p-admin u-admin admin
+t-none-a a u1 -
+t-reader-a a u2 reader
+t-member-a a u3 member
+t-service-a a u4 service
+t-admin-a a u5 admin
+t-none-x - u6 -
+t-reader-x - u7 reader
+t-member-x - u8 member
+t-service-x - u9 service
+t-admin-x - u10 admin
+t-member-b b u11 member
+"""
+FRAME = {"period": {"begin": "2026-11-01T00:00:00Z", "end": "2026-11-01T01:00:00Z"}}
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def frame(project: str, qty: Any = 1, price: Any = "0.5", hour: int = 0, metric: str = "cpu", **groupby: Any) -> dict[str, Any]:
+    """A frame of one point, as it is sent."""
+    point = {
+        "vol": {"unit": "h", "qty": qty},
+        "rating": {"price": price},
+        "groupby": {"project_id": project, "id": "vm-1", **groupby},
+        "metadata": {"flavor": "small"},
+    }
+    period = {
+        "begin": f"2026-11-{1 + hour // 24:02}T{hour % 24:02}:00:00Z",
+        "end": f"2026-11-{1 + hour // 24:02}T{hour % 24:02}:59:59Z",
+    }
+    return {"period": period, "usage": {metric: [point]}}
+
+
+class Service:
+    """One process (and its workers)."""
+
+    def __init__(self, url: str, *arguments: str, server: str = "granian", **settings: Any) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("UNDERCROFT_", "COV", "PYTEST"))}
+        environment |= {f"UNDERCROFT_API__{name.upper()}": str(value) for name, value in settings.items()}
+        environment |= {"UNDERCROFT_RATING__CONNECTION": url}
+        command = [sys.executable, "-m", "undercroft.cli.main", "serve", "--port", str(self.port), "--server", server, *arguments]
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, limits=httpx.Limits(max_connections=64))
+
+    def await_alive(self) -> None:
+        end = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if self.client.get("/healthz").status_code == 200:
+                    return
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < end, "the service does not start"
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        """What it printed; it must have ended."""
+        assert self.process.stdout is not None
+        return self.process.stdout.read().decode()
+
+    def get(self, path: str, token: str | None = None, **query: Any) -> httpx.Response:
+        return self.client.get(f"/rating{path}", params=query, headers={"X-Auth-Token": token} if token else {})
+
+    def post(self, path: str, body: Any, token: str | None = None, **headers: str) -> httpx.Response:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.post(f"/rating{path}", json=body, headers={**({"X-Auth-Token": token} if token else {}), **names})
+
+    def push(self, *frames: dict[str, Any], token: str | None = None, **headers: str) -> httpx.Response:
+        return self.post("/v2/dataframes", {"dataframes": list(frames)}, token, **headers)
+
+    def pids(self) -> list[int]:
+        """The processes of the service: of its session."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    fields = re.sub(r"\(.*\)", "x", (entry / "stat").read_text()).split()
+                    if int(fields[5]) == self.process.pid:
+                        found.append(int(entry.name))
+        return found
+
+    def kill(self) -> None:
+        """kill -9 of all of it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        self.client.close()
+        self.kill()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def serving(url: str, *arguments: str, server: str = "granian", **settings: Any) -> Iterator[Service]:
+    """A service on the store at `url`, which does not outlive the block."""
+    service = Service(url, *arguments, server=server, **settings)
+    try:
+        service.await_alive()
+        yield service
+    finally:
+        service.close()

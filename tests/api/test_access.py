@@ -1,0 +1,166 @@
+"""Who may ask for what: made from the table of routes, so that a new route without a row fails."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import url_of
+from tests.api.service import Service, frame, serving
+from undercroft.api.auth import check_address
+from undercroft.api.call import Rule
+from undercroft.api.routes import ROUTES, Route
+from undercroft.core.errors import ConfigInvalid
+
+NOVEMBER = {"begin": "2026-11-01", "end": "2026-12-01"}
+EARLIER = {"begin": "2025-01-01T00:00:00Z", "end": "2025-01-01T01:00:00Z"}
+ROLES = ["none", "reader", "member", "service", "admin"]
+PLACES = ["a", "x"]
+# For each route: a request that asks for everything the caller may see, and one that asks for project b's. Every route has a row.
+ROWS: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("GET", "/rating"): [{}],
+    ("POST", "/rating/v2/dataframes"): [{"json": {"dataframes": [{**frame("a", 0, 0), "period": EARLIER}]}}],
+    ("GET", "/rating/v2/dataframes"): [
+        {"params": NOVEMBER},
+        *({"params": {**NOVEMBER, "filters": f}} for f in ("project_id:{}", "id:{}", "type:{}", "owner:{}", "flavor:small")),
+    ],
+    ("GET", "/rating/v2/summary"): [
+        {"params": {**NOVEMBER, "groupby": "project_id,type,id"}},
+        *(
+            {"params": {**NOVEMBER, "groupby": "project_id", "filters": f}}
+            for f in ("project_id:{}", "id:{}", "project_id:a,project_id:{}")
+        ),
+        {"params": {**NOVEMBER, "groupby": "project_id", "custom_fields": "COUNT(qty) AS n"}},
+    ],
+    ("GET", "/rating/v2/scope"): [{"params": {}}, {"params": {"scope_id": "{}"}}],
+    **{(method, "/rating/v2/scope"): [{"json": {"scope_id": "{}"}}] for method in ("POST", "PUT", "PATCH")},
+    ("GET", "/rating/v1/report/summary"): [
+        {"params": {**NOVEMBER, "groupby": "tenant_id,res_type"}},
+        {"params": {**NOVEMBER, "groupby": "tenant_id", "tenant_id": "{}"}},
+        {"params": {**NOVEMBER, "groupby": "tenant_id", "all_tenants": "true"}},
+        {"params": {**NOVEMBER, "groupby": "tenant_id", "service": "{}"}},
+    ],
+    ("GET", "/rating/v1/report/total"): [
+        {"params": NOVEMBER}, {"params": {**NOVEMBER, "tenant_id": "{}"}}, {"params": {**NOVEMBER, "all_tenants": "true"}},
+    ],
+    ("GET", "/rating/v1/report/tenants"): [{"params": NOVEMBER}],
+    ("GET", "/rating/v1/storage/dataframes"): [
+        {"params": NOVEMBER}, {"params": {**NOVEMBER, "tenant_id": "{}"}}, {"params": {**NOVEMBER, "resource_type": "{}"}},
+    ],
+    **{("GET", f"/rating/v1/info/{name}"): [{}] for name in ("metrics", "services", "config", "metrics/{name}", "services/{name}")},
+}  # fmt: skip
+# What tells project b's usage from everything else: its id in texts, its price in numbers.
+SECRETS = (b'"b"', b"777.25", b"1554.5", b"1556", b"vm-of-b", b"type-of-b")
+# A project that exists, and has usage, and one that does not: nobody may learn which is which.
+OTHERS, MISSING = ("b", "vm-of-b", "type-of-b"), ("c", "vm-of-c", "type-of-c")
+
+
+def of(given: Any, name: str) -> Any:
+    """A request with the other project's name filled in; `id`, `type` and `service` filters get the matching names."""
+    if isinstance(given, dict):
+        return {key: of(value, name) for key, value in given.items()}
+    if isinstance(given, str):
+        kind = 1 if given.startswith("id:") else 2 if given.startswith("type:") else 0
+        return given.replace("{}", (OTHERS if name == "other" else MISSING)[kind])
+    return given
+
+
+@pytest.fixture(scope="module")
+def two_tenants(service: Service, place: Any) -> Service:
+    place.opened[0].delete()
+    mine, theirs = frame("a", 1, "1.5"), frame("b", 1, "777.25", metric="type-of-b")
+    theirs["usage"]["type-of-b"][0]["groupby"]["id"] = "vm-of-b"
+    theirs["usage"]["cpu"] = [{**theirs["usage"]["type-of-b"][0], "groupby": {"project_id": "b", "id": "vm-1"}}]
+    assert service.push(mine, theirs, token="t-admin").status_code == 204
+    return service
+
+
+def ask(service: Service, route: Route, request: dict[str, Any], token: str | None) -> Any:
+    path = route.path.replace("{name}", "cpu")
+    headers = {"X-Auth-Token": token} if token else {}
+    return service.client.request(route.method, path, headers=headers, **request)
+
+
+@pytest.mark.promise("S1")
+def test_every_route_has_a_row():
+    assert set(ROWS) == {(route.method, route.path) for route in ROUTES}
+
+
+@pytest.mark.promise("S1")
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_nobody_sees_another_project(two_tenants, route):
+    for role in ROLES:
+        for project in PLACES:
+            for request in ROWS[route.method, route.path]:
+                token = f"t-{role}-{project}"
+                others, missing = (ask(two_tenants, route, of(request, name), token) for name in ("other", "missing"))
+                assert others.status_code != 401
+                if route.rule is Rule.ADMIN and role != "admin":
+                    assert others.status_code == missing.status_code == 403
+                if role != "admin":
+                    assert others.status_code == missing.status_code
+                    assert others.content == missing.content.replace(b"-of-c", b"-of-b")
+                    for secret in SECRETS:
+                        assert secret not in others.content, (token, request)
+                    if project == "x" and route.rule is Rule.PROJECT:
+                        assert b"1.5" not in others.content
+
+
+@pytest.mark.promise("S1")
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.rule is not Rule.OPEN], ids=lambda route: f"{route.method} {route.path}")
+def test_nobody_asks_without_a_token(two_tenants, route):
+    for token in (None, "wrong", "t-admi", "t-admin "[:-1] + "x"):
+        answer = ask(two_tenants, route, of(ROWS[route.method, route.path][0], "other"), token)
+        assert answer.status_code == 401
+        assert "www-authenticate" in answer.headers
+
+
+@pytest.mark.promise("S1")
+def test_twin_an_admin_sees_what_the_matrix_looks_for(two_tenants):
+    """The secrets are there to be seen: without the rule, the matrix would find them."""
+    routes = [route for route in ROUTES if route.rule is Rule.PROJECT]
+    for route in routes:
+        requests = [of(request, "other") for request in ROWS[route.method, route.path]]
+        seen = b"".join(ask(two_tenants, route, request, "t-admin-x").content for request in requests)
+        assert any(secret in seen for secret in SECRETS), route.path
+
+
+def test_the_own_project_is_seen(two_tenants):
+    for role in ("none", "reader", "member", "service"):
+        found = two_tenants.get("/v2/dataframes", f"t-{role}-a", **NOVEMBER).json()
+        assert found["total"] == 1
+        assert two_tenants.get("/v1/report/total", f"t-{role}-a", **NOVEMBER).json() == "1.5"
+
+
+def test_a_token_comes_in_three_ways(two_tenants):
+    basic = base64.b64encode(b"anybody:t-admin").decode()
+    for headers in ({"X-Auth-Token": "t-admin"}, {"Authorization": "Bearer t-admin"}, {"Authorization": f"Basic {basic}"}):
+        assert two_tenants.client.get("/rating/v2/scope", headers=headers).status_code == 200
+    for headers in ({"Authorization": "Basic !!"}, {"Authorization": "Digest x"}, {"Authorization": "Bearer"}):
+        assert two_tenants.client.get("/rating/v2/scope", headers=headers).status_code == 401
+
+
+def test_identity_headers_count_without_access_control(place):
+    with serving(url_of(place)) as open_:
+        assert open_.get("/v2/summary").status_code == 200
+        assert open_.client.get("/rating/v2/scope", headers={"X-Roles": "member,reader", "X-Project-Id": "a"}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
+def test_no_service_for_everybody_without_access_control(host):
+    with pytest.raises(ConfigInvalid, match="refusing to listen"):
+        check_address("none", host)
+    check_address("tokens", host)
+
+
+@pytest.mark.parametrize("lines", ["", "# none\n", "token project user\n", "- p u admin\n", "a b c d e\n"])
+def test_a_wrong_file_of_tokens_is_refused(tmp_path, lines):
+    from undercroft.api.auth import Tokens
+
+    file = tmp_path / "tokens"
+    file.write_text(lines)
+    with pytest.raises(ConfigInvalid) as caught:
+        Tokens(str(file))
+    assert "token project user\n" not in str(caught.value)
