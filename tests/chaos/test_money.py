@@ -111,8 +111,13 @@ def test_twin_is_caught(opener: Opener, seed: int, twin: str, record, monkeypatc
 
         def lossy(frames: Any) -> Any:
             batch = encode(frames)
-            points = [p._replace(qty=through_a_float(p.qty), price=through_a_float(p.price)) for p in batch.points]
-            return batch._replace(points=points)
+            columns = [
+                column._replace(
+                    qtys=[through_a_float(qty) for qty in column.qtys], prices=[through_a_float(price) for price in column.prices]
+                )
+                for column in batch.columns
+            ]
+            return batch._replace(columns=columns)
 
         monkeypatch.setattr(store, "_encode", lossy)
     bad = examples(store, seed, 50)
