@@ -57,8 +57,8 @@ def test_http_suite_of_cloudkitty(tests_inside, tmp_path):
 
 
 @pytest.mark.parametrize("on_conflict", ["replace", "append"])
-def test_reprocessing_bills_nothing_twice(deploy, on_conflict):
-    """With `append` the period at the end of a reprocessing is there twice: the test can see it."""
+def test_workers_bill_nothing_twice(deploy, on_conflict):
+    """With `append` the period at the end of a reprocessing is there twice, and a repeated one, too: the test can see it."""
     told = deploy(on_conflict=on_conflict).run("rated")
     rated, reprocessed, reset = told["rated"], told["reprocessed"], told["reset"]
     start, end = told["start"], told["end"]
@@ -82,6 +82,11 @@ def test_reprocessing_bills_nothing_twice(deploy, on_conflict):
 
     assert reset["beta"] == rated["beta"]
     assert reset["alpha"] == [point for point in reprocessed["alpha"] if point[0] < told["reset_to"]]
+
+    newest = max(hour for hour, *_ in rated["beta"])
+    twice = [key for key in keys(rated["beta"]) if key[0] == newest and on_conflict == "append"]
+    assert told["repeated"]["alpha"] == reset["alpha"]
+    assert keys(told["repeated"]["beta"]) == sorted(keys(rated["beta"]) + twice)
 
 
 def keys(points):

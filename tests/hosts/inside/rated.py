@@ -1,7 +1,8 @@
 """CloudKitty's processor and its reprocessor over our driver: rated.py --config-file FILE.
 
 Rates two scopes hour by hour, changes the price, has one scope reprocessed through CloudKitty's API and its real worker, resets
-that scope, and tells, as JSON, what was stored after each step. Only the collector is ours: the machines' usage of an hour.
+that scope, lets a period be rated again, and tells, as JSON, what was stored after each step. Only the collector is ours: it makes
+up the usage of an hour.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Machines(BaseCollector):
 
     collector_name = "machines"
 
-    def fetch_all(self, metric_name, start, end, project_id=None, q_filter=None):
+    def fetch_all(self, metric_name, start, end, project_id=None, **_):
         return [
             self._create_data_point(
                 self.conf[metric_name],
@@ -103,6 +104,11 @@ def main() -> None:
     known = {"scope_id": "alpha", "scope_key": "project_id", "fetcher": "source", "collector": "gnocchi"}
     ScopeEndpoint().reset_state({}, {"scopes": [known], "last_processed_timestamp": reset.isoformat()})
     told |= {"reset_to": reset.isoformat(), "reset": everything(store)}
+
+    # A processor that dies between storing a period and moving the scope's clock stores that period again.
+    states.set_last_processed_timestamp("beta", states.get_last_processed_timestamp("beta") - HOUR)
+    Worker(collector, store, "beta", 0).run()
+    told |= {"repeated": everything(store)}
     print(json.dumps(told))
 
 
