@@ -21,7 +21,7 @@ from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
 METHODS = [
     "init", "push", "retrieve", "iter_frames", "total", "delete", "replace", "get_retention", "get_tenants", "expire", "close",
-    "parse_groupby_syntax_to_groupby_elements", "push_once", "scopes",
+    "parse_groupby_syntax_to_groupby_elements", "push_once", "scopes", "expiry", "expire_before", "span", "locks", "diagnose",
 ]  # fmt: skip
 
 
