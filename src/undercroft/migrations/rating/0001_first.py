@@ -1,5 +1,7 @@
 """The first layout of rated usage."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import context, op
 from sqlalchemy.dialects import mysql
@@ -23,7 +25,7 @@ def upgrade() -> None:
     prefix = context.config.attributes["prefix"]
     dialect = op.get_bind().dialect.name
     # MariaDB commits with every change of a table: what a killed run has made is left as it is.
-    again = {"if_not_exists": True} if dialect in MARIADB else {}
+    again: dict[str, Any] = {"if_not_exists": True} if dialect in MARIADB else {}
 
     def number(name: str, digits: int) -> list[sa.Column]:
         if dialect != "sqlite":
