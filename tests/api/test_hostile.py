@@ -135,7 +135,11 @@ def test_attacks_do_not_fill_the_memory(place, max_body):
 
         def attack(number: int) -> Any:
             if number % 2:
-                return raw(service, "Content-Length: 40000000", body=b" " * 1_000_000)[0]
+                try:
+                    return raw(service, "Content-Length: 40000000", body=b" " * 1_000_000)[0]
+                except (BrokenPipeError, ConnectionResetError):
+                    # Refused while we were still sending; the answer may be lost on the way.
+                    return 413
             return send(service, gzip.compress(b" " * 1_000_000), **{"Content-Encoding": "gzip"}).status_code
 
         def large(_: int) -> Any:
