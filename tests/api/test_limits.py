@@ -1,0 +1,71 @@
+"""Budgets: long requests are few, and ordinary ones never wait behind them."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.api.conftest import url_of
+from tests.api.service import frame, serving
+from undercroft.api.limits import Budget, Busy
+from undercroft.core import deadline
+
+NOVEMBER = "begin=2026-11-01&end=2026-12-01"
+EVERYTHING = f"/v1/storage/dataframes?{NOVEMBER}"
+
+
+def stalled(port: int) -> socket.socket:
+    """A client that asks for everything and reads nothing of it."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", port))
+    client.sendall(f"GET /rating{EVERYTHING} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert client.recv(12) == b"HTTP/1.1 200"
+    return client
+
+
+@pytest.mark.parametrize("server", ["granian", "gunicorn"])
+def test_long_requests_have_a_budget_of_their_own(opener, server):
+    opener()
+    with serving(url_of(opener), server=server, long_requests=2, requests=2) as service:
+        for hour in range(40):
+            points = [frame("a", hour=hour, filling=f"{number} {'x' * 4_000}")["usage"]["cpu"][0] for number in range(200)]
+            assert service.push({**frame("a", hour=hour), "usage": {"cpu": points}}).status_code == 204
+        clients = [stalled(service.port) for _ in range(2)]
+        try:
+            refused = service.client.get(f"/rating{EVERYTHING}")
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+            # Small ones are answered all the while.
+            for _ in range(20):
+                assert service.get("/v2/dataframes", begin="2026-11-01", end="2026-12-01", limit=1).status_code == 200
+            assert service.client.get("/readyz").status_code == 200
+        finally:
+            for client in clients:
+                client.close()
+        # Whoever hangs up gives the turn back.
+        for _ in range(200):
+            answer = service.client.get(f"/rating{EVERYTHING}")
+            if answer.status_code == 200:
+                break
+        assert answer.status_code == 200
+
+
+def test_a_turn_ends_with_its_block():
+    budget = Budget(1, seconds=5, patience=0)
+    with budget.turn():
+        left = deadline.remaining()
+        assert left is not None
+        assert 0 < left <= 5
+        with pytest.raises(Busy), budget.turn():
+            pass
+    with budget.turn():
+        pass
+    assert deadline.remaining() is None
+
+
+def test_the_nearer_deadline_counts():
+    with deadline.within(1), deadline.within(100):
+        left = deadline.remaining()
+    assert left is not None
+    assert left <= 1
