@@ -287,6 +287,8 @@ class Database:
         try:
             if not self.in_memory:
                 cursor.execute("PRAGMA journal_mode=WAL")
+                # 16 MiB of log: a page that changes every hour is copied back once for several pushes.
+                cursor.execute("PRAGMA wal_autocheckpoint=4000")
             cursor.execute(f"PRAGMA synchronous={self.options.synchronous.upper()}")
             cursor.execute("PRAGMA cache_size=-65536")
             cursor.execute("PRAGMA temp_store=MEMORY")

@@ -55,10 +55,10 @@ class Deleter:
             width = len(parts) // 2
             qty, price = (t.exact.decode_sum(p).copy_negate() for p in (parts[:width], parts[width:]))
             if slot is None:
-                by_series.add((day, series), -points, qty, price)
+                by_series.add(day, series, -points, qty, price)
                 gone += points
             else:
-                by_slot.add((slot, shard), -points, qty, price)
+                by_slot.add(slot, shard, -points, qty, price)
         if not gone:
             return 0
         self._writer.add_sums(connection, by_series, by_slot)

@@ -16,6 +16,7 @@ from undercroft.rating.numbers import units
 
 _json = msgspec.json.Encoder()
 Pair = tuple[int, int]
+Rows = Sequence[tuple[Any, ...]]
 
 
 K = TypeVar("K")
@@ -49,8 +50,8 @@ class Writes(Protocol):
     def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
         """Delete the points of these (slot, series) pairs; gives slot, series, and the columns of qty and price of each."""
 
-    def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert points: slot, series, number, detail, qty, price."""
+    def add(self, connection: sa.Connection, points: Rows, rollup: Rows, slot_total: Rows) -> None:
+        """Insert points (slot, series, number, detail, qty, price), and add their sums, as `add_sums` does. Three statements."""
 
     def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add rows (key, key, points, qty, price) of `rollup` or `slot_total` to those with the same key."""
@@ -143,8 +144,9 @@ class SQLite:
     def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
         return connection.exec_driver_sql(self._take, (_json.encode(pairs).decode(),)).all()
 
-    def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._add(connection, self._tables.point.name, rows, self._limbs.encode)
+    def add(self, connection: sa.Connection, points: Rows, rollup: Rows, slot_total: Rows) -> None:
+        self._add(connection, self._tables.point.name, points, self._limbs.encode)
+        _add_both_sums(self, connection, self._tables, rollup, slot_total)
 
     def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         self._add(connection, table.name, rows, self._limbs.encode_sum, self._updates[table.name])
@@ -216,16 +218,18 @@ class PostgreSQL:
         )
         names = ", ".join(columns(tables.point))
         self._copy_points = f"COPY {point} ({names}) FROM STDIN (FORMAT BINARY)"
-        self._add_points = (
-            f"INSERT INTO {point} ({names}) SELECT * FROM "  # noqa: S608
-            "unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::numeric[], %s::numeric[])"
-        )
         self._sums = {
             table.name: f"INSERT INTO {table.name} ({', '.join(columns(table))}) SELECT * FROM "  # noqa: S608
             f"unnest(%s::{key}[], %s::int[], %s::bigint[], %s::numeric[], %s::numeric[]) AS s(a, b, n, q, p) ORDER BY a, b "
             f"ON CONFLICT ({', '.join(columns(table)[:2])}) DO UPDATE SET {_sums_update(tables, table)}"
             for table, key in ((tables.rollup, "bigint"), (tables.slot_total, "int"))
         }
+        # One statement for a few points. PostgreSQL runs its parts from the last to the first, so rows are locked in one order.
+        self._add = (
+            f"WITH s AS ({self._sums[tables.slot_total.name]}), r AS ({self._sums[tables.rollup.name]}), "  # noqa: S608
+            f"p AS (INSERT INTO {point} ({names}) SELECT * FROM "
+            "unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::numeric[], %s::numeric[])) SELECT"
+        )
 
     def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
         """DELETE ... RETURNING tells what it took."""
@@ -258,20 +262,21 @@ class PostgreSQL:
         return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}
 
     def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
-        return connection.exec_driver_sql(self._take, _arrays(pairs)).all()
+        return connection.exec_driver_sql(self._take, _texts(pairs)).all()
 
-    def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        if len(rows) < self.COPY_FROM:
-            connection.exec_driver_sql(self._add_points, _arrays(rows))
+    def add(self, connection: sa.Connection, points: Rows, rollup: Rows, slot_total: Rows) -> None:
+        if len(points) < self.COPY_FROM and rollup and slot_total:
+            connection.exec_driver_sql(self._add, (*_texts(slot_total), *_texts(rollup), *_texts(points)))
             return
         driver: Any = connection.connection.driver_connection
         with driver.cursor() as cursor, cursor.copy(self._copy_points) as copy:
             copy.set_types(["int4", "int4", "int4", "int4", "numeric", "numeric"])
-            for row in rows:
+            for row in points:
                 copy.write_row(row)
+        _add_both_sums(self, connection, self._tables, rollup, slot_total)
 
     def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        connection.exec_driver_sql(self._sums[table.name], _arrays(rows))
+        connection.exec_driver_sql(self._sums[table.name], _texts(rows))
 
     def shard(self, connection: sa.Connection) -> int:
         driver: Any = connection.connection.driver_connection
@@ -329,8 +334,9 @@ class MariaDB:
     def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
         return connection.exec_driver_sql(self._take, (list(pairs),)).all()
 
-    def add_points(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._insert(connection, self._tables.point, columns(self._tables.point), self._exact(rows))
+    def add(self, connection: sa.Connection, points: Rows, rollup: Rows, slot_total: Rows) -> None:
+        self._insert(connection, self._tables.point, columns(self._tables.point), self._exact(points))
+        _add_both_sums(self, connection, self._tables, rollup, slot_total)
 
     def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         added = ", ".join(f"{name} = {name} + VALUES({name})" for name in ("points", QTY, PRICE))
@@ -367,6 +373,17 @@ class MariaDB:
 
 def _arrays(rows: Sequence[Sequence[Any]]) -> tuple[list[Any], ...]:
     return tuple(list(column) for column in zip(*rows, strict=True))
+
+
+def _texts(rows: Rows) -> tuple[str, ...]:
+    """Columns of numbers as the texts of arrays, which is quicker than element by element."""
+    return tuple(f"{{{','.join(map(str, column))}}}" for column in zip(*rows, strict=True))
+
+
+def _add_both_sums(dialect: Writes, connection: sa.Connection, tables: Tables, rollup: Rows, slot_total: Rows) -> None:
+    for table, rows in ((tables.rollup, rollup), (tables.slot_total, slot_total)):
+        if rows:
+            dialect.add_sums(connection, table, rows)
 
 
 def writes(dialect: str, tables: Tables) -> Writes:

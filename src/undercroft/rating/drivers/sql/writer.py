@@ -24,36 +24,54 @@ _CACHED = 65_536
 _LOOKUP = 5_000
 
 
+_Sums = tuple[int, Decimal, Decimal]
+
+
 class Sums:
-    """Counts and sums by key, to be added to `rollup` or `slot_total`."""
+    """Counts and sums by two keys, to be added to `rollup` or `slot_total`."""
 
     def __init__(self) -> None:
-        self._found: dict[Pair, tuple[int, Decimal, Decimal]] = {}
+        self._found: dict[int, dict[int, _Sums]] = {}
 
-    def add(self, key: Pair, points: int, qty: Decimal, price: Decimal) -> None:
-        """Add to one key; negative numbers take away."""
-        known = self._found.get(key)
+    def add(self, first: int, second: int, points: int, qty: Decimal, price: Decimal) -> None:
+        """Add to one pair of keys; negative numbers take away."""
+        found = self._found.setdefault(first, {})
+        known = found.get(second)
         if known is None:
-            self._found[key] = points, qty, price
+            found[second] = points, qty, price
         else:
-            self._found[key] = known[0] + points, _add(known[1], qty), _add(known[2], price)
+            found[second] = known[0] + points, _add(known[1], qty), _add(known[2], price)
 
     def add_each(self, first: int, seconds: Sequence[int], qtys: Sequence[Decimal], prices: Sequence[Decimal]) -> None:
-        """Add one point to each key of `first` and one of `seconds`."""
-        fresh = dict(zip(zip(itertools.repeat(first), seconds), zip(itertools.repeat(1), qtys, prices)))  # noqa: B905
-        if len(fresh) == len(seconds) and self._found.keys().isdisjoint(fresh):
-            self._found |= fresh
+        """Add one point to each of `seconds`."""
+        found = self._found.setdefault(first, {})
+        fresh = dict(zip(seconds, zip(itertools.repeat(1), qtys, prices)))  # noqa: B905
+        if len(fresh) == len(seconds) and found.keys().isdisjoint(fresh):
+            found |= fresh
         else:
             for second, qty, price in zip(seconds, qtys, prices, strict=True):
-                self.add((first, second), 1, qty, price)
+                self.add(first, second, 1, qty, price)
 
-    def items(self) -> Iterable[tuple[Pair, tuple[int, Decimal, Decimal]]]:
-        """Key and sums."""
-        return self._found.items()
+    def merged(self, divisor: int) -> Sums:
+        """The sums by the first key divided by `divisor`."""
+        merged = Sums()
+        for first, found in self._found.items():
+            whole = first // divisor
+            if whole not in merged._found:
+                merged._found[whole] = dict(found)
+            else:
+                for second, sums in found.items():
+                    merged.add(whole, second, *sums)
+        return merged
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Rows (key, key, points, qty, price), sorted, so that writers in parallel lock them in one order."""
-        return sorted((*key, *sums) for key, sums in self._found.items() if any(sums))
+        return [
+            (first, second, *sums)
+            for first, found in sorted(self._found.items())
+            for second, sums in sorted(found.items())
+            if any(sums)
+        ]
 
 
 class Writer:
@@ -104,12 +122,11 @@ class Writer:
         with decimal.localcontext(CONTEXT):
             for slot, day, series, details, qtys, prices in columns:
                 by_series.add_each(day, series, qtys, prices)
-                by_slot.add((slot, shard), len(series), sum(qtys, ZERO), sum(prices, ZERO))
+                by_slot.add(slot, shard, len(series), sum(qtys, ZERO), sum(prices, ZERO))
                 rows += zip(itertools.repeat(slot), series, _counted(slot, series, numbers), details, qtys, prices)
         # By key: equal keys do not occur, so nothing behind them is compared.
         rows.sort()
-        self._writes.add_points(connection, rows)
-        self.add_sums(connection, by_series, by_slot)
+        self._writes.add(connection, rows, _by_month_and_day(by_series), by_slot.rows())
         return entries, slots
 
     def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
@@ -122,10 +139,7 @@ class Writer:
 
     def add_sums(self, connection: sa.Connection, by_series: Sums, by_slot: Sums) -> None:
         """Add sums per (day, series) to the rollups of days and months, and sums per (slot, shard) to those of slots."""
-        by_month = Sums()
-        for (day, series), sums in by_series.items():
-            by_month.add((day // MONTH_OF_DAY, series), *sums)
-        if rows := by_month.rows() + by_series.rows():
+        if rows := _by_month_and_day(by_series):
             self._writes.add_sums(connection, self._tables.rollup, rows)
         if rows := by_slot.rows():
             self._writes.add_sums(connection, self._tables.slot_total, rows)
@@ -193,8 +207,8 @@ class Writer:
         width = len(exact.columns(QTY))
         for slot, series, *parts in self._writes.take(connection, sorted(pairs)):
             qty, price = exact.decode(parts[:width]).copy_negate(), exact.decode(parts[width:]).copy_negate()
-            by_series.add((days[slot], series), -1, qty, price)
-            by_slot.add((slot, shard), -1, qty, price)
+            by_series.add(days[slot], series, -1, qty, price)
+            by_slot.add(slot, shard, -1, qty, price)
 
     def _last_numbers(self, connection: sa.Connection, pairs: Collection[Pair]) -> dict[Pair, int]:
         point = self._tables.point.c
@@ -209,6 +223,10 @@ class Writer:
             )
             found |= {(slot, series): last + 1 for slot, series, last in rows}
         return found
+
+
+def _by_month_and_day(by_series: Sums) -> list[tuple[Any, ...]]:
+    return by_series.merged(MONTH_OF_DAY).rows() + by_series.rows()
 
 
 def _numbers(entries: Sequence[Entry], fresh: Mapping[Entry, int]) -> list[int]:
