@@ -54,7 +54,7 @@ class Options(EngineOptions, kw_only=True, frozen=True):
 class Storage(contract.BaseStorage):
     """Rated usage behind `undercroft.rating.BaseStorage`."""
 
-    ephemeral = "sqlite:///:memory:conformance"
+    ephemeral = "sqlite:///{tmp}/rating.db"
 
     def __init__(self, url: str = "sqlite:///:memory:", *args: Any, **kwargs: Any) -> None:
         """Open the store at `url`; options by keyword or in the URL's query, unknown keywords are ignored."""
