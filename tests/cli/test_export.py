@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import hashlib
-import os
 import pathlib
 import resource
 import signal
@@ -350,21 +349,3 @@ def test_a_folder_is_for_one_at_a_time(tmp_path):
     (tmp_path / "out" / "link").symlink_to(tmp_path / "file")
     with Folder(str(tmp_path / "out")) as folder, pytest.raises(OSError, match="link"):
         folder.read("link")
-
-
-def test_memory_does_not_grow_with_a_day(url, storage, frame, tmp_path):
-    """Of two days, one has twenty times the points: exporting it takes little more memory than exporting the small one."""
-    for hour, count in ((0, 2_000), *((n, 20_000) for n in (24, 25))):
-        storage.push([frame(hour, *(f"vm-{n}" for n in range(count)))])
-    code = (
-        "import resource, sys; from undercroft.cli.main import root; root(sys.argv[1:], standalone_mode=False); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    peaks = []
-    for day, points in (("01", 2_000), ("02", 40_000)):
-        bounds = ("--begin", f"2026-01-{day}", "--end", f"2026-01-{int(day) + 1:02}")
-        command = [sys.executable, "-c", code, "rating", "export", str(tmp_path / day), "--store", url, *bounds]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
-        assert f"{points:,} points" in done.stdout
-        peaks.append(int(done.stdout.split()[-1]))
-    assert peaks[1] < peaks[0] + 64 * 1024, f"{peaks} KiB"
