@@ -224,6 +224,13 @@ def openapi_document() -> str:
     return json.dumps(openapi.document(), indent=1)
 
 
+def speed(part: str) -> str:
+    """The page or the plot of the last benchmark, from the results it kept."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench.rating.report", part], cwd=TOP, capture_output=True, encoding="utf-8", check=True
+    ).stdout
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "api/openapi.json": openapi_document,
     "cli.md": command_line,
@@ -231,6 +238,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "capabilities.md": capabilities_page,
     "seeds.md": seeds_page,
     "promises.md": promises_page,
+    "speed.md": lambda: speed("page"),
+    "images/rating-speed.svg": lambda: speed("plot"),
 }
 
 
