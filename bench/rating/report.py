@@ -209,15 +209,15 @@ def plot(results: dict[str, Any]) -> str:
     subjects = results["runs"][0]["subjects"]
     names = [name for name in LABELS if name in subjects]
     last = {name: at(subjects[name]) for name in names}
-    panels: list[tuple[str, str, dict[str, float]]] = [
-        ("Push in calls of 40, points a second (more is better)", "{:,.0f}", {n: last[n]["push 40"] for n in names}),
-        ("Push in calls of 10,000, points a second (more is better)", "{:,.0f}", {n: last[n]["push 10,000"] for n in names}),
-        ("A month by project and type, ms (less is better)", "{:,.3g}", {n: last[n]["ask"][MONTH]["seconds"] * 1e3 for n in names}),
-        ("Bytes a point, everything included (less is better)", "{:,.0f}", {n: last[n]["bytes"] for n in names}),
+    panels: list[tuple[str, dict[str, float]]] = [
+        ("Push in calls of 40, points a second (more is better)", {n: last[n]["push 40"] for n in names}),
+        ("Push in calls of 10,000, points a second (more is better)", {n: last[n]["push 10,000"] for n in names}),
+        ("A month by project and type, ms (less is better)", {n: last[n]["ask"][MONTH]["seconds"] * 1e3 for n in names}),
+        ("Bytes a point, everything included (less is better)", {n: last[n]["bytes"] for n in names}),
     ]
     body: list[str] = []
     y = 10
-    for title, form, values in panels:
+    for title, values in panels:
         low = 10 ** math.floor(math.log10(min(values.values()) * 0.99))
         high = max(values.values())
         body.append(f'<text x="16" y="{y + 20}" class="title">{html.escape(title)}</text>')
@@ -227,10 +227,12 @@ def plot(results: dict[str, Any]) -> str:
             points = int(max(subjects[name]["sizes"], key=int))
             body.append(f'<text x="{LEFT - 10}" y="{y + 14}" text-anchor="end">{html.escape(LABELS[name])}</text>')
             body.append(f'<rect x="{LEFT}" y="{y}" width="{length:.0f}" height="{BAR}" rx="2" fill="{COLOURS[name]}"/>')
-            label = f"{form.format(value)} at {points:,} points"
+            label = f"{value:,.0f} at {points:,} points"
             body.append(f'<text x="{LEFT + length + 8:.0f}" y="{y + 14}" class="value">{label}</text>')
             y += BAR + GAP
         y += 14
+    body.append(f'<text x="16" y="{y + 6}" class="value">Lengths are logarithmic, each panel on its own scale.</text>')
+    y += 20
     style = "text{font:13px system-ui,sans-serif;fill:#222}.title{font-weight:600;font-size:14px}.value{fill:#555}"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}" role="img">'
     return "\n".join([head, f"<style>{style}</style>", '<rect width="100%" height="100%" fill="#fff"/>', *body, "</svg>"]) + "\n"
