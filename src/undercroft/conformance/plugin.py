@@ -10,7 +10,7 @@ import pathlib
 import re
 import urllib.parse
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -146,6 +146,7 @@ class Opener:
     url: str
     namespace: str
     opened: list[Any] = dataclasses.field(default_factory=list)
+    used: bool = False
 
     def __call__(self, *, init: bool = True, **options: Any) -> Any:
         """Another object on the test's own data.
@@ -158,14 +159,20 @@ class Opener:
 
         store = undercroft.connect(self.target.kind, self.url, namespace=self.namespace, **options)
         self.opened.append(store)
+        self.used = True
         if init:
             store.init()
         return store
 
+    def close(self, store: Any) -> None:
+        """Close an object that is not needed any more."""
+        self.opened.remove(store)
+        store.close()
+
     def clear(self) -> None:
         """Drop the namespace and close what was opened."""
-        for store in self.opened[:1]:
-            store.drop()
+        if self.used:
+            self(init=False).drop()
         for store in self.opened:
             store.close()
 
@@ -190,10 +197,10 @@ def store(open_store: Opener) -> Any:
 
 
 @pytest.fixture
-def open_all(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Callable[..., list[Any]]]:
-    """Opens an empty store on every target of the test's kind, to be compared side by side."""
+def side_by_side(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[Opener]]:
+    """An opener for every target of the test's kind, to compare them side by side."""
     openers = [_opener(target, tmp_path) for target in targets(request.config)[kind_of(request.node.path)]]
-    yield lambda **options: [opener(**options) for opener in openers]
+    yield openers
     for opener in openers:
         opener.clear()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,12 +11,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating_data import ALWAYS, everything, flat, same_points, same_rows, sums
 from undercroft.conformance.rating_oracle import KeyTaken, Oracle, Stored, add
 from undercroft.core.errors import Conflict
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
-
-Open = Callable[..., list[BaseStorage]]
 
 # Around clock changes of Lord Howe and of Paris, ends of days, months and years there and in UTC, and the ends of time.
 _DAYS = [
@@ -127,18 +126,18 @@ class RatingMachine(RuleBasedStateMachine):
     """One walk.
 
     Args:
-        open_stores: opens the stores, with the options given: every object on the same data each time.
+        openers: one for each store.
         options: options of every store, and of the oracle.
         reopens: the stores' data outlive their objects.
     """
 
-    def __init__(self, open_stores: Open, options: Mapping[str, Any], reopens: bool) -> None:
+    def __init__(self, openers: Sequence[Opener], options: Mapping[str, Any], reopens: bool) -> None:
         super().__init__()
         self.oracle = Oracle(**options)
         self.options = options
         self.reopens = reopens
-        self._open = open_stores
-        self.stores = self._open(**options)
+        self.openers = openers
+        self.stores: list[BaseStorage] = self._open()
         for store in self.stores:
             store.delete()
         self.pushed: list[list[DataFrame]] = []
@@ -175,13 +174,12 @@ class RatingMachine(RuleBasedStateMachine):
         if not self.can(f"conflict_{mode}"):
             return
         known = data.draw(st.sampled_from([*self.pushed, []]))
-        own, self.stores = self.stores, self._open(on_conflict=mode, **self.options)
+        own, self.stores = self.stores, self._open(on_conflict=mode)
         self.oracle.on_conflict = mode
         try:
             self._push(batch + known)
         finally:
-            for store in self.stores:
-                store.close()
+            self._close()
             self.stores, self.oracle.on_conflict = own, "replace"
         self._compare()
 
@@ -203,10 +201,13 @@ class RatingMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         """Close the objects and open others."""
-        for store in self.stores:
-            store.close()
-        self.stores = self._open(**self.options)
+        self._close()
+        self.stores = self._open()
         self._compare()
+
+    def teardown(self) -> None:
+        """Close the objects."""
+        self._close()
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
@@ -250,6 +251,13 @@ class RatingMachine(RuleBasedStateMachine):
             assert store.get_tenants(*bounds) == wanted
 
     # -- helpers ---------------------------------------------------------------------------------------------------
+
+    def _open(self, **more: Any) -> list[BaseStorage]:
+        return [opener(**self.options, **more) for opener in self.openers]
+
+    def _close(self) -> None:
+        for opener, store in zip(self.openers, self.stores, strict=True):
+            opener.close(store)
 
     def _possible(self, filters: dict[str, Any] | None) -> dict[str, Any] | None:
         """Filters that do not ask for what is in metadata, where a store does not look there."""
