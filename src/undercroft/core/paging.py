@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from undercroft.core.errors import InvalidInput, WrongType
 
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
 
 
 class Page(NamedTuple):
@@ -31,6 +31,6 @@ def page(offset: Any, limit: Any, paginate: Any = True) -> Page | None:
 def _whole(value: Any, field: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise WrongType(field, f"expected a whole number, got {type(value).__name__}")
-    if not 0 <= value <= _LARGEST:
+    if not 0 <= value <= LARGEST:
         raise InvalidInput(field, f"{value} is not between 0 and 2^63 - 1")
     return value

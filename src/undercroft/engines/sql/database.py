@@ -105,6 +105,8 @@ class Database:
             # Several statements of one answer see one state of the data.
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writer = self.engine.execution_options(writes=True)
+        alone = {"isolation_level": "AUTOCOMMIT"} if self.dialect == "postgresql" else {"alone": True}
+        self._alone = self.engine.execution_options(**alone)
         self._turn = _write_lock(self.place) if self.dialect == "sqlite" else None
 
     @classmethod
@@ -124,6 +126,13 @@ class Database:
         """Run `work` on one consistent state of the data; run it again, once, when the connection turns out to be dead."""
         for attempt in self._attempts(Disconnected, 2):
             with attempt, self.stream() as connection:
+                return work(connection)
+        raise AssertionError("unreachable")
+
+    def alone(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work`, a single statement, without a transaction around it; again, once, when the connection is dead."""
+        for attempt in self._attempts(Disconnected, 2):
+            with attempt, translated(self.place), self._alone.connect() as connection, limited(connection):
                 return work(connection)
         raise AssertionError("unreachable")
 
@@ -298,13 +307,15 @@ class Database:
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     # A writer takes its lock at once: one that upgrades from a read could be refused in mid-transaction.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("alone"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
 
 def _begin_mariadb(connection: sa.Connection) -> None:
     # Sessions are READ COMMITTED, for writers; several statements of one answer see one state of the data.
-    if not connection.get_execution_options().get("writes", False):
+    options = connection.get_execution_options()
+    if not options.get("writes") and not options.get("alone"):
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 

@@ -35,14 +35,13 @@ class Writes(Protocol):
     def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
         """Let no push in while points are being deleted, where a deletion cannot tell itself what it took."""
 
-    def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
-        """Ids of the entries with these digests, those that exist."""
+    def find(
+        self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
+    ) -> tuple[Found[str], Found[SlotKey]]:
+        """Ids of the entries with these digests, and of these slots and others with the same frame bounds, those that exist."""
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
         """Insert entries and their attributes; ids by digest of those that were not there. Two statements."""
-
-    def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
-        """Ids of these slots, and of others with the same frame bounds, those that exist."""
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
         """Insert slots with their day keys; ids of those that were not there."""
@@ -95,14 +94,12 @@ class SQLite:
             f"(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)) RETURNING {taken}"
         )
         entry, slot = tables.entry.name, tables.slot.name
-        # The highest id comes along, as the first row: under the write lock it tells which ids are free.
-        self._find_entries = (
-            f"SELECT NULL, coalesce(max(id), 0) FROM {entry} UNION ALL "  # noqa: S608
-            f"SELECT digest, id FROM {entry} WHERE digest IN (SELECT value FROM json_each(?))"
-        )
-        self._find_slots = (
-            f"SELECT NULL, NULL, NULL, coalesce(max(id), 0) FROM {slot} UNION ALL "  # noqa: S608
-            f'SELECT begin, "end", type, id FROM {slot} WHERE (begin, "end") IN '
+        # The highest ids come along, as the first rows: under the write lock they tell which ids are free.
+        self._find = (
+            f"SELECT NULL, NULL, NULL, NULL, coalesce(max(id), 0) FROM {entry} UNION ALL "  # noqa: S608
+            f"SELECT NULL, NULL, NULL, NULL, coalesce(max(id), 0) FROM {slot} UNION ALL "
+            f"SELECT digest, NULL, NULL, NULL, id FROM {entry} WHERE digest IN (SELECT value FROM json_each(?)) UNION ALL "
+            f'SELECT NULL, begin, "end", type, id FROM {slot} WHERE (begin, "end") IN '
             "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
         )
 
@@ -113,14 +110,12 @@ class SQLite:
     def _insert(names: Sequence[str], table: sa.Table) -> str:
         return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
 
-    def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
-        (_, last), *rows = connection.exec_driver_sql(self._find_entries, (_json.encode(digests).decode(),))
-        return Found(dict(map(tuple, rows)), last)
-
-    def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
-        bounds = sorted({key[:2] for key in slots})
-        (*_, last), *rows = connection.exec_driver_sql(self._find_slots, (_json.encode(bounds).decode(),))
-        return Found({SlotKey(*key): number for *key, number in rows}, last)
+    def find(
+        self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
+    ) -> tuple[Found[str], Found[SlotKey]]:
+        wanted = (_json.encode(digests).decode(), _json.encode(_bounds(slots)).decode())
+        (*_, last_entry), (*_, last_slot), *rows = connection.exec_driver_sql(self._find, wanted)
+        return _found(rows, last_entry, last_slot)
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
         ids: dict[str, int] = {}
@@ -159,25 +154,14 @@ class SQLite:
         encode: Callable[[Decimal], tuple[Any, ...]],
         tail: str = "",
     ) -> None:
-        """One statement for the rows whose numbers are narrow, a second one where there are others."""
+        """One statement: a narrow one where all numbers are."""
         *keys, qtys, prices = zip(*rows, strict=True)
         narrow_qtys, narrow_prices = units(qtys), units(prices)
         if narrow_qtys is not None and narrow_prices is not None:
             connection.exec_driver_sql(self._narrow[table] + tail, list(zip(*keys, narrow_qtys, narrow_prices, strict=True)))
             return
-        narrow = self._limbs.narrow
-        few: list[tuple[Any, ...]] = []
-        wide: list[tuple[Any, ...]] = []
-        for *key, qty, price in rows:
-            short_qty, short_price = narrow(qty), narrow(price)
-            if short_qty is not None and short_price is not None:
-                few.append((*key, short_qty, short_price))
-            else:
-                wide.append((*key, *encode(qty), *encode(price)))
-        if few:
-            connection.exec_driver_sql(self._narrow[table] + tail, few)
-        if wide:
-            connection.exec_driver_sql(self._inserts[table] + tail, wide)
+        wide = [(*key, *encode(qty), *encode(price)) for *key, qty, price in rows]
+        connection.exec_driver_sql(self._inserts[table] + tail, wide)
 
     def shard(self, connection: sa.Connection) -> int:
         return 0
@@ -192,19 +176,23 @@ class PostgreSQL:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         entry, attribute, slot, point = (t.name for t in (tables.entry, tables.attribute, tables.slot, tables.point))
-        self._find_entries = f"SELECT digest, id FROM {entry} WHERE digest = ANY(%s)"  # noqa: S608
-        self._find_slots = (
-            f'SELECT s.begin, s."end", s.type, s.id FROM {slot} s '  # noqa: S608
+        self._find = (
+            f"SELECT digest, NULL::bigint, NULL::bigint, NULL::bytea, id FROM {entry} WHERE digest = ANY(%s) UNION ALL "  # noqa: S608
+            f'SELECT NULL, s.begin, s."end", s.type, s.id FROM {slot} s '
             'JOIN unnest(%s::bigint[], %s::bigint[]) AS k(b, e) ON s.begin = k.b AND s."end" = k.e'
         )
+        # Attributes name their entry by its place in the list.
         self._add_entries = (
-            f"INSERT INTO {entry} (digest, kind, calendar, label, body) SELECT * FROM "  # noqa: S608
-            "unnest(%s::text[], %s::smallint[], %s::smallint[], %s::bytea[], %s::text[]) AS e(digest, kind, calendar, label, body) "
-            "ORDER BY digest ON CONFLICT (digest) DO NOTHING RETURNING digest, id"
-        )
-        self._add_attributes = (
-            f"INSERT INTO {attribute} (kind, name, entry_id, text_key, text, json) SELECT * FROM "  # noqa: S608
-            "unnest(%s::smallint[], %s::bytea[], %s::int[], %s::bigint[], %s::bytea[], %s::bytea[])"
+            "WITH given AS (SELECT * FROM unnest(%s::text[], %s::smallint[], %s::smallint[], %s::bytea[], %s::text[]) "  # noqa: S608
+            "WITH ORDINALITY AS e(digest, kind, calendar, label, body, place)), "
+            f"made AS (INSERT INTO {entry} (digest, kind, calendar, label, body) "
+            "SELECT digest, kind, calendar, label, body FROM given "
+            "ORDER BY digest ON CONFLICT (digest) DO NOTHING RETURNING digest, id), "
+            f"parts AS (INSERT INTO {attribute} (kind, name, entry_id, text_key, text, json) "
+            "SELECT a.kind, a.name, made.id, a.text_key, a.text, a.json FROM "
+            "unnest(%s::int[], %s::smallint[], %s::bytea[], %s::bigint[], %s::bytea[], %s::bytea[]) "
+            "AS a(place, kind, name, text_key, text, json) JOIN given USING (place) JOIN made USING (digest)) "
+            "SELECT digest, id FROM made"
         )
         self._add_slots = (
             f'INSERT INTO {slot} (begin, "end", type, day) SELECT * FROM '  # noqa: S608
@@ -234,31 +222,22 @@ class PostgreSQL:
     def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
         """DELETE ... RETURNING tells what it took."""
 
-    def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
-        rows = connection.exec_driver_sql(self._find_entries, (list(digests),))
-        return Found(dict(map(tuple, rows)), 0)
-
-    def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
-        bounds = sorted({key[:2] for key in slots})
-        rows = connection.exec_driver_sql(self._find_slots, _arrays(bounds))
-        return Found({SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}, 0)
+    def find(
+        self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
+    ) -> tuple[Found[str], Found[SlotKey]]:
+        rows = connection.exec_driver_sql(self._find, (list(digests), *_arrays(_bounds(slots), 2)))
+        return _found(rows)
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
         rows = [(digest, e.kind, e.calendar, e.label, e.body.decode()) for digest, e in entries]
-        found = connection.exec_driver_sql(self._add_entries, _arrays(rows))
-        ids: dict[str, int] = dict(map(tuple, found))
         attributes = [
-            (kind, name, ids[digest], *rest)
-            for digest, entry in entries
-            if digest in ids
-            for kind, name, *rest in entry.attributes()
+            (place, kind, name, *rest) for place, (_, entry) in enumerate(entries, 1) for kind, name, *rest in entry.attributes()
         ]
-        if attributes:
-            connection.exec_driver_sql(self._add_attributes, _arrays(attributes))
-        return ids
+        found = connection.exec_driver_sql(self._add_entries, (*_arrays(rows, 5), *_arrays(attributes, 6)))
+        return dict(map(tuple, found))
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
-        rows = connection.exec_driver_sql(self._add_slots, _arrays([(*key, day) for key, day in slots]))
+        rows = connection.exec_driver_sql(self._add_slots, _arrays([(*key, day) for key, day in slots], 4))
         return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}
 
     def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
@@ -293,8 +272,8 @@ class MariaDB:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         entry, slot, point = (t.name for t in (tables.entry, tables.slot, tables.point))
-        self._find_entries = f"SELECT digest, id FROM {entry} WHERE digest IN %s"  # noqa: S608
-        self._find_slots = f'SELECT begin, "end", type, id FROM {slot} WHERE (begin, "end") IN %s'  # noqa: S608
+        self._find_entries = f"SELECT digest, NULL, NULL, NULL, id FROM {entry} WHERE digest IN %s"  # noqa: S608
+        self._find_slots = f'SELECT NULL, begin, "end", type, id FROM {slot} WHERE (begin, "end") IN %s'  # noqa: S608
         self._take = (
             f"DELETE FROM {point} WHERE (slot_id, series_id) IN %s "  # noqa: S608
             "RETURNING slot_id, series_id, qty, price"
@@ -304,9 +283,13 @@ class MariaDB:
     def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
         connection.exec_driver_sql(self._guard + ("FOR UPDATE" if deletes else "LOCK IN SHARE MODE")).all()
 
-    def find_entries(self, connection: sa.Connection, digests: Sequence[str]) -> Found[str]:
-        rows = connection.exec_driver_sql(self._find_entries, (list(digests),))
-        return Found(dict(map(tuple, rows)), 0)
+    def find(
+        self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
+    ) -> tuple[Found[str], Found[SlotKey]]:
+        # A list after IN may not be empty.
+        asked = [(sql, list(keys)) for sql, keys in ((self._find_entries, digests), (self._find_slots, _bounds(slots))) if keys]
+        parts, lists = zip(*asked, strict=True)
+        return _found(connection.exec_driver_sql(" UNION ALL ".join(parts), lists))
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
         rows = sorted((digest, e.kind, e.calendar, e.label, e.body.decode()) for digest, e in entries)
@@ -319,11 +302,6 @@ class MariaDB:
         )
         self._insert(connection, self._tables.attribute, columns(self._tables.attribute), attributes, "entry_id = entry_id")
         return ids
-
-    def find_slots(self, connection: sa.Connection, slots: Sequence[SlotKey]) -> Found[SlotKey]:
-        bounds = sorted({key[:2] for key in slots})
-        rows = connection.exec_driver_sql(self._find_slots, (bounds,))
-        return Found({SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}, 0)
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
         rows = sorted((*key, day) for key, day in slots)
@@ -371,8 +349,25 @@ class MariaDB:
         return int(driver.thread_id()) % self.SHARDS
 
 
-def _arrays(rows: Sequence[Sequence[Any]]) -> tuple[list[Any], ...]:
-    return tuple(list(column) for column in zip(*rows, strict=True))
+def _arrays(rows: Sequence[Sequence[Any]], width: int) -> tuple[list[Any], ...]:
+    """The columns of rows."""
+    return tuple(list(column) for column in zip(*rows, strict=True)) or ([],) * width
+
+
+def _bounds(slots: Sequence[SlotKey]) -> list[tuple[int, int]]:
+    return sorted({(key.begin, key.end) for key in slots})
+
+
+def _found(rows: Iterable[Any], last_entry: int = 0, last_slot: int = 0) -> tuple[Found[str], Found[SlotKey]]:
+    """What `find` gives, from rows (digest, begin, end, type, id) of entries and of slots."""
+    entries: dict[str, int] = {}
+    slots: dict[SlotKey, int] = {}
+    for digest, begin, end, type_, number in rows:
+        if digest is None:
+            slots[SlotKey(begin, end, bytes(type_))] = number
+        else:
+            entries[digest] = number
+    return Found(entries, last_entry), Found(slots, last_slot)
 
 
 def _texts(rows: Rows) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from undercroft.core.paging import Page
+from undercroft.core.paging import LARGEST, Page
 from undercroft.core.time import from_micros
 from undercroft.rating import calendar
 from undercroft.rating.calendar import PARTS
@@ -86,18 +86,18 @@ class Reader:
         texts = [column for column in grouped.columns if column.name in ("begin", "end") or column.name.startswith("t")]
         forms = [column for column in grouped.columns if column.name.startswith("j")]
         order = [*texts, *(sa.func.coalesce(form, sa.literal(b"", sa.LargeBinary)) for form in forms)]
-        counted = sa.select(*grouped.columns, sa.func.count().over().label("groups")).order_by(*order)
-        if page is not None:
-            counted = counted.limit(page.limit).offset(page.offset)
-        rows = connection.execute(counted).all()
-        if rows:
-            count: int = rows[0].groups
-        elif page is None:
-            count = 0
-        else:
-            count = connection.execute(sa.select(sa.func.count()).select_from(grouped)).scalar_one()
+        counted = sa.select(*grouped.columns, sa.func.count().over().label("groups"))
         decode = self._decoder(counted, groups, measures)
-        return count, [decode(row) for row in rows]
+        if page is None:
+            rows = connection.execute(counted.order_by(*order)).all()
+            return len(rows), [decode(row) for row in rows]
+        row_number = sa.func.row_number(type_=sa.BigInteger).over(order_by=order)
+        numbered = counted.add_columns(row_number.label("place")).subquery("numbered")
+        place, last = numbered.c.place, min(page.offset + page.limit, LARGEST)
+        # The first group comes along in any case: it tells how many there are.
+        wanted = sa.or_(place == 1, sa.and_(place > page.offset, place <= last))
+        rows = connection.execute(sa.select(numbered).where(wanted).order_by(place)).all()
+        return rows[0].groups if rows else 0, [decode(row) for row in rows if page.offset < row.place <= last]
 
     def _source(self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> sa.Subquery:
         sources = Sources(self._t, self._dialect, selection, probe, extremes)

@@ -142,7 +142,7 @@ class Storage(contract.BaseStorage):
         """
         if self._fixed is None:
             setting = self._tables.setting
-            name = self._db.read(lambda c: c.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar())
+            name = self._db.alone(lambda c: c.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar())
             name = name or UTC
             if self.options.timezone not in (None, name):
                 raise ConfigInvalid(
@@ -201,7 +201,7 @@ class Storage(contract.BaseStorage):
             self._analyse_at = self._pushed * 4
             names = ", ".join(table.name for table in self._tables.metadata.sorted_tables)
             with contextlib.suppress(Unavailable):
-                self._db.write(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
+                self._db.alone(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
 
     def _encode(self, frames: Sequence[Any]) -> Batch:
         batch = self._encoder.encode(frames, self._zone())

@@ -98,8 +98,7 @@ class Writer:
     def push(self, connection: sa.Connection, batch: Batch, on_conflict: str) -> tuple[dict[Entry, int], dict[SlotKey, int]]:
         """Write a batch; returns the ids that were looked up or made, for `remember`."""
         self.guard(connection, deletes=False)
-        entries, new_entries = self._entry_ids(connection, batch)
-        slots, new_slots = self._slot_ids(connection, batch.days)
+        entries, new_entries, slots, new_slots = self._ids(connection, batch)
         columns = [
             (slots[c.slot], batch.days[c.slot], _numbers(c.series, entries), _numbers(c.details, entries), c.qtys, c.prices)
             for c in batch.columns
@@ -146,50 +145,34 @@ class Writer:
 
     # -- ids -------------------------------------------------------------------------------------------------------
 
-    def _entry_ids(self, connection: sa.Connection, batch: Batch) -> tuple[dict[Entry, int], set[int]]:
+    def _ids(self, connection: sa.Connection, batch: Batch) -> tuple[dict[Entry, int], set[int], dict[SlotKey, int], set[int]]:
+        """Ids of all slots and of the entries that do not know theirs, each with those of them that were just made."""
+        writes = self._writes
         unknown = {
             entry: entry.digest
             for column in batch.columns
             for entry in itertools.chain(column.series, column.details)
             if entry.number is None
         }
-        missing = {digest: entry for entry, digest in unknown.items()}
-        found, new = self._find_or_add(
-            missing,
-            lambda digests: self._writes.find_entries(connection, list(digests)),
-            lambda digests, last: self._writes.add_entries(connection, [(d, missing[d]) for d in digests], last),
+        entries = {digest: entry for entry, digest in unknown.items()}
+        slots = {key: self._slots[key] for key in batch.days if key in self._slots}
+        others = [key for key in batch.days if key not in slots]
+        if not entries and not others:
+            return {}, set(), slots, set()
+        found_entries, found_slots = writes.find(connection, list(entries), others)
+        numbers, new_entries = _completed(
+            entries,
+            found_entries,
+            lambda digests, last: writes.add_entries(connection, [(digest, entries[digest]) for digest in digests], last),
+            lambda digests: writes.find(connection, digests, ())[0],
         )
-        return {entry: found[digest] for entry, digest in unknown.items()}, new
-
-    def _slot_ids(self, connection: sa.Connection, days: Mapping[SlotKey, int]) -> tuple[dict[SlotKey, int], set[int]]:
-        known = self._slots
-        ids = {key: known[key] for key in days if key in known}
-        missing = [key for key in days if key not in ids]
-        found, new = self._find_or_add(
-            missing,
-            lambda keys: self._writes.find_slots(connection, list(keys)),
-            lambda keys, last: self._writes.add_slots(connection, [(key, days[key]) for key in keys], last),
+        fresh, new_slots = _completed(
+            others,
+            found_slots,
+            lambda keys, last: writes.add_slots(connection, [(key, batch.days[key]) for key in keys], last),
+            lambda keys: writes.find(connection, (), keys)[1],
         )
-        return ids | {key: found[key] for key in missing}, new
-
-    @staticmethod
-    def _find_or_add(
-        keys: Collection[K], find: Callable[[Collection[K]], Found[K]], add: Callable[[Collection[K], int], dict[K, int]]
-    ) -> tuple[dict[K, int], set[int]]:
-        """Ids of all keys, and those of them that were just made."""
-        if not keys:
-            return {}, set()
-        found, last = find(keys)
-        missing = [key for key in keys if key not in found]
-        if not missing:
-            return found, set()
-        added = add(missing, last)
-        found |= added
-        # What neither was there nor could be added, another writer has added and committed meanwhile.
-        late = [key for key in missing if key not in added]
-        if late:
-            found |= find(late).ids
-        return found, set(added.values())
+        return {entry: numbers[digest] for entry, digest in unknown.items()}, new_entries, slots | fresh, new_slots
 
     # -- points ----------------------------------------------------------------------------------------------------
 
@@ -223,6 +206,20 @@ class Writer:
             )
             found |= {(slot, series): last + 1 for slot, series, last in rows}
         return found
+
+
+def _completed(
+    keys: Collection[K], found: Found[K], add: Callable[[list[K], int], dict[K, int]], find: Callable[[list[K]], Found[K]]
+) -> tuple[dict[K, int], set[int]]:
+    """Ids of all keys, some of which were found, and those of them that are made here."""
+    ids = found.ids
+    missing = [key for key in keys if key not in ids]
+    added = add(missing, found.last) if missing else {}
+    # What neither was there nor could be added, another writer has added and committed meanwhile.
+    late = [key for key in missing if key not in added]
+    later = find(late).ids if late else {}
+    known = ids | added | later
+    return {key: known[key] for key in keys}, set(added.values())
 
 
 def _by_month_and_day(by_series: Sums) -> list[tuple[Any, ...]]:
