@@ -144,6 +144,10 @@ def run(command: list[str], engines: list[Engine], started: dict[str, dict[str, 
     options = [word for kind, engine, url in running for word in ("--store", f"{kind}={engine.url or url}")]
     words = [each for word in command for each in (options if word == "{stores}" else [word])]
     environment = {**os.environ, "UNDERCROFT_TEST_STORES": "\n".join(f"{kind}={url}" for kind, _, url in running)}
+    # What we were started to ignore (by nohup, say) stays ignored by us, not by the command: its tests may send such signals.
+    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
     # A session of its own: a signal reaches the command and all it started through us, once.
     with subprocess.Popen(words, env=environment, start_new_session=True) as child:
         print(child.pid, file=keeper, flush=True)
@@ -159,7 +163,7 @@ def run(command: list[str], engines: list[Engine], started: dict[str, dict[str, 
                 os.killpg(child.pid, signal.SIGKILL)
 
         for number in STOPPING:
-            signal.signal(number, forward)
+            signal.signal(number, forward if number in heeded else signal.SIG_IGN)
         signal.signal(signal.SIGALRM, kill)
         code = child.wait()
         signal.alarm(0)
@@ -186,7 +190,8 @@ def main() -> int:
     if arguments.keep:
         keep(engines)
         return 0
-    missing = {engine.name: engine.needs for engine in known.values() if engine not in engines}
+    others = [engine for engine in known.values() if engine not in engines]
+    missing = {engine.name: "not asked for" if engine.everywhere else f"needs {engine.needs}" for engine in others}
     with engines_running(arguments.table, engines) as (started, keeper):
         failed = {name: result["error"] for name, result in started.items() if "error" in result}
         if failed and needed:
@@ -198,7 +203,7 @@ def main() -> int:
                 print(f"{name:15} {result['url']}", flush=True)
         code = run(arguments.command, engines, started, keeper) if arguments.command else wait()
     for name, why in {**failed, **missing}.items():
-        print(f"NOT RUN {name}: {why if name in failed else 'needs ' + why}", flush=True)
+        print(f"NOT RUN {name}: {why}", flush=True)
     return code
 
 

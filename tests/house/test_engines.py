@@ -115,6 +115,14 @@ def test_interrupted_run_leaves_no_server(number):
     await_end(lambda: not pathlib.Path(folder).exists(), "the folder is still there")
 
 
+def test_what_is_ignored_outside_is_not_ignored_inside():
+    code = "import signal; print('SIGNALS', [signal.getsignal(n) is signal.SIG_IGN for n in (1, 2, 15)])"
+    ignoring = "trap '' HUP INT; exec \"$@\""
+    words = ["sh", "-c", ignoring, "sh", sys.executable, str(RUNNER), "--engines", "sqlite", *python(code)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert "SIGNALS [False, False, False]" in done.stdout
+
+
 def test_killed_command_is_reported_and_its_children_end():
     code = "import os, subprocess; subprocess.Popen(['sleep', '987654']); os.kill(os.getpid(), 9)"
     process = runner("--engines", "sqlite", *python(code))

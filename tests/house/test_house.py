@@ -73,7 +73,7 @@ def test_make_alone_lists_every_target():
     makefile = (TOP / "Makefile").read_text()
     parts_of_others = {"distclean", "lint", "types", "layers", "unused", "fresh"}
     targets = set(re.findall(r"^\.PHONY: (\S+)$", makefile, re.MULTILINE)) - parts_of_others
-    listed = subprocess.run(["make"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["make", "--no-print-directory"], cwd=TOP, capture_output=True, text=True, check=True).stdout
     assert {line.split()[1] for line in listed.splitlines()} == targets
     assert {"demo", "test", "check", "test-hosts", "bench-rating", "chaos", "docs", "servers", "clean"} <= targets
 
