@@ -55,8 +55,8 @@ MUTATIONS = [
     Mutation(
         "float sum",
         DRIVER + "exact.py",
-        "for i in range(1, 9, 2))\n",
-        "for i in range(1, 9, 2))\n        main = int(float(main))\n",
+        "Decimal(parts[3] * HALF + parts[4])",
+        "Decimal(float(parts[3] * HALF + parts[4]))",
     ),
     Mutation(
         "delete ignores all filters but the first",

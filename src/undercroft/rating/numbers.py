@@ -108,6 +108,7 @@ def _kept(value: Decimal) -> Decimal:
 def plain(value: Decimal) -> Decimal:
     """`value` without trailing zeros and without an exponent above zero: the same text on every engine."""
     value = CONTEXT.normalize(value)
-    if int(value.as_tuple().exponent) > 0:
+    # Asked for the exponent, it would build a tuple of every digit.
+    if "E+" in str(value):
         value = value.quantize(Decimal(1), context=CONTEXT)
     return value or ZERO

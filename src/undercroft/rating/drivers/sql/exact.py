@@ -158,11 +158,9 @@ class Limbs:
         return halves
 
     def decode_sum(self, parts: Sequence[Any]) -> Decimal:
-        above = parts[0] or 0
-        high, main, low, least = ((parts[i] or 0) * HALF + (parts[i + 1] or 0) for i in range(1, 9, 2))
-        if not (above or high or low or least):
-            return plain(CONTEXT.scaleb(Decimal(main), -12))
-        return self._from_units([above, high, main, low, least])
+        if parts[3] is not None and parts.count(None) == len(parts) - 2:
+            return plain(_scaleb(Decimal(parts[3] * HALF + parts[4]), -12))
+        return self._from_units([parts[0] or 0, *((parts[i] or 0) * HALF + (parts[i + 1] or 0) for i in range(1, 9, 2))])
 
     def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
         # Shifted to be positive and padded, limbs compare as text like the numbers they make up.
