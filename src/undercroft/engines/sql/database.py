@@ -299,7 +299,7 @@ class Database:
                 # 16 MiB of log: a page that changes every hour is copied back once for several pushes.
                 cursor.execute("PRAGMA wal_autocheckpoint=4000")
             cursor.execute(f"PRAGMA synchronous={self.options.synchronous.upper()}")
-            cursor.execute("PRAGMA cache_size=-65536")
+            cursor.execute("PRAGMA cache_size=-32768")
             cursor.execute("PRAGMA temp_store=MEMORY")
         finally:
             cursor.close()
