@@ -1,0 +1,67 @@
+"""One job in a process of its own, whose peak of memory it prints: python -m tests.counted.memory JOB POINTS URL NAMESPACE"""
+
+from __future__ import annotations
+
+import itertools
+import resource as limits
+import sys
+from typing import Any
+
+import undercroft
+from tests.counted.usage import DAYS, HOUR, START, calls
+from undercroft.rating import BaseStorage
+
+RESOURCES = 2000
+EVER: dict[str, Any] = {"begin": START, "end": START + DAYS * 24 * HOUR}
+
+
+def push(store: BaseStorage, points: int) -> None:
+    """Push in calls of 10,000 points."""
+    for call in calls(points, RESOURCES):
+        store.push(call)
+
+
+def total(store: BaseStorage, points: int) -> None:
+    """Ask for sums of every granularity."""
+    for groupby in ([], ["project_id", "type"], ["id"], ["time-d", "project_id"], ["month"]):
+        assert store.total(groupby, **EVER, paginate=False)["total"]
+    (row,) = store.total([], **EVER, custom_fields="COUNT(qty) AS points")["results"]
+    assert row["points"] == points
+
+
+def page(store: BaseStorage, points: int) -> None:
+    """Read pages of 1,000 points all over the store."""
+    for offset in range(0, points, points // 20):
+        found = store.retrieve(**EVER, offset=offset, limit=1000)
+        assert found["total"] == points
+        assert found["dataframes"]
+
+
+def walk(store: BaseStorage, points: int) -> None:
+    """Walk through all points."""
+    found = sum(len(list(frame.iterpoints())) for frame in store.iter_frames(**EVER))
+    assert found == points
+
+
+def keep(store: BaseStorage, points: int) -> None:
+    """What the others must not do, for comparison: hold all points."""
+    found = store.retrieve(**EVER, paginate=False)
+    assert found["total"] == points
+
+
+JOBS = {job.__name__: job for job in (push, total, page, walk, keep)}
+
+
+def main() -> None:
+    name, points, url, namespace = sys.argv[1:]
+    store = undercroft.connect("rating", url, namespace=namespace)
+    # Everything that is loaded or compiled once, whatever the number of points.
+    for _ in itertools.islice(store.iter_frames(**EVER, max_points=10), 1):
+        pass
+    JOBS[name](store, int(points))
+    print(limits.getrusage(limits.RUSAGE_SELF).ru_maxrss)
+    store.close()
+
+
+if __name__ == "__main__":
+    main()
