@@ -33,6 +33,8 @@ def load(kind: str, scheme: str) -> Any:
             try:
                 return entry.load()
             except ImportError as error:
+                if error.name is None or error.name.partition(".")[0] == "undercroft":
+                    raise
                 raise missing_library(scheme, error) from error
     if kind not in kinds():
         raise urls.unknown("kind", kind, kinds())
