@@ -126,8 +126,9 @@ def test_twin_is_caught(opener: Opener, seed: int, twin: str, record, monkeypatc
 
 
 def through_a_float(number: Decimal) -> Decimal:
-    """What is left of a number after it was a float."""
-    return Decimal(repr(float(number)))
+    """What is left of a number after it was a float, unless that is more than a store takes."""
+    left = Decimal(repr(float(number)))
+    return left if abs(left) < 10**20 else number
 
 
 @pytest.mark.parametrize("sign", [1, -1])
