@@ -193,7 +193,7 @@ class Store(Connection, abc.ABC):
 
     # -- the contract ----------------------------------------------------------------------------------------------
 
-    def record_events(self, events: Iterable[Any] = (), *, event_models: Iterable[Any] | None = None) -> None:
+    def record_events(self, events: Iterable[Any] | None = None, *, event_models: Iterable[Any] | None = None) -> None:
         """Store events.
 
         E5  Once it returns, the events are durable. Each is stored whole or not at all, traits and all.
@@ -214,7 +214,7 @@ class Store(Connection, abc.ABC):
             InvalidInput: the last event that could not be stored, for its values; AttributeError, for what it lacks.
             Unavailable: the engine did not answer. Part of the events may be stored; repeat the call.
         """
-        given = iter(events if event_models is None else event_models)
+        given = iter((events if event_models is None else event_models) or ())
         failure: Exception | None = None
         while batch := list(itertools.islice(given, _AT_ONCE)):
             failure = self._record_batch(batch) or failure
@@ -356,6 +356,8 @@ class Store(Connection, abc.ABC):
             events, and the cursor of the next call; without events that is when to wait.
         """
         self.require("tail")
+        if query.page({"limit": limit}).limit in (0, None):
+            raise InvalidInput("limit", "a part of the tail has at least one event")
         return self._tail(query.selection(event_filter), after, limit)
 
     def tail_end(self) -> str:
@@ -381,17 +383,11 @@ class Store(Connection, abc.ABC):
         """The present moment; the engine's clock where it has one."""
         return time.now()
 
-    def _event(
-        self, message_id: str, event_type: str, generated: int, traits: Iterable[tuple[str, int, Any]], raw: Any
-    ) -> Event:
+    def _event(self, message_id: str, event_type: str, generated: int, traits: Iterable[tuple[str, int, Any]], raw: Any) -> Event:
         """An event from its parts; moments are microseconds."""
         found = self.event_class(message_id, event_type, query.moment(generated), self._models(traits), raw)
         return found  # type: ignore[no-any-return]  # a host's class
 
     def _models(self, traits: Iterable[tuple[str, int, Any]]) -> list[Any]:
         make, datetime = self.trait_class, Trait.DATETIME_TYPE
-        return [
-            make(name, dtype, query.moment(value) if dtype == datetime else value) for name, dtype, value in traits
-        ]
-
-
+        return [make(name, dtype, query.moment(value) if dtype == datetime else value) for name, dtype, value in traits]

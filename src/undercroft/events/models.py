@@ -214,5 +214,3 @@ def naive_utc(value: Any) -> dt.datetime:
         InvalidInput: it is no moment, or lies outside the years 1 to 9999 in UTC.
     """
     return (time.parse(value) if isinstance(value, str) else time.as_utc(value)).replace(tzinfo=None)
-
-

@@ -162,7 +162,7 @@ def _test(trait: str, dtype: int, op: str, value: Any, field: str) -> Test | Non
         return Test(trait, dtype, HAS) if op == NE else None
     if dtype == Trait.INT_TYPE and not SMALLEST <= number <= GREATEST:
         # No stored integer comes near it.
-        holds = op == NE or (op in (LT, LE)) == (number > 0) and op != EQ
+        holds = op == NE or ((op in (LT, LE)) == (number > 0) and op != EQ)
         return Test(trait, dtype, HAS) if holds else None
     return Test(trait, dtype, op, number)
 

@@ -1,12 +1,13 @@
-"""What a selection is in SQL: each test as a look at one event, and, where an index can list what passes, as that list."""
+"""What a selection is in SQL: each test as a look at one event, and, where an index can list what passes, as that list.
+
+Statements are put together from the fragments written out here and in `reader`, because building them as objects takes longer than
+most of them run. Whatever comes from outside is a value, never text.
+"""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
-
-import sqlalchemy as sa
 
 from undercroft.events import query
 from undercroft.events.drivers.sql.dialects import PART
@@ -14,29 +15,41 @@ from undercroft.events.drivers.sql.dictionary import Dictionary
 from undercroft.events.drivers.sql.schema import COLUMNS, PROJECT, Tables, indexed
 from undercroft.events.models import Trait
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    query.EQ: operator.eq,
-    query.NE: operator.ne,
-    query.LT: operator.lt,
-    query.LE: operator.le,
-    query.GT: operator.gt,
-    query.GE: operator.ge,
-}
-Clause = sa.ColumnElement[bool]
+_COMPARE = {query.EQ: "=", query.NE: "<>", query.LT: "<", query.LE: "<=", query.GT: ">", query.GE: ">="}
+
+
+class Sql(NamedTuple):
+    """Text with a `?` for each of its values."""
+
+    text: str
+    values: tuple[Any, ...] = ()
+
+    def then(self, text: str, *values: Any) -> Sql:
+        """This, and more behind it."""
+        return Sql(self.text + text, self.values + values)
+
+
+def joined(between: str, parts: Iterable[Sql]) -> Sql:
+    """Parts in one, each in parentheses."""
+    texts, values = [], []
+    for part in parts:
+        texts.append(f"({part.text})")
+        values += part.values
+    return Sql(between.join(texts), tuple(values))
 
 
 class Condition(NamedTuple):
     """One part of a selection.
 
     Attributes:
-        holds: tells of a row of `event` whether it passes.
-        listed: ids of the events that pass, from an index by value; None where the row itself tells.
-        counted: something that an index lists as often as it lists events; None where it is not worth counting.
+        holds: tells of a row `e` of `event` whether it passes.
+        listed: selects the ids of the events that pass, by an index by value; None where the row itself tells.
+        counted: selects a row for each event that passes, by an index; None where it is not worth counting.
     """
 
-    holds: Clause
-    listed: sa.Select[Any] | None = None
-    counted: sa.Select[Any] | None = None
+    holds: Sql
+    listed: Sql | None = None
+    counted: Sql | None = None
 
 
 class Conditions:
@@ -45,26 +58,30 @@ class Conditions:
     def __init__(self, tables: Tables, dialect: str, dictionary: Dictionary) -> None:
         self._t = tables
         self._dictionary = dictionary
+        event = tables.event.name
         # On SQLite each piece of the index is a search of its own; elsewhere there is one.
-        self._parts = sa.select(_parts(tables).c.n) if dialect == "sqlite" else None
+        parts = (
+            f"WITH RECURSIVE parts(n) AS (SELECT min(id) >> {PART} FROM {event} UNION ALL "  # noqa: S608
+            f"SELECT n + 1 FROM parts WHERE n < (SELECT max(id) >> {PART} FROM {event})) SELECT n FROM parts"
+        )
+        self._in_parts = f"part IN ({parts})" if dialect == "sqlite" else "part = 0"
 
     def of(self, selection: query.Selection) -> list[Condition] | None:
         """The conditions that all must hold, `project` left out; None when nothing can pass them."""
-        event = self._t.event.c
         found: list[Condition] = []
         if selection.nothing:
             return None
         if selection.start is not None:
-            found.append(Condition(event.generated >= selection.start))
+            found.append(Condition(Sql("e.generated >= ?", (selection.start,))))
         if selection.end is not None:
-            found.append(Condition(event.generated <= selection.end))
+            found.append(Condition(Sql("e.generated <= ?", (selection.end,))))
         if selection.message_id is not None:
-            found.append(Condition(event.message_id == selection.message_id))
+            found.append(Condition(Sql("e.message_id = ?", (selection.message_id,))))
         if selection.event_type is not None:
             number = self._dictionary.type_id(selection.event_type)
             if number is None:
                 return None
-            found.append(_of_row(event.type_id == number))
+            found.append(self._of_row(Sql("e.type_id = ?", (number,))))
         for test in selection.tests:
             condition = self._untyped(test.name) if test.dtype is None else self._typed(test, test.dtype)
             if condition is None:
@@ -72,27 +89,29 @@ class Conditions:
             found.append(condition)
         return found
 
-    def project(self, project: str) -> tuple[Clause, Clause]:
+    @staticmethod
+    def project(project: str) -> tuple[Sql, Sql]:
         """Of the project, and of none."""
-        column = self._t.event.c[PROJECT]
-        return column == project, column.is_(None)
+        return Sql(f"e.{PROJECT} = ?", (project,)), Sql(f"e.{PROJECT} IS NULL")
 
     def _typed(self, test: query.Test, dtype: int) -> Condition | None:
         if dtype == Trait.TEXT_TYPE and test.name in COLUMNS:
-            column = self._t.event.c[test.name]
-            return _of_row(column.is_not(None) if test.op == query.HAS else _COMPARE[test.op](column, test.value))
+            column = f"e.{COLUMNS[COLUMNS.index(test.name)]}"
+            if test.op == query.HAS:
+                return self._of_row(Sql(f"{column} IS NOT NULL"))
+            return self._of_row(Sql(f"{column} {_COMPARE[test.op]} ?", (test.value,)))
         number = self._dictionary.trait_id((test.name, dtype))
         if number is None:
             return None
-        table = self._t.of(dtype)
-        value = self._value(table, number)
-        in_parts = table.c.part == 0 if self._parts is None else table.c.part.in_(self._parts)
-        listed = sa.select(table.c.event_id).where(in_parts, table.c.trait_id == number)
+        table = self._t.of(dtype).name
+        # A subquery that gives a value is never turned into a join, so no planner can read a whole range of values first.
+        value = Sql(f"(SELECT v.value FROM {table} v WHERE v.event_id = e.id AND v.trait_id = ?)", (number,))  # noqa: S608
+        listed = Sql(f"SELECT event_id FROM {table} WHERE {self._in_parts} AND trait_id = ?", (number,))  # noqa: S608
         if test.op == query.HAS:
-            return Condition(value.is_not(None), listed, listed)
-        wanted = indexed(dtype, test.value)
-        listed = listed.where(_COMPARE[test.op](table.c.value, wanted))
-        return Condition(_COMPARE[test.op](value, wanted), listed, listed)
+            return Condition(value.then(" IS NOT NULL"), listed, listed)
+        compare, wanted = f" {_COMPARE[test.op]} ?", indexed(dtype, test.value)
+        listed = listed.then(f" AND value{compare}", wanted)
+        return Condition(value.then(compare, wanted), listed, listed)
 
     def _untyped(self, name: str) -> Condition | None:
         """A trait of that name, of any type."""
@@ -101,30 +120,15 @@ class Conditions:
         conditions = [condition for condition in found if condition is not None]
         if len(conditions) == 1:
             return conditions[0]
-        return Condition(sa.or_(*(condition.holds for condition in conditions))) if conditions else None
+        return Condition(joined(" OR ", (condition.holds for condition in conditions))) if conditions else None
 
-    def _value(self, table: sa.Table, trait: int) -> sa.ScalarSelect[Any]:
-        """A trait's value, NULL where the event has none: found by key, for each row that is looked at.
-
-        A subquery that gives a value is never turned into a join, so no planner can read a whole range of values first.
-        """
-        of_event = sa.select(table.c.value).where(table.c.event_id == self._t.event.c.id, table.c.trait_id == trait)
-        return of_event.correlate(self._t.event).scalar_subquery()
-
-def _parts(tables: Tables) -> sa.CTE:
-    """The numbers of the pieces of the index by value."""
-    event = tables.event.c
-    parts = sa.select(sa.func.min(event.id).op(">>")(PART).label("n")).cte("parts", recursive=True)
-    last = sa.select(sa.func.max(event.id).op(">>")(PART)).scalar_subquery()
-    return parts.union_all(sa.select(parts.c.n + 1).where(parts.c.n < last))
+    def _of_row(self, holds: Sql) -> Condition:
+        return Condition(holds, None, Sql(f"SELECT 1 FROM {self._t.event.name} e WHERE {holds.text}", holds.values))  # noqa: S608
 
 
-def _of_row(clause: Clause) -> Condition:
-    return Condition(clause, None, sa.select(sa.literal(1)).where(clause))
-
-
-def all_of(conditions: Iterable[Condition], listed: Condition | None, event: sa.Table) -> list[Clause]:
+def all_of(conditions: Iterable[Condition], listed: Condition | None) -> list[Sql]:
     """The clauses of conditions; `listed` is the one whose list is gone through, the others look at each event."""
     return [
-        event.c.id.in_(each.listed) if each is listed and each.listed is not None else each.holds for each in conditions
+        Sql(f"e.id IN ({each.listed.text})", each.listed.values) if each is listed and each.listed is not None else each.holds
+        for each in conditions
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
+import re
 import time as monotonic
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -27,6 +28,7 @@ LOG = logging.getLogger(__name__)
 _HELD = 0.3
 _FIRST, _MOST = 500, 20_000
 _ANALYSE_FROM = 5_000
+_CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class Options(EngineOptions, kw_only=True, frozen=True):
@@ -164,10 +166,9 @@ class Connection(contract.Store):
         return iter(self._models(self._reader.traits(event_type, name)))
 
     def _tail(self, selection: query.Selection, after: str | None, limit: int) -> contract.Arrivals:
-        try:
-            start = int(after or 0)
-        except ValueError:
-            raise InvalidInput("after", "is no cursor of this store") from None
+        if after is not None and not _CURSOR.fullmatch(after):
+            raise InvalidInput("after", "is no cursor of this store")
+        start = int(after or 0)
         found, last = self._reader.arrivals(selection, start, limit, self._dialect.horizon)
         return contract.Arrivals([self._event(*parts) for parts in found], str(last))
 

@@ -137,9 +137,7 @@ class SQLite(_OneWriter):
             table.name: f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(table.columns))})"  # noqa: S608
             for table in (tables.event, tables.trait_text, tables.trait_number)
         }
-        self._oldest = (
-            f"SELECT id FROM {self._event} WHERE generated < ? ORDER BY generated, message_id LIMIT ?"  # noqa: S608
-        )
+        self._oldest = f"SELECT id FROM {self._event} WHERE generated < ? ORDER BY generated, message_id LIMIT ?"  # noqa: S608
 
     def _take_ids(self, connection: sa.Connection, count: int) -> int:
         last = connection.exec_driver_sql(self._take, (count, LAST_ID)).scalar()
@@ -229,9 +227,7 @@ class PostgreSQL:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        event, text, number, setting = (
-            t.name for t in (tables.event, tables.trait_text, tables.trait_number, tables.setting)
-        )
+        event, text, number, setting = (t.name for t in (tables.event, tables.trait_text, tables.trait_number, tables.setting))
         self._now = f"(SELECT value FROM {setting} WHERE name = '{OFFSET}')"  # noqa: S608
         within = 2**PLACES - 1
         # In the order of message ids, so that writers of the same ones wait for each other in one order.
@@ -248,9 +244,7 @@ class PostgreSQL:
             f"unnest(%s::int[], %s::int[], %s::bigint[]) AS v(place, t, v) JOIN made ON (made.id & {within}) = v.place) "
             f"SELECT (id & {within})::int FROM made"
         )
-        oldest = (
-            f"SELECT id FROM {event} WHERE generated < %s ORDER BY generated, message_id LIMIT %s FOR UPDATE SKIP LOCKED"  # noqa: S608
-        )
+        oldest = f"SELECT id FROM {event} WHERE generated < %s ORDER BY generated, message_id LIMIT %s FOR UPDATE SKIP LOCKED"  # noqa: S608
         self._expire = (
             f"WITH gone AS (DELETE FROM {event} WHERE id = ANY (ARRAY({oldest})) RETURNING id), "  # noqa: S608
             f"words AS (DELETE FROM {text} WHERE event_id = ANY (ARRAY(SELECT id FROM gone))), "
@@ -258,9 +252,7 @@ class PostgreSQL:
             "SELECT count(*) FROM gone"
         )
         self._clear = f"TRUNCATE {event}, {text}, {number}"
-        self._horizon = (
-            f"SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {self._now}) << {PLACES}"  # noqa: S608
-        )
+        self._horizon = f"SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {self._now}) << {PLACES}"
         # A database that was restored into another server counts its transactions from the start again.
         self._align = (
             f"UPDATE {setting} SET value = value + greatest(0, (SELECT coalesce(max(id), 0) >> {PLACES} FROM {event}) + 1 "  # noqa: S608

@@ -129,6 +129,9 @@ class Dictionary:
         if missing:
             t = self._tables.event_type.c
             parts = [missing[start : start + _AT_ONCE] for start in range(0, len(missing), _AT_ONCE)]
-            rows = [self._db.alone(lambda c, part=part: c.execute(sa.select(t.id, t.name).where(t.id.in_(part))).all()) for part in parts]
+            rows = [
+                self._db.alone(lambda c, part=part: c.execute(sa.select(t.id, t.name).where(t.id.in_(part))).all())
+                for part in parts
+            ]
             self.names = self.names | {number: name for number, name in itertools.chain.from_iterable(rows)}
         return self.names
