@@ -166,7 +166,8 @@ class Right:
 
     def page(self, name, limit=10, *, resource=None): ...
 
-    def renamed(self, items=None, *, things=None): ...
+    def renamed(self, items=None, *, things=None):
+        return items or things
 
     def open_end(self, name=None): ...
 

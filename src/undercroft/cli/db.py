@@ -9,7 +9,9 @@ from click.exceptions import Exit
 
 from undercroft.cli import failures, stores
 
-kind_option = click.option("--kind", type=click.Choice(["rating"]), default="rating", show_default=True, help="The kind of data.")
+kind_option = click.option(
+    "--kind", type=click.Choice(["rating", "events"]), default="rating", show_default=True, help="The kind of data."
+)
 
 
 @runtime_checkable

@@ -49,7 +49,7 @@ def test_processes_that_record_the_same(store: Store, open_store: Opener) -> Non
     processes.run(events_workers.record_the_same, open_store.url, open_store.namespace)
     found = everything(store)
     assert len(found) == events_workers.ROUNDS * 20
-    assert all([name for name, _, _ in each.traits][0] == "by" and len(each.traits) == 2 for each in found)
+    assert all(each.traits[0][0] == "by" and len(each.traits) == 2 for each in found)
     assert len(list(store.get_event_types())) == events_workers.ROUNDS * 3
     assert sorted(trait_types(store, "k0-0")) == [("by", 2), ("new0", 1)]
 
@@ -70,7 +70,7 @@ def test_threads_that_record_the_same_new_type(store: Store, open_store: OpenSto
         for n in range(15):
             stores[number].record_events([event(f"m{n}-{k}", text(f"t{n}", "x"), kind=f"k{n}") for k in range(3)])
 
-    together(*(lambda number=number: work(number) for number in range(4)))  # type: ignore[misc]
+    together(*(lambda number=number: work(number) for number in range(4)))
     assert len(ids(store)) == 45
     assert len(list(store.get_event_types())) == 15
 

@@ -59,7 +59,7 @@ def test_answers_are_of_the_contracts_types(store: Store) -> None:
     store.record_events([event("a", text("x", "1"))])
     (one,) = store.get_events(EventFilter())
     assert isinstance(one, Event)
-    assert all(isinstance(trait, Trait) for trait in one.traits)
+    assert all(isinstance(trait, Trait) for trait in one.traits or ())
     assert one.generated.tzinfo is None
     assert one == event("a", text("x", "1"))
 

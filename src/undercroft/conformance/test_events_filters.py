@@ -207,7 +207,8 @@ def test_every_filter_among_thousands(store: Store) -> None:
     events = [
         event(
             f"m{n * 7919 % 12_000:05}", text("project_id", f"p{n % 5}"), text("user_id", f"u{n % 211}"), text("host", f"h{n % 3}"),
-            text("request_id", f"r{n}"), whole("size", n % 1_000), real("load", n % 97 / 97), *([text("rare", "r")] if n % 2_500 == 3 else []),
+            text("request_id", f"r{n}"), whole("size", n % 1_000), real("load", n % 97 / 97),
+            *([text("rare", "r")] if n % 2_500 == 3 else []),
             kind=f"k{n % 4}", at=n // 3,
         )
         for n in range(12_000)
@@ -218,7 +219,8 @@ def test_every_filter_among_thousands(store: Store) -> None:
     tests: list[dict[str, Any]] = [
         {"key": "host", "string": "h1"}, {"key": "size", "op": "gt", "integer": 990}, {"key": "size", "op": "ge", "integer": 10},
         {"key": "load", "op": "lt", "float": 0.5}, {"key": "request_id", "string": "r777"}, {"key": "rare"},
-        {"key": "user_id", "string": "u7"}, {"key": "host", "op": "ne", "string": "h0"}, {"key": "host", "op": "gt", "string": "h9"},
+        {"key": "user_id", "string": "u7"}, {"key": "host", "op": "ne", "string": "h0"},
+        {"key": "host", "op": "gt", "string": "h9"},
         {"key": "nowhere", "string": "x"},
     ]  # fmt: skip
     shapes: list[dict[str, Any]] = [

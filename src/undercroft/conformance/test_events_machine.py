@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from undercroft.conformance.events_machine import EventsMachine
 from undercroft.conformance.marks import clause, needs, promise
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.events_machine import EventsMachine
 
 PROFILE = os.environ.get("UNDERCROFT_CONFORMANCE", "ci")
 # Walks, and steps of each.

@@ -39,7 +39,7 @@ def bad(message_id: str = "bad") -> Any:
 
 def logged(store: Store, caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
     """How many duplicates and how many failures the module that defines `record_events` has logged."""
-    log = sys.modules[type(store).record_events.__module__].LOG  # type: ignore[attr-defined]  # the contract's
+    log = sys.modules[type(store).record_events.__module__].LOG
     records = [record for record in caplog.records if record.name == log.name]
     failures = [record for record in records if record.levelno == logging.ERROR]
     assert all(record.exc_info for record in failures)
@@ -92,7 +92,7 @@ def test_duplicates_within_a_batch_and_of_before(store: Store, caplog: pytest.Lo
 
 @clause("E6")
 def test_ids_differ_by_every_character(store: Store) -> None:
-    names = ["a", "A", "á", "a ", " a", "a\u0301", "ａ", "", "ß", "ss", "ﬀ", "i", "ı", "İ"]
+    names = ["a", "A", "á", "a ", " a", "a\u0301", "\uff41", "", "ß", "ss", "ﬀ", "i", "\u0131", "İ"]
     store.record_events([event(name) for name in names])
     assert ids(store) == sorted(names)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from undercroft.events import EventFilter, Store
 pytestmark = needs("tail")
 
 
-def follow(store: Store, cursor: str | None = None, limit: int = 3, **given: str) -> tuple[list[str], str]:
+def follow(store: Store, cursor: str | None = None, limit: int = 3, **given: Any) -> tuple[list[str], str]:
     """Message ids of everything behind the cursor, and the cursor behind that."""
     seen: list[str] = []
     while True:

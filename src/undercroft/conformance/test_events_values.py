@@ -35,9 +35,12 @@ from undercroft.events import EventFilter, Store, Trait
 pytestmark = needs("read")
 
 HOSTILE = [
-    "$where", "a.b", "a.b.c", ".", "..", "$", "$gt", "_id", "a\tb\nc", "'", '"', "';DROP TABLE x;--", "%_", "\\", "\\x00", "*", "?",
-    "(a OR b) AND NOT c", "[1 TO 5]", "/re.*/", "{}", '{"$gt": ""}', "null", "None", "é", "\U0001f600", "\u202e", "\uffff", "ﬀ", " ",
-    "a ", " a", "", "ID", "value", "key", "project_id ", "Project_Id", "id", "0", "-1", "${jndi:x}", "{{x}}", "%s", ":x", "\x7f", "\x1b",
+    "$where", "a.b", "a.b.c", ".", "..", "$", "$gt", "_id", "a\tb\nc", "'", '"', "';DROP TABLE x;--", "%_", "\\", "\\x00", "*",
+    "?",
+    "(a OR b) AND NOT c", "[1 TO 5]", "/re.*/", "{}", '{"$gt": ""}', "null", "None", "é", "\U0001f600", "\u202e", "\uffff", "ﬀ",
+    " ",
+    "a ", " a", "", "ID", "value", "key", "project_id ", "Project_Id", "id", "0", "-1", "${jndi:x}", "{{x}}", "%s", ":x", "\x7f",
+    "\x1b",
     "e" * 255, "\U0001f600" * 255,
 ]  # fmt: skip
 MOMENTS = [
@@ -175,7 +178,8 @@ def test_integers_beyond_64_bits_can_be_compared_with(store: Store, bound: int) 
 @pytest.mark.parametrize(
     "trait",
     [
-        whole("x", 2**63), whole("x", -(2**63) - 1), whole("x", 10**400), real("x", math.nan), real("x", 10**400), whole("x", "five"),
+        whole("x", 2**63), whole("x", -(2**63) - 1), whole("x", 10**400), real("x", math.nan), real("x", 10**400),
+        whole("x", "five"),
         moment("x", "yesterday"), moment("x", dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1)))),
         text("x", "\ud800"), text("\udfff", "x"), text("x", None), Trait("x", 9, "v"), Trait("x", 1, None),
     ],
@@ -211,7 +215,8 @@ def test_moments_with_a_zone_become_utc(store: Store) -> None:
 @clause("E9")
 @pytest.mark.parametrize(
     "raw",
-    [None, True, 0, -1, 1.5, "", "text", "\0\U0001f600", [], [1, [2, {"a": None}]], {"a.b": {"$gt": ""}, "": 0}, 2**63, -(2**70), 1e300,
+    [None, True, 0, -1, 1.5, "", "text", "\0\U0001f600", [], [1, [2, {"a": None}]], {"a.b": {"$gt": ""}, "": 0}, 2**63, -(2**70),
+     1e300,
      {"k": {"k": {"k": [None, False]}}}, {str(n): n for n in range(1000)}],
     ids=lambda raw: str(raw)[:12].encode("unicode_escape").decode(),
 )  # fmt: skip

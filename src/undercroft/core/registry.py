@@ -50,7 +50,7 @@ def connect(kind: str, url: str, **options: Any) -> Any:
     """Open a store.
 
     Args:
-        kind: `rating` (more kinds come with their issues).
+        kind: `rating` or `events` (more kinds come with their issues).
         url: where, and with which options: `sqlite:////var/lib/undercroft/rating.db?timezone=Europe/Paris`.
         options: the same options by keyword; they win over the URL's.
 

@@ -31,6 +31,9 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
         cfg.StrOpt("scope_key", default="project_id", help="Name of the attribute that tells whose a point is."),
     ],
+    "events": [
+        cfg.StrOpt("connection", default=None, secret=True, help="URL of the store of events."),
+    ],
     "api": [
         cfg.StrOpt("host", default="127.0.0.1", help="Address that the service listens on."),
         cfg.PortOpt("port", default=8889, help="Port that the service listens on."),

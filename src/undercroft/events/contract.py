@@ -193,7 +193,9 @@ class Store(Connection, abc.ABC):
 
     # -- the contract ----------------------------------------------------------------------------------------------
 
-    def record_events(self, events: Iterable[Any] | None = None, *, event_models: Iterable[Any] | None = None) -> None:
+    def record_events(  # type: ignore[override]
+        self, events: Iterable[Any] | None = None, *, event_models: Iterable[Any] | None = None
+    ) -> None:
         """Store events.
 
         E5  Once it returns, the events are durable. Each is stored whole or not at all, traits and all.
@@ -383,10 +385,9 @@ class Store(Connection, abc.ABC):
         """The present moment; the engine's clock where it has one."""
         return time.now()
 
-    def _event(self, message_id: str, event_type: str, generated: int, traits: Iterable[tuple[str, int, Any]], raw: Any) -> Event:
+    def _event(self, message_id: str, event_type: str, generated: int, traits: Iterable[tuple[str, int, Any]], raw: Any) -> Any:
         """An event from its parts; moments are microseconds."""
-        found = self.event_class(message_id, event_type, query.moment(generated), self._models(traits), raw)
-        return found  # type: ignore[no-any-return]  # a host's class
+        return self.event_class(message_id, event_type, query.moment(generated), self._models(traits), raw)
 
     def _models(self, traits: Iterable[tuple[str, int, Any]]) -> list[Any]:
         make, datetime = self.trait_class, Trait.DATETIME_TYPE

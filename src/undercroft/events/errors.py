@@ -21,7 +21,7 @@ class InvalidMarker(InvalidInput):
 class StorageBadAggregate(InvalidInput):
     """An aggregate is unacceptable to the storage."""
 
-    code = 400  # type: ignore[assignment]  # the seed has it on the class
+    code = 400  # the seed has it on the class, too
 
     def __init__(self, text: str = "unacceptable aggregate") -> None:
         super().__init__("aggregate", text)

@@ -31,7 +31,8 @@ class Sql(NamedTuple):
 
 def joined(between: str, parts: Iterable[Sql]) -> Sql:
     """Parts in one, each in parentheses."""
-    texts, values = [], []
+    texts: list[str] = []
+    values: list[Any] = []
     for part in parts:
         texts.append(f"({part.text})")
         values += part.values

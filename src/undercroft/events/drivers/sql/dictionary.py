@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -90,7 +89,7 @@ class Dictionary:
         found: dict[str, int] = {}
         for start in range(0, len(names), _AT_ONCE):
             rows = connection.execute(sa.select(t.name, t.id).where(t.name.in_(names[start : start + _AT_ONCE])))
-            found |= {name: number for name, number in rows}
+            found |= dict(map(tuple, rows))
         return found
 
     def _key_ids(self, connection: sa.Connection, names: Sequence[str]) -> dict[Key, int]:
@@ -126,12 +125,8 @@ class Dictionary:
     def type_names(self, numbers: Iterable[int]) -> dict[int, str]:
         """Names of event types by id, those of `numbers` among them."""
         missing = sorted(set(numbers) - self.names.keys())
-        if missing:
-            t = self._tables.event_type.c
-            parts = [missing[start : start + _AT_ONCE] for start in range(0, len(missing), _AT_ONCE)]
-            rows = [
-                self._db.alone(lambda c, part=part: c.execute(sa.select(t.id, t.name).where(t.id.in_(part))).all())
-                for part in parts
-            ]
-            self.names = self.names | {number: name for number, name in itertools.chain.from_iterable(rows)}
+        t = self._tables.event_type.c
+        for start in range(0, len(missing), _AT_ONCE):
+            wanted = sa.select(t.id, t.name).where(t.id.in_(missing[start : start + _AT_ONCE]))
+            self.names = self.names | self._db.alone(lambda c, wanted=wanted: dict(map(tuple, c.execute(wanted))))  # type: ignore[misc]
         return self.names

@@ -122,6 +122,7 @@ def tables(namespace: str) -> Tables:
 
 def ordered(value: float) -> int:
     """A float as a 64-bit integer of the same order: exact, with infinities, on engines that have no such floats."""
+    bits: int
     (bits,) = struct.unpack("<q", struct.pack("<d", value + 0.0))
     # Below zero the bits count away from it.
     return bits if bits >= 0 else -(bits & 0x7FFF_FFFF_FFFF_FFFF)
