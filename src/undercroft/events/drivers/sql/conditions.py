@@ -45,12 +45,10 @@ class Condition(NamedTuple):
     Attributes:
         holds: tells of a row `e` of `event` whether it passes.
         listed: selects the ids of the events that pass, by an index by value; None where the row itself tells.
-        counted: selects a row for each event that passes, by an index; None where it is not worth counting.
     """
 
     holds: Sql
     listed: Sql | None = None
-    counted: Sql | None = None
 
 
 class Conditions:
@@ -82,7 +80,7 @@ class Conditions:
             number = self._dictionary.type_id(selection.event_type)
             if number is None:
                 return None
-            found.append(self._of_row(Sql("e.type_id = ?", (number,))))
+            found.append(Condition(Sql("e.type_id = ?", (number,))))
         for test in selection.tests:
             condition = self._untyped(test.name) if test.dtype is None else self._typed(test, test.dtype)
             if condition is None:
@@ -99,8 +97,8 @@ class Conditions:
         if dtype == Trait.TEXT_TYPE and test.name in COLUMNS:
             column = f"e.{COLUMNS[COLUMNS.index(test.name)]}"
             if test.op == query.HAS:
-                return self._of_row(Sql(f"{column} IS NOT NULL"))
-            return self._of_row(Sql(f"{column} {_COMPARE[test.op]} ?", (test.value,)))
+                return Condition(Sql(f"{column} IS NOT NULL"))
+            return Condition(Sql(f"{column} {_COMPARE[test.op]} ?", (test.value,)))
         number = self._dictionary.trait_id((test.name, dtype))
         if number is None:
             return None
@@ -109,10 +107,10 @@ class Conditions:
         value = Sql(f"(SELECT v.value FROM {table} v WHERE v.event_id = e.id AND v.trait_id = ?)", (number,))  # noqa: S608
         listed = Sql(f"SELECT event_id FROM {table} WHERE {self._in_parts} AND trait_id = ?", (number,))  # noqa: S608
         if test.op == query.HAS:
-            return Condition(value.then(" IS NOT NULL"), listed, listed)
+            return Condition(value.then(" IS NOT NULL"), listed)
         compare, wanted = f" {_COMPARE[test.op]} ?", indexed(dtype, test.value)
         listed = listed.then(f" AND value{compare}", wanted)
-        return Condition(value.then(compare, wanted), listed, listed)
+        return Condition(value.then(compare, wanted), listed)
 
     def _untyped(self, name: str) -> Condition | None:
         """A trait of that name, of any type."""
@@ -122,9 +120,6 @@ class Conditions:
         if len(conditions) == 1:
             return conditions[0]
         return Condition(joined(" OR ", (condition.holds for condition in conditions))) if conditions else None
-
-    def _of_row(self, holds: Sql) -> Condition:
-        return Condition(holds, None, Sql(f"SELECT 1 FROM {self._t.event.name} e WHERE {holds.text}", holds.values))  # noqa: S608
 
 
 def all_of(conditions: Iterable[Condition], listed: Condition | None) -> list[Sql]:

@@ -1,8 +1,8 @@
 """Finding events: at most two statements a page, which bring no row that is not on it.
 
-The first, where there is something to ask, finds the marker's place and counts up to NARROW what passes each test. A test that
-few pass is listed from its index, and the rest is looked up for each of the few. When all are wide, events are gone through in the
-order that was asked for, until the page is full: the wider the tests, the sooner.
+The first, where there is something to ask, finds the marker's place, counts what passes each test, up to a limit, and looks at a
+sample: how many of the first events in order pass them all. Then either the ids that pass the rarest test are listed from its
+index, and the rest is looked up for each; or events are gone through in the order that was asked for, until the page is full.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ from undercroft.events.drivers.sql.schema import COLUMNS, Tables
 from undercroft.events.errors import InvalidMarker
 from undercroft.events.models import Trait
 
-NARROW = 10_000
+# A list of fewer ids than this is gone through, of one test, or of one among several.
+NARROW, NARROW_AMONG_SEVERAL = 10_000, 40_000
+# Events that are looked at to tell how far a walk in order has to go, and the base of the number that says it.
+SAMPLE, BASE = 500, 1024
+# Looking an event up by its id takes as long as walking past this many.
+LOOKED_UP = 3
 # Pages up to this size come at once, larger ones in parts.
 AT_ONCE = 1_000
 _unpack = msgspec.msgpack.Decoder(list[tuple[str, int, Any]]).decode
@@ -64,7 +69,7 @@ class Reader:
         """The parts of the page's events."""
         conditions = self._conditions.of(selection)
         alone = selection.message_id is not None
-        place, listed = self._prelude(conditions or [], page, count=not alone and page.limit != 0)
+        place, listed = self._prelude(conditions or [], page, choose=not alone and page.limit != 0)
         if conditions is None or page.limit == 0:
             return ()
         question = Question(conditions, listed, selection.project, alone)
@@ -77,37 +82,53 @@ class Reader:
         text = statement.text if self._db.dialect == "sqlite" else statement.text.replace("?", "%s")
         return connection.exec_driver_sql(text, statement.values).all()
 
-    def _prelude(self, conditions: list[Condition], page: query.Page, *, count: bool) -> tuple[int | None, Condition | None]:
+    def _prelude(self, conditions: list[Condition], page: query.Page, *, choose: bool) -> tuple[int | None, Condition | None]:
         """The marker's `generated`, and the condition to be gone through by its list."""
         asked: list[Sql] = []
         if page.marker is not None:
             asked.append(Sql(f"SELECT generated FROM {self._event} WHERE message_id = ?", (page.marker,)))  # noqa: S608
-        counted: list[Condition] = []
-        if count and any(each.listed is not None for each in conditions):
-            for each in conditions:
-                if each.counted is not None:
-                    counted.append(each)
-                    asked.append(
-                        Sql(f"SELECT count(*) FROM ({each.counted.text} LIMIT ?) c", (*each.counted.values, NARROW))  # noqa: S608
-                    )
+        by_list = [each for each in conditions if choose and each.listed is not None]
+        several = len(conditions) > 1
+        most = NARROW_AMONG_SEVERAL if several else NARROW
+        asked += [
+            Sql(f"SELECT count(*) FROM ({each.listed.text} LIMIT ?) c", (*each.listed.values, most))  # noqa: S608
+            for each in by_list
+            if each.listed is not None
+        ]
+        if by_list and several:
+            asked.append(self._sample(conditions, by_list, page))
         if not asked:
             return None, None
         every = joined(", ", asked)
-        (found,) = self._db.alone(lambda c: self._rows(c, Sql(f"SELECT {every.text}", every.values)))
-        place, *counts = found if page.marker is not None else (None, *found)
+        (row,) = self._db.alone(lambda c: self._rows(c, Sql(f"SELECT {every.text}", every.values)))
+        found = list(row)
+        place = found.pop(0) if page.marker is not None else None
         if page.marker is not None and place is None:
             raise InvalidMarker(f"Marker {page.marker} not found.")
-        if counted:
-            least, position = min(zip(counts, range(len(counted)), strict=True))
-            if least < NARROW and counted[position].listed is not None:
-                return place, counted[position]
-        return place, None
+        if not by_list:
+            return place, None
+        walked = _walked(found.pop(), page) if several else NARROW * LOOKED_UP
+        least, number = min(zip(found, range(len(by_list)), strict=True))
+        narrow = least < most and least * LOOKED_UP <= walked
+        return place, by_list[number] if narrow else None
+
+    def _sample(self, conditions: list[Condition], by_list: list[Condition], page: query.Page) -> Sql:
+        """How many of the first SAMPLE events in order there are, and how many pass: one number, first * BASE + second."""
+        passes = joined(" AND ", (each.holds for each in by_list))
+        rest = [each.holds for each in conditions if each.listed is None]
+        where = joined(" AND ", rest)
+        given = f" WHERE {where.text}" if rest else ""
+        walk = f"SELECT CASE WHEN {passes.text} THEN 1 ELSE 0 END AS passes FROM {self._event} e{given}{_order(page)} LIMIT ?"  # noqa: S608
+        return Sql(
+            f"SELECT count(*) * {BASE} + coalesce(sum(s.passes), 0) FROM ({walk}) s",  # noqa: S608
+            (*passes.values, *where.values, SAMPLE),
+        )
 
     def _page(self, question: Question, page: query.Page, place: int | None) -> Sql:
         clauses = all_of(question.conditions, question.listed)
         if page.marker is not None:
             clauses.append(self._after(page, place))
-        order = " ORDER BY " + ", ".join(f"{_KEYS[key]} DESC" if down else _KEYS[key] for key, down in page.order)
+        order = _order(page)
         limit = Sql("") if page.limit is None else Sql(" LIMIT ?", (page.limit,))
         statement = Sql(f"SELECT {self._columns} FROM {self._event} e")  # noqa: S608
         if question.project is not None:
@@ -139,11 +160,15 @@ class Reader:
             return beyond
         ((second, second_down),) = rest
         other = values[second]
-        if down == second_down and self._db.dialect != "mariadb":
+        if down != second_down:
+            # One range of the first key, in which equals are sorted.
+            within = "<" if second_down else ">"
+            bound = f"{_KEYS[first]} {sign}= ? AND ({_KEYS[first]} {sign} ? OR {_KEYS[second]} {within} ?)"
+            return Sql(bound, (value, value, other))
+        if self._db.dialect != "mariadb":
             return Sql(f"({_KEYS[first]}, {_KEYS[second]}) {sign} (?, ?)", (value, other))
         # MariaDB finds ranges in a disjunction, and not in a comparison of pairs.
-        second_sign = "<" if second_down else ">"
-        return beyond.then(f" OR ({_KEYS[first]} = ? AND {_KEYS[second]} {second_sign} ?)", value, other)
+        return beyond.then(f" OR ({_KEYS[first]} = ? AND {_KEYS[second]} {sign} ?)", value, other)
 
     def _stream(self, question: Question, page: query.Page, place: int | None) -> Iterator[Parts]:
         """A page in parts of one state of the data, each found by value: no cursor stays open on the server."""
@@ -234,3 +259,13 @@ class Reader:
         for (dtype, each), values in sorted(groups.items(), key=lambda group: group[0]):
             for value in values:
                 yield each, dtype, value
+
+
+def _order(page: query.Page) -> str:
+    return " ORDER BY " + ", ".join(f"{_KEYS[key]} DESC" if down else _KEYS[key] for key, down in page.order)
+
+
+def _walked(sample: Any, page: query.Page) -> float:
+    """How many events a walk in order is likely to pass until the page is full."""
+    seen, passed = divmod(int(sample), BASE)
+    return seen if seen < SAMPLE else (page.limit or AT_ONCE) * SAMPLE / max(passed, 0.5)
