@@ -23,16 +23,17 @@ _FIGURE = "figure"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "engine" in metafunc.fixturenames:
-        stores = _stores(metafunc.config)
-        metafunc.parametrize("engine", stores, ids=[store.driver for store in stores], scope="module")
+    for fixture, kind in (("engine", "rating"), ("event_engine", "events")):
+        if fixture in metafunc.fixturenames:
+            stores = _stores(metafunc.config, kind)
+            metafunc.parametrize(fixture, stores, ids=[store.driver for store in stores], scope="module")
 
 
-def _stores(config: pytest.Config) -> list[Target]:
+def _stores(config: pytest.Config, kind: str = "rating") -> list[Target]:
     """The stores of the run. One without a server gets a file of the test's own: other processes have to reach it."""
     return [
-        store if store.host or "{tmp}" in store.url else Target(store.kind, store.driver, f"{store.driver}:///{{tmp}}/rating.db")
-        for store in targets(config).get("rating", [])
+        store if store.host or "{tmp}" in store.url else Target(store.kind, store.driver, f"{store.driver}:///{{tmp}}/{kind}.db")
+        for store in targets(config).get(kind, [])
     ]
 
 
@@ -45,6 +46,14 @@ def opener_of(engine: Target, folder: pathlib.Path) -> Opener:
 def opener(engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
     """Opens stores on the test's own namespace; the first call makes it."""
     found = opener_of(engine, tmp_path)
+    yield found
+    found.clear()
+
+
+@pytest.fixture
+def event_opener(event_engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
+    """The same for stores of events, for tests that ask for `event_engine`."""
+    found = opener_of(event_engine, tmp_path)
     yield found
     found.clear()
 

@@ -43,8 +43,9 @@ def record(event: Any) -> Record:
     """
     traits: dict[tuple[str, int], Any] = {}
     for trait in event.traits or ():
-        dtype = trait.dtype or _TEXT
-        name = query.name(trait.name, "trait.name")
+        name, dtype = trait.name, trait.dtype or _TEXT
+        if name.__class__ is not str or name not in _names:
+            name = _name(name)
         convert = _CONVERSIONS.get(dtype)
         if convert is None:
             raise InvalidInput(f"traits[{name[:64]!r}].dtype", f"{str(dtype)[:32]!r} is no type of a trait")
@@ -58,7 +59,23 @@ def record(event: Any) -> Record:
     )
 
 
+# Names that have been checked: there are few, and each comes with most events.
+_names: set[str] = set()
+_REMEMBERED = 4_096
+
+
+def _name(given: Any) -> str:
+    name = query.name(given, "trait.name")
+    if name == given:
+        if len(_names) >= _REMEMBERED:
+            _names.clear()
+        _names.add(name)
+    return name
+
+
 def _text(value: Any, name: str) -> str:
+    if value.__class__ is str and value.isascii() and "\0" not in value:
+        return value[:LONGEST]
     if value is None:
         raise WrongType(f"traits[{name[:64]!r}].value", "expected text, got None")
     converted = value if isinstance(value, str) else Trait.convert_value(_TEXT, value)

@@ -39,16 +39,23 @@ def joined(between: str, parts: Iterable[Sql]) -> Sql:
     return Sql(between.join(texts), tuple(values))
 
 
+class Listed(NamedTuple):
+    """Rows `l` of a table of traits, at most one for an event, found by an index."""
+
+    table: str
+    where: Sql
+
+
 class Condition(NamedTuple):
     """One part of a selection.
 
     Attributes:
         holds: tells of a row `e` of `event` whether it passes.
-        listed: selects the ids of the events that pass, by an index by value; None where the row itself tells.
+        listed: where an index by value lists the events that pass; None where the row itself tells.
     """
 
     holds: Sql
-    listed: Sql | None = None
+    listed: Listed | None = None
 
 
 class Conditions:
@@ -63,7 +70,7 @@ class Conditions:
             f"WITH RECURSIVE parts(n) AS (SELECT min(id) >> {PART} FROM {event} UNION ALL "  # noqa: S608
             f"SELECT n + 1 FROM parts WHERE n < (SELECT max(id) >> {PART} FROM {event})) SELECT n FROM parts"
         )
-        self._in_parts = f"part IN ({parts})" if dialect == "sqlite" else "part = 0"
+        self._in_parts = f"l.part IN ({parts})" if dialect == "sqlite" else "l.part = 0"
 
     def of(self, selection: query.Selection) -> list[Condition] | None:
         """The conditions that all must hold, `project` left out; None when nothing can pass them."""
@@ -105,12 +112,12 @@ class Conditions:
         table = self._t.of(dtype).name
         # A subquery that gives a value is never turned into a join, so no planner can read a whole range of values first.
         value = Sql(f"(SELECT v.value FROM {table} v WHERE v.event_id = e.id AND v.trait_id = ?)", (number,))  # noqa: S608
-        listed = Sql(f"SELECT event_id FROM {table} WHERE {self._in_parts} AND trait_id = ?", (number,))  # noqa: S608
+        found = Sql(f"{self._in_parts} AND l.trait_id = ?", (number,))
         if test.op == query.HAS:
-            return Condition(value.then(" IS NOT NULL"), listed)
+            return Condition(value.then(" IS NOT NULL"), Listed(table, found))
         compare, wanted = f" {_COMPARE[test.op]} ?", indexed(dtype, test.value)
-        listed = listed.then(f" AND value{compare}", wanted)
-        return Condition(value.then(compare, wanted), listed)
+        found = found.then(f" AND l.value{compare}", wanted)
+        return Condition(value.then(compare, wanted), Listed(table, found))
 
     def _untyped(self, name: str) -> Condition | None:
         """A trait of that name, of any type."""
@@ -120,11 +127,3 @@ class Conditions:
         if len(conditions) == 1:
             return conditions[0]
         return Condition(joined(" OR ", (condition.holds for condition in conditions))) if conditions else None
-
-
-def all_of(conditions: Iterable[Condition], listed: Condition | None) -> list[Sql]:
-    """The clauses of conditions; `listed` is the one whose list is gone through, the others look at each event."""
-    return [
-        Sql(f"e.id IN ({each.listed.text})", each.listed.values) if each is listed and each.listed is not None else each.holds
-        for each in conditions
-    ]

@@ -50,7 +50,7 @@ class Connection(contract.Store):
     def __init__(self, url: str, conf: Any = None, *, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(url, conf)
         self._db, self.options = Database.open(_own(url), Options, options or {})
-        self._tables = tables(self.options.namespace)
+        self._tables = tables(self.options.namespace, self._db.dialect)
         self._dialect = dialects.dialect(self._db.dialect, self._tables)
         self._dictionary = Dictionary(self._db, self._tables)
         self._reader = Reader(self._db, self._tables, self._dictionary)

@@ -16,7 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from undercroft.core.errors import NotInitialized
-from undercroft.events.drivers.sql.schema import COLUMNS, LAST_ID, OFFSET, PROJECT, USER, Tables, indexed
+from undercroft.events.drivers.sql.schema import LAST_ID, OFFSET, PROJECT, USER, Tables, indexed
 from undercroft.events.models import Trait
 from undercroft.events.record import Record
 
@@ -45,18 +45,20 @@ class Row(NamedTuple):
 
 def row(record: Record, types: dict[str, int], keys: dict[tuple[str, int], int]) -> Row:
     """Lay an event out."""
-    columns: dict[str, str] = {}
+    project = user = None
     texts: list[tuple[int, str]] = []
     numbers: list[tuple[int, int]] = []
     for name, dtype, value in record.traits:
         if dtype != _TEXT:
             numbers.append((keys[name, dtype], indexed(dtype, value)))
-        elif name in COLUMNS:
-            columns[name] = value
+        elif name == PROJECT:
+            project = value
+        elif name == USER:
+            user = value
         else:
             texts.append((keys[name, dtype], value))
     return Row(
-        record.message_id, record.generated, types[record.event_type], columns.get(PROJECT), columns.get(USER),
+        record.message_id, record.generated, types[record.event_type], project, user,
         _packed.encode(record.traits), record.raw, texts, numbers,
     )  # fmt: skip
 

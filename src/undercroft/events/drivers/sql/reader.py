@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from undercroft.engines.sql import Database
 from undercroft.events import query
-from undercroft.events.drivers.sql.conditions import Condition, Conditions, Sql, all_of, joined
+from undercroft.events.drivers.sql.conditions import Condition, Conditions, Sql, joined
 from undercroft.events.drivers.sql.dictionary import Dictionary
 from undercroft.events.drivers.sql.schema import COLUMNS, Tables
 from undercroft.events.errors import InvalidMarker
@@ -91,9 +91,12 @@ class Reader:
         several = len(conditions) > 1
         most = NARROW_AMONG_SEVERAL if several else NARROW
         asked += [
-            Sql(f"SELECT count(*) FROM ({each.listed.text} LIMIT ?) c", (*each.listed.values, most))  # noqa: S608
-            for each in by_list
-            if each.listed is not None
+            Sql(
+                f"SELECT count(*) FROM (SELECT 1 FROM {listed.table} l WHERE {listed.where.text} LIMIT ?) c",  # noqa: S608
+                (*listed.where.values, most),
+            )
+            for listed in (each.listed for each in by_list)
+            if listed is not None
         ]
         if by_list and several:
             asked.append(self._sample(conditions, by_list, page))
@@ -125,30 +128,36 @@ class Reader:
         )
 
     def _page(self, question: Question, page: query.Page, place: int | None) -> Sql:
-        clauses = all_of(question.conditions, question.listed)
+        listed = question.listed and question.listed.listed
+        clauses = [each.holds for each in question.conditions if each is not question.listed]
+        source = f"{self._event} e"
+        if listed:
+            # In this order: SQLite takes a CROSS JOIN as it is written.
+            source = f"{listed.table} l CROSS JOIN {source}"
+            clauses.append(listed.where.then(" AND e.id = l.event_id"))
         if page.marker is not None:
             clauses.append(self._after(page, place))
-        order = _order(page)
-        limit = Sql("") if page.limit is None else Sql(" LIMIT ?", (page.limit,))
-        statement = Sql(f"SELECT {self._columns} FROM {self._event} e")  # noqa: S608
+        statement = Sql(f"SELECT {self._columns} FROM {source}")  # noqa: S608
         if question.project is not None:
             either = self._conditions.project(question.project)
-            if page.limit is not None and question.listed is None and not question.alone:
+            if page.limit is not None and listed is None and not question.alone:
                 # Two walks in order, one of each index range, instead of one past everybody else's events.
-                arms = []
-                for number, which in enumerate(either):
-                    where = joined(" AND ", [*clauses, which])
-                    walk = f"SELECT e.id FROM {self._event} e WHERE {where.text}{order}{limit.text}"  # noqa: S608
-                    arms.append(Sql(f"SELECT a{number}.id FROM ({walk}) a{number}", where.values + limit.values))  # noqa: S608
-                own, none = arms
-                statement = statement.then(f" JOIN ({own.text} UNION ALL {none.text}) u ON u.id = e.id", *own.values, *none.values)
+                own, none = (self._walk([*clauses, which], page) for which in either)
+                ids = f"SELECT e.id FROM {self._event} e"  # noqa: S608
+                both = f"SELECT a.id FROM ({ids}{own.text}) a UNION ALL SELECT b.id FROM ({ids}{none.text}) b"  # noqa: S608
+                statement = statement.then(f" JOIN ({both}) u ON u.id = e.id", *own.values, *none.values)
                 clauses = []
             else:
                 clauses.append(joined(" OR ", either))
-        if clauses:
-            where = joined(" AND ", clauses)
-            statement = statement.then(f" WHERE {where.text}", *where.values)
-        return statement.then(order + limit.text, *limit.values)
+        rest = self._walk(clauses, page)
+        return statement.then(rest.text, *rest.values)
+
+    @staticmethod
+    def _walk(clauses: Sequence[Sql], page: query.Page) -> Sql:
+        """WHERE, ORDER BY and LIMIT of a page."""
+        where = joined(" AND ", clauses)
+        limit = Sql("") if page.limit is None else Sql(" LIMIT ?", (page.limit,))
+        return Sql((f" WHERE {where.text}" if clauses else "") + _order(page) + limit.text, where.values + limit.values)
 
     def _after(self, page: query.Page, place: int | None) -> Sql:
         """Behind the marker, by value."""
@@ -205,7 +214,7 @@ class Reader:
             end = horizon(connection)
             if conditions is None:
                 return [], end
-            clauses = [Sql("e.id > ? AND e.id < ?", (after, end)), *all_of(conditions, None)]
+            clauses = [Sql("e.id > ? AND e.id < ?", (after, end)), *(each.holds for each in conditions)]
             if selection.project is not None:
                 clauses.append(joined(" OR ", self._conditions.project(selection.project)))
             where = joined(" AND ", clauses)

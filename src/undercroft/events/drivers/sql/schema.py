@@ -54,8 +54,8 @@ class Tables:
 
 
 @functools.lru_cache(maxsize=8)
-def tables(namespace: str) -> Tables:
-    """The tables whose names begin with `<namespace>_events_`."""
+def tables(namespace: str, dialect: str) -> Tables:
+    """The tables whose names begin with `<namespace>_events_`, for a dialect."""
     metadata = sa.MetaData()
 
     def table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
@@ -80,6 +80,8 @@ def tables(namespace: str) -> Tables:
 
     clustered: dict[str, Any] = {"sqlite_with_rowid": False}
     word = types.word(255)
+    # MariaDB sorts everything that matches where an index does not have the whole order; the others sort equals only.
+    ties = ("message_id",) if dialect == "mariadb" else ()
     return Tables(
         metadata=metadata,
         setting=table(
@@ -111,9 +113,9 @@ def tables(namespace: str) -> Tables:
             sa.Column("raw", types.LongText, nullable=False),
             index("event_message", "message_id", unique=True),
             index("event_order", "generated", "message_id"),
-            index("event_of_type", "type_id", "generated"),
-            index("event_of_project", PROJECT, "generated"),
-            index("event_of_user", USER, "generated"),
+            index("event_of_type", "type_id", "generated", *ties),
+            index("event_of_project", PROJECT, "generated", *ties),
+            index("event_of_user", USER, "generated", *ties),
         ),
         trait_text=values("trait_text", word),
         trait_number=values("trait_number", sa.BigInteger),
