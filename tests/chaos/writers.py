@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing.connection
+import pathlib
+import sys
 import threading
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +18,10 @@ from undercroft.rating import BaseStorage, DataFrame
 
 # As long as a busy engine may take between two commits.
 _MOMENT = 0.01
+# The name of the file of acknowledgements of a traced writer.
+ACKNOWLEDGED = "acknowledged"
+# Operations after which a traced writer closes its store and opens it again.
+_SESSION = 40
 
 
 def write(
@@ -93,3 +100,19 @@ def sums_apart(store: Any) -> None:
 
     writer.add_sums = postpone
     database.write = write_twice
+
+
+def write_traced(url: str, seed: int, count: int) -> None:
+    """Do so many operations, in several sessions of a file, and tell each beside it."""
+    told = Acknowledgements(pathlib.Path(urllib.parse.urlsplit(url).path[1:]).with_name(ACKNOWLEDGED))
+    file = told.open()
+    for first in range(0, count, _SESSION):
+        store = undercroft.connect("rating", url)
+        for number in range(first, min(first + _SESSION, count)):
+            operation(seed, number).run(store)
+            told.write(file, number)
+        store.close()
+
+
+if __name__ == "__main__":
+    write_traced(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

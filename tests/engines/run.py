@@ -49,6 +49,7 @@ class Engine:
     start: str = ""
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     url: str = ""
+    program: str = ""
 
 
 def table(path: pathlib.Path) -> dict[str, Engine]:
@@ -190,7 +191,7 @@ def main() -> int:
     if arguments.keep:
         keep(engines)
         return 0
-    others = [engine for engine in known.values() if engine not in engines]
+    others = [each for each in known.values() if each not in engines and not (each.program and shutil.which(each.program))]
     missing = {engine.name: "not asked for" if engine.everywhere else f"needs {engine.needs}" for engine in others}
     with engines_running(arguments.table, engines) as (started, keeper):
         failed = {name: result["error"] for name, result in started.items() if "error" in result}
