@@ -14,6 +14,7 @@ from typing import Any
 import undercroft
 from tests.chaos.operations import Operation, operation
 from tests.chaos.processes import Acknowledgements
+from undercroft.core.errors import UndercroftError
 from undercroft.rating import BaseStorage, DataFrame
 
 # As long as a busy engine may take between two commits.
@@ -50,6 +51,31 @@ def write(
         else:
             run(operation(seed, number))
             ledger.write(file, number)
+    store.close()
+
+
+def write_on(
+    pipe: multiprocessing.connection.Connection, url: str, options: dict[str, Any], seed: int, ledger: Acknowledgements
+) -> None:
+    """Do operations, acknowledging each, with one store all the time.
+
+    When a call fails as one that may be repeated, say so, wait to be told how far to go now (None: on and on), and repeat it.
+    """
+    store = undercroft.connect("rating", url, **options)
+    file = ledger.open()
+    pipe.send("ready")
+    number, last = 0, None
+    while last is None or number <= last:
+        try:
+            operation(seed, number).run(store)
+        except UndercroftError as error:
+            if not error.retryable:
+                raise
+            pipe.send("down")
+            last = pipe.recv()
+        else:
+            ledger.write(file, number)
+            number += 1
     store.close()
 
 
