@@ -67,9 +67,9 @@ def wrong(store: BaseStorage, zone: dt.tzinfo, year: int) -> list[Any]:
         bad += [(groupby, key) for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)]
     # A local day asked for by itself: from its midnight to the next one's, where both happen once.
     for date in sorted(by_date)[2:-2]:
-        midnights = [dt.datetime.combine(date + n * DAY, dt.time(), zone) for n in (0, 1)]
-        if all(one.replace(fold=0).utcoffset() == one.replace(fold=1).utcoffset() for one in midnights):
-            rows = store.total(["time-d"], *midnights, paginate=False)["results"]
+        begin, end = (dt.datetime.combine(date + n * DAY, dt.time(), zone) for n in (0, 1))
+        if all(one.replace(fold=0).utcoffset() == one.replace(fold=1).utcoffset() for one in (begin, end)):
+            rows = store.total(["time-d"], begin, end, paginate=False)["results"]
             if [(row["day_of_the_year"], row["qty"]) for row in rows] != [(str(date.timetuple().tm_yday), by_date[date])]:
                 bad.append(date)
     return bad
