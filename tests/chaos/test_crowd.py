@@ -40,8 +40,8 @@ def crowded(opener: Opener, seed: int, seconds: float, twin: str | None = None) 
     ledger = Ledger()
     for number, (count, _) in enumerate(done):
         # What comes before is replaced, or deleted, by what comes after.
-        for each in range(max(0, count - 2 * PUSHES), count):
-            ledger.enter(step(seed, number, each))
+        for last in range(max(0, count - 2 * PUSHES), count):
+            ledger.enter(step(seed, number, last))
     faults = audit(store, ledger)
     bad = [one for _, wrong in seen for one in wrong]
     figures = {
