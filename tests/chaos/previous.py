@@ -55,8 +55,8 @@ def client(folder: pathlib.Path, url: str, namespace: str, seed: int, told: Ackn
 def main(url: str, namespace: str, seed: int, told: Acknowledgements) -> None:
     """Do operations, acknowledging each, until the input ends; fail for anything that may not be repeated, and for a wrong sum."""
     assert undercroft.__file__.startswith(os.environ["PYTHONPATH"]), undercroft.__file__
-    stopped = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), stopped.set()), daemon=True).start()
+    told_to_stop = threading.Thread(target=sys.stdin.read, daemon=True)
+    told_to_stop.start()
     store: Any = undercroft.connect("rating", url, namespace=namespace)
     store.init()
     metadata, there = store._tables.metadata, sa.inspect(store._db.engine).get_table_names()
@@ -66,7 +66,7 @@ def main(url: str, namespace: str, seed: int, told: Acknowledgements) -> None:
     file = told.open()
     number = 0
     ledger = Ledger()
-    while not stopped.is_set():
+    while told_to_stop.is_alive():
         try:
             operation(seed, number).run(store)
         except UndercroftError as error:
