@@ -25,6 +25,8 @@ def write_in(connection: sa.Connection, _cursor: Any, sql: str, parameters: Any,
         return sql, parameters
 
     def written(value: Any) -> str | None:
+        # As the clients wrap bytes.
+        value = getattr(value, "obj", value)
         if isinstance(value, bytes):
             return BYTES[connection.dialect.name].format(value.decode(errors="replace"))
         return f"'{value}'" if isinstance(value, str) else None
