@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -17,6 +18,7 @@ from undercroft.rating.numbers import units
 _json = msgspec.json.Encoder()
 Pair = tuple[int, int]
 Rows = Sequence[tuple[Any, ...]]
+SumRows = Sequence[tuple[sa.Table, Rows]]
 
 
 K = TypeVar("K")
@@ -29,31 +31,55 @@ class Found(NamedTuple, Generic[K]):
     last: int
 
 
-class Writes(Protocol):
-    """One dialect's bulk writes; every method is one statement, or two where it says so."""
+class NewEntry(NamedTuple):
+    """An entry to be added, and the id of its scope, which a series has."""
 
-    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
-        """Let no push in while points are being deleted, where a deletion cannot tell itself what it took."""
+    digest: str
+    entry: Entry
+    scope: int | None
+
+
+class Writes(Protocol):
+    """One dialect's bulk writes; every method is one statement, or as many as it says.
+
+    Pushes, deletions and folding keep out of each other's way by locks on slots, and on a row of `setting` where a deletion cannot
+    tell itself what it took.
+    """
+
+    def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
+        """First thing of a deletion: let no push in meanwhile, where that is needed; in any case when everything goes."""
+
+    def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
+        """Lock those of the slots for folding that are pending, and that nobody is pushing to; up to two statements."""
 
     def find(
         self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
     ) -> tuple[Found[str], Found[SlotKey]]:
         """Ids of the entries with these digests, and of these slots and others with the same frame bounds, those that exist."""
 
-    def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
-        """Insert entries and their attributes; ids by digest of those that were not there. Two statements."""
+    def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
+        """Insert entries; ids by digest of those that were not there."""
+
+    def add_attributes(self, connection: sa.Connection, entries: Sequence[tuple[int, Entry]]) -> None:
+        """Insert the attributes of entries that were just added, and their ids."""
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
-        """Insert slots with their day keys; ids of those that were not there."""
+        """Insert slots, pending, with their day keys; ids of those that were not there."""
 
-    def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
-        """Delete the points of these (slot, series) pairs; gives slot, series, and the columns of qty and price of each."""
+    def lock_and_take(
+        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair]
+    ) -> tuple[set[int], Iterable[Sequence[Any]]]:
+        """Keep slots from being folded, and delete the points of (slot, series) pairs in them; up to two statements.
 
-    def add(self, connection: sa.Connection, points: Rows, rollup: Rows, slot_total: Rows) -> None:
-        """Insert points (slot, series, number, detail, qty, price), and add their sums, as `add_sums` does. Three statements."""
+        Returns:
+            those of the slots that are folded; slot, series, and the columns of qty and price of each point that is gone.
+        """
 
-    def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows (key, key, points, qty, price) of `rollup` or `slot_total` to those with the same key."""
+    def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
+        """Insert points (slot, series, number, detail, qty, price), and add their sums, as `add_sums` does."""
+
+    def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
+        """Add rows (key, key, points, qty, price) of each table to those with the same key. A statement a table."""
 
     def shard(self, connection: sa.Connection) -> int:
         """The shard of `slot_total` that this connection writes to."""
@@ -82,11 +108,9 @@ class SQLite:
         narrow = [f'"{name}{suffix}"' for name in (QTY, PRICE) for suffix in (Limbs.ABOVE, *Limbs.SUFFIXES) if suffix]
         self._narrow = {
             table.name: self._insert([c for c in columns(table) if c not in narrow], table)
-            for table in (tables.point, tables.rollup, tables.slot_total)
+            for table in (tables.point, *_summed(tables))
         }
-        self._updates = {
-            table.name: f" ON CONFLICT DO UPDATE SET {_sums_update(tables, table)}" for table in (tables.rollup, tables.slot_total)
-        }
+        self._updates = {table.name: f" ON CONFLICT DO UPDATE SET {_sums_update(tables, table)}" for table in _summed(tables)}
         point = tables.point.name
         taken = ", ".join(["slot_id", "series_id", *tables.exact.columns(QTY), *tables.exact.columns(PRICE)])
         self._take = (
@@ -94,6 +118,7 @@ class SQLite:
             f"(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)) RETURNING {taken}"
         )
         entry, slot = tables.entry.name, tables.slot.name
+        self._folded = f"SELECT id FROM {slot} WHERE id IN (SELECT value FROM json_each(?)) AND pending = ?"  # noqa: S608
         # The highest ids come along, as the first rows: under the write lock they tell which ids are free.
         self._find = (
             f"SELECT NULL, NULL, NULL, NULL, coalesce(max(id), 0) FROM {entry} UNION ALL "  # noqa: S608
@@ -103,8 +128,11 @@ class SQLite:
             "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
         )
 
-    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
+    def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
         """The file's write lock does it."""
+
+    def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
+        return list(connection.exec_driver_sql(self._folded, (_json.encode(slots).decode(), 1)).scalars())
 
     @staticmethod
     def _insert(names: Sequence[str], table: sa.Table) -> str:
@@ -117,34 +145,38 @@ class SQLite:
         (*_, last_entry), (*_, last_slot), *rows = connection.exec_driver_sql(self._find, wanted)
         return _found(rows, last_entry, last_slot)
 
-    def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
-        ids: dict[str, int] = {}
-        rows: list[tuple[Any, ...]] = []
-        attributes: list[tuple[Any, ...]] = []
-        for number, (digest, entry) in enumerate(entries, last + 1):
-            ids[digest] = number
-            rows.append((number, digest, entry.kind, entry.calendar, entry.label, entry.body.decode()))
-            attributes += [(kind, name, number, *rest) for kind, name, *rest in entry.attributes()]
+    def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
+        rows = [(number, *row) for number, row in enumerate(_entry_rows(entries), last + 1)]
         connection.exec_driver_sql(self._inserts[self._tables.entry.name], rows)
-        if attributes:
-            connection.exec_driver_sql(self._inserts[self._tables.attribute.name], attributes)
-        return ids
+        return {new.digest: number for number, new in enumerate(entries, last + 1)}
+
+    def add_attributes(self, connection: sa.Connection, entries: Sequence[tuple[int, Entry]]) -> None:
+        if rows := _attribute_rows(entries):
+            connection.exec_driver_sql(self._inserts[self._tables.attribute.name], rows)
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
         ids = {key: number for number, (key, _) in enumerate(slots, last + 1)}
-        rows = [(ids[key], *key, day) for key, day in slots]
+        rows = [(ids[key], *key, day, 1) for key, day in slots]
         connection.exec_driver_sql(self._inserts[self._tables.slot.name], rows)
         return ids
 
-    def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
-        return connection.exec_driver_sql(self._take, (_json.encode(pairs).decode(),)).all()
+    def lock_and_take(
+        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair]
+    ) -> tuple[set[int], Iterable[Sequence[Any]]]:
+        folded: set[int] = set()
+        if slots:
+            folded.update(connection.exec_driver_sql(self._folded, (_json.encode(slots).decode(), 0)).scalars())
+        if not pairs:
+            return folded, ()
+        return folded, connection.exec_driver_sql(self._take, (_json.encode(pairs).decode(),)).all()
 
-    def add(self, connection: sa.Connection, points: Rows, rollup: Rows, slot_total: Rows) -> None:
+    def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
         self._add(connection, self._tables.point.name, points, self._limbs.encode)
-        _add_both_sums(self, connection, self._tables, rollup, slot_total)
+        self.add_sums(connection, sums)
 
-    def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._add(connection, table.name, rows, self._limbs.encode_sum, self._updates[table.name])
+    def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
+        for table, rows in sums:
+            self._add(connection, table.name, rows, self._limbs.encode_sum, self._updates[table.name])
 
     def _add(
         self,
@@ -181,46 +213,50 @@ class PostgreSQL:
             f'SELECT NULL, s.begin, s."end", s.type, s.id FROM {slot} s '
             'JOIN unnest(%s::bigint[], %s::bigint[]) AS k(b, e) ON s.begin = k.b AND s."end" = k.e'
         )
-        # Attributes name their entry by its place in the list.
         self._add_entries = (
-            "WITH given AS (SELECT * FROM unnest(%s::text[], %s::smallint[], %s::smallint[], %s::bytea[], %s::text[]) "  # noqa: S608
-            "WITH ORDINALITY AS e(digest, kind, calendar, label, body, place)), "
-            f"made AS (INSERT INTO {entry} (digest, kind, calendar, label, body) "
-            "SELECT digest, kind, calendar, label, body FROM given "
-            "ORDER BY digest ON CONFLICT (digest) DO NOTHING RETURNING digest, id), "
-            f"parts AS (INSERT INTO {attribute} (kind, name, entry_id, text_key, text, json) "
-            "SELECT a.kind, a.name, made.id, a.text_key, a.text, a.json FROM "
-            "unnest(%s::int[], %s::smallint[], %s::bytea[], %s::bigint[], %s::bytea[], %s::bytea[]) "
-            "AS a(place, kind, name, text_key, text, json) JOIN given USING (place) JOIN made USING (digest)) "
-            "SELECT digest, id FROM made"
+            f"INSERT INTO {entry} (digest, kind, calendar, scope_id, label, body) SELECT * FROM "  # noqa: S608
+            "unnest(%s::text[], %s::smallint[], %s::smallint[], %s::int[], %s::bytea[], %s::text[]) AS e(d, k, c, s, l, b) "
+            "ORDER BY d ON CONFLICT (digest) DO NOTHING RETURNING digest, id"
+        )
+        self._add_attributes = (
+            f"INSERT INTO {attribute} ({', '.join(columns(tables.attribute))}) SELECT * FROM "  # noqa: S608
+            "unnest(%s::smallint[], %s::bytea[], %s::int[], %s::bigint[], %s::bytea[], %s::bytea[])"
         )
         self._add_slots = (
-            f'INSERT INTO {slot} (begin, "end", type, day) SELECT * FROM '  # noqa: S608
+            f'INSERT INTO {slot} (begin, "end", type, day, pending) SELECT s.*, 1 FROM '  # noqa: S608
             "unnest(%s::bigint[], %s::bigint[], %s::bytea[], %s::bigint[]) AS s(b, e, t, d) ORDER BY b, e, t "
             'ON CONFLICT (begin, "end", type) DO NOTHING RETURNING begin, "end", type, id'
         )
-        self._take = (
-            f"DELETE FROM {point} p USING (SELECT * FROM unnest(%s::int[], %s::int[]) AS k(slot_id, series_id) "  # noqa: S608
-            "ORDER BY 1, 2) k WHERE p.slot_id = k.slot_id AND p.series_id = k.series_id "
-            "RETURNING p.slot_id, p.series_id, p.qty, p.price"
+        # What is locked is read as it is once the lock is there, so that nothing is folded that this has not seen.
+        self._lock = f"SELECT id, pending FROM {slot} WHERE id = ANY(%s::int[]) ORDER BY id FOR KEY SHARE"  # noqa: S608
+        self._lock_and_take = (
+            f"WITH s AS MATERIALIZED ({self._lock}), taken AS (DELETE FROM {point} p "  # noqa: S608
+            "USING (SELECT * FROM unnest(%s::int[], %s::int[]) AS k(slot_id, series_id) ORDER BY 1, 2) k "
+            "WHERE p.slot_id = k.slot_id AND p.series_id = k.series_id RETURNING p.slot_id, p.series_id, p.qty, p.price) "
+            "SELECT id, NULL::int, pending::numeric, NULL::numeric FROM s UNION ALL SELECT * FROM taken"
         )
+        self._lock_pending = f"SELECT id FROM {slot} WHERE id = ANY(%s) AND pending = 1 FOR UPDATE SKIP LOCKED"  # noqa: S608
+        self._keep_out = f"LOCK TABLE {slot} IN EXCLUSIVE MODE"
         names = ", ".join(columns(tables.point))
         self._copy_points = f"COPY {point} ({names}) FROM STDIN (FORMAT BINARY)"
         self._sums = {
             table.name: f"INSERT INTO {table.name} ({', '.join(columns(table))}) SELECT * FROM "  # noqa: S608
             f"unnest(%s::{key}[], %s::int[], %s::bigint[], %s::numeric[], %s::numeric[]) AS s(a, b, n, q, p) ORDER BY a, b "
             f"ON CONFLICT ({', '.join(columns(table)[:2])}) DO UPDATE SET {_sums_update(tables, table)}"
-            for table, key in ((tables.rollup, "bigint"), (tables.slot_total, "int"))
+            for table, key in zip(_summed(tables), ("bigint", "bigint", "int"), strict=True)
         }
-        # One statement for a few points. PostgreSQL runs its parts from the last to the first, so rows are locked in one order.
-        self._add = (
-            f"WITH s AS ({self._sums[tables.slot_total.name]}), r AS ({self._sums[tables.rollup.name]}), "  # noqa: S608
-            f"p AS (INSERT INTO {point} ({names}) SELECT * FROM "
-            "unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::numeric[], %s::numeric[])) SELECT"
+        self._add_points = (
+            f"INSERT INTO {point} ({names}) SELECT * FROM "  # noqa: S608
+            "unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::numeric[], %s::numeric[])"
         )
 
-    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
-        """DELETE ... RETURNING tells what it took."""
+    def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
+        # DELETE ... RETURNING tells what it took; sums that go as a whole do not.
+        if everything:
+            connection.exec_driver_sql(self._keep_out)
+
+    def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
+        return list(connection.exec_driver_sql(self._lock_pending, (list(slots),)).scalars())
 
     def find(
         self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
@@ -228,34 +264,46 @@ class PostgreSQL:
         rows = connection.exec_driver_sql(self._find, (list(digests), *_arrays(_bounds(slots), 2)))
         return _found(rows)
 
-    def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
-        rows = [(digest, e.kind, e.calendar, e.label, e.body.decode()) for digest, e in entries]
-        attributes = [
-            (place, kind, name, *rest) for place, (_, entry) in enumerate(entries, 1) for kind, name, *rest in entry.attributes()
-        ]
-        found = connection.exec_driver_sql(self._add_entries, (*_arrays(rows, 5), *_arrays(attributes, 6)))
+    def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
+        found = connection.exec_driver_sql(self._add_entries, _arrays(_entry_rows(entries), 6))
         return dict(map(tuple, found))
+
+    def add_attributes(self, connection: sa.Connection, entries: Sequence[tuple[int, Entry]]) -> None:
+        connection.exec_driver_sql(self._add_attributes, _arrays(_attribute_rows(entries), 6))
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
         rows = connection.exec_driver_sql(self._add_slots, _arrays([(*key, day) for key, day in slots], 4))
         return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}
 
-    def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
-        return connection.exec_driver_sql(self._take, _texts(pairs)).all()
+    def lock_and_take(
+        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair]
+    ) -> tuple[set[int], Iterable[Sequence[Any]]]:
+        if not slots:
+            return set(), ()
+        if not pairs:
+            rows = connection.exec_driver_sql(self._lock, (list(slots),)).all()
+            return {slot for slot, pending in rows if not pending}, ()
+        rows = connection.exec_driver_sql(self._lock_and_take, (list(slots), *_texts(pairs))).all()
+        return {row[0] for row in rows if row[1] is None and not row[2]}, [row for row in rows if row[1] is not None]
 
-    def add(self, connection: sa.Connection, points: Rows, rollup: Rows, slot_total: Rows) -> None:
-        if len(points) < self.COPY_FROM and rollup and slot_total:
-            connection.exec_driver_sql(self._add, (*_texts(slot_total), *_texts(rollup), *_texts(points)))
+    def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
+        if len(points) < self.COPY_FROM:
+            # One statement for a few points. PostgreSQL runs its parts from the last to the first: rows are locked in one order.
+            parts = [f"s{number} AS ({self._sums[table.name]})" for number, (table, _) in enumerate(reversed(sums))]
+            rows = [row for _, row in reversed(sums)]
+            given = [text for one in (*rows, points) for text in _texts(one)]
+            connection.exec_driver_sql(f"WITH {', '.join([*parts, f'p AS ({self._add_points})'])} SELECT", tuple(given))
             return
         driver: Any = connection.connection.driver_connection
         with driver.cursor() as cursor, cursor.copy(self._copy_points) as copy:
             copy.set_types(["int4", "int4", "int4", "int4", "numeric", "numeric"])
             for row in points:
                 copy.write_row(row)
-        _add_both_sums(self, connection, self._tables, rollup, slot_total)
+        self.add_sums(connection, sums)
 
-    def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        connection.exec_driver_sql(self._sums[table.name], _texts(rows))
+    def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
+        for table, rows in sums:
+            connection.exec_driver_sql(self._sums[table.name], _texts(rows))
 
     def shard(self, connection: sa.Connection) -> int:
         driver: Any = connection.connection.driver_connection
@@ -278,10 +326,18 @@ class MariaDB:
             f"DELETE FROM {point} WHERE (slot_id, series_id) IN %s "  # noqa: S608
             "RETURNING slot_id, series_id, qty, price"
         )
-        self._guard = f"SELECT 1 FROM {tables.setting.name} "  # noqa: S608
+        # A row that every push shares, and every deletion has to itself.
+        one = f"SELECT 0, 1 FROM {tables.setting.name} WHERE name = 'timezone'"  # noqa: S608
+        self._keep_out, self._share = f"{one} FOR UPDATE", f"({one} LOCK IN SHARE MODE)"
+        self._lock = f"{self._share} UNION ALL (SELECT id, pending FROM {slot} WHERE id IN %s LOCK IN SHARE MODE)"  # noqa: S608
+        self._lock_pending = f"SELECT id FROM {slot} WHERE id IN %s AND pending = 1 FOR UPDATE SKIP LOCKED"  # noqa: S608
 
-    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
-        connection.exec_driver_sql(self._guard + ("FOR UPDATE" if deletes else "LOCK IN SHARE MODE")).all()
+    def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
+        connection.exec_driver_sql(self._keep_out).all()
+
+    def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
+        connection.exec_driver_sql(self._share).all()
+        return list(connection.exec_driver_sql(self._lock_pending, (list(slots),)).scalars())
 
     def find(
         self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
@@ -291,34 +347,38 @@ class MariaDB:
         parts, lists = zip(*asked, strict=True)
         return _found(connection.exec_driver_sql(" UNION ALL ".join(parts), lists))
 
-    def add_entries(self, connection: sa.Connection, entries: Sequence[tuple[str, Entry]], last: int) -> dict[str, int]:
-        rows = sorted((digest, e.kind, e.calendar, e.label, e.body.decode()) for digest, e in entries)
-        names = ["digest", "kind", "calendar", "label", "body"]
-        # An entry that another writer has added meanwhile is given back as well, and its attributes are there already.
-        found = self._insert(connection, self._tables.entry, names, rows, "id = id RETURNING digest, id")
-        ids: dict[str, int] = dict(map(tuple, found))
-        attributes = sorted(
-            (kind, name, ids[digest], *rest) for digest, entry in entries for kind, name, *rest in entry.attributes()
-        )
-        self._insert(connection, self._tables.attribute, columns(self._tables.attribute), attributes, "entry_id = entry_id")
-        return ids
+    def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
+        names = ["digest", "kind", "calendar", "scope_id", "label", "body"]
+        # An entry that another writer has added meanwhile is given back as well.
+        rows = sorted(_entry_rows(entries), key=operator.itemgetter(0))
+        return dict(map(tuple, self._insert(connection, self._tables.entry, names, rows, "id = id RETURNING digest, id")))
+
+    def add_attributes(self, connection: sa.Connection, entries: Sequence[tuple[int, Entry]]) -> None:
+        # Those of an entry that another writer has added are there already.
+        rows = sorted(_attribute_rows(entries), key=operator.itemgetter(0, 1, 2))
+        self._insert(connection, self._tables.attribute, columns(self._tables.attribute), rows, "entry_id = entry_id")
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
-        rows = sorted((*key, day) for key, day in slots)
-        names = ["begin", '"end"', "type", "day"]
+        rows = sorted((*key, day, 1) for key, day in slots)
+        names = ["begin", '"end"', "type", "day", "pending"]
         found = self._insert(connection, self._tables.slot, names, rows, 'id = id RETURNING begin, "end", type, id')
         return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in found}
 
-    def take(self, connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Sequence[Any]]:
-        return connection.exec_driver_sql(self._take, (list(pairs),)).all()
+    def lock_and_take(
+        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair]
+    ) -> tuple[set[int], Iterable[Sequence[Any]]]:
+        sql, given = (self._lock, (list(slots),)) if slots else (self._share, ())
+        folded = {slot for slot, pending in connection.exec_driver_sql(sql, given) if not pending}
+        return folded, connection.exec_driver_sql(self._take, (list(pairs),)).all() if pairs else ()
 
-    def add(self, connection: sa.Connection, points: Rows, rollup: Rows, slot_total: Rows) -> None:
+    def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
         self._insert(connection, self._tables.point, columns(self._tables.point), self._exact(points))
-        _add_both_sums(self, connection, self._tables, rollup, slot_total)
+        self.add_sums(connection, sums)
 
-    def add_sums(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
         added = ", ".join(f"{name} = {name} + VALUES({name})" for name in ("points", QTY, PRICE))
-        self._insert(connection, table, columns(table), self._exact(rows), added)
+        for table, rows in sums:
+            self._insert(connection, table, columns(table), self._exact(rows), added)
 
     @staticmethod
     def _exact(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -375,10 +435,18 @@ def _texts(rows: Rows) -> tuple[str, ...]:
     return tuple(f"{{{','.join(map(str, column))}}}" for column in zip(*rows, strict=True))
 
 
-def _add_both_sums(dialect: Writes, connection: sa.Connection, tables: Tables, rollup: Rows, slot_total: Rows) -> None:
-    for table, rows in ((tables.rollup, rollup), (tables.slot_total, slot_total)):
-        if rows:
-            dialect.add_sums(connection, table, rows)
+def _summed(tables: Tables) -> tuple[sa.Table, ...]:
+    """The tables that keep sums."""
+    return tables.rollup, tables.scope_rollup, tables.slot_total
+
+
+def _entry_rows(entries: Sequence[NewEntry]) -> list[tuple[Any, ...]]:
+    """Rows of the table `entry`, less the id."""
+    return [(digest, e.kind, e.calendar, scope, e.label, e.body.decode()) for digest, e, scope in entries]
+
+
+def _attribute_rows(entries: Sequence[tuple[int, Entry]]) -> list[tuple[Any, ...]]:
+    return [(kind, name, number, *rest) for number, entry in entries for kind, name, *rest in entry.attributes()]
 
 
 def writes(dialect: str, tables: Tables) -> Writes:
