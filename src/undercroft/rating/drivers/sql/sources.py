@@ -31,8 +31,8 @@ _LISTED = 400
 class Sources:
     """Builds the innermost selects of one question.
 
-    Their columns are `series_id` (a scope's id, at that level), `day` (a day key; months have week and day 0), `begin` and `end` where
-    asked for, `points`, the partial sums `qty0`.. and `price0`.., and `qty_ordered`, `price_ordered` for those of `extremes`.
+    Their columns are `series_id` (a scope's id, at that level), `day` (a day key; months have week and day 0), `begin` and `end`
+    where asked for, `points`, the partial sums `qty0`.. and `price0`.., and `qty_ordered`, `price_ordered` for those of `extremes`.
     """
 
     def __init__(
