@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
+from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.encode import Entry, SlotKey
-from undercroft.rating.drivers.sql.exact import Limbs
+from undercroft.rating.drivers.sql.exact import HALF, Limbs
 from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
 from undercroft.rating.numbers import units
 
@@ -75,8 +75,14 @@ class Writes(Protocol):
             those of the slots that are folded; slot, series, and the columns of qty and price of each point that is gone.
         """
 
+    # Whether `add` takes short numbers in units of 10^-12.
+    takes_units: bool
+
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
         """Insert points (slot, series, number, detail, qty, price), and add their sums, as `add_sums` does."""
+
+    def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
+        """Add the sums of all points of these slots to `rollup`; False where the engine cannot for these. Up to two statements."""
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
         """Add rows (key, key, points, qty, price) of each table to those with the same key. A statement a table."""
@@ -100,6 +106,8 @@ def _sums_update(tables: Tables, table: sa.Table) -> str:
 class SQLite:
     """executemany under the file's one write lock; lists of keys go in as one JSON parameter."""
 
+    takes_units = True
+
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._limbs = Limbs()
@@ -118,6 +126,27 @@ class SQLite:
             f"(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)) RETURNING {taken}"
         )
         entry, slot = tables.entry.name, tables.slot.name
+        limbs = [column for name in (QTY, PRICE) for column in tables.exact.columns(name) if column != name]
+        self._has_wide = (
+            f"SELECT 1 FROM {point} WHERE slot_id IN (SELECT value FROM json_each(?)) "  # noqa: S608
+            f"AND coalesce({', '.join(limbs)}) IS NOT NULL LIMIT 1"
+        )
+        self._fold = (
+            _fold(
+                tables,
+                [QTY, PRICE, *(name + Limbs.SUFFIXES[0] for name in (QTY, PRICE))],
+                {
+                    f"{name}_{half}": f"{name} {operator} {HALF}"
+                    for name in (QTY, PRICE)
+                    for half, operator in (("h", "/"), ("l", "%"))
+                },
+                [f"(({n}_h + {n}_l / {HALF}) % {HALF}) * {HALF} + {n}_l % {HALF}" for n in (QTY, PRICE)]
+                + [f"nullif(({n}_h + {n}_l / {HALF}) / {HALF}, 0)" for n in (QTY, PRICE)],
+                "IN (SELECT value FROM json_each(?))",
+                "/",
+            )
+            + self._updates[tables.rollup.name]
+        )
         self._folded = f"SELECT id FROM {slot} WHERE id IN (SELECT value FROM json_each(?)) AND pending = ?"  # noqa: S608
         # The highest ids come along, as the first rows: under the write lock they tell which ids are free.
         self._find = (
@@ -171,29 +200,34 @@ class SQLite:
         return folded, connection.exec_driver_sql(self._take, (_json.encode(pairs).decode(),)).all()
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
-        self._add(connection, self._tables.point.name, points, self._limbs.encode)
+        name = self._tables.point.name
+        if type(points[0][-1]) is int:
+            connection.exec_driver_sql(self._narrow[name], points)
+        else:
+            wide = [(*key, *self._limbs.encode(qty), *self._limbs.encode(price)) for *key, qty, price in points]
+            connection.exec_driver_sql(self._inserts[name], wide)
         self.add_sums(connection, sums)
+
+    def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
+        chosen = (_json.encode(slots).decode(),)
+        if connection.exec_driver_sql(self._has_wide, chosen).first():
+            return False
+        connection.exec_driver_sql(self._fold, chosen)
+        return True
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
         for table, rows in sums:
-            self._add(connection, table.name, rows, self._limbs.encode_sum, self._updates[table.name])
-
-    def _add(
-        self,
-        connection: sa.Connection,
-        table: str,
-        rows: Sequence[tuple[Any, ...]],
-        encode: Callable[[Decimal], tuple[Any, ...]],
-        tail: str = "",
-    ) -> None:
-        """One statement: a narrow one where all numbers are."""
-        *keys, qtys, prices = zip(*rows, strict=True)
-        narrow_qtys, narrow_prices = units(qtys), units(prices)
-        if narrow_qtys is not None and narrow_prices is not None:
-            connection.exec_driver_sql(self._narrow[table] + tail, list(zip(*keys, narrow_qtys, narrow_prices, strict=True)))
-            return
-        wide = [(*key, *encode(qty), *encode(price)) for *key, qty, price in rows]
-        connection.exec_driver_sql(self._inserts[table] + tail, wide)
+            # One statement: a narrow one where all numbers are.
+            *keys, qtys, prices = zip(*rows, strict=True)
+            narrow_qtys, narrow_prices = units(qtys), units(prices)
+            update = self._updates[table.name]
+            if narrow_qtys is None or narrow_prices is None:
+                encode = self._limbs.encode_sum
+                wide = [(*key, *encode(qty), *encode(price)) for *key, qty, price in rows]
+                connection.exec_driver_sql(self._inserts[table.name] + update, wide)
+            else:
+                narrow = list(zip(*keys, narrow_qtys, narrow_prices, strict=True))
+                connection.exec_driver_sql(self._narrow[table.name] + update, narrow)
 
     def shard(self, connection: sa.Connection) -> int:
         return 0
@@ -202,6 +236,7 @@ class SQLite:
 class PostgreSQL:
     """Arrays through `unnest` for a few rows, binary COPY for many."""
 
+    takes_units = False
     COPY_FROM = 500
     SHARDS = 16
 
@@ -245,6 +280,11 @@ class PostgreSQL:
             f"ON CONFLICT ({', '.join(columns(table)[:2])}) DO UPDATE SET {_sums_update(tables, table)}"
             for table, key in zip(_summed(tables), ("bigint", "bigint", "int"), strict=True)
         }
+        numbers = {name: name for name in (QTY, PRICE)}
+        self._fold = (
+            _fold(tables, [QTY, PRICE], numbers, [QTY, PRICE], "= ANY(%s)", "/")
+            + f" ON CONFLICT (bucket, series_id) DO UPDATE SET {_sums_update(tables, tables.rollup)}"
+        )
         self._add_points = (
             f"INSERT INTO {point} ({names}) SELECT * FROM "  # noqa: S608
             "unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::numeric[], %s::numeric[])"
@@ -301,6 +341,10 @@ class PostgreSQL:
                 copy.write_row(row)
         self.add_sums(connection, sums)
 
+    def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
+        connection.exec_driver_sql(self._fold, (list(slots),))
+        return True
+
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
         for table, rows in sums:
             connection.exec_driver_sql(self._sums[table.name], _texts(rows))
@@ -313,6 +357,7 @@ class PostgreSQL:
 class MariaDB:
     """Rows of values, many to a statement; RETURNING on insert and delete tells ids and what was replaced."""
 
+    takes_units = False
     SHARDS = 16
     # A statement has to stay below the server's max_allowed_packet, 16 MiB unless it was lowered.
     ROWS = 5_000
@@ -326,6 +371,10 @@ class MariaDB:
             f"DELETE FROM {point} WHERE (slot_id, series_id) IN %s "  # noqa: S608
             "RETURNING slot_id, series_id, qty, price"
         )
+        self._added = ", ".join(f"{name} = {tables.rollup.name}.{name} + VALUES({name})" for name in ("points", QTY, PRICE))
+        numbers = {name: name for name in (QTY, PRICE)}
+        fold = _fold(tables, [QTY, PRICE], numbers, [QTY, PRICE], "IN %s", "DIV")
+        self._fold = f"{fold} ON DUPLICATE KEY UPDATE {self._added}"
         # A row that every push shares, and every deletion has to itself.
         one = f"SELECT 0, 1 FROM {tables.setting.name} WHERE name = 'timezone'"  # noqa: S608
         self._keep_out, self._share = f"{one} FOR UPDATE", f"({one} LOCK IN SHARE MODE)"
@@ -374,6 +423,10 @@ class MariaDB:
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
         self._insert(connection, self._tables.point, columns(self._tables.point), self._exact(points))
         self.add_sums(connection, sums)
+
+    def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
+        connection.exec_driver_sql(self._fold, (list(slots),))
+        return True
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
         added = ", ".join(f"{name} = {name} + VALUES({name})" for name in ("points", QTY, PRICE))
@@ -433,6 +486,32 @@ def _found(rows: Iterable[Any], last_entry: int = 0, last_slot: int = 0) -> tupl
 def _texts(rows: Rows) -> tuple[str, ...]:
     """Columns of numbers as the texts of arrays, which is quicker than element by element."""
     return tuple(f"{{{','.join(map(str, column))}}}" for column in zip(*rows, strict=True))
+
+
+def _fold(tables: Tables, into: Sequence[str], parts: Mapping[str, str], sums: Sequence[str], chosen: str, divide: str) -> str:
+    """An INSERT into `rollup` of the sums of all points of chosen slots, by day and by month.
+
+    Args:
+        tables: of the store.
+        into: names of the columns for sums.
+        parts: by name, expressions that are summed.
+        sums: the columns' values, made of sums by these names.
+        chosen: the condition on a slot's id, less the id.
+        divide: the operator for integer division.
+    """
+    names = ", ".join(parts)
+    added = ", ".join(f"sum({expression}) AS {name}" for name, expression in parts.items())
+    again = ", ".join(f"sum({name})" for name in parts)
+    # SQLite would read ON after a bare SELECT as the beginning of a join's condition.
+    return (
+        f"INSERT INTO {tables.rollup.name} (bucket, series_id, points, {', '.join(into)}) "  # noqa: S608
+        f"WITH d AS (SELECT s.day AS bucket, p.series_id, count(*) AS points, {added} FROM {tables.slot.name} s "
+        f"JOIN {tables.point.name} p ON p.slot_id = s.id WHERE s.id {chosen} GROUP BY s.day, p.series_id), "
+        f"b AS (SELECT bucket, series_id, points, {names} FROM d UNION ALL "
+        f"SELECT bucket {divide} {MONTH_OF_DAY}, series_id, sum(points), {again} FROM d "
+        f"GROUP BY bucket {divide} {MONTH_OF_DAY}, series_id) "
+        f"SELECT bucket, series_id, points, {', '.join(sums)} FROM b WHERE 1 = 1 ORDER BY bucket, series_id"
+    )
 
 
 def _summed(tables: Tables) -> tuple[sa.Table, ...]:

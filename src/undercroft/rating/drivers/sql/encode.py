@@ -67,14 +67,26 @@ class Entry:
             yield self.kind, name.encode(), text_key(text), text, form
 
 
+class Numbers(NamedTuple):
+    """Quantities or prices.
+
+    Attributes:
+        exact: the numbers.
+        units: the same in units of 10^-12, where all of them are so short (see `numbers.units`); nearly always.
+    """
+
+    exact: Sequence[Decimal]
+    units: Sequence[int] | None
+
+
 class Column(NamedTuple):
     """The points of one slot, in order of appearance, attribute by attribute."""
 
     slot: SlotKey
     series: Sequence[Entry]
     details: Sequence[Entry]
-    qtys: Sequence[Decimal]
-    prices: Sequence[Decimal]
+    qtys: Numbers
+    prices: Numbers
 
 
 class Batch(NamedTuple):
@@ -208,12 +220,13 @@ def _ours(point: Any) -> DataPoint:
     return point if type(point) is DataPoint else checked(point)
 
 
-def _storable(values: Sequence[Any], field: str) -> tuple[Sequence[Decimal], int]:
+def _storable(values: Sequence[Any], field: str) -> tuple[Numbers, int]:
     """The numbers as they are stored, and how many of them that changed."""
-    if units(values) is not None:
-        return values, 0
+    short = units(values)
+    if short is not None:
+        return Numbers(values, short), 0
     found = [storable(value, field) for value in values]
-    return [value for value, _ in found], sum(lost for _, lost in found)
+    return Numbers([value for value, _ in found], None), sum(lost for _, lost in found)
 
 
 def _without_calendar(groupby: Mapping[str, Any], attributes: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:

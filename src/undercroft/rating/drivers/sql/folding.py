@@ -8,6 +8,7 @@ once. What comes to a slot after that, its push adds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,21 +43,31 @@ class Folder:
         """
         pending = self._pending(connection)
         chosen: dict[int, int] = {}
+        points = 0
         for row in pending:
+            points += row.points
             is_last = row.begin == pending[-1].begin and not newest
-            if is_last or (chosen and sum(chosen.values()) + row.points > _AT_ONCE):
+            if is_last or (chosen and points > _AT_ONCE):
                 break
             chosen[row.id] = row.points
         locked = self._writer.lock_pending(connection, list(chosen)) if chosen else []
         if not locked:
             return 0
+        if not self._writer.fold(connection, locked):
+            self._add_up(connection, locked)
+        slot = self._t.slot
+        connection.execute(slot.update().where(slot.c.id.in_(locked)).values(pending=0))
+        return max(1, sum(chosen[number] for number in locked))
+
+    def _add_up(self, connection: sa.Connection, slots: Sequence[int]) -> None:
+        """Add the sums of all points of these slots to `rollup`, however many digits they have."""
         t = self._t
         slot, point = t.slot.c, t.point.c
         parts = [part for name in (QTY, PRICE) for part in t.exact.partial(t.point, name)]
         sums = (
             sa.select(slot.day, point.series_id, sa.func.count(), *(sa.func.sum(part) for part in parts))
             .join_from(t.slot, t.point, point.slot_id == slot.id)
-            .where(slot.id.in_(locked))
+            .where(slot.id.in_(slots))
             .group_by(slot.day, point.series_id)
         )
         change = self._writer.change(connection)
@@ -65,8 +76,6 @@ class Folder:
             qty, price = t.exact.decode_sum(found[:width]), t.exact.decode_sum(found[width:])
             change.by_series.add(day, series, points, qty, price)
         self._writer.add_sums(connection, change)
-        connection.execute(t.slot.update().where(slot.id.in_(locked)).values(pending=0))
-        return max(1, sum(chosen[number] for number in locked))
 
     def _pending(self, connection: sa.Connection) -> list[Any]:
         """Rows (slot, its begin, its points), the oldest first."""

@@ -6,6 +6,7 @@ only what comes to a slot later than that is added by the push itself.
 
 from __future__ import annotations
 
+import collections
 import decimal
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,18 +19,18 @@ from undercroft.core.errors import Conflict
 from undercroft.core.time import from_micros
 from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.dialects import Found, NewEntry, Pair, Writes
-from undercroft.rating.drivers.sql.encode import Batch, Entry, SlotKey
+from undercroft.rating.drivers.sql.encode import Batch, Entry, Numbers, SlotKey
 from undercroft.rating.drivers.sql.schema import QTY, Tables
-from undercroft.rating.numbers import CONTEXT, ZERO
+from undercroft.rating.numbers import CONTEXT
 
 K = TypeVar("K")
 _add = CONTEXT.add
+_scaleb = CONTEXT.scaleb
 _CACHED = 65_536
 _LOOKUP = 5_000
 
 
 _Sums = tuple[int, Decimal, Decimal]
-_NOTHING: _Sums = (0, ZERO, ZERO)
 
 
 class Sums:
@@ -47,21 +48,16 @@ class Sums:
         else:
             found[second] = known[0] + points, _add(known[1], qty), _add(known[2], price)
 
-    def add_each(self, first: int, seconds: Sequence[int], qtys: Sequence[Decimal], prices: Sequence[Decimal]) -> None:
+    def add_each(self, first: int, seconds: Sequence[int], qtys: Numbers, prices: Numbers) -> None:
         """Add one point to each of `seconds`."""
-        found = self._found.setdefault(first, {})
-        by_second: dict[int, tuple[list[Decimal], list[Decimal]]] = {}
-        for second, qty, price in zip(seconds, qtys, prices, strict=True):
-            lists = by_second.get(second)
-            if lists is None:
-                by_second[second] = [qty], [price]
-            else:
-                lists[0].append(qty)
-                lists[1].append(price)
-        with decimal.localcontext(CONTEXT):
-            for second, (some_qtys, some_prices) in by_second.items():
-                known = found.get(second, _NOTHING)
-                found[second] = known[0] + len(some_qtys), sum(some_qtys, known[1]), sum(some_prices, known[2])
+        counts = collections.Counter(seconds)
+        if qtys.units is None or prices.units is None:
+            with decimal.localcontext(CONTEXT):
+                some_qtys, some_prices = _summed(seconds, qtys.exact), _summed(seconds, prices.exact)
+        else:
+            some_qtys, some_prices = (_numbers_of(_summed(seconds, units)) for units in (qtys.units, prices.units))
+        for second, points in counts.items():
+            self.add(first, second, points, some_qtys[second], some_prices[second])
 
     def with_months(self) -> list[tuple[Any, ...]]:
         """Rows of sums by day, and of their sums by month before them."""
@@ -85,6 +81,18 @@ class Sums:
         ]
 
 
+def _summed(keys: Sequence[int], values: Sequence[Any]) -> dict[int, Any]:
+    """Sums of the values by key."""
+    found: collections.defaultdict[int, Any] = collections.defaultdict(int)
+    for key, value in zip(keys, values, strict=True):
+        found[key] += value
+    return found
+
+
+def _numbers_of(units: Mapping[int, int]) -> dict[int, Decimal]:
+    return {key: _scaleb(Decimal(value), -12) for key, value in units.items()}
+
+
 class Change:
     """What a transaction adds to the kept sums; negative numbers take away.
 
@@ -105,8 +113,7 @@ class Change:
         if folded:
             self.by_series.add_each(day, series, qtys, prices)
         self.by_scope.add_each(day, scopes, qtys, prices)
-        with decimal.localcontext(CONTEXT):
-            self.by_slot.add(slot, self.shard, len(series), sum(qtys, ZERO), sum(prices, ZERO))
+        self.by_slot.add_each(slot, [self.shard] * len(series), qtys, prices)
 
     def tables(self, tables: Tables) -> list[tuple[sa.Table, list[tuple[Any, ...]]]]:
         """The rows to be added to each table that has any, always in one order."""
@@ -126,8 +133,8 @@ class _Column(NamedTuple):
     series: Sequence[int]
     scopes: Sequence[int]
     details: Sequence[int]
-    qtys: Sequence[Decimal]
-    prices: Sequence[Decimal]
+    qtys: Numbers
+    prices: Numbers
 
 
 class _Ids(NamedTuple):
@@ -188,11 +195,13 @@ class Writer:
             self._take_off(sums, taken, columns, folded)
         rows: list[tuple[Any, ...]] = []
         pending = 0
+        short = self._writes.takes_units and not any(None in (column.qtys.units, column.prices.units) for column in columns)
         for column in columns:
             slot, _, series, _, details, qtys, prices = column
             sums.push(column, folded=slot in folded)
             pending += 0 if slot in folded else len(series)
-            rows += zip(itertools.repeat(slot), series, _counted(slot, series, numbers), details, qtys, prices)
+            written = (qtys.units, prices.units) if short else (qtys.exact, prices.exact)
+            rows += zip(itertools.repeat(slot), series, _counted(slot, series, numbers), details, *written)
         # By key: equal keys do not occur, so nothing behind them is compared.
         rows.sort()
         self._writes.add(connection, rows, sums.tables(self._tables))
@@ -209,6 +218,10 @@ class Writer:
     def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
         """Lock slots to be folded; those that are not pending, or being pushed to, are left out."""
         return self._writes.lock_pending(connection, slots)
+
+    def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
+        """Add the sums of all points of these slots to `rollup`; False where the engine cannot for these points."""
+        return self._writes.fold(connection, slots)
 
     def change(self, connection: sa.Connection) -> Change:
         """An empty change of the kept sums."""
