@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 import sqlalchemy as sa
 
+from undercroft.engines.sql import raw
 from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.encode import Entry, SlotKey
 from undercroft.rating.drivers.sql.exact import HALF, Limbs
@@ -161,7 +163,7 @@ class SQLite:
         """The file's write lock does it."""
 
     def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
-        return list(connection.exec_driver_sql(self._folded, (_json.encode(slots).decode(), 1)).scalars())
+        return [number for (number,) in _rows(connection, self._folded, (_json.encode(slots).decode(), 1))]
 
     @staticmethod
     def _insert(names: Sequence[str], table: sa.Table) -> str:
@@ -171,22 +173,22 @@ class SQLite:
         self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
     ) -> tuple[Found[str], Found[SlotKey]]:
         wanted = (_json.encode(digests).decode(), _json.encode(_bounds(slots)).decode())
-        (*_, last_entry), (*_, last_slot), *rows = connection.exec_driver_sql(self._find, wanted)
+        (*_, last_entry), (*_, last_slot), *rows = _rows(connection, self._find, wanted)
         return _found(rows, last_entry, last_slot)
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
         rows = [(number, *row) for number, row in enumerate(_entry_rows(entries), last + 1)]
-        connection.exec_driver_sql(self._inserts[self._tables.entry.name], rows)
+        _insert_many(connection, self._inserts[self._tables.entry.name], rows)
         return {new.digest: number for number, new in enumerate(entries, last + 1)}
 
     def add_attributes(self, connection: sa.Connection, entries: Sequence[tuple[int, Entry]]) -> None:
         if rows := _attribute_rows(entries):
-            connection.exec_driver_sql(self._inserts[self._tables.attribute.name], rows)
+            _insert_many(connection, self._inserts[self._tables.attribute.name], rows)
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
         ids = {key: number for number, (key, _) in enumerate(slots, last + 1)}
         rows = [(ids[key], *key, day, 1) for key, day in slots]
-        connection.exec_driver_sql(self._inserts[self._tables.slot.name], rows)
+        _insert_many(connection, self._inserts[self._tables.slot.name], rows)
         return ids
 
     def lock_and_take(
@@ -194,25 +196,25 @@ class SQLite:
     ) -> tuple[set[int], Iterable[Sequence[Any]]]:
         folded: set[int] = set()
         if slots:
-            folded.update(connection.exec_driver_sql(self._folded, (_json.encode(slots).decode(), 0)).scalars())
+            folded.update(number for (number,) in _rows(connection, self._folded, (_json.encode(slots).decode(), 0)))
         if not pairs:
             return folded, ()
-        return folded, connection.exec_driver_sql(self._take, (_json.encode(pairs).decode(),)).all()
+        return folded, _rows(connection, self._take, (_json.encode(pairs).decode(),))
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
         name = self._tables.point.name
         if type(points[0][-1]) is int:
-            connection.exec_driver_sql(self._narrow[name], points)
+            _insert_many(connection, self._narrow[name], points)
         else:
             wide = [(*key, *self._limbs.encode(qty), *self._limbs.encode(price)) for *key, qty, price in points]
-            connection.exec_driver_sql(self._inserts[name], wide)
+            _insert_many(connection, self._inserts[name], wide)
         self.add_sums(connection, sums)
 
     def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
         chosen = (_json.encode(slots).decode(),)
-        if connection.exec_driver_sql(self._has_wide, chosen).first():
+        if _rows(connection, self._has_wide, chosen):
             return False
-        connection.exec_driver_sql(self._fold, chosen)
+        _rows(connection, self._fold, chosen)
         return True
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
@@ -224,10 +226,10 @@ class SQLite:
             if narrow_qtys is None or narrow_prices is None:
                 encode = self._limbs.encode_sum
                 wide = [(*key, *encode(qty), *encode(price)) for *key, qty, price in rows]
-                connection.exec_driver_sql(self._inserts[table.name] + update, wide)
+                _insert_many(connection, self._inserts[table.name] + update, wide)
             else:
                 narrow = list(zip(*keys, narrow_qtys, narrow_prices, strict=True))
-                connection.exec_driver_sql(self._narrow[table.name] + update, narrow)
+                _insert_many(connection, self._narrow[table.name] + update, narrow)
 
     def shard(self, connection: sa.Connection) -> int:
         return 0
@@ -293,26 +295,24 @@ class PostgreSQL:
     def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
         # DELETE ... RETURNING tells what it took; sums that go as a whole do not.
         if everything:
-            connection.exec_driver_sql(self._keep_out)
+            _rows(connection, self._keep_out)
 
     def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
-        return list(connection.exec_driver_sql(self._lock_pending, (list(slots),)).scalars())
+        return [number for (number,) in _rows(connection, self._lock_pending, (list(slots),))]
 
     def find(
         self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
     ) -> tuple[Found[str], Found[SlotKey]]:
-        rows = connection.exec_driver_sql(self._find, (list(digests), *_arrays(_bounds(slots), 2)))
-        return _found(rows)
+        return _found(_rows(connection, self._find, (list(digests), *_arrays(_bounds(slots), 2))))
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
-        found = connection.exec_driver_sql(self._add_entries, _arrays(_entry_rows(entries), 6))
-        return dict(map(tuple, found))
+        return dict(_rows(connection, self._add_entries, _arrays(_entry_rows(entries), 6)))
 
     def add_attributes(self, connection: sa.Connection, entries: Sequence[tuple[int, Entry]]) -> None:
-        connection.exec_driver_sql(self._add_attributes, _arrays(_attribute_rows(entries), 6))
+        _rows(connection, self._add_attributes, _arrays(_attribute_rows(entries), 6))
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
-        rows = connection.exec_driver_sql(self._add_slots, _arrays([(*key, day) for key, day in slots], 4))
+        rows = _rows(connection, self._add_slots, _arrays([(*key, day) for key, day in slots], 4))
         return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}
 
     def lock_and_take(
@@ -321,9 +321,9 @@ class PostgreSQL:
         if not slots:
             return set(), ()
         if not pairs:
-            rows = connection.exec_driver_sql(self._lock, (list(slots),)).all()
+            rows = _rows(connection, self._lock, (list(slots),))
             return {slot for slot, pending in rows if not pending}, ()
-        rows = connection.exec_driver_sql(self._lock_and_take, (list(slots), *_texts(pairs))).all()
+        rows = _rows(connection, self._lock_and_take, (list(slots), *_texts(pairs)))
         return {row[0] for row in rows if row[1] is None and not row[2]}, [row for row in rows if row[1] is not None]
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
@@ -332,22 +332,21 @@ class PostgreSQL:
             parts = [f"s{number} AS ({self._sums[table.name]})" for number, (table, _) in enumerate(reversed(sums))]
             rows = [row for _, row in reversed(sums)]
             given = [text for one in (*rows, points) for text in _texts(one)]
-            connection.exec_driver_sql(f"WITH {', '.join([*parts, f'p AS ({self._add_points})'])} SELECT", tuple(given))
+            _rows(connection, f"WITH {', '.join([*parts, f'p AS ({self._add_points})'])} SELECT", tuple(given))
             return
-        driver: Any = connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(self._copy_points) as copy:
+        with raw.driver(connection) as own, own.cursor() as cursor, cursor.copy(self._copy_points) as copy:
             copy.set_types(["int4", "int4", "int4", "int4", "numeric", "numeric"])
             for row in points:
                 copy.write_row(row)
         self.add_sums(connection, sums)
 
     def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
-        connection.exec_driver_sql(self._fold, (list(slots),))
+        _rows(connection, self._fold, (list(slots),))
         return True
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
         for table, rows in sums:
-            connection.exec_driver_sql(self._sums[table.name], _texts(rows))
+            _rows(connection, self._sums[table.name], _texts(rows))
 
     def shard(self, connection: sa.Connection) -> int:
         driver: Any = connection.connection.driver_connection
@@ -460,6 +459,18 @@ class MariaDB:
     def shard(self, connection: sa.Connection) -> int:
         driver: Any = connection.connection.driver_connection
         return int(driver.thread_id()) % self.SHARDS
+
+
+def _rows(connection: sa.Connection, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    """Rows of one statement, none if it gives none."""
+    with raw.driver(connection) as own, contextlib.closing(own.cursor()) as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _insert_many(connection: sa.Connection, statement: str, rows: Rows) -> None:
+    with raw.driver(connection) as own, contextlib.closing(own.cursor()) as cursor:
+        cursor.executemany(statement, rows)
 
 
 def _arrays(rows: Sequence[Sequence[Any]], width: int) -> tuple[list[Any], ...]:
