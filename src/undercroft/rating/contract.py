@@ -409,6 +409,13 @@ class BaseStorage(abc.ABC):
             points = self._delete(query.Selection(begin, until))
             yield Expired(time.from_micros(begin), time.from_micros(until), points)
 
+    def maintain(self) -> int:
+        """Do now what the driver puts off until there is enough of it, such as sums by series; how many points waited for it.
+
+        R31 No answer changes, neither then nor meanwhile. Nobody needs to call it: a driver does the same by itself in time.
+        """
+        return 0
+
     def span(self) -> tuple[dt.datetime, dt.datetime] | None:
         """Bounds `[begin, end)` of the starts of all stored points; None when there are none.
 

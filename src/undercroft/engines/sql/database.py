@@ -187,10 +187,10 @@ class Database:
             self._turn.release()
 
     def _attempts(self, errors: Any, times: int) -> tenacity.Retrying:
-        def is_over(state: tenacity.RetryCallState) -> bool:
+        def is_over(retry_state: tenacity.RetryCallState) -> bool:
             left = deadline.remaining()
             # The next attempt may have to connect first.
-            return state.attempt_number >= times or (left is not None and left < self.options.connect_timeout)
+            return retry_state.attempt_number >= times or (left is not None and left < self.options.connect_timeout)
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(errors),

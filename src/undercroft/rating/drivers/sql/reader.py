@@ -3,7 +3,8 @@
 A total is answered from the narrowest source that holds the answer:
 
 - `slot_total`, when no attribute is asked for: a few rows an hour;
-- `rollup` for the whole months and days of the range, and points for its two edges, when attributes of series are asked for;
+- `scope_rollup` for the whole months and days of the range, and points for its two edges, when the scope attribute is;
+- `rollup` in the same way, and the points of pending slots, when other attributes of series are asked for;
 - points, when single periods of chosen series, metadata, or extremes are asked for.
 
 Sums are taken per series first; the dictionary is joined to those, not to points.
@@ -25,7 +26,7 @@ from undercroft.rating import calendar
 from undercroft.rating.calendar import PARTS
 from undercroft.rating.contract import Group, Row
 from undercroft.rating.drivers.sql import predicates
-from undercroft.rating.drivers.sql.predicates import Expression, Probe
+from undercroft.rating.drivers.sql.predicates import BY_SCOPE, BY_SERIES, Expression, Level, Probe
 from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
 from undercroft.rating.drivers.sql.sources import Sources
 from undercroft.rating.models import FrozenDict
@@ -46,10 +47,11 @@ _DECODED = 20_000
 class Reader:
     """Answers questions about one store; `connection` is always on one consistent state of the data."""
 
-    def __init__(self, tables: Tables, dialect: str, zone: dt.tzinfo) -> None:
+    def __init__(self, tables: Tables, dialect: str, zone: dt.tzinfo, scope_key: str) -> None:
         self._t = tables
         self._dialect = dialect
         self._zone = zone
+        self._scope_key = scope_key
         self._width = len(tables.exact.partial(tables.point, QTY))
 
     def probe(self, connection: sa.Connection, selection: Selection, groups: Sequence[GroupKey] = ()) -> Probe | None:
@@ -81,8 +83,9 @@ class Reader:
         if probe is None:
             return 0, []
         extremes = sorted({m.column for m in measures if m.function in EXTREMES})
-        source = self._source(selection, groups, probe, extremes)
-        grouped = self._grouped(source, groups, probe, extremes).subquery("grouped")
+        level = self._level(selection, groups, probe, extremes)
+        source = self._source(selection, groups, probe, extremes, level)
+        grouped = self._grouped(source, groups, probe, extremes, level).subquery("grouped")
         texts = [column for column in grouped.columns if column.name in ("begin", "end") or column.name.startswith("t")]
         forms = [column for column in grouped.columns if column.name.startswith("j")]
         order = [*texts, *(sa.func.coalesce(form, sa.literal(b"", sa.LargeBinary)) for form in forms)]
@@ -99,14 +102,28 @@ class Reader:
         rows = connection.execute(sa.select(numbered).where(wanted).order_by(place)).all()
         return rows[0].groups if rows else 0, [decode(row) for row in rows if page.offset < row.place <= last]
 
-    def _source(self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> sa.Subquery:
-        sources = Sources(self._t, self._dialect, selection, probe, extremes)
+    def _level(self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> Level:
+        """Scopes, where they know all that is asked for; they keep no calendar attributes, and points have series."""
+        if self._from_points(groups, probe, extremes):
+            return BY_SERIES
+        names = {name for condition in selection.conditions for name in condition.names}
+        names |= {key.name for key in groups if key.by is By.ATTRIBUTE or key.name in probe.stored}
+        return BY_SCOPE if names <= {self._scope_key} - PARTS.keys() else BY_SERIES
+
+    @staticmethod
+    def _from_points(groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> bool:
+        return bool(extremes) or any(probe.details) or any(key.by is By.PERIOD for key in groups)
+
+    def _source(
+        self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str], level: Level
+    ) -> sa.Subquery:
         by_period = any(key.by is By.PERIOD for key in groups)
+        sources = Sources(self._t, self._dialect, selection, probe, extremes, level)
         attributes = any(key.by is By.ATTRIBUTE or key.name in probe.stored for key in groups)
         if not selection.conditions and not attributes and not extremes:
             return sources.slots().subquery("source")
         calendars = self._calendars(selection, groups)
-        if by_period or extremes or any(probe.details):
+        if self._from_points(groups, probe, extremes):
             return sources.points(periods=by_period).subquery("source")
         inner = sources.rollups(self._zone, months=not calendars & _WITHIN_MONTH).subquery("bucket")
         whole = sources.coverage(self._zone)
@@ -120,7 +137,9 @@ class Reader:
         names = {name for condition in selection.conditions for name in condition.names}
         return (names | {key.name for key in groups}) & PARTS.keys()
 
-    def _grouped(self, source: sa.Subquery, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> sa.Select[Any]:
+    def _grouped(
+        self, source: sa.Subquery, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str], level: Level
+    ) -> sa.Select[Any]:
         """The groups of a source: columns t0, j0, t1, ... (a period's are begin and end), the count and the sums."""
         columns: list[Expression] = []
         keys: list[Expression] = []
@@ -135,7 +154,7 @@ class Reader:
             if key.by is By.TYPE and "type" in source.c:
                 found = predicates.Grouped(source.c.type, sa.null(), None)
             else:
-                found = predicates.grouped(self._t, key, position, series_id, day, self._dialect, probe)
+                found = predicates.grouped(self._t, key, position, series_id, day, self._dialect, probe, level)
             if found.join is not None:
                 origin = origin.outerjoin(*found.join)
             keys.append(found.text)
