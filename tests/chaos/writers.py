@@ -109,22 +109,27 @@ def in_parts(store: BaseStorage, done: Operation) -> None:
 
 def sums_apart(store: Any) -> None:
     """A store that commits points first and the sums beside them afterwards."""
-    writer, database = store._writer, store._db
-    add_sums, commit = writer.add_sums, database.write
-    late: list[tuple[Any, Any]] = []
+    writes, database = store._writer._writes, store._db
+    add, add_sums, commit = writes.add, writes.add_sums, database.write
+    late: list[Any] = []
 
-    def postpone(_connection: Any, by_series: Any, by_slot: Any) -> None:
-        late.append((by_series, by_slot))
+    def postpone(_connection: Any, sums: Any) -> None:
+        late.append(sums)
+
+    def add_points(connection: Any, points: Any, sums: Any) -> None:
+        add(connection, points, [])
+        late.append(sums)
 
     def write_twice(work: Callable[[Any], Any]) -> Any:
         result = commit(work)
         threading.Event().wait(_MOMENT)
         for sums in late:
-            commit(lambda connection, sums=sums: add_sums(connection, *sums))
+            commit(lambda connection, sums=sums: add_sums(connection, sums))
         late.clear()
         return result
 
-    writer.add_sums = postpone
+    writes.add = add_points
+    writes.add_sums = postpone
     database.write = write_twice
 
 
