@@ -18,7 +18,9 @@ from undercroft.engines.sql import types
 from undercroft.rating.numbers import CONTEXT, ZERO, plain
 
 BASE = 10**18
+_ONE = 10**12
 _scaleb = CONTEXT.scaleb
+_normalize = CONTEXT.normalize
 HALF = 10**9
 
 
@@ -45,6 +47,9 @@ class Layout(Protocol):
 
     def decode_sum(self, parts: Sequence[Any]) -> Decimal:
         """The number in the sums of `partial`'s columns."""
+
+    def decode_sums(self, columns: Sequence[Sequence[Any]]) -> list[Decimal]:
+        """The numbers in columns of such sums."""
 
     def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
         """An expression per row that `min` and `max` order like the numbers."""
@@ -79,6 +84,9 @@ class Numeric:
 
     def decode_sum(self, parts: Sequence[Any]) -> Decimal:
         return plain(parts[0])
+
+    def decode_sums(self, columns: Sequence[Sequence[Any]]) -> list[Decimal]:
+        return list(map(plain, columns[0]))
 
     def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
         return source.c[name]  # type: ignore[no-any-return]
@@ -140,7 +148,7 @@ class Limbs:
     def decode(self, parts: Sequence[Any]) -> Decimal:
         high, main, low, least = parts
         if high is None and low is None and least is None:
-            return plain(CONTEXT.scaleb(Decimal(main), -12))
+            return _from_main(main)
         return self._from_units([high or 0, main, low or 0, least or 0])
 
     def _from_units(self, limbs: Sequence[int]) -> Decimal:
@@ -159,8 +167,14 @@ class Limbs:
 
     def decode_sum(self, parts: Sequence[Any]) -> Decimal:
         if parts[3] is not None and parts.count(None) == len(parts) - 2:
-            return plain(_scaleb(Decimal(parts[3] * HALF + parts[4]), -12))
+            return _from_main(parts[3] * HALF + parts[4])
         return self._from_units([parts[0] or 0, *((parts[i] or 0) * HALF + (parts[i + 1] or 0) for i in range(1, 9, 2))])
+
+    def decode_sums(self, columns: Sequence[Sequence[Any]]) -> list[Decimal]:
+        others = [column for number, column in enumerate(columns) if number not in (3, 4)]
+        if any(value is not None for column in others for value in column):
+            return [self.decode_sum(parts) for parts in zip(*columns, strict=True)]
+        return [_from_main(high * HALF + low) for high, low in zip(columns[3], columns[4], strict=True)]
 
     def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
         # Shifted to be positive and padded, limbs compare as text like the numbers they make up.
@@ -179,6 +193,13 @@ class Limbs:
             sums[column] = f"{total} % {BASE}"
             carry = f"{total} / {BASE}"
         return {column: sql if column == name else f"nullif({sql}, 0)" for column, sql in sums.items()}
+
+
+def _from_main(limb: int) -> Decimal:
+    """The number whose only limb is the second; the same as `plain` gives."""
+    whole, rest = divmod(limb, _ONE)
+    # With places behind the point no exponent above zero can come of it.
+    return _normalize(_scaleb(Decimal(limb), -12)) if rest else Decimal(whole)
 
 
 def layout(dialect: str) -> Layout:

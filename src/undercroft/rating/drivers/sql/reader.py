@@ -13,7 +13,8 @@ Sums are taken per series first; the dictionary is joined to those, not to point
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -89,18 +90,19 @@ class Reader:
         texts = [column for column in grouped.columns if column.name in ("begin", "end") or column.name.startswith("t")]
         forms = [column for column in grouped.columns if column.name.startswith("j")]
         order = [*texts, *(sa.func.coalesce(form, sa.literal(b"", sa.LargeBinary)) for form in forms)]
-        counted = sa.select(*grouped.columns, sa.func.count().over().label("groups"))
-        decode = self._decoder(counted, groups, measures)
         if page is None:
-            rows = connection.execute(counted.order_by(*order)).all()
-            return len(rows), [decode(row) for row in rows]
+            query = sa.select(*grouped.columns)
+            found = self._decoded_groups(query, connection.execute(query.order_by(*order)).all(), groups, measures)
+            return len(found), found
+        counted = sa.select(*grouped.columns, sa.func.count().over().label("groups"))
         row_number = sa.func.row_number(type_=sa.BigInteger).over(order_by=order)
         numbered = counted.add_columns(row_number.label("place")).subquery("numbered")
         place, last = numbered.c.place, min(page.offset + page.limit, LARGEST)
         # The first group comes along in any case: it tells how many there are.
         wanted = sa.or_(place == 1, sa.and_(place > page.offset, place <= last))
         rows = connection.execute(sa.select(numbered).where(wanted).order_by(place)).all()
-        return rows[0].groups if rows else 0, [decode(row) for row in rows if page.offset < row.place <= last]
+        chosen = [row for row in rows if page.offset < row.place <= last]
+        return rows[0].groups if rows else 0, self._decoded_groups(counted, chosen, groups, measures)
 
     def _level(self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> Level:
         """Scopes, where they know all that is asked for; they keep no calendar attributes, and points have series."""
@@ -173,36 +175,36 @@ class Reader:
             columns += [sa.func.min(ordered).label(f"{name}_min"), sa.func.max(ordered).label(f"{name}_max")]
         return sa.select(*columns).select_from(origin).group_by(*keys).having(sa.func.sum(source.c.points) > 0)
 
-    def _decoder(self, query: sa.Select[Any], groups: Sequence[GroupKey], measures: Sequence[Measure]) -> Callable[[Any], Group]:
-        """What makes a `Group` of a row of `query`."""
-        at = {column.name: number for number, column in enumerate(query.selected_columns)}
-        wanted = [(at[f"t{position}"], at.get(f"j{position}")) for position, key in enumerate(groups) if key.by is not By.PERIOD]
-        decoders = [self._measure(measure, at) for measure in measures]
-        period = (at["begin"], at["end"]) if "begin" in at else None
+    def _decoded_groups(
+        self, query: sa.Select[Any], rows: Sequence[Any], groups: Sequence[GroupKey], measures: Sequence[Measure]
+    ) -> list[Group]:
+        """The groups in rows of `query`, decoded column by column."""
+        if not rows:
+            return []
+        names = (column.name for column in query.selected_columns)
+        columns: dict[str, Sequence[Any]] = dict(zip(names, zip(*rows, strict=True), strict=False))
+        wanted = [position for position, key in enumerate(groups) if key.by is not By.PERIOD]
+        values = [_values(columns[f"t{position}"], columns.get(f"j{position}")) for position in wanted]
+        numbers = [self._measured(measure, columns) for measure in measures]
+        periods: Iterable[Any] = itertools.repeat(None)
+        if "begin" in columns:
+            periods = zip(map(from_micros, columns["begin"]), map(from_micros, columns["end"]), strict=True)
+        nothing = itertools.repeat(())
+        each_values = zip(*values, strict=True) if values else nothing
+        each_numbers = zip(*numbers, strict=True) if numbers else nothing
+        return [Group(*group) for group, _ in zip(zip(each_values, each_numbers, periods), rows, strict=False)]  # noqa: B905
 
-        def decode(row: Any) -> Group:
-            return Group(
-                tuple(_value(row[text], None if form is None else row[form]) for text, form in wanted),
-                tuple(measure(row) for measure in decoders),
-                None if period is None else (from_micros(row[period[0]]), from_micros(row[period[1]])),
-            )
-
-        return decode
-
-    def _measure(self, measure: Measure, at: Mapping[str, int]) -> Callable[[Any], Any]:
-        """What reads a measure from a row."""
+    def _measured(self, measure: Measure, columns: Mapping[str, Sequence[Any]]) -> list[Any]:
+        """A column of a measure's values."""
         exact, function = self._t.exact, measure.function
-        points = at["points"]
         if function is Function.COUNT:
-            return lambda row: int(row[points])
+            return list(map(int, columns["points"]))
         if function in EXTREMES:
-            column = at[f"{measure.column}_{function.value.lower()}"]
-            return lambda row: exact.decode_ordered(row[column])
-        first = at[f"{measure.column}0"]
-        last = first + self._width
+            return list(map(exact.decode_ordered, columns[f"{measure.column}_{function.value.lower()}"]))
+        sums = exact.decode_sums([columns[f"{measure.column}{number}"] for number in range(self._width)])
         if function is Function.SUM:
-            return lambda row: exact.decode_sum(row[first:last])
-        return lambda row: mean(exact.decode_sum(row[first:last]), int(row[points]))
+            return sums
+        return [mean(total, int(points)) for total, points in zip(sums, columns["points"], strict=True)]
 
     # -- points ----------------------------------------------------------------------------------------------------
 
@@ -304,9 +306,12 @@ class Reader:
                 moments.clear()
 
 
-def _value(text: bytes, form: bytes | None) -> Any:
-    """A group's value, with the type it was stored with."""
-    return bytes(text).decode() if form is None else msgspec.json.decode(form)
+def _values(texts: Sequence[bytes], forms: Sequence[bytes | None] | None) -> list[Any]:
+    """Values of groups, with the types they were stored with."""
+    if forms is None or not any(forms):
+        return [bytes(text).decode() for text in texts]
+    decode = msgspec.json.decode
+    return [bytes(text).decode() if form is None else decode(form) for text, form in zip(texts, forms, strict=True)]
 
 
 def mean(total: Decimal, count: int) -> Decimal:
