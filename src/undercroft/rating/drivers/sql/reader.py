@@ -86,14 +86,13 @@ class Reader:
         extremes = sorted({m.column for m in measures if m.function in EXTREMES})
         level = self._level(selection, groups, probe, extremes)
         source = self._source(selection, groups, probe, extremes, level)
-        grouped = self._grouped(source, groups, probe, extremes, level).subquery("grouped")
-        texts = [column for column in grouped.columns if column.name in ("begin", "end") or column.name.startswith("t")]
-        forms = [column for column in grouped.columns if column.name.startswith("j")]
-        order = [*texts, *(sa.func.coalesce(form, sa.literal(b"", sa.LargeBinary)) for form in forms)]
+        query, order = self._grouped(source, groups, probe, extremes, level)
         if page is None:
-            query = sa.select(*grouped.columns)
             found = self._decoded_groups(query, connection.execute(query.order_by(*order)).all(), groups, measures)
             return len(found), found
+        grouped = query.subquery("grouped")
+        texts = [column for column in grouped.columns if column.name in ("begin", "end") or column.name.startswith("t")]
+        order = [*texts, *(self._nothing_first(column) for column in grouped.columns if column.name.startswith("j"))]
         counted = sa.select(*grouped.columns, sa.func.count().over().label("groups"))
         row_number = sa.func.row_number(type_=sa.BigInteger).over(order_by=order)
         numbered = counted.add_columns(row_number.label("place")).subquery("numbered")
@@ -141,10 +140,11 @@ class Reader:
 
     def _grouped(
         self, source: sa.Subquery, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str], level: Level
-    ) -> sa.Select[Any]:
-        """The groups of a source: columns t0, j0, t1, ... (a period's are begin and end), the count and the sums."""
+    ) -> tuple[sa.Select[Any], list[Expression]]:
+        """The groups of a source: columns t0, j0, t1, ... (a period's are begin and end), the count and the sums; their order."""
         columns: list[Expression] = []
         keys: list[Expression] = []
+        forms: list[Expression] = []
         origin: sa.FromClause = source
         # A source without series or days is only asked for groups that need none.
         series_id, day = source.c.get("series_id", sa.null()), source.c.get("day", sa.null())
@@ -162,7 +162,7 @@ class Reader:
             keys.append(found.text)
             columns.append(found.text.label(f"t{position}"))
             if not isinstance(found.json, sa.sql.elements.Null):
-                keys.append(found.json)
+                forms.append(found.json)
                 columns.append(found.json.label(f"j{position}"))
         columns.append(sa.func.sum(source.c.points).label("points"))
         columns += [
@@ -173,7 +173,11 @@ class Reader:
         for name in extremes:
             ordered = source.c[f"{name}_ordered"]
             columns += [sa.func.min(ordered).label(f"{name}_min"), sa.func.max(ordered).label(f"{name}_max")]
-        return sa.select(*columns).select_from(origin).group_by(*keys).having(sa.func.sum(source.c.points) > 0)
+        query = sa.select(*columns).select_from(origin).group_by(*keys, *forms).having(sa.func.sum(source.c.points) > 0)
+        return query, [*keys, *map(self._nothing_first, forms)]
+
+    def _nothing_first(self, form: Expression) -> Expression:
+        return form.nulls_first() if self._dialect == "postgresql" else form
 
     def _decoded_groups(
         self, query: sa.Select[Any], rows: Sequence[Any], groups: Sequence[GroupKey], measures: Sequence[Measure]
