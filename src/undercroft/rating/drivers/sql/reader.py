@@ -27,6 +27,7 @@ from undercroft.rating import calendar
 from undercroft.rating.calendar import PARTS
 from undercroft.rating.contract import Group, Row
 from undercroft.rating.drivers.sql import predicates
+from undercroft.rating.drivers.sql.exact import TooWide
 from undercroft.rating.drivers.sql.predicates import BY_SCOPE, BY_SERIES, Expression, Level, Probe
 from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
 from undercroft.rating.drivers.sql.sources import Sources
@@ -53,7 +54,7 @@ class Reader:
         self._dialect = dialect
         self._zone = zone
         self._scope_key = scope_key
-        self._width = len(tables.exact.partial(tables.point, QTY))
+        self._exact = tables.exact.short
 
     def probe(self, connection: sa.Connection, selection: Selection, groups: Sequence[GroupKey] = ()) -> Probe | None:
         """Ask the dictionary first; None when no point can match."""
@@ -83,6 +84,22 @@ class Reader:
         probe = self.probe(connection, selection, groups)
         if probe is None:
             return 0, []
+        try:
+            return self._total(connection, selection, groups, measures, page, probe)
+        except TooWide:
+            # From now on, too: where one answer has such numbers, others will.
+            self._exact = self._t.exact
+            return self._total(connection, selection, groups, measures, page, probe)
+
+    def _total(
+        self,
+        connection: sa.Connection,
+        selection: Selection,
+        groups: Sequence[GroupKey],
+        measures: Sequence[Measure],
+        page: Page | None,
+        probe: Probe,
+    ) -> tuple[int, list[Group]]:
         extremes = sorted({m.column for m in measures if m.function in EXTREMES})
         level = self._level(selection, groups, probe, extremes)
         source = self._source(selection, groups, probe, extremes, level)
@@ -119,7 +136,7 @@ class Reader:
         self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str], level: Level
     ) -> sa.Subquery:
         by_period = any(key.by is By.PERIOD for key in groups)
-        sources = Sources(self._t, self._dialect, selection, probe, extremes, level)
+        sources = Sources(self._t, self._dialect, selection, probe, extremes, level, self._exact)
         attributes = any(key.by is By.ATTRIBUTE or key.name in probe.stored for key in groups)
         if not selection.conditions and not attributes and not extremes:
             return sources.slots().subquery("source")
@@ -168,13 +185,17 @@ class Reader:
         columns += [
             sa.func.sum(source.c[f"{name}{number}"]).label(f"{name}{number}")
             for name in (QTY, PRICE)
-            for number in range(self._width)
+            for number in range(self._width())
         ]
         for name in extremes:
             ordered = source.c[f"{name}_ordered"]
             columns += [sa.func.min(ordered).label(f"{name}_min"), sa.func.max(ordered).label(f"{name}_max")]
         query = sa.select(*columns).select_from(origin).group_by(*keys, *forms).having(sa.func.sum(source.c.points) > 0)
         return query, [*keys, *map(self._nothing_first, forms)]
+
+    def _width(self) -> int:
+        """How many partial sums make up a number."""
+        return len(self._exact.partial(self._t.point, QTY))
 
     def _nothing_first(self, form: Expression) -> Expression:
         return form.nulls_first() if self._dialect == "postgresql" else form
@@ -200,12 +221,12 @@ class Reader:
 
     def _measured(self, measure: Measure, columns: Mapping[str, Sequence[Any]]) -> list[Any]:
         """A column of a measure's values."""
-        exact, function = self._t.exact, measure.function
+        exact, function = self._exact, measure.function
         if function is Function.COUNT:
             return list(map(int, columns["points"]))
         if function in EXTREMES:
             return list(map(exact.decode_ordered, columns[f"{measure.column}_{function.value.lower()}"]))
-        sums = exact.decode_sums([columns[f"{measure.column}{number}"] for number in range(self._width)])
+        sums = exact.decode_sums([columns[f"{measure.column}{number}"] for number in range(self._width())])
         if function is Function.SUM:
             return sums
         return [mean(total, int(points)) for total, points in zip(sums, columns["points"], strict=True)]

@@ -87,6 +87,7 @@ class Storage(contract.BaseStorage):
         self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
         self._folder = Folder(self._tables, self._writer)
         self._fixed: Fixed | None = None
+        self._read_by: Reader | None = None
         # Points in pending slots, as far as this process knows; None until it has asked.
         self._waiting: int | None = None
         self._pushed = 0
@@ -153,6 +154,7 @@ class Storage(contract.BaseStorage):
         self._encoder.forget()
         self._writer.forget()
         self._fixed = None
+        self._read_by = None
         self._waiting = None
 
     def _zone(self) -> dt.tzinfo:
@@ -269,7 +271,9 @@ class Storage(contract.BaseStorage):
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
-        return Reader(self._tables, self._db.dialect, *self._fix())
+        if self._read_by is None:
+            self._read_by = Reader(self._tables, self._db.dialect, *self._fix())
+        return self._read_by
 
     def _page(self, selection: query.Selection, page: Page) -> tuple[int, list[contract.Row]]:
         reader = self._reader()
