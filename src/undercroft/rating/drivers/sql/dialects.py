@@ -359,7 +359,7 @@ class MariaDB:
     takes_units = False
     SHARDS = 16
     # A statement has to stay below the server's max_allowed_packet, 16 MiB unless it was lowered.
-    ROWS = 5_000
+    ROWS = 20_000
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -374,6 +374,7 @@ class MariaDB:
         numbers = {name: name for name in (QTY, PRICE)}
         fold = _fold(tables, [QTY, PRICE], numbers, [QTY, PRICE], "IN %s", "DIV")
         self._fold = f"{fold} ON DUPLICATE KEY UPDATE {self._added}"
+        self._from_json = {table.name: _from_json(table) for table in (tables.point, *_summed(tables))}
         # A row that every push shares, and every deletion has to itself.
         one = f"SELECT 0, 1 FROM {tables.setting.name} WHERE name = 'timezone'"  # noqa: S608
         self._keep_out, self._share = f"{one} FOR UPDATE", f"({one} LOCK IN SHARE MODE)"
@@ -420,7 +421,7 @@ class MariaDB:
         return folded, connection.exec_driver_sql(self._take, (list(pairs),)).all() if pairs else ()
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
-        self._insert(connection, self._tables.point, columns(self._tables.point), self._exact(points))
+        self._insert_numbers(connection, self._tables.point, points)
         self.add_sums(connection, sums)
 
     def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
@@ -428,14 +429,16 @@ class MariaDB:
         return True
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
-        added = ", ".join(f"{name} = {name} + VALUES({name})" for name in ("points", QTY, PRICE))
         for table, rows in sums:
-            self._insert(connection, table, columns(table), self._exact(rows), added)
+            added = ", ".join(f"{name} = {table.name}.{name} + VALUES({name})" for name in ("points", QTY, PRICE))
+            self._insert_numbers(connection, table, rows, f" ON DUPLICATE KEY UPDATE {added}")
 
-    @staticmethod
-    def _exact(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """Numbers as plain text: with an exponent the server would read them as floats."""
-        return [(*key, f"{qty:f}", f"{price:f}") for *key, qty, price in rows]
+    def _insert_numbers(self, connection: sa.Connection, table: sa.Table, rows: Rows, update: str = "") -> None:
+        """Insert integers and, in the last two columns, quantities and prices; as one JSON text, which takes half the time."""
+        for start in range(0, len(rows), self.ROWS):
+            # Plain text: with an exponent the server would read numbers as floats.
+            part = [(*key, f"{qty:f}", f"{price:f}") for *key, qty, price in rows[start : start + self.ROWS]]
+            connection.exec_driver_sql(self._from_json[table.name] + update, (_json.encode(part).decode(),))
 
     def _insert(
         self,
@@ -523,6 +526,15 @@ def _fold(tables: Tables, into: Sequence[str], parts: Mapping[str, str], sums: S
         f"GROUP BY bucket {divide} {MONTH_OF_DAY}, series_id) "
         f"SELECT bucket, series_id, points, {', '.join(sums)} FROM b WHERE 1 = 1 ORDER BY bucket, series_id"
     )
+
+
+def _from_json(table: sa.Table) -> str:
+    """An INSERT of rows that come as a JSON array of arrays; MariaDB."""
+    names = columns(table)
+    kinds = ["BIGINT"] * (len(names) - 2) + ["DECIMAL(65, 38)"] * 2
+    parts = ", ".join(f"{name} {kind} PATH '$[{number}]'" for number, (name, kind) in enumerate(zip(names, kinds, strict=True)))
+    listed = ", ".join(names)
+    return f"INSERT INTO {table.name} ({listed}) SELECT {listed} FROM JSON_TABLE(%s, '$[*]' COLUMNS ({parts})) AS given"  # noqa: S608
 
 
 def _summed(tables: Tables) -> tuple[sa.Table, ...]:

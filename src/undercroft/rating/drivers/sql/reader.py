@@ -27,7 +27,7 @@ from undercroft.rating import calendar
 from undercroft.rating.calendar import PARTS
 from undercroft.rating.contract import Group, Row
 from undercroft.rating.drivers.sql import predicates
-from undercroft.rating.drivers.sql.exact import TooWide
+from undercroft.rating.drivers.sql.exact import Layout, TooWide
 from undercroft.rating.drivers.sql.predicates import BY_SCOPE, BY_SERIES, Expression, Level, Probe
 from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
 from undercroft.rating.drivers.sql.sources import Sources
@@ -47,14 +47,18 @@ _DECODED = 20_000
 
 
 class Reader:
-    """Answers questions about one store; `connection` is always on one consistent state of the data."""
+    """Answers one question about a store; `connection` is always on one consistent state of the data.
 
-    def __init__(self, tables: Tables, dialect: str, zone: dt.tzinfo, scope_key: str) -> None:
+    Attributes:
+        exact: how sums were asked for in the end, and should be next time.
+    """
+
+    def __init__(self, tables: Tables, dialect: str, zone: dt.tzinfo, scope_key: str, exact: Layout) -> None:
         self._t = tables
         self._dialect = dialect
         self._zone = zone
         self._scope_key = scope_key
-        self._exact = tables.exact.short
+        self.exact = exact
 
     def probe(self, connection: sa.Connection, selection: Selection, groups: Sequence[GroupKey] = ()) -> Probe | None:
         """Ask the dictionary first; None when no point can match."""
@@ -87,8 +91,7 @@ class Reader:
         try:
             return self._total(connection, selection, groups, measures, page, probe)
         except TooWide:
-            # From now on, too: where one answer has such numbers, others will.
-            self._exact = self._t.exact
+            self.exact = self._t.exact
             return self._total(connection, selection, groups, measures, page, probe)
 
     def _total(
@@ -136,7 +139,7 @@ class Reader:
         self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str], level: Level
     ) -> sa.Subquery:
         by_period = any(key.by is By.PERIOD for key in groups)
-        sources = Sources(self._t, self._dialect, selection, probe, extremes, level, self._exact)
+        sources = Sources(self._t, self._dialect, selection, probe, extremes, level, self.exact)
         attributes = any(key.by is By.ATTRIBUTE or key.name in probe.stored for key in groups)
         if not selection.conditions and not attributes and not extremes:
             return sources.slots().subquery("source")
@@ -195,7 +198,7 @@ class Reader:
 
     def _width(self) -> int:
         """How many partial sums make up a number."""
-        return len(self._exact.partial(self._t.point, QTY))
+        return len(self.exact.partial(self._t.point, QTY))
 
     def _nothing_first(self, form: Expression) -> Expression:
         return form.nulls_first() if self._dialect == "postgresql" else form
@@ -221,7 +224,7 @@ class Reader:
 
     def _measured(self, measure: Measure, columns: Mapping[str, Sequence[Any]]) -> list[Any]:
         """A column of a measure's values."""
-        exact, function = self._exact, measure.function
+        exact, function = self.exact, measure.function
         if function is Function.COUNT:
             return list(map(int, columns["points"]))
         if function in EXTREMES:

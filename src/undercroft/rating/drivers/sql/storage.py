@@ -87,7 +87,8 @@ class Storage(contract.BaseStorage):
         self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
         self._folder = Folder(self._tables, self._writer)
         self._fixed: Fixed | None = None
-        self._read_by: Reader | None = None
+        # How sums are asked for: the quick way, until some had too many digits for that.
+        self._exact = self._tables.exact.short
         # Points in pending slots, as far as this process knows; None until it has asked.
         self._waiting: int | None = None
         self._pushed = 0
@@ -154,7 +155,6 @@ class Storage(contract.BaseStorage):
         self._encoder.forget()
         self._writer.forget()
         self._fixed = None
-        self._read_by = None
         self._waiting = None
 
     def _zone(self) -> dt.tzinfo:
@@ -271,9 +271,7 @@ class Storage(contract.BaseStorage):
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
-        if self._read_by is None:
-            self._read_by = Reader(self._tables, self._db.dialect, *self._fix())
-        return self._read_by
+        return Reader(self._tables, self._db.dialect, *self._fix(), self._exact)
 
     def _page(self, selection: query.Selection, page: Page) -> tuple[int, list[contract.Row]]:
         reader = self._reader()
@@ -294,7 +292,9 @@ class Storage(contract.BaseStorage):
         page: Page | None,
     ) -> tuple[int, list[contract.Group]]:
         reader = self._reader()
-        return self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+        found = self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+        self._exact = reader.exact
+        return found
 
     def _span(self) -> tuple[int, int] | None:
         """Whole local days, from the ends of the key of `scope_rollup`, which holds no day without points."""
