@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from undercroft.engines.sql import raw
 from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.encode import Entry, SlotKey
 from undercroft.rating.drivers.sql.exact import HALF, Limbs
-from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
+from undercroft.rating.drivers.sql.schema import LONG_NUMBERS, PRICE, QTY, Tables
 from undercroft.rating.numbers import units
 
 _json = msgspec.json.Encoder()
@@ -203,12 +203,19 @@ class SQLite:
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
         name = self._tables.point.name
+        # Either all rows hold units, or none does.
         if type(points[0][-1]) is int:
             _insert_many(connection, self._narrow[name], points)
         else:
             wide = [(*key, *self._limbs.encode(qty), *self._limbs.encode(price)) for *key, qty, price in points]
             _insert_many(connection, self._inserts[name], wide)
+            self._note_long(connection)
         self.add_sums(connection, sums)
+
+    def _note_long(self, connection: sa.Connection) -> None:
+        """Tell readers that numbers may have more digits than the quick way to add them up allows for."""
+        note = f"INSERT OR IGNORE INTO {self._tables.setting.name} (name, value) VALUES (?, ?)"  # noqa: S608
+        _rows(connection, note, (LONG_NUMBERS, "yes"))
 
     def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
         chosen = (_json.encode(slots).decode(),)
@@ -360,6 +367,7 @@ class MariaDB:
     SHARDS = 16
     # A statement has to stay below the server's max_allowed_packet, 16 MiB unless it was lowered.
     ROWS = 20_000
+    BYTES = 8 * 2**20
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -440,6 +448,18 @@ class MariaDB:
             part = [(*key, f"{qty:f}", f"{price:f}") for *key, qty, price in rows[start : start + self.ROWS]]
             connection.exec_driver_sql(self._from_json[table.name] + update, (_json.encode(part).decode(),))
 
+    def _parts(self, rows: Rows) -> Iterator[Rows]:
+        """Rows as many at a time as a statement may hold; bytes take two characters each."""
+        first = size = 0
+        for number, row in enumerate(rows):
+            own = sum(2 * len(value) if isinstance(value, (bytes, str)) else 8 for value in row)
+            if number > first and (size + own > self.BYTES or number - first >= self.ROWS):
+                yield rows[first:number]
+                first, size = number, 0
+            size += own
+        if rows:
+            yield rows[first:]
+
     def _insert(
         self,
         connection: sa.Connection,
@@ -452,8 +472,7 @@ class MariaDB:
         row = f"({', '.join(['%s'] * len(names))})"
         tail = f" ON DUPLICATE KEY UPDATE {update}" if update else ""
         found: list[Any] = []
-        for start in range(0, len(rows), self.ROWS):
-            part = rows[start : start + self.ROWS]
+        for part in self._parts(rows):
             values = tuple(value for one in part for value in one)
             result = connection.exec_driver_sql(head + ", ".join([row] * len(part)) + tail, values)
             found += result.all() if result.returns_rows else ()

@@ -24,13 +24,11 @@ from undercroft.rating.drivers.sql.encode import Batch, Encoder, Entry, SlotKey
 from undercroft.rating.drivers.sql.folding import Folder
 from undercroft.rating.drivers.sql.newest import newest_ends
 from undercroft.rating.drivers.sql.reader import Reader
-from undercroft.rating.drivers.sql.schema import KIND, Tables, tables
+from undercroft.rating.drivers.sql.schema import KIND, LONG_NUMBERS, SCOPE_KEY, ZONE, Tables, tables
 from undercroft.rating.drivers.sql.writer import Writer
 from undercroft.rating.receipt import KEPT, Receipt
 
 LOG = logging.getLogger(__name__)
-ZONE = "timezone"
-SCOPE_KEY = "scope_key"
 UTC = "UTC"
 _ANALYSE_FROM = 5_000
 
@@ -171,6 +169,8 @@ class Storage(contract.BaseStorage):
             rows = self._db.alone(lambda c: c.execute(sa.select(setting.c.name, setting.c.value)).all())
             found = dict(map(tuple, rows))
             name = found.get(ZONE, UTC)
+            if LONG_NUMBERS in found:
+                self._exact = self._tables.exact
             if self.options.timezone not in (None, name):
                 raise ConfigInvalid(
                     f"{self._db.place}: the store was made with timezone={name}, which its sums by day follow; it cannot be "
