@@ -121,7 +121,8 @@ def test_an_option_that_nobody_knows(open_store: OpenStore, option: str) -> None
     with pytest.raises(ConfigInvalid, match=option):
         open_store(**{option: "x"})
     with pytest.raises(ConfigInvalid, match=option):
-        undercroft.connect("rating", f"{open_store.url}?{option}=x")  # type: ignore[attr-defined]
+        url = str(open_store.url)  # type: ignore[attr-defined]
+        undercroft.connect("rating", f"{url}{'&' if '?' in url else '?'}{option}=x")
 
 
 @clause("R6")

@@ -314,12 +314,9 @@ class BaseStorage(abc.ABC):
         bounds = tuple(None if bound is None else time.from_micros(bound) for bound in selection[:2])
         names = [key.name for key in groups if key.by is not query.By.PERIOD]
         rows = []
-        for group in found:
-            first, last = group.period or bounds
-            row: dict[str, Any] = {"begin": first, "end": last}
-            row.update((measure.alias, value) for measure, value in zip(asked, group.measures, strict=True))
-            row.update(zip(names, group.values, strict=True))
-            rows.append(row)
+        keys = ["begin", "end", *(measure.alias for measure in asked), *names]
+        for values, measured, period in found:
+            rows.append(dict(zip(keys, (*(period or bounds), *measured, *values), strict=True)))
         return {"total": count, "results": rows}
 
     def delete(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from undercroft.engines.sql import raw
 from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.encode import Entry, SlotKey
 from undercroft.rating.drivers.sql.exact import HALF, Limbs
-from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
+from undercroft.rating.drivers.sql.schema import LONG_NUMBERS, PRICE, QTY, Tables
 from undercroft.rating.numbers import units
 
 _json = msgspec.json.Encoder()
@@ -203,12 +203,19 @@ class SQLite:
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
         name = self._tables.point.name
+        # Either all rows hold units, or none does.
         if type(points[0][-1]) is int:
             _insert_many(connection, self._narrow[name], points)
         else:
             wide = [(*key, *self._limbs.encode(qty), *self._limbs.encode(price)) for *key, qty, price in points]
             _insert_many(connection, self._inserts[name], wide)
+            self._note_long(connection)
         self.add_sums(connection, sums)
+
+    def _note_long(self, connection: sa.Connection) -> None:
+        """Tell readers that numbers may have more digits than the quick way to add them up allows for."""
+        note = f"INSERT OR IGNORE INTO {self._tables.setting.name} (name, value) VALUES (?, ?)"  # noqa: S608
+        _rows(connection, note, (LONG_NUMBERS, "yes"))
 
     def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
         chosen = (_json.encode(slots).decode(),)
@@ -359,7 +366,8 @@ class MariaDB:
     takes_units = False
     SHARDS = 16
     # A statement has to stay below the server's max_allowed_packet, 16 MiB unless it was lowered.
-    ROWS = 5_000
+    ROWS = 20_000
+    BYTES = 8 * 2**20
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -374,6 +382,7 @@ class MariaDB:
         numbers = {name: name for name in (QTY, PRICE)}
         fold = _fold(tables, [QTY, PRICE], numbers, [QTY, PRICE], "IN %s", "DIV")
         self._fold = f"{fold} ON DUPLICATE KEY UPDATE {self._added}"
+        self._from_json = {table.name: _from_json(table) for table in (tables.point, *_summed(tables))}
         # A row that every push shares, and every deletion has to itself.
         one = f"SELECT 0, 1 FROM {tables.setting.name} WHERE name = 'timezone'"  # noqa: S608
         self._keep_out, self._share = f"{one} FOR UPDATE", f"({one} LOCK IN SHARE MODE)"
@@ -420,7 +429,7 @@ class MariaDB:
         return folded, connection.exec_driver_sql(self._take, (list(pairs),)).all() if pairs else ()
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
-        self._insert(connection, self._tables.point, columns(self._tables.point), self._exact(points))
+        self._insert_numbers(connection, self._tables.point, points)
         self.add_sums(connection, sums)
 
     def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
@@ -428,14 +437,28 @@ class MariaDB:
         return True
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
-        added = ", ".join(f"{name} = {name} + VALUES({name})" for name in ("points", QTY, PRICE))
         for table, rows in sums:
-            self._insert(connection, table, columns(table), self._exact(rows), added)
+            added = ", ".join(f"{name} = {table.name}.{name} + VALUES({name})" for name in ("points", QTY, PRICE))
+            self._insert_numbers(connection, table, rows, f" ON DUPLICATE KEY UPDATE {added}")
 
-    @staticmethod
-    def _exact(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """Numbers as plain text: with an exponent the server would read them as floats."""
-        return [(*key, f"{qty:f}", f"{price:f}") for *key, qty, price in rows]
+    def _insert_numbers(self, connection: sa.Connection, table: sa.Table, rows: Rows, update: str = "") -> None:
+        """Insert integers and, in the last two columns, quantities and prices; as one JSON text, which takes half the time."""
+        for start in range(0, len(rows), self.ROWS):
+            # Plain text: with an exponent the server would read numbers as floats.
+            part = [(*key, f"{qty:f}", f"{price:f}") for *key, qty, price in rows[start : start + self.ROWS]]
+            connection.exec_driver_sql(self._from_json[table.name] + update, (_json.encode(part).decode(),))
+
+    def _parts(self, rows: Rows) -> Iterator[Rows]:
+        """Rows as many at a time as a statement may hold; bytes take two characters each."""
+        first = size = 0
+        for number, row in enumerate(rows):
+            own = sum(2 * len(value) if isinstance(value, (bytes, str)) else 8 for value in row)
+            if number > first and (size + own > self.BYTES or number - first >= self.ROWS):
+                yield rows[first:number]
+                first, size = number, 0
+            size += own
+        if rows:
+            yield rows[first:]
 
     def _insert(
         self,
@@ -449,8 +472,7 @@ class MariaDB:
         row = f"({', '.join(['%s'] * len(names))})"
         tail = f" ON DUPLICATE KEY UPDATE {update}" if update else ""
         found: list[Any] = []
-        for start in range(0, len(rows), self.ROWS):
-            part = rows[start : start + self.ROWS]
+        for part in self._parts(rows):
             values = tuple(value for one in part for value in one)
             result = connection.exec_driver_sql(head + ", ".join([row] * len(part)) + tail, values)
             found += result.all() if result.returns_rows else ()
@@ -523,6 +545,15 @@ def _fold(tables: Tables, into: Sequence[str], parts: Mapping[str, str], sums: S
         f"GROUP BY bucket {divide} {MONTH_OF_DAY}, series_id) "
         f"SELECT bucket, series_id, points, {', '.join(sums)} FROM b WHERE 1 = 1 ORDER BY bucket, series_id"
     )
+
+
+def _from_json(table: sa.Table) -> str:
+    """An INSERT of rows that come as a JSON array of arrays; MariaDB."""
+    names = columns(table)
+    kinds = ["BIGINT"] * (len(names) - 2) + ["DECIMAL(65, 38)"] * 2
+    parts = ", ".join(f"{name} {kind} PATH '$[{number}]'" for number, (name, kind) in enumerate(zip(names, kinds, strict=True)))
+    listed = ", ".join(names)
+    return f"INSERT INTO {table.name} ({listed}) SELECT {listed} FROM JSON_TABLE(%s, '$[*]' COLUMNS ({parts})) AS given"  # noqa: S608
 
 
 def _summed(tables: Tables) -> tuple[sa.Table, ...]:

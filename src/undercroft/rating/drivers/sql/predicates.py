@@ -162,7 +162,9 @@ def grouped(
         attribute,
         sa.and_(attribute.c.kind == kind, attribute.c.name == name.encode(), attribute.c.entry_id == series_id),
     )
-    text = sa.func.coalesce(attribute.c.text, sa.literal(b"", sa.LargeBinary), type_=sa.LargeBinary)
+    # Not a parameter: SQLite sees that two expressions are the same only when their texts are.
+    empty = sa.literal_column("''::bytea" if dialect == "postgresql" else "x''", sa.LargeBinary)
+    text = sa.func.coalesce(attribute.c.text, empty, type_=sa.LargeBinary)
     nothing = sa.null()
     if key.name not in PARTS or key.by is By.TYPE:
         return Grouped(text, attribute.c.json, join)

@@ -12,7 +12,8 @@ rollup      sums and counts per series and local day (key YYYYMMWWDDD), and per 
             are not pending
 scope_rollup the same per scope, of all slots
 slot_total  sums and counts per slot; a slot's row is split into shards so that writers in parallel do not wait for each other
-setting     what must not change during the store's life: its time zone, and the attribute that makes its scopes
+setting     what must not change during the store's life: its time zone, and the attribute that makes its scopes; and, on SQLite,
+            whether there ever were numbers of more than 12 places
 idempotency receipts of writes that were asked for under a key (see engines.sql.receipts)
 """
 
@@ -30,6 +31,8 @@ from undercroft.rating.drivers.sql.exact import Layout, layout
 # Kinds of entries and of attributes; the metric type is an attribute of a kind of its own.
 SERIES, DETAIL, TYPE, SCOPE, SCOPE_TYPE = 0, 1, 2, 3, 4
 QTY, PRICE = "qty", "price"
+# Names of settings.
+ZONE, SCOPE_KEY, LONG_NUMBERS = "timezone", "scope_key", "long_numbers"
 KIND = "rating"
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from undercroft.rating import calendar
 from undercroft.rating.calendar import MONTH_OF_DAY, Coverage
+from undercroft.rating.drivers.sql.exact import Layout
 from undercroft.rating.drivers.sql.predicates import (
     BY_SCOPE,
     BY_SERIES,
@@ -43,6 +44,7 @@ class Sources:
         probe: Probe,
         extremes: Sequence[str] = (),
         level: Level = BY_SERIES,
+        exact: Layout | None = None,
     ) -> None:
         self._t = tables
         self._sqlite = dialect == "sqlite"
@@ -50,14 +52,16 @@ class Sources:
         self._probe = probe
         self._extremes = extremes
         self._level = level
+        self._exact = exact or tables.exact
 
     # -- what every source says ------------------------------------------------------------------------------------
 
     def sums(self, table: Any) -> list[Expression]:
-        exact = self._t.exact
         """Partial sums of a table's numbers, per row."""
         return [
-            column.label(f"{name}{number}") for name in (QTY, PRICE) for number, column in enumerate(exact.partial(table, name))
+            column.label(f"{name}{number}")
+            for name in (QTY, PRICE)
+            for number, column in enumerate(self._exact.partial(table, name))
         ]
 
     def in_range(self, *, types: bool = True) -> list[Predicate]:

@@ -24,13 +24,11 @@ from undercroft.rating.drivers.sql.encode import Batch, Encoder, Entry, SlotKey
 from undercroft.rating.drivers.sql.folding import Folder
 from undercroft.rating.drivers.sql.newest import newest_ends
 from undercroft.rating.drivers.sql.reader import Reader
-from undercroft.rating.drivers.sql.schema import KIND, Tables, tables
+from undercroft.rating.drivers.sql.schema import KIND, LONG_NUMBERS, SCOPE_KEY, ZONE, Tables, tables
 from undercroft.rating.drivers.sql.writer import Writer
 from undercroft.rating.receipt import KEPT, Receipt
 
 LOG = logging.getLogger(__name__)
-ZONE = "timezone"
-SCOPE_KEY = "scope_key"
 UTC = "UTC"
 _ANALYSE_FROM = 5_000
 
@@ -87,6 +85,8 @@ class Storage(contract.BaseStorage):
         self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
         self._folder = Folder(self._tables, self._writer)
         self._fixed: Fixed | None = None
+        # How sums are asked for: the quick way, until some had too many digits for that.
+        self._exact = self._tables.exact.short
         # Points in pending slots, as far as this process knows; None until it has asked.
         self._waiting: int | None = None
         self._pushed = 0
@@ -169,6 +169,8 @@ class Storage(contract.BaseStorage):
             rows = self._db.alone(lambda c: c.execute(sa.select(setting.c.name, setting.c.value)).all())
             found = dict(map(tuple, rows))
             name = found.get(ZONE, UTC)
+            if LONG_NUMBERS in found:
+                self._exact = self._tables.exact
             if self.options.timezone not in (None, name):
                 raise ConfigInvalid(
                     f"{self._db.place}: the store was made with timezone={name}, which its sums by day follow; it cannot be "
@@ -269,7 +271,7 @@ class Storage(contract.BaseStorage):
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
-        return Reader(self._tables, self._db.dialect, *self._fix())
+        return Reader(self._tables, self._db.dialect, *self._fix(), self._exact)
 
     def _page(self, selection: query.Selection, page: Page) -> tuple[int, list[contract.Row]]:
         reader = self._reader()
@@ -290,7 +292,9 @@ class Storage(contract.BaseStorage):
         page: Page | None,
     ) -> tuple[int, list[contract.Group]]:
         reader = self._reader()
-        return self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+        found = self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+        self._exact = reader.exact
+        return found
 
     def _span(self) -> tuple[int, int] | None:
         """Whole local days, from the ends of the key of `scope_rollup`, which holds no day without points."""

@@ -21,7 +21,7 @@ from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.dialects import Found, NewEntry, Pair, Writes
 from undercroft.rating.drivers.sql.encode import Batch, Entry, Numbers, SlotKey
 from undercroft.rating.drivers.sql.schema import QTY, Tables
-from undercroft.rating.numbers import CONTEXT
+from undercroft.rating.numbers import CONTEXT, ZERO
 
 K = TypeVar("K")
 _add = CONTEXT.add
@@ -89,6 +89,13 @@ def _summed(keys: Sequence[int], values: Sequence[Any]) -> dict[int, Any]:
     return found
 
 
+def _sum(numbers: Numbers) -> Decimal:
+    if numbers.units is not None:
+        return _scaleb(Decimal(sum(numbers.units)), -12)
+    with decimal.localcontext(CONTEXT):
+        return sum(numbers.exact, ZERO)
+
+
 def _numbers_of(units: Mapping[int, int]) -> dict[int, Decimal]:
     return {key: _scaleb(Decimal(value), -12) for key, value in units.items()}
 
@@ -113,7 +120,7 @@ class Change:
         if folded:
             self.by_series.add_each(day, series, qtys, prices)
         self.by_scope.add_each(day, scopes, qtys, prices)
-        self.by_slot.add_each(slot, [self.shard] * len(series), qtys, prices)
+        self.by_slot.add(slot, self.shard, len(series), _sum(qtys), _sum(prices))
 
     def tables(self, tables: Tables) -> list[tuple[sa.Table, list[tuple[Any, ...]]]]:
         """The rows to be added to each table that has any, always in one order."""
