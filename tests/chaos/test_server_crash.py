@@ -93,7 +93,6 @@ def killed(server: Server, folder: pathlib.Path, seed: int, kills: int) -> Kille
     return found
 
 
-@pytest.mark.chaos
 @pytest.mark.promise("D3")
 def test_nothing_acknowledged_is_lost_with_the_server(durable: Server, tmp_path: pathlib.Path, seed: int, record, figure):
     found = killed(durable, tmp_path, seed, figure(5, 100))
@@ -101,7 +100,6 @@ def test_nothing_acknowledged_is_lost_with_the_server(durable: Server, tmp_path:
     assert not found.faults, found.faults
 
 
-@pytest.mark.chaos
 @pytest.mark.promise("D3")
 def test_twin_a_server_that_acknowledges_before_it_writes_loses(fast: Server, tmp_path: pathlib.Path, seed: int, record):
     found = killed(fast, tmp_path, seed, 25)
