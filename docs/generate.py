@@ -198,11 +198,11 @@ def promises_page() -> str:
 
 
 def promises(module: ast.Module) -> Iterator[tuple[str, str]]:
-    """(test, promise) for each `pytest.mark.promise(id)` on a test, or on its class or module."""
+    """(test, promise) for each `pytest.mark.promise(id)`, or the suite's `promise(id)`, on a test, its class or its module."""
 
     def marks(nodes: list[Any]) -> list[str]:
         calls = [call for node in nodes for call in ast.walk(node) if isinstance(call, ast.Call)]
-        named = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "promise"]
+        named = [call for call in calls if "promise" in (getattr(call.func, "attr", None), getattr(call.func, "id", None))]
         return [str(argument.value) for call in named for argument in call.args if isinstance(argument, ast.Constant)]
 
     def is_mark(node: ast.stmt) -> bool:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ import httpx
 
 # Far above what anything takes; ends a test that hangs.
 PATIENCE = 60
+TOP = pathlib.Path(__file__).parent.parent.parent
 TOKENS = """
 # token project user roles
 t-admin p-admin u-admin admin
@@ -61,15 +63,19 @@ def frame(project: str, qty: Any = 1, price: Any = "0.5", hour: int = 0, metric:
 class Service:
     """One process (and its workers)."""
 
-    def __init__(self, url: str, *arguments: str, server: str = "granian", **settings: Any) -> None:
+    def __init__(
+        self, url: str, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main", **settings: Any
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("UNDERCROFT_", "COV", "PYTEST"))}
         environment |= {f"UNDERCROFT_API__{name.upper()}": str(value) for name, value in settings.items()}
-        environment |= {"UNDERCROFT_RATING__CONNECTION": url}
-        command = [sys.executable, "-m", "undercroft.cli.main", "serve", "--port", str(self.port), "--server", server, *arguments]
+        # What it leaves behind when it is killed goes with the folder.
+        self._folder = tempfile.TemporaryDirectory(prefix="undercroft-service-", ignore_cleanup_errors=True)
+        environment |= {"UNDERCROFT_RATING__CONNECTION": url, "TMPDIR": self._folder.name}
+        command = [sys.executable, "-m", program, "serve", "--port", str(self.port), "--server", server, *arguments]
         self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd=TOP
         )
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, limits=httpx.Limits(max_connections=64))
 
@@ -120,12 +126,15 @@ class Service:
         self.kill()
         if self.process.stdout is not None:
             self.process.stdout.close()
+        self._folder.cleanup()
 
 
 @contextlib.contextmanager
-def serving(url: str, *arguments: str, server: str = "granian", **settings: Any) -> Iterator[Service]:
+def serving(
+    url: str, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main", **settings: Any
+) -> Iterator[Service]:
     """A service on the store at `url`, which does not outlive the block."""
-    service = Service(url, *arguments, server=server, **settings)
+    service = Service(url, *arguments, server=server, program=program, **settings)
     try:
         service.await_alive()
         yield service

@@ -165,26 +165,49 @@ TEXTS = [
 ]  # fmt: skip
 
 
+def misunderstood(service: Service, texts: list[str]) -> list[Any]:
+    """Store each text as a value, a key and a type; the questions about it that gave something else than its own point."""
+    bad: list[Any] = []
+
+    def ask(path: str, **query: str) -> Any:
+        answer = service.get(path, ADMIN, **NOVEMBER, **query)
+        return answer.json() if answer.status_code == 200 else {}
+
+    for hour, text in enumerate(texts):
+        answer = service.push(frame(text, 1, hour, hour=hour, metric=text, **{f"k{text}": text}), token=ADMIN)
+        bad += [("push", text)] * (answer.status_code != 204)
+    for text in texts:
+        # A filter of the newer routes has no place for these.
+        if not set(text) & set(",:"):
+            for filters in (f"project_id:{text}", f"type:{text}", f"k{text}:{text}"):
+                bad += [filters] * (ask("/v2/dataframes", filters=filters).get("total") != 1)
+            by = ask("/v2/summary", groupby=f"k{text}", filters=f"project_id:{text}")
+            bad += [("groupby", text)] * (by.get("columns", [])[-1:] != [f"k{text}"] or [r[-1] for r in by["results"]] != [text])
+        # A number, as text.
+        bad += [("total", text)] * (not isinstance(ask("/v1/report/total", tenant_id=text), str))
+        found = ask("/v1/storage/dataframes", tenant_id=text).get("dataframes", [])
+        bad += [("storage", text)] * ([one["tenant_id"] for one in found] != [text])
+    if [row[2] for row in ask("/v2/summary").get("results", [])] != [len(texts)]:
+        bad.append("all")
+    return bad
+
+
+USABLE = [text for text in TEXTS if "\x00" not in text]
+
+
 @pytest.mark.promise("S3")
 def test_texts_are_data_everywhere(empty):
-    """Each text as a value, a key and a type; every question about it gives its own point, and no other's."""
-    usable = [text for text in TEXTS if "\x00" not in text]
-    for hour, text in enumerate(usable):
-        answer = empty.push(frame(text, 1, hour, hour=hour, metric=text, **{f"k{text}": text}), token=ADMIN)
-        assert answer.status_code == 204, (text, answer.text)
-    plain = [text for text in usable if not set(text) & set(",:")]
-    for text in plain:
-        for filters in (f"project_id:{text}", f"type:{text}", f"k{text}:{text}"):
-            found = empty.get("/v2/dataframes", ADMIN, **NOVEMBER, filters=filters)
-            assert found.json()["total"] == 1, (filters, found.text)
-        by = empty.get("/v2/summary", ADMIN, **NOVEMBER, groupby=f"k{text}", filters=f"project_id:{text}").json()
-        assert by["columns"][-1] == f"k{text}"
-        assert [row[-1] for row in by["results"]] == [text]
-    for text in usable:
-        assert empty.get("/v1/report/total", ADMIN, **NOVEMBER, tenant_id=text).status_code == 200
-        found = empty.get("/v1/storage/dataframes", ADMIN, **NOVEMBER, tenant_id=text).json()["dataframes"]
-        assert [one["tenant_id"] for one in found] == [text]
-    assert empty.get("/v2/summary", ADMIN, **NOVEMBER).json()["results"][0][2] == len(usable)
+    assert misunderstood(empty, USABLE) == []
+
+
+@pytest.mark.promise("S3")
+def test_twin_texts_written_into_statements_are_misunderstood(place, tokens):
+    program = "tests.api.formatted"
+    with serving(url_of(place), auth="tokens", token_file=tokens, server="gunicorn", program=program) as service:
+        place.opened[0].delete()
+        assert misunderstood(service, ["harmless", "é"]) == []
+        place.opened[0].delete()
+        assert misunderstood(service, USABLE)
 
 
 @pytest.mark.promise("S3")

@@ -14,7 +14,11 @@ from typing import Any
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
-    ["tests.chaos.writers", "tests.chaos.starters", "undercroft.rating.drivers.sql", "sqlalchemy.dialects.postgresql.psycopg"]
+    [
+        *(f"tests.chaos.{module}" for module in ("writers", "starters", "crowd")),
+        "undercroft.rating.drivers.sql",
+        "sqlalchemy.dialects.postgresql.psycopg",
+    ]
 )
 # Far above what anything takes here; ends a test that hangs.
 PATIENCE = 60
@@ -29,13 +33,13 @@ class Life:
         self._process.start()
         theirs.close()
 
-    def hear(self) -> Any:
+    def hear(self, patience: float = PATIENCE) -> Any:
         """The next thing that the process says.
 
         Raises:
             EOFError: it has ended.
         """
-        if not self._end.poll(PATIENCE):
+        if not self._end.poll(patience):
             raise TimeoutError("the process says nothing")
         return self._end.recv()
 

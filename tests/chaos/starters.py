@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.util import CommandError
 
 import undercroft
 from undercroft.core.errors import UndercroftError
@@ -30,7 +31,7 @@ def start(pipe: multiprocessing.connection.Connection, url: str, options: dict[s
     before_statements(lambda sql: made.append(sql) if sql.lstrip().startswith("CREATE TABLE") else None)
     try:
         store.init()
-    except UndercroftError as error:
+    except (UndercroftError, CommandError) as error:
         pipe.send((len(made), repr(error)))
     else:
         pipe.send((len(made), None))

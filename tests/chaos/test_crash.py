@@ -5,15 +5,14 @@ from __future__ import annotations
 import collections
 import dataclasses
 import pathlib
-import random
 import time
 from typing import Any
 
 import pytest
 
-from tests.chaos.audit import QUESTIONS, Faults, audit
-from tests.chaos.operations import KINDS, Ledger, operation
-from tests.chaos.processes import Acknowledgements, life
+from tests.chaos.judge import Judge
+from tests.chaos.operations import KINDS, operation
+from tests.chaos.processes import life
 from tests.chaos.writers import write
 from undercroft.conformance.plugin import Opener
 
@@ -21,25 +20,14 @@ pytestmark = [pytest.mark.promise("D2"), pytest.mark.timeout(1800)]
 
 
 @dataclasses.dataclass
-class Chaos:
+class Chaos(Judge):
     """A writer that is killed, again and again, and repeats what it had no answer for."""
 
-    opener: Opener
-    folder: pathlib.Path
-    seed: int
     twin: str | None = None
 
     def __post_init__(self) -> None:
-        self.store = self.opener()
-        self.store.close()
-        self.rng = random.Random(self.seed)
-        self.acknowledgements = Acknowledgements(self.folder / "acknowledged")
-        self.ledger = Ledger()
-        self.done = 0
+        super().__post_init__()
         self.kills: collections.Counter[str] = collections.Counter()
-        self.unanswered = 0
-        self.longest_wait = 0.0
-        self.faults: Faults | None = None
 
     def live(self, last: int | None = None) -> int:
         """One life of the writer, from the first call that was not acknowledged; it is killed unless it has an end."""
@@ -52,29 +40,6 @@ class Chaos:
             time.sleep(self.rng.uniform(0, 0.12))
             writer.kill()
             return writer.end()
-
-    def judge(self, *, settled: bool = False) -> None:
-        """Compare the store with the ledger. The call that was not acknowledged may have happened as a whole, or not at all."""
-        acknowledged = self.acknowledgements.read()
-        assert acknowledged == sorted(set(acknowledged))
-        for number in range(self.done, len(acknowledged)):
-            self.ledger.enter(operation(self.seed, number))
-        self.done = len(acknowledged)
-        began = time.monotonic()
-        self.store = self.opener(init=False)
-        questions = QUESTIONS if settled else self.rng.sample(QUESTIONS, 6)
-        try:
-            self.faults = audit(self.store, self.ledger, questions)
-            self.longest_wait = max(self.longest_wait, time.monotonic() - began)
-            if self.faults and not settled:
-                after = self.ledger.copy()
-                after.enter(operation(self.seed, self.done))
-                if not audit(self.store, after, questions):
-                    self.faults = None
-                    self.unanswered += 1
-        finally:
-            self.opener.opened.remove(self.store)
-            self.store.close()
 
     def kill_until(self, kills: int) -> None:
         """Kill until every kind of call was hit so often, or a fault is found."""
@@ -94,12 +59,7 @@ class Chaos:
         return {
             "kills": self.kills.total(),
             **{f"in_{kind}": self.kills[kind] for kind in KINDS},
-            "calls_acknowledged": self.done,
-            "stored_without_an_answer": self.unanswered,
-            "points": len(self.ledger.points()),
-            "lost": self.faults.lost if self.faults else 0,
-            "doubled": self.faults.doubled if self.faults else 0,
-            "wrong_sums": len(self.faults.sums) if self.faults else 0,
+            **super().figures(),
         }
 
 

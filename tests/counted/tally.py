@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 
 import sqlalchemy as sa
 
-_CONTROL = re.compile(r"\s*(BEGIN|START TRANSACTION|COMMIT|ROLLBACK)\b", re.IGNORECASE)
+_CONTROL = re.compile(r"\s*(BEGIN|START TRANSACTION|SET TRANSACTION|COMMIT|ROLLBACK)\b", re.IGNORECASE)
 # What libpq's trace of the protocol has of each message: who sent it (F: we), its length, its kind, and its contents, which may
 # have several lines.
 _TRACED = re.compile(rb"^(F|B)\t\d+\t(\w+)(.*?)(?=^[FB]\t\d+\t\w|\Z)", re.MULTILINE | re.DOTALL)

@@ -42,8 +42,8 @@ def scans() -> Iterator[list[str]]:
     explaining: dict[str, tuple[str, Callable[[list[Any]], Iterator[str]]]] = {
         "sqlite": ("EXPLAIN QUERY PLAN ", _sqlite_scans),
         "postgresql": ("EXPLAIN (FORMAT JSON) ", _postgresql_scans),
-        "mysql": ("EXPLAIN FORMAT=JSON ", _mariadb_scans),
-        "mariadb": ("EXPLAIN FORMAT=JSON ", _mariadb_scans),
+        "mysql": ("EXPLAIN ", _mariadb_scans),
+        "mariadb": ("EXPLAIN ", _mariadb_scans),
     }
 
     def explain(connection: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
@@ -77,17 +77,11 @@ def _postgresql_scans(rows: list[Any]) -> Iterator[str]:
             yield f"{plan['Node Type']} on {plan['Relation Name']}"
 
 
+# Its plans as JSON are none where identifiers stand in double quotes.
 def _mariadb_scans(rows: list[Any]) -> Iterator[str]:
-    pending = [json.loads(text) for (text,) in rows]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, dict):
-            name, looked_up = str(node.get("table_name")), "slot_id" in node.get("used_key_parts", ())
-            if name.endswith("_point") and not looked_up:
-                yield f"{node['access_type']} of {name}"
-            pending += node.values()
-        elif isinstance(node, list):
-            pending += node
+    for _, _, table, access, _, key, *_ in rows:
+        if str(table).endswith("_point") and (key is None or access in ("ALL", "index")):
+            yield f"{access} of {table}"
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

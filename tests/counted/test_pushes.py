@@ -59,5 +59,5 @@ def test_a_push_is_few_statements(opener: Opener, case: str, known: bool, record
             store = opener(init=False)
         call(store)
         store.close()
-    record(statements=len(counted.statements))
-    assert 0 < len(counted.statements) <= STATEMENTS, str(counted)
+    record(statements=len(counted.queries))
+    assert 0 < len(counted.queries) <= STATEMENTS, str(counted)

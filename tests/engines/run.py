@@ -4,8 +4,9 @@
 
 Starts the engines of `servers.toml` on free loopback ports, each with a temporary folder, and runs the command; without a command
 it prints the URLs and waits. In the command, `{stores}` stands for `--store KIND=URL` once per kind and engine; the environment
-variable UNDERCROFT_TEST_STORES has one KIND=URL a line. They differ for engines without a server: the option leaves `{tmp}` in the
-URL, a folder of each test's own; the variable names the run's. The exit code is the command's. What did not run is printed last.
+variable UNDERCROFT_TEST_STORES has one KIND=URL a line, UNDERCROFT_TEST_ENGINES the engines' names with commas between. The URLs
+differ for engines without a server: the option leaves `{tmp}` in the URL, a folder of each test's own; the variable has the run's.
+The exit code is the command's. What did not run is printed last.
 
 The engines belong to a second process, the keeper, in a session of its own. It waits for the end of its standard input, which comes
 when this process ends, be it by `kill -9`, and then kills what is left of the command, stops the engines and removes their folders.
@@ -49,6 +50,7 @@ class Engine:
     start: str = ""
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     url: str = ""
+    program: str = ""
 
 
 def table(path: pathlib.Path) -> dict[str, Engine]:
@@ -77,8 +79,8 @@ def free_ports(count: int) -> list[int]:
 
 
 def start(engine: Engine, folder: pathlib.Path, port: int) -> dict[str, str]:
-    """Start one engine: its `url`, or the `error` that says why not."""
-    folder.mkdir()
+    """Start one engine, or start it again on what it left in its folder: its `url` and place, or the `error` that says why not."""
+    folder.mkdir(exist_ok=True)
     if engine.url:
         return {"url": engine.url.replace("{tmp}", str(folder))}
     environment = {"UNDERCROFT_PYTHON": sys.executable, **os.environ, **engine.environment}
@@ -92,7 +94,7 @@ def start(engine: Engine, folder: pathlib.Path, port: int) -> dict[str, str]:
     sys.stderr.write(done.stderr if done.returncode else "")
     if done.returncode:
         return {"error": next(reversed(done.stderr.strip().splitlines()), f"exit code {done.returncode}")}
-    return {"url": done.stdout.strip()}
+    return {"url": done.stdout.strip(), "folder": str(folder), "port": str(port)}
 
 
 def keep(engines: list[Engine]) -> None:
@@ -129,9 +131,6 @@ def engines_running(path: pathlib.Path, engines: list[Engine]) -> Iterator[tuple
         try:
             yield json.loads(keeper.stdout.readline()), keeper.stdin
         finally:
-            # Nothing may cut the wait for the engines' end short.
-            for number in STOPPING:
-                signal.signal(number, signal.SIG_IGN)
             keeper.stdin.close()
             keeper.wait()
 
@@ -143,7 +142,11 @@ def run(command: list[str], engines: list[Engine], started: dict[str, dict[str, 
     ]
     options = [word for kind, engine, url in running for word in ("--store", f"{kind}={engine.url or url}")]
     words = [each for word in command for each in (options if word == "{stores}" else [word])]
-    environment = {**os.environ, "UNDERCROFT_TEST_STORES": "\n".join(f"{kind}={url}" for kind, _, url in running)}
+    environment = {
+        **os.environ,
+        "UNDERCROFT_TEST_STORES": "\n".join(f"{kind}={url}" for kind, _, url in running),
+        "UNDERCROFT_TEST_ENGINES": ",".join(dict.fromkeys(engine.name for _, engine, _ in running)),
+    }
     # What we were started to ignore (by nohup, say) stays ignored by us, not by the command: its tests may send such signals.
     heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
     for number in STOPPING:
@@ -190,18 +193,23 @@ def main() -> int:
     if arguments.keep:
         keep(engines)
         return 0
-    others = [engine for engine in known.values() if engine not in engines]
+    others = [each for each in known.values() if each not in engines and not (each.program and shutil.which(each.program))]
     missing = {engine.name: "not asked for" if engine.everywhere else f"needs {engine.needs}" for engine in others}
     with engines_running(arguments.table, engines) as (started, keeper):
-        failed = {name: result["error"] for name, result in started.items() if "error" in result}
-        if failed and needed:
-            for name, error in failed.items():
-                print(f"MISSING {name}: {error} (needs: {known[name].needs})", file=sys.stderr)
-            return 1
-        for name, result in started.items():
-            if "url" in result:
-                print(f"{name:15} {result['url']}", flush=True)
-        code = run(arguments.command, engines, started, keeper) if arguments.command else wait()
+        try:
+            failed = {name: result["error"] for name, result in started.items() if "error" in result}
+            if failed and needed:
+                for name, error in failed.items():
+                    print(f"MISSING {name}: {error} (needs: {known[name].needs})", file=sys.stderr)
+                return 1
+            for name, result in started.items():
+                if "url" in result:
+                    print(f"{name:15} {result['url']}", flush=True)
+            code = run(arguments.command, engines, started, keeper) if arguments.command else wait()
+        finally:
+            # Nothing may cut the wait for the engines' end short.
+            for number in STOPPING:
+                signal.signal(number, signal.SIG_IGN)
     for name, why in {**failed, **missing}.items():
         print(f"NOT RUN {name}: {why}", flush=True)
     return code

@@ -167,6 +167,15 @@ def test_missing_engine_is_said_last_in_a_plain_run(table):
     assert lines[-1] == "NOT RUN elsewhere: needs root"
 
 
+@pytest.mark.parametrize(("program", "told"), [("sh", []), ("no-such-program", ["NOT RUN helper: needs Debian's helper"])])
+def test_a_program_that_is_there_has_run_whoever_installed_it(tmp_path, program, told):
+    path = tmp_path / "servers.toml"
+    head = MISSING.partition("[absent]")[0]
+    path.write_text(f'{head}[helper]\nkinds = []\nneeds = "Debian\'s helper"\neverywhere = false\nprogram = "{program}"\n')
+    out, _ = runner("--table", path, *python("print('the command ran')")).communicate(timeout=60)
+    assert out.splitlines()[2:] == told
+
+
 @pytest.mark.parametrize("engines", ["all", "sqlite,absent"])
 def test_missing_engine_fails_where_it_was_asked_for(table, engines):
     process = runner("--table", table, "--engines", engines, *python("print('the command ran')"))

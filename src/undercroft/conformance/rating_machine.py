@@ -197,6 +197,13 @@ class RatingMachine(RuleBasedStateMachine):
         self._write(lambda store: store.replace(*bounds, filters, batch))
         self.pushed.append(batch)
 
+    @rule()
+    def maintain(self) -> None:
+        """Have the stores do what they put off."""
+        for store in self.stores:
+            store.maintain()
+        self._compare()
+
     @precondition(lambda self: self.reopens)
     @rule()
     def reopen(self) -> None:

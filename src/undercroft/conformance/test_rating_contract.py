@@ -120,8 +120,9 @@ def test_namespaces_share_nothing(store: BaseStorage, open_store: OpenStore) -> 
 def test_an_option_that_nobody_knows(open_store: OpenStore, option: str) -> None:
     with pytest.raises(ConfigInvalid, match=option):
         open_store(**{option: "x"})
+    url = str(open_store.url)  # type: ignore[attr-defined]
     with pytest.raises(ConfigInvalid, match=option):
-        undercroft.connect("rating", f"{open_store.url}?{option}=x")  # type: ignore[attr-defined]
+        undercroft.connect("rating", f"{url}{'&' if '?' in url else '?'}{option}=x")
 
 
 @clause("R6")

@@ -37,7 +37,7 @@ def _walk(machine: Callable[[], RatingMachine]) -> None:
     )
 
 
-@clause("R4", "R6", "R7", "R10", "R11", "R12", "R14", "R15", "R18", "R19", "R21", "R22", "R23")
+@clause("R4", "R6", "R7", "R10", "R11", "R12", "R14", "R15", "R18", "R19", "R21", "R22", "R23", "R31")
 @promise("C9", "M1", "M2")
 def test_a_random_walk(open_store: Opener) -> None:
     reopens = bool(open_store().capabilities.survives_restart)

@@ -25,30 +25,29 @@ def scheme(url: str) -> str:
 
 
 def redacted(url: str) -> str:
-    """`url` with its password and its query left out, for messages and logs."""
-    base = url.partition("?")[0]
-    head, separator, rest = base.partition("://")
-    if not separator:
-        return base[:64]
-    authority, slash, path = rest.partition("/")
-    credentials, at, host = authority.rpartition("@")
-    user = credentials.partition(":")[0]
-    hidden = f"{user}:***" if ":" in credentials else user
-    return f"{head}://{hidden}{at}{host}{slash}{path}"
+    """`url` with its password masked and its query left out, for messages and logs."""
+    place = _without_password(url)[0]
+    return place if "://" in url else place[:64]
 
 
 def masked(url: str) -> str:
-    """`url` with `***` in the place of its password, and of the values in its query that may be secrets.
+    """`url` with `***` in the place of its password, and of the values in its query that may be secrets."""
+    place, mark, query = _without_password(url)
+    pairs = [pair.partition("=") for pair in query.split("&")] if mark else []
+    shown = "&".join(f"{key}={'***' if _SECRET.search(key) else value}" for key, _, value in pairs)
+    return f"{place}{mark}{shown}"
+
+
+def _without_password(url: str) -> tuple[str, str, str]:
+    """What stands before the query, with the password masked; the question mark; the query.
 
     In doubt it hides too much: whatever stands between the first colon or question mark and the last `@` counts as the password.
     """
-    head, separator, rest = url.partition("://")
+    head, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     credentials, at, place = rest.rpartition("@")
     user, *password = re.split("[:?]", credentials, maxsplit=1)
     place, mark, query = place.partition("?")
-    pairs = [pair.partition("=") for pair in query.split("&")] if mark else []
-    shown = "&".join(f"{key}={'***' if _SECRET.search(key) else value}" for key, _, value in pairs)
-    return f"{head}{separator}{user}{':***' if password else ''}{at}{place}{mark}{shown}"
+    return f"{head}{separator}{user}{':***' if password else ''}{at}{place}", mark, query
 
 
 def split(url: str, options: type[T], given: Mapping[str, Any], passed_on: Collection[str] = ()) -> tuple[str, T, dict[str, str]]:

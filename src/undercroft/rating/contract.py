@@ -314,12 +314,9 @@ class BaseStorage(abc.ABC):
         bounds = tuple(None if bound is None else time.from_micros(bound) for bound in selection[:2])
         names = [key.name for key in groups if key.by is not query.By.PERIOD]
         rows = []
-        for group in found:
-            first, last = group.period or bounds
-            row: dict[str, Any] = {"begin": first, "end": last}
-            row.update((measure.alias, value) for measure, value in zip(asked, group.measures, strict=True))
-            row.update(zip(names, group.values, strict=True))
-            rows.append(row)
+        keys = ["begin", "end", *(measure.alias for measure in asked), *names]
+        for values, measured, period in found:
+            rows.append(dict(zip(keys, (*(period or bounds), *measured, *values), strict=True)))
         return {"total": count, "results": rows}
 
     def delete(
@@ -408,6 +405,13 @@ class BaseStorage(abc.ABC):
             until = min(last, begin + _DAY)
             points = self._delete(query.Selection(begin, until))
             yield Expired(time.from_micros(begin), time.from_micros(until), points)
+
+    def maintain(self) -> int:
+        """Do now what the driver puts off until there is enough of it, such as sums by series; how many points waited for it.
+
+        R31 No answer changes, neither then nor meanwhile. Nobody needs to call it: a driver does the same by itself in time.
+        """
+        return 0
 
     def span(self) -> tuple[dt.datetime, dt.datetime] | None:
         """Bounds `[begin, end)` of the starts of all stored points; None when there are none.

@@ -40,12 +40,23 @@ def test_what_is_no_store_url(wrong: str) -> None:
         ("postgresql://me:se%40cret@host/db", "postgresql://me:***@host/db"),
         ("postgresql://me:se@cret@host/db", "postgresql://me:***@host/db"),
         ("postgresql://:secret@host/db", "postgresql://:***@host/db"),
+        ("postgresql://me:se/cret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me:se?cret@host/db?sslmode=require", "postgresql://me:***@host/db"),
+        ("postgresql://me:s:e/c?r@et@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me?secret@host/db", "postgresql://me:***@host/db"),
+        ("me:secret@host/db", "me:***@host/db"),
         ("sqlite:////var/lib/x.db?timezone=UTC", "sqlite:////var/lib/x.db"),
         ("sqlite:///:memory:", "sqlite:///:memory:"),
     ],
 )
+@pytest.mark.promise("S7")
 def test_no_password_is_shown(given: str, shown: str) -> None:
     assert url.redacted(given) == shown
+    assert url.masked(given).partition("?")[0] == shown
+
+
+def test_secrets_in_the_query_are_masked_and_the_rest_is_shown() -> None:
+    assert url.masked("x://me:secret@h/d?sslpassword=secret&pool_size=7") == "x://me:***@h/d?sslpassword=***&pool_size=7"
 
 
 def test_options_come_from_the_query_and_from_keywords_which_win() -> None:

@@ -99,6 +99,7 @@ class Database:
             self._reader = self.engine
             self._anchor = self._hold() if self.in_memory else None
         elif self.dialect == "mariadb":
+            sa.event.listen(self.engine, "connect", self._configure_mariadb)
             sa.event.listen(self.engine, "begin", _begin_mariadb)
             self._reader = self.engine
         else:
@@ -186,10 +187,10 @@ class Database:
             self._turn.release()
 
     def _attempts(self, errors: Any, times: int) -> tenacity.Retrying:
-        def is_over(state: tenacity.RetryCallState) -> bool:
+        def is_over(retry_state: tenacity.RetryCallState) -> bool:
             left = deadline.remaining()
             # The next attempt may have to connect first.
-            return state.attempt_number >= times or (left is not None and left < self.options.connect_timeout)
+            return retry_state.attempt_number >= times or (left is not None and left < self.options.connect_timeout)
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(errors),
@@ -247,20 +248,24 @@ class Database:
         }
 
     def _mariadb_arguments(self) -> dict[str, Any]:
-        deadline = self.options.statement_timeout
+        seconds = max(1, round(self.options.connect_timeout))
         session = [
             "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES'",
             "time_zone = '+00:00'",
-            f"max_statement_time = {deadline:f}",
+            f"max_statement_time = {self.options.statement_timeout:f}",
             "tx_isolation = 'READ-COMMITTED'",
         ]
         return {
-            "connect_timeout": max(1, round(self.options.connect_timeout)),
-            # The server's own deadline comes first, and says what it was.
-            "read_timeout": round(deadline) + 5,
-            "write_timeout": round(deadline) + 5,
+            # PyMySQL's own limit ends with the TCP connection: a server that never greets must not be waited for as for an answer.
+            "connect_timeout": seconds,
+            "read_timeout": seconds,
+            "write_timeout": seconds,
             "init_command": f"SET SESSION {', '.join(session)}",
         }
+
+    def _configure_mariadb(self, connection: Any, _record: Any) -> None:
+        # The server's own deadline comes first, and says what it was.
+        connection._read_timeout = connection._write_timeout = round(self.options.statement_timeout) + 5
 
     def _sqlite_target(self, rest: str) -> tuple[sa.URL, dict[str, Any]]:
         """`sqlite:///rel`, `sqlite:////abs`, `sqlite:///:memory:` (private), `sqlite:///:memory:NAME` (shared in the process)."""

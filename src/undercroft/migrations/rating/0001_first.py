@@ -55,16 +55,19 @@ def upgrade() -> None:
         sa.Column("end", sa.BigInteger, nullable=False),
         sa.Column("type", NAME, nullable=False),
         sa.Column("day", sa.BigInteger, nullable=False),
+        sa.Column("pending", sa.SmallInteger, nullable=False),
         **again,
     )
     op.create_index(f"{prefix}slot_order", f"{prefix}slot", ["begin", "end", "type"], unique=True, **again)
     op.create_index(f"{prefix}slot_type", f"{prefix}slot", ["type", "begin"], **again)
+    op.create_index(f"{prefix}slot_pending", f"{prefix}slot", ["pending", "begin"], **again)
     op.create_table(
         f"{prefix}entry",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("digest", sa.String(32), nullable=False),
         sa.Column("kind", sa.SmallInteger, nullable=False),
         sa.Column("calendar", sa.SmallInteger, nullable=False),
+        sa.Column("scope_id", sa.Integer),
         sa.Column("label", RAW, nullable=False),
         sa.Column("body", TEXT, nullable=False),
         **again,
@@ -92,15 +95,16 @@ def upgrade() -> None:
         **clustered,
         **again,
     )
-    op.create_table(
-        f"{prefix}rollup",
-        key("bucket", sa.BigInteger),
-        key("series_id"),
-        sa.Column("points", sa.BigInteger, nullable=False),
-        *numbers(SUM),
-        **clustered,
-        **again,
-    )
+    for rollup, of in (("rollup", "series_id"), ("scope_rollup", "scope_id")):
+        op.create_table(
+            f"{prefix}{rollup}",
+            key("bucket", sa.BigInteger),
+            key(of),
+            sa.Column("points", sa.BigInteger, nullable=False),
+            *numbers(SUM),
+            **clustered,
+            **again,
+        )
     op.create_table(
         f"{prefix}slot_total",
         key("slot_id"),
@@ -112,5 +116,5 @@ def upgrade() -> None:
     )
     if dialect == "postgresql":
         # Rows that are updated often find room on their own page. (Table(postgresql_with=...) is not in SQLAlchemy 2.0.)
-        for updated in ("rollup", "slot_total"):
+        for updated in ("rollup", "scope_rollup", "slot_total"):
             op.execute(f'ALTER TABLE "{prefix}{updated}" SET (fillfactor = 70)')

@@ -104,7 +104,7 @@ class Diagnosis:
             yield ok("sums", f"agree with the points to the last digit, on {len(days)} days looked at (--verify looks at all)")
 
     def _days(self, *, everything: bool) -> list[int]:
-        slot, bucket = self._t.slot.c, self._t.rollup.c.bucket
+        slot, bucket = self._t.slot.c, self._t.scope_rollup.c.bucket
         summed = sa.select(bucket).where(bucket > LAST_MONTH)
         if everything:
             return sorted(self._db.read(lambda c: c.execute(sa.union(sa.select(slot.day), summed)).scalars().all()))
@@ -113,23 +113,32 @@ class Diagnosis:
 
     def _of_day(self, connection: sa.Connection, day: int) -> Iterator[str]:
         t = self._t
-        slot, point, total, rollup = t.slot.c, t.point.c, t.slot_total.c, t.rollup.c
+        slot, point, total, entry = t.slot.c, t.point.c, t.slot_total.c, t.entry.c
+        rollup, scopes = t.rollup.c, t.scope_rollup.c
         points = sa.join(t.slot, t.point, point.slot_id == slot.id)
+        scoped = points.join(t.entry, entry.id == point.series_id)
         totals = sa.join(t.slot, t.slot_total, total.slot_id == slot.id)
         one: Expression = sa.literal_column("1")
-        by_series = self._summed(connection, points, t.point, point.series_id, one, slot.day == day)
-        by_slot = self._summed(connection, points, t.point, point.slot_id, one, slot.day == day)
-        kept_series = self._summed(connection, t.rollup, t.rollup, rollup.series_id, rollup.points, rollup.bucket == day)
-        kept_slots = self._summed(connection, totals, t.slot_total, total.slot_id, total.points, slot.day == day)
-        for what, found, kept in (("series", by_series, kept_series), ("periods", by_slot, kept_slots)):
-            yield from _differences(f"day {_date(day)}", what, found, kept)
+        today = slot.day == day
+        checks = (
+            # Slots that are not folded have no part in these.
+            ("series", (points, t.point, point.series_id, one, today, slot.pending == 0),
+             (t.rollup, t.rollup, rollup.series_id, rollup.points, rollup.bucket == day)),
+            ("scopes", (scoped, t.point, entry.scope_id, one, today),
+             (t.scope_rollup, t.scope_rollup, scopes.scope_id, scopes.points, scopes.bucket == day)),
+            ("periods", (points, t.point, point.slot_id, one, today), (totals, t.slot_total, total.slot_id, total.points, today)),
+        )  # fmt: skip
+        for what, found, kept in checks:
+            yield from _differences(f"day {_date(day)}", what, self._summed(connection, *found), self._summed(connection, *kept))
 
     def _of_month(self, connection: sa.Connection, month: int) -> Iterator[str]:
-        table, rollup = self._t.rollup, self._t.rollup.c
-        within = rollup.bucket.between(month * MONTH_OF_DAY, (month + 1) * MONTH_OF_DAY - 1)
-        days = self._summed(connection, table, table, rollup.series_id, rollup.points, within)
-        kept = self._summed(connection, table, table, rollup.series_id, rollup.points, rollup.bucket == month)
-        yield from _differences(f"month {month // 100}-{month % 100:02}", "series", days, kept)
+        t = self._t
+        for what, table, key in (("series", t.rollup, t.rollup.c.series_id), ("scopes", t.scope_rollup, t.scope_rollup.c.scope_id)):
+            rollup = table.c
+            within = rollup.bucket.between(month * MONTH_OF_DAY, (month + 1) * MONTH_OF_DAY - 1)
+            days = self._summed(connection, table, table, key, rollup.points, within)
+            kept = self._summed(connection, table, table, key, rollup.points, rollup.bucket == month)
+            yield from _differences(f"month {month // 100}-{month % 100:02}", what, days, kept)
 
     def _summed(
         self, connection: sa.Connection, origin: Any, table: sa.Table, key: Expression, points: Expression, *where: Predicate

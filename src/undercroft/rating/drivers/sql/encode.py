@@ -12,7 +12,7 @@ import msgspec
 
 from undercroft.core.errors import InvalidInput
 from undercroft.rating import calendar
-from undercroft.rating.drivers.sql.schema import DETAIL, SERIES, TYPE
+from undercroft.rating.drivers.sql.schema import DETAIL, SCOPE, SCOPE_TYPE, SERIES, TYPE
 from undercroft.rating.models import DataPoint, canonical, checked, metric_type, period
 from undercroft.rating.numbers import storable, units
 
@@ -21,6 +21,8 @@ _json = msgspec.json.Encoder(order="sorted")
 # In the order of insertion: equal bytes still mean equal attributes.
 _raw = msgspec.json.Encoder().encode
 _KNOWN = 65_536
+# Kinds of entries whose label is a metric type, which is an attribute as well, of the kind given here.
+TYPED = {SERIES: TYPE, SCOPE: SCOPE_TYPE}
 
 
 class SlotKey(NamedTuple):
@@ -32,19 +34,21 @@ class SlotKey(NamedTuple):
 
 
 class Entry:
-    """A dictionary entry; `label` is a series' metric type or a detail's unit, in UTF-8.
+    """A dictionary entry; `label` is a series' or scope's metric type or a detail's unit, in UTF-8.
 
     Attributes:
+        scope: a series' scope.
         number: its id, once that is known to be committed.
     """
 
-    __slots__ = ("body", "calendar", "kind", "label", "number")
+    __slots__ = ("body", "calendar", "kind", "label", "number", "scope")
 
-    def __init__(self, kind: int, calendar: int, label: bytes, body: bytes) -> None:
+    def __init__(self, kind: int, calendar: int, label: bytes, body: bytes, scope: Entry | None = None) -> None:
         self.kind = kind
         self.calendar = calendar
         self.label = label
         self.body = body
+        self.scope = scope
         self.number: int | None = None
 
     @property
@@ -55,12 +59,24 @@ class Entry:
 
     def attributes(self) -> Iterator[tuple[int, bytes, int, bytes, bytes | None]]:
         """Rows of the table `attribute`, less the entry's id: kind, name, text key, text, JSON."""
-        if self.kind == SERIES:
-            yield TYPE, b"", text_key(self.label), self.label, None
+        if self.kind in TYPED:
+            yield TYPED[self.kind], b"", text_key(self.label), self.label, None
         for name, value in msgspec.json.decode(self.body).items():
             text = str(value).encode()
             form = None if isinstance(value, str) else _json.encode(value)
             yield self.kind, name.encode(), text_key(text), text, form
+
+
+class Numbers(NamedTuple):
+    """Quantities or prices.
+
+    Attributes:
+        exact: the numbers.
+        units: the same in units of 10^-12, where all of them are so short (see `numbers.units`); nearly always.
+    """
+
+    exact: Sequence[Decimal]
+    units: Sequence[int] | None
 
 
 class Column(NamedTuple):
@@ -69,8 +85,8 @@ class Column(NamedTuple):
     slot: SlotKey
     series: Sequence[Entry]
     details: Sequence[Entry]
-    qtys: Sequence[Decimal]
-    prices: Sequence[Decimal]
+    qtys: Numbers
+    prices: Numbers
 
 
 class Batch(NamedTuple):
@@ -112,8 +128,8 @@ class Encoder:
         self._entries = {}
         self._known = 0
 
-    def encode(self, frames: Sequence[Any], zone: dt.tzinfo) -> Batch:
-        """Check every frame and point.
+    def encode(self, frames: Sequence[Any], zone: dt.tzinfo, scope_key: str) -> Batch:
+        """Check every frame and point; `scope_key` is the attribute that makes a series' scope.
 
         Raises:
             InvalidInput: a wrong value; the error says in which frame and point.
@@ -135,7 +151,7 @@ class Encoder:
         columns = []
         try:
             for slot, found in points.items():
-                column, rounded = self._column(slot, days[slot], found)
+                column, rounded = self._column(slot, days[slot], found, scope_key)
                 columns.append(column)
                 lost += rounded
         except InvalidInput:
@@ -145,7 +161,7 @@ class Encoder:
         first = next(_roundings(frames)) if lost else ""
         return Batch(columns, days, sum(map(len, points.values())), lost, first)
 
-    def _column(self, slot: SlotKey, day: int, points: Sequence[Any]) -> tuple[Column, int]:
+    def _column(self, slot: SlotKey, day: int, points: Sequence[Any], scope_key: str) -> tuple[Column, int]:
         """The points of a slot, and how many of their numbers were rounded."""
         if set(map(type, points)) != {DataPoint}:
             points = [_ours(point) for point in points]
@@ -154,13 +170,13 @@ class Encoder:
         exact_qtys, lost_qtys = _storable(qtys, "qty")
         exact_prices, lost_prices = _storable(prices, "price")
         try:
-            series = self._of_series(slot.type, day, groupbys)
+            series = self._of_series(slot.type, day, groupbys, scope_key)
             details = self._of_details(labels, metadata)
         except (TypeError, ValueError) as error:
             raise InvalidInput("groupby, metadata or unit", str(error)) from None
         return Column(slot, series, details, exact_qtys, exact_prices), lost_qtys + lost_prices
 
-    def _of_series(self, type_: bytes, day: int, groupbys: Sequence[Mapping[str, Any]]) -> list[Entry]:
+    def _of_series(self, type_: bytes, day: int, groupbys: Sequence[Mapping[str, Any]], scope_key: str) -> list[Entry]:
         known = self._series.setdefault((day, type_), {})
         raw = list(map(_raw, groupbys))
         found: list[Any] = list(map(known.get, raw))
@@ -169,7 +185,9 @@ class Encoder:
             for position, entry in enumerate(found):
                 if entry is None:
                     bits, kept = _without_calendar(groupbys[position], attributes)
-                    found[position] = known[raw[position]] = self._entry(SERIES, bits, type_, canonical(kept))
+                    mine = {scope_key: kept[scope_key]} if scope_key in kept else {}
+                    scope = self._entry(SCOPE, 0, type_, canonical(mine))
+                    found[position] = known[raw[position]] = self._entry(SERIES, bits, type_, canonical(kept), scope)
         return found
 
     def _of_details(self, labels: Sequence[str], metadata: Sequence[Mapping[str, Any]]) -> list[Entry]:
@@ -183,12 +201,13 @@ class Encoder:
                     found[position] = known[keys[position]] = self._entry(DETAIL, 0, label, canonical(metadata[position]))
         return found
 
-    def _entry(self, *key: Any) -> Entry:
+    def _entry(self, kind: int, bits: int, label: bytes, body: bytes, scope: Entry | None = None) -> Entry:
         """One object an entry, however its attributes were ordered and whatever the day."""
         self._known += 1
+        key = kind, bits, label, body
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = Entry(*key)
+            entry = self._entries[key] = Entry(*key, scope)
         return entry
 
 
@@ -201,12 +220,13 @@ def _ours(point: Any) -> DataPoint:
     return point if type(point) is DataPoint else checked(point)
 
 
-def _storable(values: Sequence[Any], field: str) -> tuple[Sequence[Decimal], int]:
+def _storable(values: Sequence[Any], field: str) -> tuple[Numbers, int]:
     """The numbers as they are stored, and how many of them that changed."""
-    if units(values) is not None:
-        return values, 0
+    short = units(values)
+    if short is not None:
+        return Numbers(values, short), 0
     found = [storable(value, field) for value in values]
-    return [value for value, _ in found], sum(lost for _, lost in found)
+    return Numbers([value for value, _ in found], None), sum(lost for _, lost in found)
 
 
 def _without_calendar(groupby: Mapping[str, Any], attributes: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:

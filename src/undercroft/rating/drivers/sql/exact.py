@@ -18,12 +18,21 @@ from undercroft.engines.sql import types
 from undercroft.rating.numbers import CONTEXT, ZERO, plain
 
 BASE = 10**18
+_ONE = 10**12
 _scaleb = CONTEXT.scaleb
+_normalize = CONTEXT.normalize
 HALF = 10**9
 
 
 class Layout(Protocol):
-    """How one dialect stores exact numbers."""
+    """How one dialect stores exact numbers.
+
+    Attributes:
+        short: a layout whose sums are quicker, and raise `TooWide` where they do not do; itself where there is none.
+    """
+
+    @property
+    def short(self) -> Layout: ...
 
     def columns(self, name: str) -> list[str]:
         """Names of the columns that hold the number `name`."""
@@ -46,6 +55,9 @@ class Layout(Protocol):
     def decode_sum(self, parts: Sequence[Any]) -> Decimal:
         """The number in the sums of `partial`'s columns."""
 
+    def decode_sums(self, columns: Sequence[Sequence[Any]]) -> list[Decimal]:
+        """The numbers in columns of such sums."""
+
     def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
         """An expression per row that `min` and `max` order like the numbers."""
 
@@ -58,6 +70,10 @@ class Layout(Protocol):
 
 class Numeric:
     """A `numeric` column, on MariaDB a `decimal` of the contract's size, 27 digits before the point for sums."""
+
+    @property
+    def short(self) -> Layout:
+        return self
 
     def columns(self, name: str) -> list[str]:
         return [name]
@@ -80,6 +96,9 @@ class Numeric:
     def decode_sum(self, parts: Sequence[Any]) -> Decimal:
         return plain(parts[0])
 
+    def decode_sums(self, columns: Sequence[Sequence[Any]]) -> list[Decimal]:
+        return list(map(plain, columns[0]))
+
     def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
         return source.c[name]  # type: ignore[no-any-return]
 
@@ -96,6 +115,10 @@ class Limbs:
     EXPONENTS = (6, -12, -30, -48)
     SUFFIXES = ("_e6", "", "_e30", "_e48")
     ABOVE = "_e24"
+
+    @property
+    def short(self) -> Layout:
+        return ShortLimbs()
 
     def columns(self, name: str) -> list[str]:
         return [name + suffix for suffix in self.SUFFIXES]
@@ -140,7 +163,7 @@ class Limbs:
     def decode(self, parts: Sequence[Any]) -> Decimal:
         high, main, low, least = parts
         if high is None and low is None and least is None:
-            return plain(CONTEXT.scaleb(Decimal(main), -12))
+            return _from_main(main)
         return self._from_units([high or 0, main, low or 0, least or 0])
 
     def _from_units(self, limbs: Sequence[int]) -> Decimal:
@@ -159,8 +182,14 @@ class Limbs:
 
     def decode_sum(self, parts: Sequence[Any]) -> Decimal:
         if parts[3] is not None and parts.count(None) == len(parts) - 2:
-            return plain(_scaleb(Decimal(parts[3] * HALF + parts[4]), -12))
+            return _from_main(parts[3] * HALF + parts[4])
         return self._from_units([parts[0] or 0, *((parts[i] or 0) * HALF + (parts[i + 1] or 0) for i in range(1, 9, 2))])
+
+    def decode_sums(self, columns: Sequence[Sequence[Any]]) -> list[Decimal]:
+        others = [column for number, column in enumerate(columns) if number not in (3, 4)]
+        if any(value is not None for column in others for value in column):
+            return [self.decode_sum(parts) for parts in zip(*columns, strict=True)]
+        return [_from_main(high * HALF + low) for high, low in zip(columns[3], columns[4], strict=True)]
 
     def ordered(self, source: Any, name: str) -> sa.ColumnElement[Any]:
         # Shifted to be positive and padded, limbs compare as text like the numbers they make up.
@@ -179,6 +208,41 @@ class Limbs:
             sums[column] = f"{total} % {BASE}"
             carry = f"{total} / {BASE}"
         return {column: sql if column == name else f"nullif({sql}, 0)" for column, sql in sums.items()}
+
+
+class TooWide(Exception):
+    """Numbers have more digits than were asked for."""
+
+
+class ShortLimbs(Limbs):
+    """Sums of the limbs that nearly all numbers have: less than half of the columns, and of the time.
+
+    `decode_sums` raises `TooWide` when a number has others; they are to be asked for then.
+    """
+
+    def partial(self, source: Any, name: str) -> list[sa.ColumnElement[Any]]:
+        half: sa.ColumnElement[int] = sa.literal_column(str(HALF))
+        main, high = source.c[name], source.c[name + self.SUFFIXES[0]]
+        others = [source.c[name + suffix] for suffix in (self.ABOVE, *self.SUFFIXES[2:]) if name + suffix in source.c]
+        # Of limbs up to 10^9, no number of rows adds up to more than an integer holds.
+        wide = sa.or_(sa.func.coalesce(*others).is_not(None), sa.func.abs(high) > half)
+        return [main.op("/")(half), main.op("%")(half), high, sa.type_coerce(wide, sa.Integer)]
+
+    def decode_sums(self, columns: Sequence[Sequence[Any]]) -> list[Decimal]:
+        above, below, highs, wide = columns
+        if any(wide):
+            raise TooWide
+        mains = [first * HALF + second for first, second in zip(above, below, strict=True)]
+        if not any(highs):
+            return list(map(_from_main, mains))
+        return [self._from_units([high or 0, main, 0, 0]) for high, main in zip(highs, mains, strict=True)]
+
+
+def _from_main(limb: int) -> Decimal:
+    """The number whose only limb is the second; the same as `plain` gives."""
+    whole, rest = divmod(limb, _ONE)
+    # With places behind the point no exponent above zero can come of it.
+    return _normalize(_scaleb(Decimal(limb), -12)) if rest else Decimal(whole)
 
 
 def layout(dialect: str) -> Layout:

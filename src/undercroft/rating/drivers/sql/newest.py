@@ -7,25 +7,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from undercroft.rating.calendar import LAST_MONTH
-from undercroft.rating.drivers.sql.schema import SERIES, TYPE, Tables
+from undercroft.rating.drivers.sql.schema import SCOPE, SERIES, TYPE, Tables
 
 
-def newest_ends(tables: Tables, scope_key: str) -> sa.Select[Any]:
+def newest_ends(tables: Tables, scope_key: str, *, rolled_up: bool) -> sa.Select[Any]:
     """Rows (text of the scope, newest frame end in microseconds).
 
     The sums by day tell on which day a scope's last frame starts. The frame that ends last need not start then: it is looked for
     among all frames that start no later than that day, and end no sooner than the first frame of that day starts.
+
+    Args:
+        tables: of the store.
+        scope_key: name of the attribute that makes scopes.
+        rolled_up: whether it is the one that `scope_rollup` is kept by.
     """
-    slot, point, rollup = tables.slot, tables.point, tables.rollup
+    slot, point = tables.slot, tables.point
     scope, kind = tables.attribute.alias("scope"), tables.attribute.alias("kind")
     named = sa.and_(scope.c.kind == SERIES, scope.c.name == scope_key.encode(), scope.c.text != b"")
-    newest = (
-        sa.select(scope.c.text, sa.func.max(rollup.c.bucket).label("day"))
-        .join_from(scope, rollup, rollup.c.series_id == scope.c.entry_id)
-        .where(named, rollup.c.bucket > LAST_MONTH, rollup.c.points > 0)
-        .group_by(scope.c.text)
-        .cte("newest")
-    )
+    newest = _newest_days(tables, scope_key, rolled_up=rolled_up).cte("newest")
     days = sa.select(slot.c.day, sa.func.min(slot.c.begin).label("first")).group_by(slot.c.day).cte("days")
     return (
         sa.select(scope.c.text, sa.func.max(slot.c.end))
@@ -35,5 +34,26 @@ def newest_ends(tables: Tables, scope_key: str) -> sa.Select[Any]:
         .join(kind, sa.and_(kind.c.kind == TYPE, kind.c.name == b"", kind.c.entry_id == scope.c.entry_id))
         .join(slot, sa.and_(slot.c.type == kind.c.text, slot.c.day <= newest.c.day, slot.c.end >= days.c.first))
         .join(point, sa.and_(point.c.slot_id == slot.c.id, point.c.series_id == scope.c.entry_id))
+        .group_by(scope.c.text)
+    )
+
+
+def _newest_days(tables: Tables, scope_key: str, *, rolled_up: bool) -> sa.Select[Any]:
+    """Rows (text of the scope, day key of its newest frame start)."""
+    slot, point, rollup, scopes = tables.slot, tables.point, tables.rollup, tables.scope_rollup
+    scope = tables.attribute.alias("of")
+    kind = SCOPE if rolled_up else SERIES
+    days: list[sa.Select[Any]] = []
+    if rolled_up:
+        days.append(sa.select(scopes.c.scope_id.label("id"), scopes.c.bucket.label("day")).where(scopes.c.points > 0))
+    else:
+        days.append(sa.select(rollup.c.series_id.label("id"), rollup.c.bucket.label("day")).where(rollup.c.points > 0))
+        pending = sa.select(point.c.series_id, slot.c.day).join_from(slot, point, point.c.slot_id == slot.c.id)
+        days.append(pending.where(slot.c.pending == 1))
+    found = sa.union_all(*days).subquery("found")
+    return (
+        sa.select(scope.c.text, sa.func.max(found.c.day).label("day"))
+        .join_from(scope, found, found.c.id == scope.c.entry_id)
+        .where(scope.c.kind == kind, scope.c.name == scope_key.encode(), scope.c.text != b"", found.c.day > LAST_MONTH)
         .group_by(scope.c.text)
     )

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from undercroft.rating.calendar import PARTS
 from undercroft.rating.drivers.sql.encode import text_key
-from undercroft.rating.drivers.sql.schema import DETAIL, SERIES, TYPE, Tables
+from undercroft.rating.drivers.sql.schema import DETAIL, SCOPE, SCOPE_TYPE, SERIES, TYPE, Tables
 from undercroft.rating.query import By, Condition, GroupKey
 
 Predicate = sa.ColumnElement[bool]
@@ -80,9 +80,9 @@ def matching(tables: Tables, kind: int, condition: Condition) -> sa.Select[Any]:
     )
 
 
-def of_types(tables: Tables, types: tuple[str, ...]) -> sa.Select[Any]:
-    """Ids of the series of these metric types."""
-    return matching(tables, TYPE, Condition(("",), types))
+def of_types(tables: Tables, types: tuple[str, ...], kind: int) -> sa.Select[Any]:
+    """Ids of the entries of these metric types; `kind` is that of the attribute."""
+    return matching(tables, kind, Condition(("",), types))
 
 
 def derived_match(tables: Tables, condition: Condition, series_id: Expression, day: Expression) -> Predicate | None:
@@ -130,17 +130,41 @@ class Grouped(NamedTuple):
     join: tuple[sa.FromClause, Predicate] | None
 
 
+class Level(NamedTuple):
+    """What a question's attributes are looked up by: series, or scopes, of which there are fewer.
+
+    Attributes:
+        kind: of the entries and their attributes.
+        type_kind: of the attribute that holds their metric type.
+    """
+
+    kind: int
+    type_kind: int
+
+
+BY_SERIES, BY_SCOPE = Level(SERIES, TYPE), Level(SCOPE, SCOPE_TYPE)
+
+
 def grouped(
-    tables: Tables, key: GroupKey, position: int, series_id: Expression, day: Expression, dialect: str, probe: Probe
+    tables: Tables,
+    key: GroupKey,
+    position: int,
+    series_id: Expression,
+    day: Expression,
+    dialect: str,
+    probe: Probe,
+    level: Level = BY_SERIES,
 ) -> Grouped:
     """The expressions for one groupby name over rows that have a series, and a day where calendar attributes are asked for."""
     attribute = tables.attribute.alias(f"g{position}")
-    kind, name = (TYPE, "") if key.by is By.TYPE else (SERIES, key.name)
+    kind, name = (level.type_kind, "") if key.by is By.TYPE else (level.kind, key.name)
     join = (
         attribute,
         sa.and_(attribute.c.kind == kind, attribute.c.name == name.encode(), attribute.c.entry_id == series_id),
     )
-    text = sa.func.coalesce(attribute.c.text, sa.literal(b"", sa.LargeBinary), type_=sa.LargeBinary)
+    # Not a parameter: SQLite sees that two expressions are the same only when their texts are.
+    empty = sa.literal_column("''::bytea" if dialect == "postgresql" else "x''", sa.LargeBinary)
+    text = sa.func.coalesce(attribute.c.text, empty, type_=sa.LargeBinary)
     nothing = sa.null()
     if key.name not in PARTS or key.by is By.TYPE:
         return Grouped(text, attribute.c.json, join)

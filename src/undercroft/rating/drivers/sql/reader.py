@@ -3,7 +3,8 @@
 A total is answered from the narrowest source that holds the answer:
 
 - `slot_total`, when no attribute is asked for: a few rows an hour;
-- `rollup` for the whole months and days of the range, and points for its two edges, when attributes of series are asked for;
+- `scope_rollup` for the whole months and days of the range, and points for its two edges, when the scope attribute is;
+- `rollup` in the same way, and the points of pending slots, when other attributes of series are asked for;
 - points, when single periods of chosen series, metadata, or extremes are asked for.
 
 Sums are taken per series first; the dictionary is joined to those, not to points.
@@ -12,7 +13,8 @@ Sums are taken per series first; the dictionary is joined to those, not to point
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -25,7 +27,8 @@ from undercroft.rating import calendar
 from undercroft.rating.calendar import PARTS
 from undercroft.rating.contract import Group, Row
 from undercroft.rating.drivers.sql import predicates
-from undercroft.rating.drivers.sql.predicates import Expression, Probe
+from undercroft.rating.drivers.sql.exact import Layout, TooWide
+from undercroft.rating.drivers.sql.predicates import BY_SCOPE, BY_SERIES, Expression, Level, Probe
 from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
 from undercroft.rating.drivers.sql.sources import Sources
 from undercroft.rating.models import FrozenDict
@@ -44,13 +47,18 @@ _DECODED = 20_000
 
 
 class Reader:
-    """Answers questions about one store; `connection` is always on one consistent state of the data."""
+    """Answers one question about a store; `connection` is always on one consistent state of the data.
 
-    def __init__(self, tables: Tables, dialect: str, zone: dt.tzinfo) -> None:
+    Attributes:
+        exact: how sums were asked for in the end, and should be next time.
+    """
+
+    def __init__(self, tables: Tables, dialect: str, zone: dt.tzinfo, scope_key: str, exact: Layout) -> None:
         self._t = tables
         self._dialect = dialect
         self._zone = zone
-        self._width = len(tables.exact.partial(tables.point, QTY))
+        self._scope_key = scope_key
+        self.exact = exact
 
     def probe(self, connection: sa.Connection, selection: Selection, groups: Sequence[GroupKey] = ()) -> Probe | None:
         """Ask the dictionary first; None when no point can match."""
@@ -80,33 +88,63 @@ class Reader:
         probe = self.probe(connection, selection, groups)
         if probe is None:
             return 0, []
+        try:
+            return self._total(connection, selection, groups, measures, page, probe)
+        except TooWide:
+            self.exact = self._t.exact
+            return self._total(connection, selection, groups, measures, page, probe)
+
+    def _total(
+        self,
+        connection: sa.Connection,
+        selection: Selection,
+        groups: Sequence[GroupKey],
+        measures: Sequence[Measure],
+        page: Page | None,
+        probe: Probe,
+    ) -> tuple[int, list[Group]]:
         extremes = sorted({m.column for m in measures if m.function in EXTREMES})
-        source = self._source(selection, groups, probe, extremes)
-        grouped = self._grouped(source, groups, probe, extremes).subquery("grouped")
-        texts = [column for column in grouped.columns if column.name in ("begin", "end") or column.name.startswith("t")]
-        forms = [column for column in grouped.columns if column.name.startswith("j")]
-        order = [*texts, *(sa.func.coalesce(form, sa.literal(b"", sa.LargeBinary)) for form in forms)]
-        counted = sa.select(*grouped.columns, sa.func.count().over().label("groups"))
-        decode = self._decoder(counted, groups, measures)
+        level = self._level(selection, groups, probe, extremes)
+        source = self._source(selection, groups, probe, extremes, level)
+        query, order = self._grouped(source, groups, probe, extremes, level)
         if page is None:
-            rows = connection.execute(counted.order_by(*order)).all()
-            return len(rows), [decode(row) for row in rows]
+            found = self._decoded_groups(query, connection.execute(query.order_by(*order)).all(), groups, measures)
+            return len(found), found
+        grouped = query.subquery("grouped")
+        texts = [column for column in grouped.columns if column.name in ("begin", "end") or column.name.startswith("t")]
+        order = [*texts, *(self._nothing_first(column) for column in grouped.columns if column.name.startswith("j"))]
+        counted = sa.select(*grouped.columns, sa.func.count().over().label("groups"))
         row_number = sa.func.row_number(type_=sa.BigInteger).over(order_by=order)
         numbered = counted.add_columns(row_number.label("place")).subquery("numbered")
         place, last = numbered.c.place, min(page.offset + page.limit, LARGEST)
         # The first group comes along in any case: it tells how many there are.
         wanted = sa.or_(place == 1, sa.and_(place > page.offset, place <= last))
         rows = connection.execute(sa.select(numbered).where(wanted).order_by(place)).all()
-        return rows[0].groups if rows else 0, [decode(row) for row in rows if page.offset < row.place <= last]
+        chosen = [row for row in rows if page.offset < row.place <= last]
+        return rows[0].groups if rows else 0, self._decoded_groups(counted, chosen, groups, measures)
 
-    def _source(self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> sa.Subquery:
-        sources = Sources(self._t, self._dialect, selection, probe, extremes)
+    def _level(self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> Level:
+        """Scopes, where they know all that is asked for; they keep no calendar attributes, and points have series."""
+        if self._from_points(groups, probe, extremes):
+            return BY_SERIES
+        names = {name for condition in selection.conditions for name in condition.names}
+        names |= {key.name for key in groups if key.by is By.ATTRIBUTE or key.name in probe.stored}
+        return BY_SCOPE if names <= {self._scope_key} - PARTS.keys() else BY_SERIES
+
+    @staticmethod
+    def _from_points(groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> bool:
+        return bool(extremes) or any(probe.details) or any(key.by is By.PERIOD for key in groups)
+
+    def _source(
+        self, selection: Selection, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str], level: Level
+    ) -> sa.Subquery:
         by_period = any(key.by is By.PERIOD for key in groups)
+        sources = Sources(self._t, self._dialect, selection, probe, extremes, level, self.exact)
         attributes = any(key.by is By.ATTRIBUTE or key.name in probe.stored for key in groups)
         if not selection.conditions and not attributes and not extremes:
             return sources.slots().subquery("source")
         calendars = self._calendars(selection, groups)
-        if by_period or extremes or any(probe.details):
+        if self._from_points(groups, probe, extremes):
             return sources.points(periods=by_period).subquery("source")
         inner = sources.rollups(self._zone, months=not calendars & _WITHIN_MONTH).subquery("bucket")
         whole = sources.coverage(self._zone)
@@ -120,10 +158,13 @@ class Reader:
         names = {name for condition in selection.conditions for name in condition.names}
         return (names | {key.name for key in groups}) & PARTS.keys()
 
-    def _grouped(self, source: sa.Subquery, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str]) -> sa.Select[Any]:
-        """The groups of a source: columns t0, j0, t1, ... (a period's are begin and end), the count and the sums."""
+    def _grouped(
+        self, source: sa.Subquery, groups: Sequence[GroupKey], probe: Probe, extremes: Sequence[str], level: Level
+    ) -> tuple[sa.Select[Any], list[Expression]]:
+        """The groups of a source: columns t0, j0, t1, ... (a period's are begin and end), the count and the sums; their order."""
         columns: list[Expression] = []
         keys: list[Expression] = []
+        forms: list[Expression] = []
         origin: sa.FromClause = source
         # A source without series or days is only asked for groups that need none.
         series_id, day = source.c.get("series_id", sa.null()), source.c.get("day", sa.null())
@@ -135,55 +176,63 @@ class Reader:
             if key.by is By.TYPE and "type" in source.c:
                 found = predicates.Grouped(source.c.type, sa.null(), None)
             else:
-                found = predicates.grouped(self._t, key, position, series_id, day, self._dialect, probe)
+                found = predicates.grouped(self._t, key, position, series_id, day, self._dialect, probe, level)
             if found.join is not None:
                 origin = origin.outerjoin(*found.join)
             keys.append(found.text)
             columns.append(found.text.label(f"t{position}"))
             if not isinstance(found.json, sa.sql.elements.Null):
-                keys.append(found.json)
+                forms.append(found.json)
                 columns.append(found.json.label(f"j{position}"))
         columns.append(sa.func.sum(source.c.points).label("points"))
         columns += [
             sa.func.sum(source.c[f"{name}{number}"]).label(f"{name}{number}")
             for name in (QTY, PRICE)
-            for number in range(self._width)
+            for number in range(self._width())
         ]
         for name in extremes:
             ordered = source.c[f"{name}_ordered"]
             columns += [sa.func.min(ordered).label(f"{name}_min"), sa.func.max(ordered).label(f"{name}_max")]
-        return sa.select(*columns).select_from(origin).group_by(*keys).having(sa.func.sum(source.c.points) > 0)
+        query = sa.select(*columns).select_from(origin).group_by(*keys, *forms).having(sa.func.sum(source.c.points) > 0)
+        return query, [*keys, *map(self._nothing_first, forms)]
 
-    def _decoder(self, query: sa.Select[Any], groups: Sequence[GroupKey], measures: Sequence[Measure]) -> Callable[[Any], Group]:
-        """What makes a `Group` of a row of `query`."""
-        at = {column.name: number for number, column in enumerate(query.selected_columns)}
-        wanted = [(at[f"t{position}"], at.get(f"j{position}")) for position, key in enumerate(groups) if key.by is not By.PERIOD]
-        decoders = [self._measure(measure, at) for measure in measures]
-        period = (at["begin"], at["end"]) if "begin" in at else None
+    def _width(self) -> int:
+        """How many partial sums make up a number."""
+        return len(self.exact.partial(self._t.point, QTY))
 
-        def decode(row: Any) -> Group:
-            return Group(
-                tuple(_value(row[text], None if form is None else row[form]) for text, form in wanted),
-                tuple(measure(row) for measure in decoders),
-                None if period is None else (from_micros(row[period[0]]), from_micros(row[period[1]])),
-            )
+    def _nothing_first(self, form: Expression) -> Expression:
+        return form.nulls_first() if self._dialect == "postgresql" else form
 
-        return decode
+    def _decoded_groups(
+        self, query: sa.Select[Any], rows: Sequence[Any], groups: Sequence[GroupKey], measures: Sequence[Measure]
+    ) -> list[Group]:
+        """The groups in rows of `query`, decoded column by column."""
+        if not rows:
+            return []
+        names = (column.name for column in query.selected_columns)
+        columns: dict[str, Sequence[Any]] = dict(zip(names, zip(*rows, strict=True), strict=False))
+        wanted = [position for position, key in enumerate(groups) if key.by is not By.PERIOD]
+        values = [_values(columns[f"t{position}"], columns.get(f"j{position}")) for position in wanted]
+        numbers = [self._measured(measure, columns) for measure in measures]
+        periods: Iterable[Any] = itertools.repeat(None)
+        if "begin" in columns:
+            periods = zip(map(from_micros, columns["begin"]), map(from_micros, columns["end"]), strict=True)
+        nothing = itertools.repeat(())
+        each_values = zip(*values, strict=True) if values else nothing
+        each_numbers = zip(*numbers, strict=True) if numbers else nothing
+        return [Group(*group) for group, _ in zip(zip(each_values, each_numbers, periods), rows, strict=False)]  # noqa: B905
 
-    def _measure(self, measure: Measure, at: Mapping[str, int]) -> Callable[[Any], Any]:
-        """What reads a measure from a row."""
-        exact, function = self._t.exact, measure.function
-        points = at["points"]
+    def _measured(self, measure: Measure, columns: Mapping[str, Sequence[Any]]) -> list[Any]:
+        """A column of a measure's values."""
+        exact, function = self.exact, measure.function
         if function is Function.COUNT:
-            return lambda row: int(row[points])
+            return list(map(int, columns["points"]))
         if function in EXTREMES:
-            column = at[f"{measure.column}_{function.value.lower()}"]
-            return lambda row: exact.decode_ordered(row[column])
-        first = at[f"{measure.column}0"]
-        last = first + self._width
+            return list(map(exact.decode_ordered, columns[f"{measure.column}_{function.value.lower()}"]))
+        sums = exact.decode_sums([columns[f"{measure.column}{number}"] for number in range(self._width())])
         if function is Function.SUM:
-            return lambda row: exact.decode_sum(row[first:last])
-        return lambda row: mean(exact.decode_sum(row[first:last]), int(row[points]))
+            return sums
+        return [mean(total, int(points)) for total, points in zip(sums, columns["points"], strict=True)]
 
     # -- points ----------------------------------------------------------------------------------------------------
 
@@ -285,9 +334,12 @@ class Reader:
                 moments.clear()
 
 
-def _value(text: bytes, form: bytes | None) -> Any:
-    """A group's value, with the type it was stored with."""
-    return bytes(text).decode() if form is None else msgspec.json.decode(form)
+def _values(texts: Sequence[bytes], forms: Sequence[bytes | None] | None) -> list[Any]:
+    """Values of groups, with the types they were stored with."""
+    if forms is None or not any(forms):
+        return [bytes(text).decode() for text in texts]
+    decode = msgspec.json.decode
+    return [bytes(text).decode() if form is None else decode(form) for text, form in zip(texts, forms, strict=True)]
 
 
 def mean(total: Decimal, count: int) -> Decimal:

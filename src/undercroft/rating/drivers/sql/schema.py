@@ -1,14 +1,19 @@
 """The tables of rated usage. A layout made for the load: narrow points, attribute sets stored once, sums kept beside.
 
-slot        one (frame start, frame end, metric type); `day` is the key of the start's local day (see rating.calendar)
-entry       an attribute set, stored once: a *series* (type and groupby) or a *detail* (unit and metadata). Calendar attributes
-            that follow from the time stay out of a series; the bits of `calendar` say which ones to add on reading
+slot        one (frame start, frame end, metric type); `day` is the key of the start's local day (see rating.calendar); while it
+            is `pending`, its points are not yet in `rollup` (see folding)
+entry       an attribute set, stored once: a *series* (type and groupby), a *detail* (unit and metadata) or a *scope* (type and
+            scope attribute; every series names its own in `scope_id`). Calendar attributes that follow from the time stay out of
+            a series; the bits of `calendar` say which ones to add on reading
 attribute   the same sets, taken apart for filters and groups; `text` is the value as filters compare it, `json` its exact form
             where it is no text; names and texts are UTF-8 bytes, which compare by code point on every engine
 point       one rated quantity, by (slot, series, number among equals); clustered, so a slot's points lie together
-rollup      sums and counts per series and local day (key YYYYMMWWDDD), and per series and month (key YYYYMM)
+rollup      sums and counts per series and local day (key YYYYMMWWDDD), and per series and month (key YYYYMM), of all slots that
+            are not pending
+scope_rollup the same per scope, of all slots
 slot_total  sums and counts per slot; a slot's row is split into shards so that writers in parallel do not wait for each other
-setting     what must not change during the store's life: its time zone
+setting     what must not change during the store's life: its time zone, and the attribute that makes its scopes; and, on SQLite,
+            whether there ever were numbers of more than 12 places
 idempotency receipts of writes that were asked for under a key (see engines.sql.receipts)
 """
 
@@ -23,8 +28,11 @@ import sqlalchemy as sa
 from undercroft.engines.sql import receipts, types
 from undercroft.rating.drivers.sql.exact import Layout, layout
 
-SERIES, DETAIL, TYPE = 0, 1, 2
+# Kinds of entries and of attributes; the metric type is an attribute of a kind of its own.
+SERIES, DETAIL, TYPE, SCOPE, SCOPE_TYPE = 0, 1, 2, 3, 4
 QTY, PRICE = "qty", "price"
+# Names of settings.
+ZONE, SCOPE_KEY, LONG_NUMBERS = "timezone", "scope_key", "long_numbers"
 KIND = "rating"
 
 
@@ -40,6 +48,7 @@ class Tables:
     attribute: sa.Table
     point: sa.Table
     rollup: sa.Table
+    scope_rollup: sa.Table
     slot_total: sa.Table
     idempotency: sa.Table
 
@@ -76,8 +85,10 @@ def tables(namespace: str, dialect: str) -> Tables:
             sa.Column("end", long, nullable=False),
             sa.Column("type", types.key_bytes(1020), nullable=False),
             sa.Column("day", long, nullable=False),
+            sa.Column("pending", small, nullable=False),
             index("slot_order", "begin", "end", "type", unique=True),
             index("slot_type", "type", "begin"),
+            index("slot_pending", "pending", "begin"),
         ),
         entry=table(
             "entry",
@@ -85,6 +96,7 @@ def tables(namespace: str, dialect: str) -> Tables:
             sa.Column("digest", sa.String(32), nullable=False),
             sa.Column("kind", small, nullable=False),
             sa.Column("calendar", small, nullable=False),
+            sa.Column("scope_id", whole),
             sa.Column("label", raw, nullable=False),
             sa.Column("body", types.LongText, nullable=False),
             index("entry_digest", "digest", unique=True),
@@ -114,6 +126,13 @@ def tables(namespace: str, dialect: str) -> Tables:
             "rollup",
             sa.Column("bucket", long, primary_key=True, autoincrement=False),
             sa.Column("series_id", whole, primary_key=True, autoincrement=False),
+            *sums(),
+            **clustered,
+        ),
+        scope_rollup=table(
+            "scope_rollup",
+            sa.Column("bucket", long, primary_key=True, autoincrement=False),
+            sa.Column("scope_id", whole, primary_key=True, autoincrement=False),
             *sums(),
             **clustered,
         ),

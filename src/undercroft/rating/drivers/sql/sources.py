@@ -11,7 +11,18 @@ import sqlalchemy as sa
 
 from undercroft.rating import calendar
 from undercroft.rating.calendar import MONTH_OF_DAY, Coverage
-from undercroft.rating.drivers.sql.predicates import Expression, Predicate, Probe, derived_match, matching, of_types
+from undercroft.rating.drivers.sql.exact import Layout
+from undercroft.rating.drivers.sql.predicates import (
+    BY_SCOPE,
+    BY_SERIES,
+    Expression,
+    Level,
+    Predicate,
+    Probe,
+    derived_match,
+    matching,
+    of_types,
+)
 from undercroft.rating.drivers.sql.schema import DETAIL, PRICE, QTY, SERIES, TYPE, Tables
 from undercroft.rating.query import Selection
 
@@ -21,24 +32,36 @@ _LISTED = 400
 class Sources:
     """Builds the innermost selects of one question.
 
-    Their columns are `series_id`, `day` (a day key; months have week and day 0), `begin` and `end` where asked for, `points`, the
-    partial sums `qty0`.. and `price0`.., and `qty_ordered`, `price_ordered` for those of `extremes`.
+    Their columns are `series_id` (a scope's id, at that level), `day` (a day key; months have week and day 0), `begin` and `end`
+    where asked for, `points`, the partial sums `qty0`.. and `price0`.., and `qty_ordered`, `price_ordered` for those of `extremes`.
     """
 
-    def __init__(self, tables: Tables, dialect: str, selection: Selection, probe: Probe, extremes: Sequence[str] = ()):
+    def __init__(
+        self,
+        tables: Tables,
+        dialect: str,
+        selection: Selection,
+        probe: Probe,
+        extremes: Sequence[str] = (),
+        level: Level = BY_SERIES,
+        exact: Layout | None = None,
+    ) -> None:
         self._t = tables
         self._sqlite = dialect == "sqlite"
         self._selection = selection
         self._probe = probe
         self._extremes = extremes
+        self._level = level
+        self._exact = exact or tables.exact
 
     # -- what every source says ------------------------------------------------------------------------------------
 
     def sums(self, table: Any) -> list[Expression]:
-        exact = self._t.exact
         """Partial sums of a table's numbers, per row."""
         return [
-            column.label(f"{name}{number}") for name in (QTY, PRICE) for number, column in enumerate(exact.partial(table, name))
+            column.label(f"{name}{number}")
+            for name in (QTY, PRICE)
+            for number, column in enumerate(self._exact.partial(table, name))
         ]
 
     def in_range(self, *, types: bool = True) -> list[Predicate]:
@@ -53,11 +76,11 @@ class Sources:
             found.append(slot.type.in_([type_.encode() for type_ in s.types]))
         return found
 
-    def _of_series(self, series_id: Expression, day: Expression) -> list[Predicate]:
+    def _of_series(self, series_id: Expression, day: Expression, kind: int = SERIES) -> list[Predicate]:
         """The conditions, where they are about series only."""
         found: list[Predicate] = []
         for condition in self._selection.conditions:
-            matches: Predicate = self._steer(series_id).in_(matching(self._t, SERIES, condition))
+            matches: Predicate = self._steer(series_id).in_(matching(self._t, kind, condition))
             derived = derived_match(self._t, condition, series_id, day)
             found.append(matches if derived is None else sa.or_(matches, derived))
         return found
@@ -89,10 +112,17 @@ class Sources:
         return calendar.coverage(self._selection.begin, self._selection.end, zone)
 
     def rollups(self, zone: dt.tzinfo, *, months: bool) -> sa.CompoundSelect[Any]:
-        """Sums by series and day or month for the whole days in the range, points for the rest of it."""
+        """Sums by series and day or month for the whole days in the range, points for the rest of it and for pending slots."""
         whole = self.coverage(zone)
-        parts = [] if whole is not None and not whole.has_edges else [self.points(without=whole)]
+        slot = self._t.slot.c
+        parts: list[sa.Select[Any]] = []
+        if whole is None:
+            parts.append(self.points())
+        elif whole.has_edges:
+            parts.append(self.points().where(sa.or_(slot.day < whole.first_day, slot.day > whole.last_day)))
         if whole is not None:
+            if self._level is BY_SERIES:
+                parts.append(self.points().where(slot.pending == 1, slot.day.between(whole.first_day, whole.last_day)))
             if not months:
                 whole = whole._replace(first_month=None, last_month=None)
             if whole.first_month is not None and whole.last_month is not None:
@@ -101,15 +131,17 @@ class Sources:
         return sa.union_all(*parts)
 
     def _buckets(self, first: int, last: int, scale: int) -> sa.Select[Any]:
-        rollup, s = self._t.rollup, self._selection
+        scopes, s = self._level is BY_SCOPE, self._selection
+        rollup = self._t.scope_rollup if scopes else self._t.rollup
+        entry_id = rollup.c.scope_id if scopes else rollup.c.series_id
         day = rollup.c.bucket if scale == 1 else rollup.c.bucket * scale
-        query = sa.select(rollup.c.series_id, day.label("day"), rollup.c.points, *self.sums(rollup))
+        query = sa.select(entry_id.label("series_id"), day.label("day"), rollup.c.points, *self.sums(rollup))
         listed = self._list(first, last, scale) if self._probe.is_selective else None
         bucket = rollup.c.bucket
         query = query.where(bucket.between(first, last) if listed is None else bucket.in_(listed))
         if s.types is not None:
-            query = query.where(self._steer(rollup.c.series_id).in_(of_types(self._t, s.types)))
-        return query.where(*self._of_series(rollup.c.series_id, day))
+            query = query.where(self._steer(entry_id).in_(of_types(self._t, s.types, self._level.type_kind)))
+        return query.where(*self._of_series(entry_id, day, self._level.kind))
 
     @staticmethod
     def _list(first: int, last: int, scale: int) -> list[int] | None:
@@ -120,19 +152,18 @@ class Sources:
 
     # -- points ----------------------------------------------------------------------------------------------------
 
-    def points(self, without: Coverage | None = None, *, periods: bool = False) -> sa.Select[Any]:
-        """The points themselves, less those of the days that `without` covers."""
-        slot, point = self._t.slot, self._t.point
-        columns: list[Expression] = [point.c.series_id, slot.c.day]
+    def points(self, *, periods: bool = False) -> sa.Select[Any]:
+        """The points themselves."""
+        slot, point, entry = self._t.slot, self._t.point, self._t.entry.alias("scoped")
+        scopes = self._level is BY_SCOPE
+        columns: list[Expression] = [entry.c.scope_id.label("series_id") if scopes else point.c.series_id, slot.c.day]
         if periods:
             columns += [slot.c.begin, slot.c.end]
         columns += [sa.literal_column("1").label("points"), *self.sums(point)]
         for name in self._extremes:
             columns.append(self._t.exact.ordered(point, name).label(f"{name}_ordered"))
         query = self.joined(columns)
-        if without is not None:
-            query = query.where(sa.or_(slot.c.day < without.first_day, slot.c.day > without.last_day))
-        return query
+        return query.join(entry, entry.c.id == point.c.series_id) if scopes else query
 
     def joined(self, columns: Sequence[Any]) -> sa.Select[Any]:
         """`columns` of the selected points, from `slot` and `point`."""

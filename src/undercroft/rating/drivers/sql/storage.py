@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Self
 
 import sqlalchemy as sa
 
@@ -20,17 +20,29 @@ from undercroft.rating import calendar, contract, query
 from undercroft.rating.drivers.sql.deleter import Deleter
 from undercroft.rating.drivers.sql.diagnosis import Diagnosis
 from undercroft.rating.drivers.sql.dialects import writes
-from undercroft.rating.drivers.sql.encode import Batch, Encoder
+from undercroft.rating.drivers.sql.encode import Batch, Encoder, Entry, SlotKey
+from undercroft.rating.drivers.sql.folding import Folder
 from undercroft.rating.drivers.sql.newest import newest_ends
 from undercroft.rating.drivers.sql.reader import Reader
-from undercroft.rating.drivers.sql.schema import KIND, Tables, tables
+from undercroft.rating.drivers.sql.schema import KIND, LONG_NUMBERS, SCOPE_KEY, ZONE, Tables, tables
 from undercroft.rating.drivers.sql.writer import Writer
 from undercroft.rating.receipt import KEPT, Receipt
 
 LOG = logging.getLogger(__name__)
-ZONE = "timezone"
 UTC = "UTC"
 _ANALYSE_FROM = 5_000
+
+
+class Fixed(NamedTuple):
+    """What was fixed when a store was made.
+
+    Attributes:
+        zone: of whole days, months, and calendar attributes.
+        scope_key: the attribute whose values have sums of their own, which makes questions about it quick.
+    """
+
+    zone: dt.tzinfo
+    scope_key: str
 
 
 class Options(EngineOptions, kw_only=True, frozen=True):
@@ -40,15 +52,18 @@ class Options(EngineOptions, kw_only=True, frozen=True):
         timezone: IANA zone of derived calendar attributes and of whole days; a property of the store, fixed when it is made
             (UTC when not given). Opening it later with another one is refused.
         on_conflict: what pushing a series key again does: `replace`, `append` or `error`.
-        scope_key: the attribute that names a point's scope; the setting of that name when not given.
+        scope_key: the attribute that names a point's scope; the setting of that name when not given. A store keeps sums by the
+            one it was made with; another one later is answered as well, as any attribute is.
         resource_keys: the attributes that may hold a resource's id, as a list or separated by commas; the setting of that name
             when not given.
+        fold_at: so many points may wait before sums by series are brought up to date; a question about series reads them.
     """
 
     timezone: str | None = None
     on_conflict: Literal["replace", "append", "error"] = "replace"
     scope_key: str | None = None
     resource_keys: str | list[str] | None = None
+    fold_at: int = 100_000
 
 
 class Storage(contract.BaseStorage):
@@ -68,7 +83,12 @@ class Storage(contract.BaseStorage):
         self._tables: Tables = tables(self.options.namespace, self._db.dialect)
         self._encoder = Encoder()
         self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
-        self._fixed: dt.tzinfo | None = None
+        self._folder = Folder(self._tables, self._writer)
+        self._fixed: Fixed | None = None
+        # How sums are asked for: the quick way, until some had too many digits for that.
+        self._exact = self._tables.exact.short
+        # Points in pending slots, as far as this process knows; None until it has asked.
+        self._waiting: int | None = None
         self._pushed = 0
         self._analyse_at = _ANALYSE_FROM
 
@@ -85,19 +105,19 @@ class Storage(contract.BaseStorage):
     # -- the store's life ------------------------------------------------------------------------------------------
 
     def init(self) -> None:
-        """Create or upgrade the tables, and fix the store's time zone when it has none yet."""
+        """Create or upgrade the tables, and fix the store's time zone and scope attribute when it has none yet."""
         migrate.upgrade(self._db, KIND)
         setting = self._tables.setting
-        chosen = self.options.timezone or UTC
+        chosen = {ZONE: self.options.timezone or UTC, SCOPE_KEY: self.scope_key}
 
         def fix(connection: sa.Connection) -> None:
-            known = connection.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar()
-            if known is None:
-                connection.execute(setting.insert().values(name=ZONE, value=chosen))
+            known = set(connection.execute(sa.select(setting.c.name)).scalars())
+            if missing := [{"name": name, "value": value} for name, value in chosen.items() if name not in known]:
+                connection.execute(setting.insert(), missing)
 
         self._db.write(fix)
         self._forget()
-        self._zone()
+        self._fix()
 
     def check(self) -> list[str]:
         """What keeps the tables from being what this version needs; empty when nothing does."""
@@ -133,24 +153,31 @@ class Storage(contract.BaseStorage):
         self._encoder.forget()
         self._writer.forget()
         self._fixed = None
+        self._waiting = None
 
     def _zone(self) -> dt.tzinfo:
-        """The store's time zone, read once.
+        return self._fix().zone
+
+    def _fix(self) -> Fixed:
+        """What was fixed when the store was made, read once.
 
         Raises:
-            ConfigInvalid: it is another one than the option `timezone` asks for.
+            ConfigInvalid: its time zone is another one than the option `timezone` asks for.
         """
         if self._fixed is None:
             setting = self._tables.setting
-            name = self._db.alone(lambda c: c.execute(sa.select(setting.c.value).where(setting.c.name == ZONE)).scalar())
-            name = name or UTC
+            rows = self._db.alone(lambda c: c.execute(sa.select(setting.c.name, setting.c.value)).all())
+            found = dict(map(tuple, rows))
+            name = found.get(ZONE, UTC)
+            if LONG_NUMBERS in found:
+                self._exact = self._tables.exact
             if self.options.timezone not in (None, name):
                 raise ConfigInvalid(
                     f"{self._db.place}: the store was made with timezone={name}, which its sums by day follow; it cannot be "
                     f"opened with timezone={self.options.timezone}. Leave the option out, or push into a new namespace."
                 )
             # Threads that come here at once read the same; none waits for another one's answer.
-            self._fixed = time.zone(name)
+            self._fixed = Fixed(time.zone(name), found.get(SCOPE_KEY, self.scope_key))
         return self._fixed
 
     # -- writes ----------------------------------------------------------------------------------------------------
@@ -159,8 +186,8 @@ class Storage(contract.BaseStorage):
         batch = self._encode(frames)
         if not batch.points:
             return
-        entries, slots = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))
-        self._writer.remember(entries, slots)
+        entries, slots, pending = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))
+        self._pushed_to(entries, slots, pending)
         self._analyse(batch.points)
 
     def _push_once(self, frames: Sequence[Any], receipt: Receipt) -> bytes | None:
@@ -171,11 +198,11 @@ class Storage(contract.BaseStorage):
         def work(connection: sa.Connection) -> tuple[bytes | None, Any]:
             first = receipts.claim(connection, self._tables.idempotency, *receipt, now=now, expires=expires)
             if first is not None or not batch.points:
-                return first, ({}, {})
+                return first, ({}, {}, 0)
             return None, self._writer.push(connection, batch, self.options.on_conflict)
 
         first, ids = self._db.write(work)
-        self._writer.remember(*ids)
+        self._pushed_to(*ids)
         return first
 
     def _delete(self, selection: query.Selection) -> int:
@@ -189,10 +216,35 @@ class Storage(contract.BaseStorage):
         def work(connection: sa.Connection) -> Any:
             deleter.delete(connection, selection)
             if not batch.points:
-                return {}, {}
+                return {}, {}, 0
             return self._writer.push(connection, batch, self.options.on_conflict)
 
-        self._writer.remember(*self._db.write(work))
+        self._pushed_to(*self._db.write(work))
+
+    def _pushed_to(self, entries: Mapping[Entry, int], slots: Mapping[SlotKey, int], pending: int) -> None:
+        """What follows a push that is committed."""
+        self._writer.remember(entries, slots)
+        if not pending:
+            return
+        # Failing to fold costs speed, never an answer: the push is done, and the next one tries again.
+        with contextlib.suppress(Unavailable):
+            if self._waiting is None:
+                self._waiting = self._db.read(self._folder.waiting)
+            else:
+                self._waiting += pending
+            if self._waiting >= self.options.fold_at:
+                self._waiting = 0
+                self._fold(newest=False)
+
+    def maintain(self) -> int:
+        self._waiting = 0
+        return self._fold(newest=True)
+
+    def _fold(self, *, newest: bool) -> int:
+        folded = 0
+        while found := self._db.write(lambda c: self._folder.fold(c, newest=newest)):
+            folded += found
+        return folded
 
     def _analyse(self, points: int) -> None:
         """Tell PostgreSQL's planner about a store that grows from nothing; later its own autovacuum does."""
@@ -204,7 +256,7 @@ class Storage(contract.BaseStorage):
                 self._db.alone(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
 
     def _encode(self, frames: Sequence[Any]) -> Batch:
-        batch = self._encoder.encode(frames, self._zone())
+        batch = self._encoder.encode(frames, *self._fix())
         if batch.rounded:
             self.counters["rounded"] += batch.rounded
             LOG.warning(
@@ -219,7 +271,7 @@ class Storage(contract.BaseStorage):
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
-        return Reader(self._tables, self._db.dialect, self._zone())
+        return Reader(self._tables, self._db.dialect, *self._fix(), self._exact)
 
     def _page(self, selection: query.Selection, page: Page) -> tuple[int, list[contract.Row]]:
         reader = self._reader()
@@ -240,11 +292,13 @@ class Storage(contract.BaseStorage):
         page: Page | None,
     ) -> tuple[int, list[contract.Group]]:
         reader = self._reader()
-        return self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+        found = self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+        self._exact = reader.exact
+        return found
 
     def _span(self) -> tuple[int, int] | None:
-        """Whole local days, from the ends of the key of `rollup`, which holds no day without points."""
-        days = self._tables.rollup.c.bucket
+        """Whole local days, from the ends of the key of `scope_rollup`, which holds no day without points."""
+        days = self._tables.scope_rollup.c.bucket
         statements = [
             sa.select(days).where(days > calendar.LAST_MONTH).order_by(order).limit(1) for order in (days.asc(), days.desc())
         ]
@@ -257,6 +311,7 @@ class Storage(contract.BaseStorage):
         return sorted({str(group.values[0]) for group in groups} - {""})
 
     def _scope_ends(self) -> list[tuple[str, dt.datetime]]:
-        statement = newest_ends(self._tables, self.scope_key)
+        rolled_up = self.scope_key == self._fix().scope_key and not query.is_calendar(self.scope_key)
+        statement = newest_ends(self._tables, self.scope_key, rolled_up=rolled_up)
         rows = self._db.read(lambda c: c.execute(statement).all())
         return sorted((bytes(text).decode(), time.from_micros(end)) for text, end in rows)

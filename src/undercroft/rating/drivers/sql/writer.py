@@ -1,25 +1,31 @@
-"""Writing rated usage: one transaction a push, the sums kept beside the points in the same transaction."""
+"""Writing rated usage: one transaction a push, sums by scope and by slot kept beside the points in the same transaction.
+
+Sums by series cost more than the points themselves when each push adds them. They wait until a slot is folded (see `folding`);
+only what comes to a slot later than that is added by the push itself.
+"""
 
 from __future__ import annotations
 
+import collections
 import decimal
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from undercroft.core.errors import Conflict
 from undercroft.core.time import from_micros
 from undercroft.rating.calendar import MONTH_OF_DAY
-from undercroft.rating.drivers.sql.dialects import Found, Pair, Writes
-from undercroft.rating.drivers.sql.encode import Batch, Entry, SlotKey
+from undercroft.rating.drivers.sql.dialects import Found, NewEntry, Pair, Writes
+from undercroft.rating.drivers.sql.encode import Batch, Entry, Numbers, SlotKey
 from undercroft.rating.drivers.sql.schema import QTY, Tables
 from undercroft.rating.numbers import CONTEXT, ZERO
 
 K = TypeVar("K")
 _add = CONTEXT.add
+_scaleb = CONTEXT.scaleb
 _CACHED = 65_536
 _LOOKUP = 5_000
 
@@ -28,7 +34,7 @@ _Sums = tuple[int, Decimal, Decimal]
 
 
 class Sums:
-    """Counts and sums by two keys, to be added to `rollup` or `slot_total`."""
+    """Counts and sums by two keys, to be added to `rollup`, `scope_rollup` or `slot_total`."""
 
     def __init__(self) -> None:
         self._found: dict[int, dict[int, _Sums]] = {}
@@ -42,27 +48,28 @@ class Sums:
         else:
             found[second] = known[0] + points, _add(known[1], qty), _add(known[2], price)
 
-    def add_each(self, first: int, seconds: Sequence[int], qtys: Sequence[Decimal], prices: Sequence[Decimal]) -> None:
+    def add_each(self, first: int, seconds: Sequence[int], qtys: Numbers, prices: Numbers) -> None:
         """Add one point to each of `seconds`."""
-        found = self._found.setdefault(first, {})
-        fresh = dict(zip(seconds, zip(itertools.repeat(1), qtys, prices)))  # noqa: B905
-        if len(fresh) == len(seconds) and found.keys().isdisjoint(fresh):
-            found |= fresh
+        counts = collections.Counter(seconds)
+        if qtys.units is None or prices.units is None:
+            with decimal.localcontext(CONTEXT):
+                some_qtys, some_prices = _summed(seconds, qtys.exact), _summed(seconds, prices.exact)
         else:
-            for second, qty, price in zip(seconds, qtys, prices, strict=True):
-                self.add(first, second, 1, qty, price)
+            some_qtys, some_prices = (_numbers_of(_summed(seconds, units)) for units in (qtys.units, prices.units))
+        for second, points in counts.items():
+            self.add(first, second, points, some_qtys[second], some_prices[second])
 
-    def merged(self, divisor: int) -> Sums:
-        """The sums by the first key divided by `divisor`."""
-        merged = Sums()
-        for first, found in self._found.items():
-            whole = first // divisor
-            if whole not in merged._found:
-                merged._found[whole] = dict(found)
+    def with_months(self) -> list[tuple[Any, ...]]:
+        """Rows of sums by day, and of their sums by month before them."""
+        months = Sums()
+        for day, found in self._found.items():
+            month = day // MONTH_OF_DAY
+            if month not in months._found:
+                months._found[month] = dict(found)
             else:
                 for second, sums in found.items():
-                    merged.add(whole, second, *sums)
-        return merged
+                    months.add(month, second, *sums)
+        return months.rows() + self.rows()
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Rows (key, key, points, qty, price), sorted, so that writers in parallel lock them in one order."""
@@ -72,6 +79,78 @@ class Sums:
             for second, sums in sorted(found.items())
             if any(sums)
         ]
+
+
+def _summed(keys: Sequence[int], values: Sequence[Any]) -> dict[int, Any]:
+    """Sums of the values by key."""
+    found: collections.defaultdict[int, Any] = collections.defaultdict(int)
+    for key, value in zip(keys, values, strict=True):
+        found[key] += value
+    return found
+
+
+def _sum(numbers: Numbers) -> Decimal:
+    if numbers.units is not None:
+        return _scaleb(Decimal(sum(numbers.units)), -12)
+    with decimal.localcontext(CONTEXT):
+        return sum(numbers.exact, ZERO)
+
+
+def _numbers_of(units: Mapping[int, int]) -> dict[int, Decimal]:
+    return {key: _scaleb(Decimal(value), -12) for key, value in units.items()}
+
+
+class Change:
+    """What a transaction adds to the kept sums; negative numbers take away.
+
+    Attributes:
+        shard: of `slot_total`.
+        by_series: by day and series, of slots that are folded.
+        by_scope: by day and scope.
+        by_slot: by slot and shard.
+    """
+
+    def __init__(self, shard: int) -> None:
+        self.shard = shard
+        self.by_series, self.by_scope, self.by_slot = Sums(), Sums(), Sums()
+
+    def push(self, column: _Column, *, folded: bool) -> None:
+        """Add the points of one slot."""
+        slot, day, series, scopes, _, qtys, prices = column
+        if folded:
+            self.by_series.add_each(day, series, qtys, prices)
+        self.by_scope.add_each(day, scopes, qtys, prices)
+        self.by_slot.add(slot, self.shard, len(series), _sum(qtys), _sum(prices))
+
+    def tables(self, tables: Tables) -> list[tuple[sa.Table, list[tuple[Any, ...]]]]:
+        """The rows to be added to each table that has any, always in one order."""
+        found = [
+            (tables.rollup, self.by_series.with_months()),
+            (tables.scope_rollup, self.by_scope.with_months()),
+            (tables.slot_total, self.by_slot.rows()),
+        ]
+        return [(table, rows) for table, rows in found if rows]
+
+
+class _Column(NamedTuple):
+    """The points of one slot, attribute by attribute, with their ids."""
+
+    slot: int
+    day: int
+    series: Sequence[int]
+    scopes: Sequence[int]
+    details: Sequence[int]
+    qtys: Numbers
+    prices: Numbers
+
+
+class _Ids(NamedTuple):
+    """Ids of entries that did not know theirs and of all slots, each with those that were just made."""
+
+    entries: dict[Entry, int]
+    new_entries: set[int]
+    slots: dict[SlotKey, int]
+    new_slots: set[int]
 
 
 class Writer:
@@ -95,58 +174,70 @@ class Writer:
         """Drop the known ids of slots."""
         self._slots = {}
 
-    def push(self, connection: sa.Connection, batch: Batch, on_conflict: str) -> tuple[dict[Entry, int], dict[SlotKey, int]]:
-        """Write a batch; returns the ids that were looked up or made, for `remember`."""
-        self.guard(connection, deletes=False)
-        entries, new_entries, slots, new_slots = self._ids(connection, batch)
+    def push(self, connection: sa.Connection, batch: Batch, on_conflict: str) -> tuple[dict[Entry, int], dict[SlotKey, int], int]:
+        """Write a batch; returns the ids that were looked up or made, for `remember`, and how many points wait to be folded."""
+        known = self._ids(connection, batch)
+        entries, slots = known.entries, known.slots
         columns = [
-            (slots[c.slot], batch.days[c.slot], _numbers(c.series, entries), _numbers(c.details, entries), c.qtys, c.prices)
+            _Column(
+                slots[c.slot], batch.days[c.slot], _numbers(c.series, entries), _scopes(c.series, entries),
+                _numbers(c.details, entries), c.qtys, c.prices,
+            )
             for c in batch.columns
-        ]
+        ]  # fmt: skip
+        old = [column for column in columns if column.slot not in known.new_slots]
         pairs: set[Pair] = set()
-        for slot, _, series, *_ in columns:
-            if slot not in new_slots:
-                pairs.update((slot, number) for number in series if number not in new_entries)
-
-        by_series, by_slot = Sums(), Sums()
-        shard = self._writes.shard(connection)
+        for column in old:
+            pairs.update((column.slot, number) for number in column.series if number not in known.new_entries)
+        replaced = sorted(pairs) if on_conflict == "replace" else []
+        folded, taken = self._writes.lock_and_take(connection, sorted(column.slot for column in old), replaced)
         numbers: dict[Pair, int] = {}
-        if pairs and on_conflict == "replace":
-            self._take(connection, pairs, {slot: day for slot, day, *_ in columns}, by_series, by_slot, shard)
-        elif pairs:
+        if pairs and not replaced:
             numbers = self._last_numbers(connection, pairs)
             if numbers and on_conflict == "error":
                 raise _conflict(next(iter(numbers)), slots)
+
+        sums = Change(self._writes.shard(connection))
+        if taken:
+            self._take_off(sums, taken, columns, folded)
         rows: list[tuple[Any, ...]] = []
-        with decimal.localcontext(CONTEXT):
-            for slot, day, series, details, qtys, prices in columns:
-                by_series.add_each(day, series, qtys, prices)
-                by_slot.add(slot, shard, len(series), sum(qtys, ZERO), sum(prices, ZERO))
-                rows += zip(itertools.repeat(slot), series, _counted(slot, series, numbers), details, qtys, prices)
+        pending = 0
+        short = self._writes.takes_units and not any(None in (column.qtys.units, column.prices.units) for column in columns)
+        for column in columns:
+            slot, _, series, _, details, qtys, prices = column
+            sums.push(column, folded=slot in folded)
+            pending += 0 if slot in folded else len(series)
+            written = (qtys.units, prices.units) if short else (qtys.exact, prices.exact)
+            rows += zip(itertools.repeat(slot), series, _counted(slot, series, numbers), details, *written)
         # By key: equal keys do not occur, so nothing behind them is compared.
         rows.sort()
-        self._writes.add(connection, rows, _by_month_and_day(by_series), by_slot.rows())
-        return entries, slots
+        self._writes.add(connection, rows, sums.tables(self._tables))
+        return entries, slots, pending
 
-    def guard(self, connection: sa.Connection, *, deletes: bool) -> None:
-        """First thing in a transaction: keep pushes and deletions apart where the dialect needs it."""
-        self._writes.guard(connection, deletes=deletes)
+    def add_sums(self, connection: sa.Connection, change: Change) -> None:
+        """Add sums to the tables that keep them."""
+        self._writes.add_sums(connection, change.tables(self._tables))
 
-    def shard(self, connection: sa.Connection) -> int:
-        """The shard of `slot_total` that this connection adds to."""
-        return self._writes.shard(connection)
+    def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
+        """First thing of a deletion: keep pushes out where the dialect needs it."""
+        self._writes.keep_out(connection, everything=everything)
 
-    def add_sums(self, connection: sa.Connection, by_series: Sums, by_slot: Sums) -> None:
-        """Add sums per (day, series) to the rollups of days and months, and sums per (slot, shard) to those of slots."""
-        if rows := _by_month_and_day(by_series):
-            self._writes.add_sums(connection, self._tables.rollup, rows)
-        if rows := by_slot.rows():
-            self._writes.add_sums(connection, self._tables.slot_total, rows)
+    def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
+        """Lock slots to be folded; those that are not pending, or being pushed to, are left out."""
+        return self._writes.lock_pending(connection, slots)
+
+    def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
+        """Add the sums of all points of these slots to `rollup`; False where the engine cannot for these points."""
+        return self._writes.fold(connection, slots)
+
+    def change(self, connection: sa.Connection) -> Change:
+        """An empty change of the kept sums."""
+        return Change(self._writes.shard(connection))
 
     # -- ids -------------------------------------------------------------------------------------------------------
 
-    def _ids(self, connection: sa.Connection, batch: Batch) -> tuple[dict[Entry, int], set[int], dict[SlotKey, int], set[int]]:
-        """Ids of all slots and of the entries that do not know theirs, each with those of them that were just made."""
+    def _ids(self, connection: sa.Connection, batch: Batch) -> _Ids:
+        """Ids of all slots and of the entries that do not know theirs."""
         writes = self._writes
         unknown = {
             entry: entry.digest
@@ -154,44 +245,69 @@ class Writer:
             for entry in itertools.chain(column.series, column.details)
             if entry.number is None
         }
-        entries = {digest: entry for entry, digest in unknown.items()}
+        scopes = {entry.scope: entry.scope.digest for entry in unknown if entry.scope is not None and entry.scope.number is None}
         slots = {key: self._slots[key] for key in batch.days if key in self._slots}
         others = [key for key in batch.days if key not in slots]
-        if not entries and not others:
-            return {}, set(), slots, set()
-        found_entries, found_slots = writes.find(connection, list(entries), others)
-        numbers, new_entries = _completed(
-            entries,
-            found_entries,
-            lambda digests, last: writes.add_entries(connection, [(digest, entries[digest]) for digest in digests], last),
-            lambda digests: writes.find(connection, digests, ())[0],
-        )
+        if not unknown and not others:
+            return _Ids({}, set(), slots, set())
+        found_entries, found_slots = writes.find(connection, [*scopes.values(), *unknown.values()], others)
+        numbers: dict[Entry, int] = {}
+        made: set[int] = set()
+        # A series names its scope: scopes come first.
+        for group in (scopes, unknown):
+            ids, new = self._entry_ids(connection, group, numbers, found_entries)
+            numbers |= ids
+            made |= new
+            found_entries = found_entries._replace(last=max(found_entries.last, *new) if new else found_entries.last)
+        attributes = [(number, entry) for entry, number in numbers.items() if number in made]
+        if attributes:
+            writes.add_attributes(connection, attributes)
         fresh, new_slots = _completed(
             others,
             found_slots,
             lambda keys, last: writes.add_slots(connection, [(key, batch.days[key]) for key in keys], last),
             lambda keys: writes.find(connection, (), keys)[1],
         )
-        return {entry: numbers[digest] for entry, digest in unknown.items()}, new_entries, slots | fresh, new_slots
+        return _Ids(numbers, made, slots | fresh, new_slots)
+
+    def _entry_ids(
+        self, connection: sa.Connection, group: Mapping[Entry, str], scopes: Mapping[Entry, int], found: Found[str]
+    ) -> tuple[dict[Entry, int], set[int]]:
+        """Ids of entries, those that are missing added; `scopes` has the ids of new scopes."""
+        entries = {digest: entry for entry, digest in group.items()}
+
+        def row(digest: str) -> NewEntry:
+            entry = entries[digest]
+            return NewEntry(digest, entry, None if entry.scope is None else scopes.get(entry.scope, entry.scope.number))
+
+        ids, new = _completed(
+            entries,
+            found,
+            lambda digests, last: self._writes.add_entries(connection, [row(digest) for digest in digests], last),
+            lambda digests: self._writes.find(connection, digests, ())[0],
+        )
+        return {entry: ids[digest] for entry, digest in group.items()}, new
 
     # -- points ----------------------------------------------------------------------------------------------------
 
-    def _take(
+    def _take_off(
         self,
-        connection: sa.Connection,
-        pairs: Collection[Pair],
-        days: Mapping[int, int],
-        by_series: Sums,
-        by_slot: Sums,
-        shard: int,
+        change: Change,
+        taken: Iterable[Sequence[Any]],
+        columns: Sequence[_Column],
+        folded: Collection[int],
     ) -> None:
-        """Delete what is replaced and take it off the sums."""
+        """Take what is replaced off the sums."""
+        days = {column.slot: column.day for column in columns}
+        scopes = {number: scope for column in columns for number, scope in zip(column.series, column.scopes, strict=True)}
         exact = self._tables.exact
         width = len(exact.columns(QTY))
-        for slot, series, *parts in self._writes.take(connection, sorted(pairs)):
+        for slot, series, *parts in taken:
             qty, price = exact.decode(parts[:width]).copy_negate(), exact.decode(parts[width:]).copy_negate()
-            by_series.add(days[slot], series, -1, qty, price)
-            by_slot.add(slot, shard, -1, qty, price)
+            change.by_slot.add(slot, change.shard, -1, qty, price)
+            change.by_scope.add(days[slot], scopes[series], -1, qty, price)
+            if slot in folded:
+                change.by_series.add(days[slot], series, -1, qty, price)
 
     def _last_numbers(self, connection: sa.Connection, pairs: Collection[Pair]) -> dict[Pair, int]:
         point = self._tables.point.c
@@ -222,16 +338,17 @@ def _completed(
     return {key: known[key] for key in keys}, set(added.values())
 
 
-def _by_month_and_day(by_series: Sums) -> list[tuple[Any, ...]]:
-    return by_series.merged(MONTH_OF_DAY).rows() + by_series.rows()
-
-
 def _numbers(entries: Sequence[Entry], fresh: Mapping[Entry, int]) -> list[int]:
     """Ids of entries: those that were just looked up or made, or their own."""
     found: list[Any] = [entry.number for entry in entries]
     if None in found:
         found = [fresh.get(entry, entry.number) for entry in entries]
     return found
+
+
+def _scopes(series: Sequence[Entry], fresh: Mapping[Entry, int]) -> list[int]:
+    """Ids of the scopes of series."""
+    return _numbers([entry.scope for entry in series if entry.scope is not None], fresh)
 
 
 def _counted(slot: int, series: Sequence[int], numbers: dict[Pair, int]) -> Iterable[int]:

@@ -1,0 +1,88 @@
+"""A database server of a test's own, to be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import signal
+import time
+from collections.abc import Iterator
+
+from tests.engines import run
+
+# Far above what an end takes; ends a test that hangs.
+PATIENCE = 60
+
+
+def names() -> list[str]:
+    """The engines of this run that are servers; without the runner, those that run everywhere."""
+    known = run.table(run.TABLE)
+    chosen = os.environ.get("UNDERCROFT_TEST_ENGINES")
+    wanted = chosen.split(",") if chosen else [engine.name for engine in known.values() if engine.everywhere]
+    return [name for name in wanted if "rating" in known[name].kinds and known[name].start]
+
+
+@dataclasses.dataclass
+class Server:
+    """A running server."""
+
+    engine: run.Engine
+    url: str
+    folder: pathlib.Path
+    port: int
+
+    def kill(self) -> None:
+        """kill -9 of all its processes."""
+        file = self.folder / "server.pid"
+        pid = int(file.read_text())
+        # Stopped, it cannot have another child while we look.
+        os.kill(pid, signal.SIGSTOP)
+        doomed = [pid, *_children(pid)]
+        for each in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        end = time.monotonic() + PATIENCE
+        # Until they are reaped, too: to PostgreSQL a lock file's owner lives until then.
+        while any(map(_stat, doomed)):
+            assert time.monotonic() < end, "the server does not die"
+            time.sleep(0.01)
+        file.unlink()
+
+    def start(self) -> None:
+        """Start it again, on what it left."""
+        started = run.start(self.engine, self.folder, self.port)
+        assert started.get("url") == self.url, started
+
+
+def _children(pid: int) -> list[int]:
+    everybody = [int(entry.name) for entry in pathlib.Path("/proc").iterdir() if entry.name.isdigit()]
+    return [each for each in everybody if _stat(each)[1:2] == [str(pid)]]
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent and more of a process; nothing when there is none."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+@contextlib.contextmanager
+def own(name: str, *, durable: bool) -> Iterator[Server]:
+    """A server that nobody else uses, with or without what makes its commits durable. It ends with the block, or with us."""
+    engine = run.table(run.TABLE)[name]
+    engine = dataclasses.replace(engine, environment={**engine.environment, "UNDERCROFT_DURABLE": str(int(durable))})
+    before = os.environ.get("UNDERCROFT_DURABLE")
+    os.environ["UNDERCROFT_DURABLE"] = str(int(durable))
+    try:
+        with run.engines_running(run.TABLE, [engine]) as (started, _):
+            result = started[name]
+            assert "url" in result, result
+            yield Server(engine, result["url"], pathlib.Path(result["folder"]), int(result["port"]))
+    finally:
+        if before is None:
+            del os.environ["UNDERCROFT_DURABLE"]
+        else:
+            os.environ["UNDERCROFT_DURABLE"] = before

@@ -1,0 +1,133 @@
+"""kill -9 of the database server under load: nothing acknowledged is lost, and the client goes on without a restart (D3).
+
+With the server's own fast modes, commits that were acknowledged are lost: the test can see it, and `doctor` warns of it.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.chaos import servers
+from tests.chaos.judge import Judge
+from tests.chaos.processes import Life, life
+from tests.chaos.servers import Server
+from tests.chaos.writers import write_on
+from tests.cli.conftest import runner
+from undercroft.cli.main import root
+from undercroft.conformance.plugin import Opener, Target
+
+pytestmark = pytest.mark.timeout(7200)
+# Once the server is there again, so must we be.
+LIVE_AGAIN_SECONDS = 5
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for fixture in {"durable", "fast"} & set(metafunc.fixturenames):
+        metafunc.parametrize(fixture, servers.names(), indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def durable(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server whose commits are durable."""
+    with servers.own(request.param, durable=True) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def fast(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server whose commits are not."""
+    with servers.own(request.param, durable=False) as found:
+        yield found
+
+
+class Killed(Judge):
+    """A writer whose server is killed, and who goes on as soon as it may."""
+
+    kills = 0
+    slowest = 0.0
+
+    def kill(self, server: Server, writer: Life) -> None:
+        """Kill the server in the middle of the writer's work, start it again, and look before the writer goes on."""
+        time.sleep(self.rng.uniform(0.2, 0.7))
+        server.kill()
+        self.kills += 1
+        assert writer.hear() == "down"
+        server.start()
+        self.judge()
+
+    def recover(self, writer: Life, last: int | None) -> None:
+        """Let the writer go on; until its next call is acknowledged."""
+        writer.tell(last)
+        began = time.monotonic()
+        while len(self.acknowledgements.read()) == self.done:
+            assert time.monotonic() - began <= LIVE_AGAIN_SECONDS, "the client has not recovered"
+            time.sleep(0.01)
+        self.slowest = max(self.slowest, time.monotonic() - began)
+
+    def figures(self) -> dict[str, Any]:
+        """For the record."""
+        return {"kills": self.kills, **super().figures(), "slowest_recovery": f"{self.slowest:.2f} s"}
+
+
+def killed(server: Server, folder: pathlib.Path, seed: int, kills: int) -> Killed:
+    """Kill the server so many times, or until a fault is found; then let the writer come to an end."""
+    opener = Opener(Target("rating", server.engine.name, server.url), server.url, f"k{uuid.uuid4().hex[:12]}")
+    found = Killed(opener, folder, seed)
+    with life(write_on, opener.url, {"namespace": opener.namespace}, seed, found.acknowledgements) as writer:
+        assert writer.hear() == "ready"
+        while found.kills < kills and not found.faults:
+            found.kill(server, writer)
+            if not found.faults:
+                found.recover(writer, found.done + 10 if found.kills == kills else None)
+        if not found.faults:
+            assert writer.end() == 0
+            found.judge(settled=True)
+    opener.clear()
+    return found
+
+
+@pytest.mark.promise("D3")
+def test_nothing_acknowledged_is_lost_with_the_server(durable: Server, tmp_path: pathlib.Path, seed: int, record, figure):
+    found = killed(durable, tmp_path, seed, figure(5, 100))
+    record(**found.figures())
+    assert not found.faults, found.faults
+
+
+@pytest.mark.promise("D3")
+def test_twin_a_server_that_acknowledges_before_it_writes_loses(fast: Server, tmp_path: pathlib.Path, seed: int, record):
+    found = killed(fast, tmp_path, seed, 25)
+    record(**found.figures())
+    assert found.faults
+
+
+def durability(server: Server) -> dict[str, str]:
+    """What `doctor` says of the server's settings: level by setting."""
+    opener = Opener(Target("rating", server.engine.name, server.url), server.url, f"k{uuid.uuid4().hex[:12]}")
+    opener()
+    url = f"{server.url}{'&' if '?' in server.url else '?'}namespace={opener.namespace}"
+    told = runner().invoke(root, ["doctor", "--store", url, "--format", "json"], prog_name="undercroft")
+    opener.clear()
+    found = msgspec.json.decode(told.stdout)
+    return {one["check"].partition(": ")[2]: one["level"] for one in found if one["check"].startswith("durability: ")}
+
+
+DECIDING = {"postgresql": "synchronous_commit", "mariadb": "innodb_flush_log_at_trx_commit"}
+
+
+@pytest.mark.promise("D1")
+def test_doctor_is_content_with_a_durable_server(durable: Server):
+    assert set(durability(durable).values()) == {"ok"}
+
+
+@pytest.mark.promise("D1")
+def test_doctor_warns_of_a_server_that_acknowledges_before_it_writes(fast: Server):
+    found = durability(fast)
+    assert found[DECIDING[fast.engine.name.partition("-")[0]]] == "warning"
+    assert set(found.values()) <= {"ok", "warning"}
