@@ -44,6 +44,18 @@ class Capabilities(caps.Capabilities):
     survives_restart: Truth = True
 
 
+class Outcome(NamedTuple):
+    """What became of an event that was to be stored.
+
+    Attributes:
+        is_new: True when it was stored; False when its message id was there already, or with an error.
+        error: why it was not stored.
+    """
+
+    is_new: bool
+    error: Exception | None = None
+
+
 class Arrivals(NamedTuple):
     """A part of the tail: events in the order of their arrival, and the cursor to go on from."""
 
@@ -216,47 +228,64 @@ class Store(Connection, abc.ABC):
             InvalidInput: the last event that could not be stored, for its values; AttributeError, for what it lacks.
             Unavailable: the engine did not answer. Part of the events may be stored; repeat the call.
         """
-        given = iter((events if event_models is None else event_models) or ())
-        failure: Exception | None = None
-        while batch := list(itertools.islice(given, _AT_ONCE)):
-            failure = self._record_batch(batch) or failure
-        if failure is not None:
-            raise failure
+        failures = [
+            each.error for each in self.store_events((events if event_models is None else event_models) or ()) if each.error
+        ]
+        if failures:
+            raise failures[-1]
 
-    def _record_batch(self, batch: Sequence[Any]) -> Exception | None:
-        """Store a batch; the error of its last event that could not be stored."""
-        records: dict[str, tuple[int, Record]] = {}
-        last: tuple[int, Exception] | None = None
-        for position, event in enumerate(batch):
+    def store_events(self, events: Iterable[Any]) -> list[Outcome]:
+        """`record_events`, telling what became of each event instead of raising its error.
+
+        Raises:
+            Unavailable: as there.
+        """
+        given = iter(events)
+        found: list[Outcome] = []
+        while batch := list(itertools.islice(given, _AT_ONCE)):
+            found += self._store_batch(batch)
+        return found
+
+    def _store_batch(self, batch: Sequence[Any]) -> list[Outcome]:
+        outcomes = [Outcome(False)] * len(batch)
+        places: dict[str, int] = {}
+        records: list[Record] = []
+
+        def failed(place: int, error: Exception) -> None:
+            # Called from where the error is handled; hosts' tests look for this very method.
+            LOG.exception("event %.64r is not stored", getattr(batch[place], "message_id", None))  # noqa: LOG004
+            outcomes[place] = Outcome(False, error)
+
+        def store(some: Sequence[Record]) -> None:
+            known = set(self._record(some))
+            for each in some:
+                outcomes[places[each.message_id]] = Outcome(each.message_id not in known)
+
+        for place, event in enumerate(batch):
             try:
                 fresh = record(event)
-            except Exception as error:
-                LOG.exception("event %.64r is not stored", getattr(event, "message_id", None))
-                last = position, error
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one event, the others are stored
+                failed(place, error)
                 continue
-            if fresh.message_id in records:
-                LOG.debug("event %s is there already", fresh.message_id)
-            else:
-                records[fresh.message_id] = position, fresh
-        if not records:
-            return last and last[1]
+            if places.setdefault(fresh.message_id, place) == place:
+                records.append(fresh)
         try:
-            known = self._record([fresh for _, fresh in records.values()])
+            if records:
+                store(records)
         except ConfigInvalid:
             raise
         except UndercroftError as error:
             if error.retryable:
                 raise
-            known = []
-            for position, fresh in records.values():
+            for each in records:
                 try:
-                    known += self._record([fresh])
+                    store([each])
                 except UndercroftError as one:
-                    LOG.exception("event %s is not stored", fresh.message_id)
-                    last = (position, one) if last is None or position > last[0] else last
-        for message_id in known:
-            LOG.debug("event %s is there already", message_id)
-        return last and last[1]
+                    failed(places[each.message_id], one)
+        for place, outcome in enumerate(outcomes):
+            if not outcome.is_new and outcome.error is None:
+                LOG.debug("event %s is there already", batch[place].message_id)
+        return outcomes
 
     def get_events(self, event_filter: Any, pagination: dict[str, Any] | None = None) -> Iterable[Event]:  # type: ignore[override]
         """The events that a filter selects.

@@ -16,7 +16,7 @@ from undercroft.core.errors import InvalidInput, Unavailable
 from undercroft.engines.sql import Database, EngineOptions, migrate
 from undercroft.engines.sql.leases import Leases
 from undercroft.events import contract, query
-from undercroft.events.drivers.sql import dialects
+from undercroft.events.drivers.sql import dialects, views
 from undercroft.events.drivers.sql.dictionary import Dictionary
 from undercroft.events.drivers.sql.reader import Reader
 from undercroft.events.drivers.sql.schema import KIND, tables
@@ -98,7 +98,21 @@ class Connection(contract.Store):
     def clear(self) -> None:  # type: ignore[override]
         self._db.write(self._dialect.clear)
 
+    def create_panko_views(self) -> tuple[str, ...]:
+        """Make views with the names and columns of Panko's tables, or make them anew; their names.
+
+        Raises:
+            Conflict: the database has tables of these names.
+        """
+        self._db.write(lambda c: views.create(c, self._tables, self._db.dialect))
+        return views.NAMES
+
+    def drop_panko_views(self) -> None:
+        """Remove them."""
+        self._db.write(lambda c: views.drop(c, self._tables))
+
     def drop(self) -> None:
+        self.drop_panko_views()
         migrate.drop(self._db, KIND, self._tables.metadata)
         self._dictionary.forget()
 
