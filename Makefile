@@ -83,6 +83,11 @@ bench-rating: export UNDERCROFT_DURABLE = 1
 bench-rating: $(VENV)/.dev ## Speed and size of rated usage, engines beside each other, durable settings
 	@$(RUN) $(PY) -m bench.rating $(ARGS)
 
+.PHONY: bench-events
+bench-events: export UNDERCROFT_DURABLE = 1
+bench-events: $(VENV)/.dev ## Speed of events, beside Panko's own driver, durable settings
+	@$(RUN) $(PY) -m bench.events $(ARGS)
+
 # -- quality -------------------------------------------------------------------------------------------------------------
 
 .PHONY: check

@@ -1,0 +1,127 @@
+"""Events: our engines beside Panko's own SQLAlchemy driver on the same ones, one run, one machine, durable settings.
+
+    make bench-events                                  Panko at 20,000 events, ours at that and at a million
+    make bench-events ARGS='--events 5000 --more 0'    small
+
+Each subject lives in a process of its own, Panko's in an environment with what it needs. They take turns, so that what else the
+machine does meets them all. Results go to bench/events/results.json, and from there to docs/events-speed.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime as dt
+import json
+import os
+import pathlib
+import sys
+import tempfile
+from typing import Any
+
+from bench.events import report
+from bench.harness import Process, database, machine, say, store_urls
+from tests.hosts.conftest import make as environment
+
+EVENTS, MORE = 20_000, 1_000_000
+CALL = 1_000
+TURN = 5_000
+ALONE = 300
+PAGES = ("first page", "newest page", "a page in the middle", "by message id, in the middle")
+QUESTIONS = (*PAGES, "one message id", "one request id", "project and user", "admin_proj", "three ranges")
+OURS_ASKED, PANKO_ASKED = 40, 8
+PEERS = ("sqlite", "postgresql")
+
+
+def start(stack: contextlib.ExitStack, urls: dict[str, str], peers: list[str], folder: pathlib.Path) -> dict[str, Process]:
+    """A worker for each store, each store empty."""
+    found = {}
+    for name, url in urls.items():
+        here = database(url, "bench_events", folder)
+        found[name] = Process(name, pathlib.Path(sys.executable), "bench.events.worker", "ours", here)
+    for name in peers:
+        python = environment("panko-sql").python
+        here = database(urls[name], "bench_panko", folder)
+        found[f"panko-{name}"] = Process(f"panko-{name}", python, "bench.events.worker", "panko", here)
+    for each in found.values():
+        stack.callback(each.close)
+    return found
+
+
+def load(subjects: dict[str, Process], events: int, call: int, turn: int) -> dict[str, float]:
+    """Everybody records so many more events, in turns; events a second."""
+    seconds = dict.fromkeys(subjects, 0.0)
+    for first in range(0, events, turn):
+        for name, subject in subjects.items():
+            seconds[name] += subject.order("record", count=min(turn, events - first), call=call)["seconds"]
+    rates = {name: events / taken for name, taken in seconds.items()}
+    say(f"record, {call} a call: " + ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items()))
+    return rates
+
+
+def ask(subjects: dict[str, Process]) -> dict[str, dict[str, Any]]:
+    """Every question to everybody, in turns."""
+    answers: dict[str, dict[str, Any]] = {name: {} for name in subjects}
+    for question in QUESTIONS:
+        for name, subject in subjects.items():
+            times = PANKO_ASKED if name.startswith("panko") else OURS_ASKED
+            answers[name][question] = subject.order("ask", name=question, times=times)
+        say(f"{question}: " + ", ".join(f"{name} {found[question]['median'] * 1e3:,.1f} ms" for name, found in answers.items()))
+    return answers
+
+
+def measure(subjects: dict[str, Process], events: int, more: int) -> dict[str, Any]:
+    """All figures by subject."""
+    found: dict[str, Any] = {name: {} for name in subjects}
+    for name, rate in load(subjects, events - ALONE, CALL, TURN).items():
+        found[name]["record 1,000"] = round(rate)
+    for name, rate in load(subjects, ALONE, 1, 100).items():
+        found[name]["record 1"] = round(rate)
+    for name, answers in ask(subjects).items():
+        found[name]["ask"] = {str(events): answers}
+    for name, subject in subjects.items():
+        gone = found[name]["expire"] = subject.order("expire", before=events // 4)
+        say(f"{name}: {gone['events']:,} events expired in {gone['seconds']:.2f} s")
+    ours = {name: subject for name, subject in subjects.items() if not name.startswith("panko")}
+    if more > events:
+        for name, rate in load(ours, more - events, CALL, 100_000).items():
+            found[name]["record 1,000, large"] = round(rate)
+        for name, answers in ask(ours).items():
+            found[name]["ask"][str(more)] = answers
+    for name, subject in ours.items():
+        # Beside a writer Panko's driver breaks off on SQLite: the database is locked.
+        gone = found[name]["expire beside"] = subject.order("expire_beside", before=max(more, events) // 2)
+        say(f"{name}: {gone['events']:,} in {gone['seconds']:.2f} s; a writer waited {gone['longest wait']:.2f} s at most")
+        found[name]["plan"] = subject.order("plan", name="three ranges")
+        found[name]["walk"] = subject.order("walk")
+        say(f"{name}: walked {found[name]['walk']['events']:,} events in {found[name]['walk']['seconds']:.1f} s")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=EVENTS, help="events that everybody gets")
+    parser.add_argument("--more", type=int, default=MORE, help="events that ours get in the end; 0: no more")
+    parser.add_argument("--peers", default=",".join(PEERS), help="engines that Panko is run on")
+    parser.add_argument("--keep", type=pathlib.Path, default=report.RESULTS, help="where the results go")
+    arguments = parser.parse_args()
+    urls = store_urls("events")
+    peers = [name for name in arguments.peers.split(",") if name in urls]
+    results: dict[str, Any] = {
+        "began": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}",
+        "durable": os.environ.get("UNDERCROFT_DURABLE") == "1",
+        "machine": machine(),
+        "load": [[round(each, 1) for each in os.getloadavg()]],
+    }
+    with tempfile.TemporaryDirectory(prefix="undercroft-bench-") as name, contextlib.ExitStack() as stack:
+        subjects = start(stack, urls, peers, pathlib.Path(name))
+        results["subjects"] = measure(subjects, arguments.events, arguments.more)
+    results["load"].append([round(each, 1) for each in os.getloadavg()])
+    arguments.keep.write_text(json.dumps(results, indent=1) + "\n")
+    print(report.text(results))
+    if arguments.keep == report.RESULTS:
+        (report.DOCS / "events-speed.md").write_text(report.page(results))
+
+
+if __name__ == "__main__":
+    main()
