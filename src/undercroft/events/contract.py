@@ -8,6 +8,7 @@ writes the methods that begin with `_`, which get parsed, checked values. Everyt
 from __future__ import annotations
 
 import abc
+import collections
 import dataclasses
 import datetime as dt
 import itertools
@@ -19,7 +20,7 @@ from undercroft.core import capabilities as caps
 from undercroft.core import jobs, time
 from undercroft.core.errors import ConfigInvalid, InvalidInput, UndercroftError, Unsupported
 from undercroft.core.paging import LARGEST
-from undercroft.events import query
+from undercroft.events import expression, query
 from undercroft.events.models import Event, Trait
 from undercroft.events.record import Record, record
 
@@ -29,6 +30,7 @@ LOG = logging.getLogger(__name__)
 Truth = bool | caps.Gap
 # Events of one transaction.
 _AT_ONCE = 2_000
+_MOST_GROUPS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Capabilities(caps.Capabilities):
 
     read: Truth = True
     filter_traits: Truth = True
+    expressions: Truth = True
+    count: Truth = True
     page: Truth = True
     expire: Truth = True
     tail: Truth = True
@@ -54,6 +58,20 @@ class Outcome(NamedTuple):
 
     is_new: bool
     error: Exception | None = None
+
+
+class Count(NamedTuple):
+    """A group of events.
+
+    Attributes:
+        group: the values of what was grouped by; None where the events have no such text trait.
+        start: of the interval; None where none was asked for.
+        events: how many there are.
+    """
+
+    group: dict[str, str | None]
+    start: dt.datetime | None
+    events: int
 
 
 class Arrivals(NamedTuple):
@@ -287,7 +305,9 @@ class Store(Connection, abc.ABC):
                 LOG.debug("event %s is there already", batch[place].message_id)
         return outcomes
 
-    def get_events(self, event_filter: Any, pagination: dict[str, Any] | None = None) -> Iterable[Event]:  # type: ignore[override]
+    def get_events(  # type: ignore[override]
+        self, event_filter: Any, pagination: dict[str, Any] | None = None, *, where: str | None = None
+    ) -> Iterable[Event]:
         """The events that a filter selects.
 
         E11 All parts of the filter must hold; a part that is None or empty is no restriction. The bounds of `generated` are
@@ -301,18 +321,20 @@ class Store(Connection, abc.ABC):
         E16 An event's traits come sorted by name. Filter and pagination are not changed.
         E17 Nothing in a value or name is interpreted. The result may be lazy, and shows one moment's state.
 
+        E23 `where` is an expression that must hold, too: tests with `and`, `or`, `not` and parentheses. `not` holds for every event
+            for which its part does not.
+
         Args:
             event_filter: an `EventFilter`, or any object of that form.
             pagination: None, or a dict with `limit`, `marker` and `sort`, a list of (`generated` or `message_id`, `asc` or `desc`).
+            where: see `undercroft.events.expression`.
 
         Raises:
             InvalidInput: a filter or a page that cannot be meant.
             InvalidMarker: the marker names no event.
         """
         self.require("read")
-        selection, page = query.selection(event_filter), query.page(pagination)
-        if selection.tests or selection.project is not None:
-            self.require("filter_traits")
+        selection, page = self._selection(event_filter, where), query.page(pagination)
         if page.marker is not None or page.order != query.Page().order:
             self.require("page")
         return self._events(selection, page)
@@ -372,7 +394,7 @@ class Store(Connection, abc.ABC):
             raise InvalidInput("ttl", f"{str(ttl)[:32]!r} is no number of seconds") from None
         return 0 if max_count is not None and max_count <= 0 else self._expire(before, max_count)
 
-    def tail(self, event_filter: Any = None, after: str | None = None, limit: int = 100) -> Arrivals:
+    def tail(self, event_filter: Any = None, after: str | None = None, limit: int = 100, *, where: str | None = None) -> Arrivals:
         """Events in the order in which they arrived.
 
         E22 From the cursor on, every event that matches comes once, also one that was recorded late with an old `generated`; of
@@ -382,6 +404,7 @@ class Store(Connection, abc.ABC):
             event_filter: as for `get_events`.
             after: the cursor of the last call, or of `tail_end`; None for the beginning.
             limit: at most so many.
+            where: as for `get_events`.
 
         Returns:
             events, and the cursor of the next call; without events that is when to wait.
@@ -389,7 +412,53 @@ class Store(Connection, abc.ABC):
         self.require("tail")
         if query.page({"limit": limit}).limit in (0, None):
             raise InvalidInput("limit", "a part of the tail has at least one event")
-        return self._tail(query.selection(event_filter), after, limit)
+        return self._tail(self._selection(event_filter, where), after, limit)
+
+    def count_events(
+        self, event_filter: Any = None, *, groupby: Iterable[str] = (), interval: Any = None, where: str | None = None
+    ) -> list[Count]:
+        """How many events there are.
+
+        E24 One count for each group that has events: by `event_type` or the values of text traits, and by the interval in which
+            they were generated; intervals begin at 1970. Without groups there is one count, or none of no events. In the order of
+            intervals, then of values, those of no such trait first.
+
+        Args:
+            event_filter, where: as for `get_events`.
+            groupby: `event_type`, names of traits.
+            interval: seconds, or a timedelta.
+
+        Raises:
+            InvalidInput: there would be more than 10,000 groups.
+        """
+        self.require("count")
+        grouping = query.grouping(groupby, interval)
+        found = self._count(self._selection(event_filter, where), grouping, _MOST_GROUPS + 1)
+        if len(found) > _MOST_GROUPS:
+            raise InvalidInput(
+                "groupby", f"gives more than {_MOST_GROUPS:,} groups: ask for fewer names, longer intervals, less time"
+            )
+        found.sort(key=lambda each: (each.start or 0, [(value is not None, value or "") for value in each.values]))
+        return [
+            Count(
+                dict(zip(grouping.names, each.values, strict=True)),
+                None if each.start is None else query.moment(max(each.start, time.FIRST)),
+                each.events,
+            )
+            for each in found
+        ]
+
+    def _count(self, selection: query.Selection, grouping: query.Grouping, most: int) -> list[query.Group]:
+        """Groups in any order, at most `most`; drivers whose engine counts do better than to look at every event."""
+        counts: collections.Counter[tuple[tuple[str | None, ...], int | None]] = collections.Counter()
+        for event in self._events(selection, query.Page()):
+            texts = {trait.name: trait.value for trait in event.traits or () if trait.dtype == Trait.TEXT_TYPE}
+            texts[query.EVENT_TYPE] = event.event_type
+            start = grouping.interval and time.to_micros(event.generated) // grouping.interval * grouping.interval
+            counts[tuple(texts.get(name) for name in grouping.names), start] += 1
+            if len(counts) >= most:
+                break
+        return [query.Group(values, start, count) for (values, start), count in counts.items()]
 
     def tail_end(self) -> str:
         """The cursor after which nothing has arrived yet: for those who want what comes from now on."""
@@ -405,6 +474,15 @@ class Store(Connection, abc.ABC):
     def require(self, capability: str) -> None:
         """Raise `Unsupported` when this driver declares that it lacks `capability`."""
         self.capabilities.require(capability, type(self).__module__)
+
+    def _selection(self, event_filter: Any, where: str | None) -> query.Selection:
+        selection = query.selection(event_filter)
+        if where:
+            self.require("expressions")
+            selection = selection._replace(where=expression.parse(where))
+        if selection.tests or selection.project is not None:
+            self.require("filter_traits")
+        return selection
 
     def locks(self) -> jobs.Locks:
         """Where the processes that work on this store agree which of them does a periodic job."""

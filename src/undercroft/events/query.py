@@ -12,10 +12,10 @@ from undercroft.core.paging import LARGEST
 from undercroft.events.models import LONGEST, Event, Trait
 
 SMALLEST, GREATEST = -(2**63), 2**63 - 1
-EQ, NE, LT, LE, GT, GE, HAS = "eq", "ne", "lt", "le", "gt", "ge", "has"
+EQ, NE, LT, LE, GT, GE, HAS, PREFIX = "eq", "ne", "lt", "le", "gt", "ge", "has", "prefix"
 OPERATORS = (EQ, NE, LT, LE, GT, GE)
 TYPES = {"string": Trait.TEXT_TYPE, "integer": Trait.INT_TYPE, "float": Trait.FLOAT_TYPE, "datetime": Trait.DATETIME_TYPE}
-GENERATED, MESSAGE_ID = "generated", "message_id"
+GENERATED, MESSAGE_ID, EVENT_TYPE = "generated", "message_id", "event_type"
 
 
 class Test(NamedTuple):
@@ -24,7 +24,7 @@ class Test(NamedTuple):
     Attributes:
         name: the trait's name.
         dtype: its type; None with `has`, for any type.
-        op: one of OPERATORS, or `has`: the trait is there, whatever its value.
+        op: one of OPERATORS; `has`: the trait is there, whatever its value; `prefix`: it is text that begins so.
         value: text, an integer of 64 bits, a float that is a number, or microseconds since 1970; None with `has`.
     """
 
@@ -32,6 +32,41 @@ class Test(NamedTuple):
     dtype: int | None
     op: str
     value: Any = None
+
+
+class Field(NamedTuple):
+    """What an event's own field must be.
+
+    Attributes:
+        name: `event_type`, `message_id` or `generated`.
+        op: one of OPERATORS, or `prefix`.
+        value: text, or microseconds since 1970.
+    """
+
+    name: str
+    op: str
+    value: Any
+
+
+class Every(NamedTuple):
+    """All parts must hold."""
+
+    parts: tuple[Clause, ...]
+
+
+class Either(NamedTuple):
+    """One part must hold at least; without parts, nothing passes."""
+
+    parts: tuple[Clause, ...]
+
+
+class Except(NamedTuple):
+    """The part must not hold."""
+
+    part: Clause
+
+
+Clause = Test | Field | Every | Either | Except
 
 
 class Selection(NamedTuple):
@@ -43,6 +78,7 @@ class Selection(NamedTuple):
         tests: of traits.
         project: of this project (text trait `project_id`), or without that trait.
         nothing: True when no event can match.
+        where: further clauses, of an expression.
     """
 
     start: int | None = None
@@ -52,6 +88,7 @@ class Selection(NamedTuple):
     tests: tuple[Test, ...] = ()
     project: str | None = None
     nothing: bool = False
+    where: tuple[Clause, ...] = ()
 
 
 class Page(NamedTuple):
@@ -66,6 +103,59 @@ class Page(NamedTuple):
     order: tuple[tuple[str, bool], ...] = ((GENERATED, False), (MESSAGE_ID, False))
     marker: str | None = None
     limit: int | None = None
+
+
+class Grouping(NamedTuple):
+    """By what events are counted.
+
+    Attributes:
+        names: `event_type`, or names of text traits.
+        interval: microseconds; also by the time in which they were generated, cut into such pieces from 1970 on.
+    """
+
+    names: tuple[str, ...] = ()
+    interval: int | None = None
+
+
+class Group(NamedTuple):
+    """A group of events.
+
+    Attributes:
+        values: of the names; None where events have no such trait.
+        start: of the interval, in microseconds.
+        events: how many there are.
+    """
+
+    values: tuple[str | None, ...]
+    start: int | None
+    events: int
+
+
+def grouping(names: Iterable[str], interval: Any) -> Grouping:
+    """By what to count.
+
+    Args:
+        names: `event_type`, or names of text traits.
+        interval: seconds, or a timedelta; from a millisecond to a thousand years.
+
+    Raises:
+        InvalidInput: it cannot be meant.
+    """
+    wanted = tuple(dict.fromkeys(name(each, "groupby") for each in names))
+    if len(wanted) > MOST_NAMES:
+        raise InvalidInput("groupby", f"more than {MOST_NAMES} names")
+    if interval is None:
+        return Grouping(wanted)
+    try:
+        span = interval if isinstance(interval, dt.timedelta) else dt.timedelta(seconds=interval)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput("interval", f"{str(interval)[:32]!r} is no number of seconds") from None
+    if not dt.timedelta(milliseconds=1) <= span <= dt.timedelta(days=366_000):
+        raise InvalidInput("interval", "is not between a millisecond and a thousand years")
+    return Grouping(wanted, span // time.MICROSECOND)
+
+
+MOST_NAMES = 8
 
 
 def text(value: Any, field: str) -> str:
@@ -144,14 +234,15 @@ def _tests(given: Any, field: str) -> Iterable[Test | None]:
     values = [(kind, given[kind]) for kind in TYPES if given.get(kind) is not None]
     if not values:
         return [Test(trait, None, HAS)]
-    return [_test(trait, TYPES[kind], op, value, f"{field}.{kind}") for kind, value in values]
+    return [trait_test(trait, TYPES[kind], op, value, f"{field}.{kind}") for kind, value in values]
 
 
-def _test(trait: str, dtype: int, op: str, value: Any, field: str) -> Test | None:
+def trait_test(trait: str, dtype: int, op: str, value: Any, field: str) -> Test | None:
+    """The test that a trait's value compares so; None when no value does."""
     if dtype == Trait.TEXT_TYPE:
         return Test(trait, dtype, op, text(value, field)[:LONGEST])
     if dtype == Trait.DATETIME_TYPE:
-        return Test(trait, dtype, op, micros(value, field))
+        return Test(trait, dtype, op, value if isinstance(value, int) else micros(value, field))
     try:
         number = Trait.convert_value(dtype, value)
     except (TypeError, ValueError, OverflowError):
@@ -165,6 +256,19 @@ def _test(trait: str, dtype: int, op: str, value: Any, field: str) -> Test | Non
         holds = op == NE or ((op in (LT, LE)) == (number > 0) and op != EQ)
         return Test(trait, dtype, HAS) if holds else None
     return Test(trait, dtype, op, number)
+
+
+def behind_prefix(prefix: str) -> str | None:
+    """The first text, by code point, after all that begin with `prefix`; None when there is none."""
+    head = prefix.rstrip(chr(_LAST_CHARACTER))
+    if not head:
+        return None
+    following = ord(head[-1]) + 1
+    # Halves of surrogate pairs are no characters.
+    return head[:-1] + chr(0xE000 if following == 0xD800 else following)
+
+
+_LAST_CHARACTER = 0x10FFFF
 
 
 def page(pagination: Any) -> Page:

@@ -39,6 +39,17 @@ def joined(between: str, parts: Iterable[Sql]) -> Sql:
     return Sql(between.join(texts), tuple(values))
 
 
+_NOTHING = Sql("1 = 0")
+
+
+def _compared(column: str, op: str, value: Any) -> Sql:
+    """A comparison of a column, also with what its text begins with."""
+    if op != query.PREFIX:
+        return Sql(f"{column} {_COMPARE[op]} ?", (value,))
+    high = query.behind_prefix(value)
+    return Sql(f"{column} >= ?", (value,)) if high is None else Sql(f"{column} >= ? AND {column} < ?", (value, high))
+
+
 class Listed(NamedTuple):
     """Rows `l` of a table of traits, at most one for an event, found by an index."""
 
@@ -89,11 +100,39 @@ class Conditions:
                 return None
             found.append(Condition(Sql("e.type_id = ?", (number,))))
         for test in selection.tests:
-            condition = self._untyped(test.name) if test.dtype is None else self._typed(test, test.dtype)
+            condition = self._test(test)
+            if condition is None:
+                return None
+            found.append(condition)
+        for clause in selection.where:
+            condition = self._test(clause) if isinstance(clause, query.Test) else Condition(self._clause(clause))
             if condition is None:
                 return None
             found.append(condition)
         return found
+
+    def _test(self, test: query.Test) -> Condition | None:
+        return self._untyped(test.name) if test.dtype is None else self._typed(test, test.dtype)
+
+    def _clause(self, clause: query.Clause) -> Sql:
+        """A part of an expression, as a look at one event."""
+        match clause:
+            case query.Test():
+                condition = self._test(clause)
+                return _NOTHING if condition is None else condition.holds
+            case query.Field(name, op, value):
+                if name == query.EVENT_TYPE:
+                    named = _compared("t.name", op, value)
+                    return Sql(f"e.type_id IN (SELECT t.id FROM {self._t.event_type.name} t WHERE {named.text})", named.values)  # noqa: S608
+                return _compared(f"e.{name}", op, value)
+            case query.Every(parts):
+                return joined(" AND ", map(self._clause, parts))
+            case query.Either(parts):
+                return joined(" OR ", map(self._clause, parts)) if parts else _NOTHING
+            case query.Except(part):
+                # Of a trait that is not there, a comparison says neither yes nor no.
+                inner = self._clause(part)
+                return Sql(f"CASE WHEN {inner.text} THEN 0 ELSE 1 END = 1", inner.values)
 
     @staticmethod
     def project(project: str) -> tuple[Sql, Sql]:
@@ -105,7 +144,7 @@ class Conditions:
             column = f"e.{COLUMNS[COLUMNS.index(test.name)]}"
             if test.op == query.HAS:
                 return Condition(Sql(f"{column} IS NOT NULL"))
-            return Condition(Sql(f"{column} {_COMPARE[test.op]} ?", (test.value,)))
+            return Condition(_compared(column, test.op, test.value))
         number = self._dictionary.trait_id((test.name, dtype))
         if number is None:
             return None
@@ -115,9 +154,14 @@ class Conditions:
         found = Sql(f"{self._in_parts} AND l.trait_id = ?", (number,))
         if test.op == query.HAS:
             return Condition(value.then(" IS NOT NULL"), Listed(table, found))
-        compare, wanted = f" {_COMPARE[test.op]} ?", indexed(dtype, test.value)
-        found = found.then(f" AND l.value{compare}", wanted)
-        return Condition(value.then(compare, wanted), Listed(table, found))
+        wanted = indexed(dtype, test.value)
+        if test.op == query.PREFIX:
+            low, high = value.then(" >= ?", wanted), query.behind_prefix(wanted)
+            holds = low if high is None else joined(" AND ", (low, value.then(" < ?", high)))
+        else:
+            holds = value.then(f" {_COMPARE[test.op]} ?", wanted)
+        listed = joined(" AND ", (found, _compared("l.value", test.op, wanted)))
+        return Condition(holds, Listed(table, listed))
 
     def _untyped(self, name: str) -> Condition | None:
         """A trait of that name, of any type."""

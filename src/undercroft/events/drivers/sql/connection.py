@@ -170,6 +170,9 @@ class Connection(contract.Store):
             return (self._event(*parts) for parts in found)
         return [self._event(*parts) for parts in found] if page.limit <= 1_000 else (self._event(*parts) for parts in found)
 
+    def _count(self, selection: query.Selection, grouping: query.Grouping, most: int) -> list[query.Group]:
+        return self._reader.count(selection, grouping, most)
+
     def _event_types(self) -> list[str]:
         return self._reader.event_types()
 

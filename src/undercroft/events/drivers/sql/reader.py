@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
+from undercroft.core import time
 from undercroft.engines.sql import Database
 from undercroft.events import query
 from undercroft.events.drivers.sql.conditions import Condition, Conditions, Sql, joined
@@ -128,19 +129,13 @@ class Reader:
         )
 
     def _page(self, question: Question, page: query.Page, place: int | None) -> Sql:
-        listed = question.listed and question.listed.listed
-        clauses = [each.holds for each in question.conditions if each is not question.listed]
-        source = f"{self._event} e"
-        if listed:
-            # In this order: SQLite takes a CROSS JOIN as it is written.
-            source = f"{listed.table} l CROSS JOIN {source}"
-            clauses.append(listed.where.then(" AND e.id = l.event_id"))
+        source, clauses = self._source(question)
         if page.marker is not None:
             clauses.append(self._after(page, place))
         statement = Sql(f"SELECT {self._columns} FROM {source}")  # noqa: S608
         if question.project is not None:
             either = self._conditions.project(question.project)
-            if page.limit is not None and listed is None and not question.alone:
+            if page.limit is not None and question.listed is None and not question.alone:
                 # Two walks in order, one of each index range, instead of one past everybody else's events.
                 own, none = (self._walk([*clauses, which], page) for which in either)
                 ids = f"SELECT e.id FROM {self._event} e"  # noqa: S608
@@ -151,6 +146,15 @@ class Reader:
                 clauses.append(joined(" OR ", either))
         rest = self._walk(clauses, page)
         return statement.then(rest.text, *rest.values)
+
+    def _source(self, question: Question) -> tuple[str, list[Sql]]:
+        """What to read from, and what must hold, less the project."""
+        listed = question.listed and question.listed.listed
+        clauses = [each.holds for each in question.conditions if each is not question.listed]
+        if not listed:
+            return f"{self._event} e", clauses
+        # In this order: SQLite takes a CROSS JOIN as it is written.
+        return f"{listed.table} l CROSS JOIN {self._event} e", [*clauses, listed.where.then(" AND e.id = l.event_id")]
 
     @staticmethod
     def _walk(clauses: Sequence[Sql], page: query.Page) -> Sql:
@@ -201,6 +205,50 @@ class Reader:
         names = self._dictionary.type_names({row[1] for row in rows})
         for message_id, type_id, generated, traits, raw in rows:
             yield message_id, names[type_id], generated, _unpack(traits), {} if raw == "{}" else _unjson(raw)
+
+    # -- counts ----------------------------------------------------------------------------------------------------
+
+    def count(self, selection: query.Selection, grouping: query.Grouping, most: int) -> list[query.Group]:
+        """How many events there are in each group, at most `most` groups."""
+        conditions = self._conditions.of(selection)
+        if conditions is None:
+            return []
+        alone = selection.message_id is not None
+        _, listed = self._prelude(conditions, query.Page(), choose=not alone)
+        source, clauses = self._source(Question(conditions, listed, selection.project, alone))
+        if selection.project is not None:
+            clauses.append(joined(" OR ", self._conditions.project(selection.project)))
+        parts = [self._group(name) for name in grouping.names]
+        if grouping.interval is not None:
+            # Begins before the year 1, at a whole number of intervals before 1970: nothing below zero is divided.
+            shift = -(time.FIRST // grouping.interval)
+            divide = "DIV" if self._db.dialect == "mariadb" else "/"
+            parts.append(Sql(f"(e.generated + ?) {divide} ? - ?", (shift * grouping.interval, grouping.interval, shift)))
+        wanted = ", ".join([*(part.text for part in parts), "count(*)"])
+        where = joined(" AND ", clauses)
+        by = f" GROUP BY {', '.join(str(number) for number in range(1, len(parts) + 1))}" if parts else ""
+        statement = Sql(
+            f"SELECT {wanted} FROM {source}{f' WHERE {where.text}' if clauses else ''}{by} LIMIT ?",  # noqa: S608
+            (*(value for part in parts for value in part.values), *where.values, most),
+        )
+        rows = self._db.alone(lambda c: self._rows(c, statement))
+        place = grouping.names.index(query.EVENT_TYPE) if query.EVENT_TYPE in grouping.names else None
+        names = {} if place is None else self._dictionary.type_names({row[place] for row in rows})
+        found = []
+        for row in rows:
+            values = [names[value] if number == place else value for number, value in enumerate(row[: len(grouping.names)])]
+            start = None if grouping.interval is None else int(row[-2]) * grouping.interval
+            found.append(query.Group(tuple(values), start, int(row[-1])))
+        return [] if not parts and not found[0].events else found
+
+    def _group(self, name: str) -> Sql:
+        if name == query.EVENT_TYPE:
+            return Sql("e.type_id")
+        if name in COLUMNS:
+            return Sql(f"e.{COLUMNS[COLUMNS.index(name)]}")
+        number = self._dictionary.trait_id((name, Trait.TEXT_TYPE))
+        table = self._t.trait_text.name
+        return Sql(f"(SELECT v.value FROM {table} v WHERE v.event_id = e.id AND v.trait_id = ?)", (number or 0,))  # noqa: S608
 
     # -- the tail --------------------------------------------------------------------------------------------------
 
