@@ -47,9 +47,18 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def service(place: Opener, tokens: pathlib.Path) -> Iterator[Service]:
-    """A service with tokens."""
-    with serving(url_of(place), auth="tokens", token_file=tokens) as found:
+def event_place(place: Opener) -> Iterator[Opener]:
+    """A store of events in the same database."""
+    opener = Opener(Target("events", place.target.driver, place.target.url), place.url, place.namespace)
+    opener()
+    yield opener
+    opener.clear()
+
+
+@pytest.fixture(scope="module")
+def service(place: Opener, event_place: Opener, tokens: pathlib.Path) -> Iterator[Service]:
+    """A service of both kinds, with tokens."""
+    with serving(url_of(place), auth="tokens", token_file=tokens, events=url_of(event_place)) as found:
         yield found
 
 

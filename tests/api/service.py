@@ -34,6 +34,7 @@ t-member-x - u8 member
 t-service-x - u9 service
 t-admin-x - u10 admin
 t-member-b b u11 member
+t-admin-b b u12 admin
 """
 FRAME = {"period": {"begin": "2026-11-01T00:00:00Z", "end": "2026-11-01T01:00:00Z"}}
 
@@ -64,15 +65,19 @@ class Service:
     """One process (and its workers)."""
 
     def __init__(
-        self, url: str, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main", **settings: Any
-    ) -> None:
+        self, url: str | None, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main",
+        events: str | None = None, event_settings: dict[str, Any] | None = None, **settings: Any,
+    ) -> None:  # fmt: skip
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("UNDERCROFT_", "COV", "PYTEST"))}
         environment |= {f"UNDERCROFT_API__{name.upper()}": str(value) for name, value in settings.items()}
         # What it leaves behind when it is killed goes with the folder.
         self._folder = tempfile.TemporaryDirectory(prefix="undercroft-service-", ignore_cleanup_errors=True)
-        environment |= {"UNDERCROFT_RATING__CONNECTION": url, "TMPDIR": self._folder.name}
+        environment |= {f"UNDERCROFT_EVENTS__{name.upper()}": str(value) for name, value in (event_settings or {}).items()}
+        stores = {"RATING": url, "EVENTS": events}
+        environment |= {f"UNDERCROFT_{kind}__CONNECTION": place for kind, place in stores.items() if place is not None}
+        environment |= {"TMPDIR": self._folder.name}
         command = [sys.executable, "-m", program, "serve", "--port", str(self.port), "--server", server, *arguments]
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd=TOP
@@ -131,9 +136,9 @@ class Service:
 
 @contextlib.contextmanager
 def serving(
-    url: str, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main", **settings: Any
+    url: str | None, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main", **settings: Any
 ) -> Iterator[Service]:
-    """A service on the store at `url`, which does not outlive the block."""
+    """A service on the store of rated usage at `url`, and of events at `events`, which does not outlive the block."""
     service = Service(url, *arguments, server=server, program=program, **settings)
     try:
         service.await_alive()

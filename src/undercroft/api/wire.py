@@ -94,12 +94,12 @@ def query(req: falcon.Request, type_: type[T]) -> T:
     except ValueError:
         raise InvalidInput("query", "is not UTF-8 text of the form name=value&name=value") from None
     struct: Any = type_
-    fields = _fields(struct)
+    known = fields(struct)
     found: dict[str, Any] = {}
     for name, value in pairs:
-        if name not in fields:
-            raise InvalidInput("query", f"has unknown {name[:64]!r}; known are {', '.join(fields) or 'none'}")
-        if fields[name]:
+        if name not in known:
+            raise InvalidInput("query", f"has unknown {name[:64]!r}; known are {', '.join(known) or 'none'}")
+        if known[name]:
             found.setdefault(name, []).extend(part for part in value.split(",") if part)
         elif name in found:
             raise InvalidInput(name, "is given twice")
@@ -113,7 +113,7 @@ def query(req: falcon.Request, type_: type[T]) -> T:
 
 
 @functools.cache
-def _fields(type_: Any) -> dict[str, bool]:
+def fields(type_: Any) -> dict[str, bool]:
     """The names of a struct's fields, and whether each is a list."""
     found = {}
     for field in msgspec.structs.fields(type_):

@@ -41,6 +41,15 @@ def load(kind: str, scheme: str) -> Any:
     raise urls.unknown(f"{kind} driver", scheme, schemes(kind))
 
 
+def options(kind: str, url: str) -> frozenset[str]:
+    """Names of the options that the driver for `url` takes; none where it does not say.
+
+    Raises:
+        ConfigInvalid: as `load`.
+    """
+    return frozenset(getattr(getattr(load(kind, urls.scheme(url)), "Options", None), "__struct_fields__", ()))
+
+
 def missing_library(scheme: str, error: ImportError) -> ConfigInvalid:
     """The error for an engine whose client library is not installed."""
     return ConfigInvalid(f"the driver for {scheme!r} needs the Python module {error.name!r}: pip install 'undercroft[{scheme}]'")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import rich_click as click
 
 from undercroft.cli.events.panko import import_panko, panko_views
+from undercroft.cli.events.reading import count, export, list_, tail, types
+from undercroft.cli.events.writing import expire, import_
 
 
 @click.group()
@@ -14,10 +16,11 @@ def events() -> None:
     \b
     Examples:
       undercroft db upgrade --kind events --store sqlite:///events.db
-      undercroft events import-panko mysql://panko@127.0.0.1/panko --store sqlite:///events.db
-      undercroft events panko-views --store postgresql://undercroft@127.0.0.1/undercroft
+      undercroft events import notifications.jsonl --from notifications --store sqlite:///events.db
+      undercroft events list --newest --limit 20
+      undercroft events count --by event_type --interval 1d
     """
 
 
-for _command in (import_panko, panko_views):
+for _command in (count, expire, export, import_, import_panko, list_, panko_views, tail, types):
     events.add_command(_command)

@@ -46,6 +46,7 @@ class Connection(contract.Store):
     """
 
     ephemeral = "sqlite:///{tmp}/events.db"
+    Options = Options
 
     def __init__(self, url: str, conf: Any = None, *, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(url, conf)

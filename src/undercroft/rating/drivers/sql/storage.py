@@ -70,6 +70,7 @@ class Storage(contract.BaseStorage):
     """Rated usage behind `undercroft.rating.BaseStorage`."""
 
     ephemeral = "sqlite:///{tmp}/rating.db"
+    Options = Options
 
     def __init__(self, url: str = "sqlite:///:memory:", *args: Any, **kwargs: Any) -> None:
         """Open the store at `url`; options by keyword or in the URL's query, unknown keywords are ignored."""
