@@ -17,21 +17,25 @@ from undercroft.cli import failures, stores
 
 if TYPE_CHECKING:
     from undercroft.core.jobs import Job
+    from undercroft.events import Store
     from undercroft.rating import BaseStorage
 
 LOG = logging.getLogger(__name__)
+# Events deleted between two looks at whether to stop.
+_EVENTS_AT_ONCE = 20_000
 
 
 @click.command()
+@click.option("--kind", type=click.Choice(["rating", "events"]), default="rating", show_default=True, help="The kind of data.")
 @stores.store_option
 @click.option("--once", is_flag=True, help="Do each job once, unless another worker has just done it, and end.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to log, on stderr.")
 @click.pass_context
-def worker(ctx: click.Context, store: str | None, once: bool, log_format: str) -> None:
+def worker(ctx: click.Context, kind: str, store: str | None, once: bool, log_format: str) -> None:
     """Do the periodic work on a store, until SIGTERM or SIGINT.
 
-    The one job so far is rating.expire: delete usage that is older than [storage] retention_period, each [worker] expire_interval
-    seconds. Any number of workers may run on one database: a lease in it lets one of them do a job in each period, and when one
+    Each [worker] expire_interval seconds: rating.expire deletes usage that is older than [storage] retention_period, events.expire
+    (with --kind events) deletes events that are older than [events] time_to_live. Any number of workers may run on one database: a lease in it lets one of them do a job in each period, and when one
     dies, another goes on. A signal ends the batch that is under way, then the worker.
 
     \b
@@ -50,9 +54,9 @@ def worker(ctx: click.Context, store: str | None, once: bool, log_format: str) -
 
     handler = logs.start(log_format, debug=bool(ctx.find_root().params.get("debug")))
     ctx.call_on_close(lambda: logging.getLogger().removeHandler(handler))
-    with stores.opened(store) as storage, _until_signal() as stop:
+    with stores.opened(store, kind) as storage, _until_signal() as stop:
         failed: list[str] = []
-        jobs = [_watched(job, failed) for job in _jobs(storage, stop)]
+        jobs = [_watched(job, failed) for job in _jobs(kind, storage, stop)]
         runner = Runner(jobs, storage.locks())
         names = ", ".join(job.name for job in jobs) or "none: [worker] expire_interval is 0"
         LOG.info("worker begins", extra={"jobs": names})
@@ -69,13 +73,31 @@ def worker(ctx: click.Context, store: str | None, once: bool, log_format: str) -
         raise Exit(failures.FAILED)
 
 
-def _jobs(storage: BaseStorage, stop: threading.Event) -> list[Job]:
+def _jobs(kind: str, storage: Any, stop: threading.Event) -> list[Job]:
     from undercroft.core import settings
     from undercroft.core.jobs import Job
 
     seconds = settings.get("worker", "expire_interval")
     every = dt.timedelta(seconds=seconds)
-    return [Job("rating.expire", every, lambda: _expire(storage, stop))] if seconds else []
+    work = _expire if kind == "rating" else _expire_events
+    return [Job(f"{kind}.expire", every, lambda: work(storage, stop))] if seconds else []
+
+
+def _expire_events(store: Store, stop: threading.Event) -> None:
+    """Delete events that are older than they are kept for, in turns, until done or told to stop."""
+    from undercroft.core import settings
+
+    ttl = settings.get("events", "time_to_live")
+    if ttl <= 0:
+        LOG.info("everything is kept", extra={"job": "events.expire"})
+        return
+    deleted = 0
+    while not stop.is_set() and (gone := store.clear_expired_data(ttl, _EVENTS_AT_ONCE)):
+        deleted += gone
+    LOG.info(
+        "expired events are deleted" if not stop.is_set() else "stopped while deleting expired events",
+        extra={"job": "events.expire", "events": deleted},
+    )
 
 
 def _expire(storage: BaseStorage, stop: threading.Event) -> None:

@@ -8,6 +8,7 @@ traits of `cadf`, too.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 import importlib.resources
 import pathlib
@@ -179,11 +180,17 @@ def _trait(name: str, given: Any) -> _TraitDefinition:
     return _TraitDefinition(name, dtype, _getter(name, fields if isinstance(fields, list) else [fields]), plugins.load(name, given))
 
 
+@functools.lru_cache(maxsize=2_048)
+def _path(text: str) -> Any:
+    # The library makes its grammar anew for each path, which takes long.
+    return parse(text)
+
+
 def _getter(name: str, fields: list[Any]) -> Getter:
     parsed = []
     for field in fields:
         try:
-            parsed.append(parse(str(field)))
+            parsed.append(_path(str(field)))
         except (JSONPathError, ValueError) as error:
             raise ConfigInvalid(f"definitions of events: trait {name!r}: {str(field)[:80]!r}: {str(error)[:120]}") from None
 
