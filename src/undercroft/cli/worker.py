@@ -34,9 +34,10 @@ _EVENTS_AT_ONCE = 20_000
 def worker(ctx: click.Context, kind: str, store: str | None, once: bool, log_format: str) -> None:
     """Do the periodic work on a store, until SIGTERM or SIGINT.
 
-    Each [worker] expire_interval seconds: rating.expire deletes usage that is older than [storage] retention_period, events.expire
-    (with --kind events) deletes events that are older than [events] time_to_live. Any number of workers may run on one database: a lease in it lets one of them do a job in each period, and when one
-    dies, another goes on. A signal ends the batch that is under way, then the worker.
+    Each [worker] expire_interval seconds: rating.expire deletes usage that is older than [storage] retention_period; with --kind
+    events, events.expire deletes events that are older than [events] time_to_live. Any number of workers may run on one database:
+    a lease in it lets one of them do a job in each period, and when one dies, another goes on. A signal ends the batch that is
+    under way, then the worker.
 
     \b
     Examples:
