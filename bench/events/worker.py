@@ -57,9 +57,9 @@ class Panko:
     """Panko's own driver, as its own service opens it."""
 
     def __init__(self, url: str) -> None:
-        from oslo_utils import timeutils  # type: ignore[import-not-found]
-        from panko import service, storage  # type: ignore[import-not-found]
-        from panko.storage import models  # type: ignore[import-not-found]
+        from oslo_utils import timeutils
+        from panko import service, storage
+        from panko.storage import models
 
         conf = service.prepare_service([], [])
         logging.disable(logging.INFO)

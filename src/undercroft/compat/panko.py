@@ -12,20 +12,47 @@ import urllib.parse
 from collections.abc import Iterable
 from typing import Any
 
-from undercroft.core import registry
+from undercroft.core import registry, time
+from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid
-from undercroft.events import Store, get_connection
+from undercroft.events import InvalidMarker, Store
 from undercroft.events.gather import Gatherer
 
 OURS = "undercroft+"
 
 
 def storage(url: str, conf: Any = None) -> Any:
-    """Open the store of events that `undercroft+URL` names; Panko calls this as it calls a driver's class."""
+    """Open the store of events that `undercroft+URL` names; Panko calls this as it calls a driver's class.
+
+    What the store gives are Panko's own models, what it raises for a marker is Panko's own exception, and its clock is the host's.
+
+    Raises:
+        ConfigInvalid: the URL is not of that form, or its driver is unknown.
+    """
     own = url.removeprefix(OURS)
     if own == url:
         raise ConfigInvalid("the URL of Panko's connection is undercroft+URL, such as undercroft+postgresql://user@host/database")
-    return get_connection(own, conf)
+    # Panko's package imports its drivers: at this module's import it is not complete.
+    from oslo_utils import timeutils  # noqa: PLC0415
+    from panko import storage as host  # noqa: PLC0415
+    from panko.storage import models  # noqa: PLC0415
+
+    driver: Any = registry.load("events", urls.scheme(own))
+
+    class Connection(driver):
+        """The driver, with the host's models and exception."""
+
+        event_class, trait_class = models.Event, models.Trait
+
+        def get_events(self, event_filter: Any, pagination: Any = None, **more: Any) -> Any:
+            """See `undercroft.events.Store.get_events`."""
+            try:
+                return super().get_events(event_filter, pagination, **more)
+            except InvalidMarker as error:
+                raise host.InvalidMarker(str(error)) from error
+
+    time.bind(lambda: time.as_utc(timeutils.utcnow()))
+    return Connection(own, conf)
 
 
 class Publisher:
