@@ -50,9 +50,12 @@ def test_panko_s_own_scenarios_of_storage(panko, event_engine, tmp_path, record)
 
 def test_the_real_pankoclient(panko, event_opener, tmp_path):
     store = event_opener()
+    start = dt.datetime(2026, 1, 1)
     store.record_events(
         [
-            Event(f"m{n:02}", f"k{n % 2}", dt.datetime(2026, 1, 1, 0, 0, n), [Trait("host", 1, f"h{n % 2}"), Trait("size", 2, n)], {})
+            Event(
+                f"m{n:02}", f"k{n % 2}", start + dt.timedelta(seconds=n), [Trait("host", 1, f"h{n % 2}"), Trait("size", 2, n)], {}
+            )
             for n in range(6)
         ]
     )

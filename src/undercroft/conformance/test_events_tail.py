@@ -93,6 +93,7 @@ def test_what_is_no_cursor_is_refused(store: Store) -> None:
 @pytest.mark.timeout(300)
 def test_of_many_writers_none_is_passed_over(store: Store, open_store: OpenStore) -> None:
     """Writers with small and large batches commit in any order; who follows sees each event once."""
+    assert not store.tail(None, None, 1).events
     writers = [open_store(init=False) for _ in range(4)]
     finished = threading.Event()
     seen: list[str] = []

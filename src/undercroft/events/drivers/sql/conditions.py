@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from undercroft.events import query
 from undercroft.events.drivers.sql.dialects import PART
 from undercroft.events.drivers.sql.dictionary import Dictionary
-from undercroft.events.drivers.sql.schema import COLUMNS, PROJECT, Tables, indexed
+from undercroft.events.drivers.sql.schema import COLUMNS, PROJECT, Tables
 from undercroft.events.models import Trait
+from undercroft.events.ordered import indexed
 
 _COMPARE = {query.EQ: "=", query.NE: "<>", query.LT: "<", query.LE: "<=", query.GT: ">", query.GE: ">="}
 

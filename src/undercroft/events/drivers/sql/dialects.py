@@ -16,8 +16,9 @@ import msgspec
 import sqlalchemy as sa
 
 from undercroft.core.errors import NotInitialized
-from undercroft.events.drivers.sql.schema import LAST_ID, OFFSET, PROJECT, USER, Tables, indexed
+from undercroft.events.drivers.sql.schema import LAST_ID, OFFSET, PROJECT, USER, Tables
 from undercroft.events.models import Trait
+from undercroft.events.ordered import indexed
 from undercroft.events.record import Record
 
 _TEXT = Trait.TEXT_TYPE

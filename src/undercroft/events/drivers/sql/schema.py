@@ -7,7 +7,7 @@ event        an event. `id` is the order of arrival (see the dialects); `generat
              MessagePack, sorted, with moments in microseconds; `raw` as JSON. The text traits `project_id` and `user_id` are
              columns as well: who asks is filtered by them
 trait_text   the other text traits, by event, and indexed by value
-trait_number integers, moments in microseconds, and floats as `ordered` gives them, the same way; a trait_id has one type
+trait_number integers, moments in microseconds, and floats as `events.ordered` gives them, the same way; a trait_id has one type
 setting      numbers that belong to the store: the last id given out, or what is added to transaction ids
 
 Dictionaries only grow: what a process remembers of them stays true. Whether a type still has events is asked of `event`.
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import struct
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,7 +31,6 @@ KIND = "events"
 PROJECT, USER = "project_id", "user_id"
 COLUMNS = (PROJECT, USER)
 LAST_ID, OFFSET = "last_id", "transaction_offset"
-_FLOAT = Trait.FLOAT_TYPE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,16 +118,3 @@ def tables(namespace: str, dialect: str) -> Tables:
         trait_text=values("trait_text", word),
         trait_number=values("trait_number", sa.BigInteger),
     )
-
-
-def ordered(value: float) -> int:
-    """A float as a 64-bit integer of the same order: exact, with infinities, on engines that have no such floats."""
-    bits: int
-    (bits,) = struct.unpack("<q", struct.pack("<d", value + 0.0))
-    # Below zero the bits count away from it.
-    return bits if bits >= 0 else -(bits & 0x7FFF_FFFF_FFFF_FFFF)
-
-
-def indexed(dtype: int, value: Any) -> Any:
-    """A trait's value as its table holds it."""
-    return ordered(value) if dtype == _FLOAT else value

@@ -1,0 +1,121 @@
+"""MongoDB: one client a server for the whole process, deadlines, and the translation of errors."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import bson.errors
+import msgspec
+import pymongo
+from pymongo import errors as mongo
+
+from undercroft.core import deadline
+from undercroft.core import url as urls
+from undercroft.core.errors import ConfigInvalid, InvalidInput, OutcomeUnknown, Unavailable, UndercroftError
+
+# URL query keys that belong to the client library.
+PASSED_ON = (
+    "appname", "authMechanism", "authSource", "directConnection", "readPreference", "replicaSet", "ssl", "tls", "tlsCAFile",
+    "tlsCertificateKeyFile",
+)  # fmt: skip
+
+
+class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """Options that every MongoDB driver takes.
+
+    Attributes:
+        namespace: prefix of every collection; none for the host's own names.
+        pool_size: connections at most.
+        connect_timeout: seconds to wait for a server.
+        statement_timeout: seconds that one call may take.
+    """
+
+    namespace: str = ""
+    pool_size: int = 50
+    connect_timeout: float = 5.0
+    statement_timeout: float = 60.0
+
+
+class ConnectionPool:
+    """Clients by place: whoever opens the same server shares its connections."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, EngineOptions], tuple[Any, int]] = {}
+
+    def connect(self, url: str, options: EngineOptions) -> Any:
+        """The client for `url`; `release` gives it back.
+
+        Raises:
+            ConfigInvalid: no URL of a MongoDB.
+        """
+        key = url, options
+        with self._lock:
+            client, users = self._clients.get(key, (None, 0))
+            if client is None:
+                try:
+                    client = pymongo.MongoClient(
+                        url, maxPoolSize=options.pool_size, serverSelectionTimeoutMS=round(options.connect_timeout * 1000),
+                        connectTimeoutMS=round(options.connect_timeout * 1000),
+                        socketTimeoutMS=round(options.statement_timeout * 1000),
+                        waitQueueTimeoutMS=round(options.connect_timeout * 1000),
+                        # A write that a library repeats may be done twice; ours repeat by themselves, and know when they may.
+                        retryWrites=False, w="majority", journal=True, tz_aware=False,
+                    )  # fmt: skip
+                except (mongo.PyMongoError, ValueError) as error:
+                    raise ConfigInvalid(f"{urls.redacted(url)!r} is no URL of a MongoDB: {error}") from None
+            self._clients[key] = client, users + 1
+            return client
+
+    def release(self, url: str, options: EngineOptions) -> None:
+        """Close the client when nobody uses it any more."""
+        with self._lock:
+            client, users = self._clients.pop((url, options), (None, 0))
+            if client is not None and users > 1:
+                self._clients[url, options] = client, users - 1
+                return
+        if client is not None:
+            client.close()
+
+
+@contextlib.contextmanager
+def call(place: str, seconds: float, *, writes: bool = False) -> Iterator[None]:
+    """A call to a server, within the deadline; its errors come out as ours.
+
+    Args:
+        place: the URL without a password.
+        seconds: what the call may take where no deadline is set.
+        writes: when the connection breaks, it is not known whether it was done.
+
+    Raises:
+        Unavailable: no answer in time; with `writes`, OutcomeUnknown where it may have been done.
+        InvalidInput: the server cannot store such a document.
+    """
+    left = deadline.remaining()
+    limit = seconds if left is None else min(left, seconds)
+    if limit <= 0:
+        raise Unavailable(f"{place}: no time is left for this call")
+    try:
+        with pymongo.timeout(limit):
+            yield
+    except (mongo.PyMongoError, bson.errors.BSONError) as error:
+        raise _translated(error, place, writes=writes) from error
+
+
+def _translated(error: Exception, place: str, *, writes: bool) -> UndercroftError:
+    text = f"{place}: {str(error)[:300]}"
+    if isinstance(error, (mongo.DocumentTooLarge, bson.errors.BSONError)):
+        return InvalidInput("event", f"is no document that MongoDB stores: {str(error)[:200]}")
+    if isinstance(error, mongo.ServerSelectionTimeoutError):
+        return Unavailable(text)
+    if isinstance(error, (mongo.ConnectionFailure, mongo.ExecutionTimeout, mongo.WTimeoutError)) or getattr(
+        error, "timeout", False
+    ):
+        return OutcomeUnknown(text) if writes else Unavailable(text)
+    if isinstance(error, mongo.OperationFailure) and error.code in (11600, 11602, 10107, 13435, 189, 91):
+        # The server steps down or goes away.
+        return Unavailable(text)
+    return UndercroftError(text)
