@@ -194,12 +194,14 @@ class Connection(contract.Store):
             after = [hits[0]["_source"][_FIELDS[key]] for key, _ in page.order]
         if page.limit == 0 or selection.nothing:
             return []
-        body: Query = {"query": _query(selection), "sort": _order(page), "track_total_hits": False}
+        body: Query = {"query": _query(selection), "sort": _order(page)}
         if page.limit is None or page.limit > _AT_ONCE:
             if after is not None:
                 body["query"]["bool"]["filter"].append(_behind(page, after))
             return self._scroll(body, page.limit)
-        hits = self._search({**body, "size": page.limit, **({} if after is None else {"search_after": after})})
+        hits = self._search(
+            {**body, "size": page.limit, "track_total_hits": False, **({} if after is None else {"search_after": after})}
+        )
         return [self._of(hit["_source"]) for hit in hits]
 
     def _scroll(self, body: Query, limit: int | None) -> Iterator[Event]:
