@@ -30,8 +30,8 @@ LOG = logging.getLogger(__name__)
 def worker(ctx: click.Context, store: str | None, once: bool, log_format: str) -> None:
     """Do the periodic work on a store, until SIGTERM or SIGINT.
 
-    The one job so far is rating.expire: delete usage that is older than [storage] retention_period, each [worker] expire_interval
-    seconds. Any number of workers may run on one database: a lease in it lets one of them do a job in each period, and when one
+    rating.expire deletes usage that is older than [storage] retention_period, each [worker] expire_interval seconds; rating.maintain
+    does what the driver puts off, such as sums by series, each [worker] maintain_interval seconds. Any number of workers may run on one database: a lease in it lets one of them do a job in each period, and when one
     dies, another goes on. A signal ends the batch that is under way, then the worker.
 
     \b
@@ -54,7 +54,7 @@ def worker(ctx: click.Context, store: str | None, once: bool, log_format: str) -
         failed: list[str] = []
         jobs = [_watched(job, failed) for job in _jobs(storage, stop)]
         runner = Runner(jobs, storage.locks())
-        names = ", ".join(job.name for job in jobs) or "none: [worker] expire_interval is 0"
+        names = ", ".join(job.name for job in jobs) or "none: all intervals of [worker] are 0"
         LOG.info("worker begins", extra={"jobs": names})
         if once:
             for job in jobs:
@@ -73,9 +73,9 @@ def _jobs(storage: BaseStorage, stop: threading.Event) -> list[Job]:
     from undercroft.core import settings
     from undercroft.core.jobs import Job
 
-    seconds = settings.get("worker", "expire_interval")
-    every = dt.timedelta(seconds=seconds)
-    return [Job("rating.expire", every, lambda: _expire(storage, stop))] if seconds else []
+    work = {"expire": lambda: _expire(storage, stop), "maintain": lambda: _maintain(storage)}
+    seconds = {name: settings.get("worker", f"{name}_interval") for name in work}
+    return [Job(f"rating.{name}", dt.timedelta(seconds=seconds[name]), run) for name, run in work.items() if seconds[name]]
 
 
 def _expire(storage: BaseStorage, stop: threading.Event) -> None:
@@ -93,6 +93,11 @@ def _expire(storage: BaseStorage, stop: threading.Event) -> None:
         "expired usage is deleted" if not stop.is_set() else "stopped while deleting expired usage",
         extra={"job": "rating.expire", "points": points, "batches": batches, "before": before.isoformat()},
     )
+
+
+def _maintain(storage: BaseStorage) -> None:
+    points = storage.maintain()
+    LOG.info("what was put off is done", extra={"job": "rating.maintain", "points": points})
 
 
 def _watched(job: Job, failed: list[str]) -> Job:

@@ -226,7 +226,7 @@ class Storage(contract.BaseStorage):
         self._writer.remember(entries, slots)
         if not pending:
             return
-        # Failing to fold costs speed, never an answer: the push is done, and the next one tries again.
+        # Failing to fold costs speed, never an answer: the push is done, and a later one tries again.
         with contextlib.suppress(Unavailable):
             if self._waiting is None:
                 self._waiting = self._db.read(self._folder.waiting)
@@ -242,7 +242,7 @@ class Storage(contract.BaseStorage):
 
     def _fold(self, *, newest: bool) -> int:
         folded = 0
-        while found := self._db.write(lambda c: self._folder.fold(c, newest=newest)):
+        while (found := self._db.write(lambda c: self._folder.fold(c, newest=newest))) is not None:
             folded += found
         return folded
 
