@@ -129,9 +129,7 @@ MUTATIONS = [
         '_WITHIN_MONTH = {"week_of_the_year", "day_of_the_year"}',
         "_WITHIN_MONTH: set[str] = set()",
     ),
-    Mutation(
-        "edges of a range left out", DRIVER + "sources.py", "        elif whole.has_edges:", "        elif False:"
-    ),
+    Mutation("edges of a range left out", DRIVER + "sources.py", "        elif whole.has_edges:", "        elif False:"),
     Mutation(
         "push in two transactions",
         DRIVER + "storage.py",

@@ -30,9 +30,10 @@ LOG = logging.getLogger(__name__)
 def worker(ctx: click.Context, store: str | None, once: bool, log_format: str) -> None:
     """Do the periodic work on a store, until SIGTERM or SIGINT.
 
-    rating.expire deletes usage that is older than [storage] retention_period, each [worker] expire_interval seconds; rating.maintain
-    does what the driver puts off, such as sums by series, each [worker] maintain_interval seconds. Any number of workers may run on one database: a lease in it lets one of them do a job in each period, and when one
-    dies, another goes on. A signal ends the batch that is under way, then the worker.
+    rating.expire deletes usage that is older than [storage] retention_period, each [worker] expire_interval seconds;
+    rating.maintain does what the driver puts off, such as sums by series, each [worker] maintain_interval seconds. Any number
+    of workers may run on one database: a lease in it lets one of them do a job in each period, and when one dies, another goes
+    on. A signal ends the batch that is under way, then the worker.
 
     \b
     Examples:

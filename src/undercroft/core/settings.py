@@ -54,7 +54,7 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             "expire_interval", default=3600, min=0, help="Seconds from one deletion of expired usage to the next; 0 does none."
         ),
         cfg.IntOpt(
-            "maintain_interval", default=3600, min=0, help="Seconds from one round of what drivers put off to the next; 0 does none."
+            "maintain_interval", default=3600, min=0, help="Seconds from one run of what stores put off to the next; 0 does none."
         ),
     ],
 }
