@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from typing import Any
@@ -50,8 +51,9 @@ def serve(store: str | None, server: str, **given: Any) -> None:
     # Built once here, so that a wrong setting ends the command and not, again and again, its workers.
     app.create_app(conf)
     threads = conf.api.requests + conf.api.long_requests + app.SPARE_THREADS
-    with tempfile.TemporaryDirectory(prefix="undercroft-metrics-") as folder:
+    with contextlib.ExitStack() as stack:
         if workers > 1:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="undercroft-metrics-"))
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         click.echo(f"listening on http://{host}:{port}/rating ({server}, {workers} x {threads} threads)")
         {"granian": _granian, "gunicorn": _gunicorn}[server](host, port, workers, threads)
