@@ -14,7 +14,7 @@ PERIODS = 30
 
 
 def waiting(store: Any) -> int:
-    return int(store._db.read(store._folder.waiting))
+    return int(store._db.read(lambda c: c.execute(store._folder.waiting()).scalar()) or 0)
 
 
 @pytest.mark.parametrize("lives", ["one object", "an object a push"])

@@ -27,9 +27,11 @@ class Folder:
         self._t = tables
         self._writer = writer
 
-    def waiting(self, connection: sa.Connection) -> int:
-        """How many points are in pending slots."""
-        return sum(row.points for row in self._pending(connection))
+    def waiting(self) -> sa.Select[tuple[int | None]]:
+        """Asks how many points are in pending slots; NULL when there is none."""
+        slot, total = self._t.slot.c, self._t.slot_total
+        points = sa.cast(sa.func.sum(total.c.points), sa.BigInteger)
+        return sa.select(points).join_from(self._t.slot, total, total.c.slot_id == slot.id).where(slot.pending == 1)
 
     def fold(self, connection: sa.Connection, *, newest: bool) -> int | None:
         """Fold the oldest pending slots; within a write transaction.

@@ -31,6 +31,8 @@ from undercroft.rating.receipt import KEPT, Receipt
 LOG = logging.getLogger(__name__)
 UTC = "UTC"
 _ANALYSE_FROM = 5_000
+# Beside the names of settings.
+_WAITING = "waiting"
 
 
 class Fixed(NamedTuple):
@@ -87,8 +89,8 @@ class Storage(contract.BaseStorage):
         self._fixed: Fixed | None = None
         # How sums are asked for: the quick way, until some had too many digits for that.
         self._exact = self._tables.exact.short
-        # Points in pending slots, as far as this process knows; None until it has asked.
-        self._waiting: int | None = None
+        # Points in pending slots: those there were at first, and those that came from here.
+        self._waiting = 0
         self._pushed = 0
         self._analyse_at = _ANALYSE_FROM
 
@@ -153,21 +155,22 @@ class Storage(contract.BaseStorage):
         self._encoder.forget()
         self._writer.forget()
         self._fixed = None
-        self._waiting = None
 
     def _zone(self) -> dt.tzinfo:
         return self._fix().zone
 
     def _fix(self) -> Fixed:
-        """What was fixed when the store was made, read once.
+        """What was fixed when the store was made, read once; and with it, what waits to be folded.
 
         Raises:
             ConfigInvalid: its time zone is another one than the option `timezone` asks for.
         """
         if self._fixed is None:
             setting = self._tables.setting
-            rows = self._db.alone(lambda c: c.execute(sa.select(setting.c.name, setting.c.value)).all())
-            found = dict(map(tuple, rows))
+            waiting = sa.cast(self._folder.waiting().scalar_subquery(), sa.String(20))
+            asked = sa.union_all(sa.select(setting.c.name, setting.c.value), sa.select(sa.literal(_WAITING), waiting))
+            found = dict(map(tuple, self._db.alone(lambda c: c.execute(asked).all())))
+            self._waiting = int(found[_WAITING] or 0)
             name = found.get(ZONE, UTC)
             if LONG_NUMBERS in found:
                 self._exact = self._tables.exact
@@ -224,17 +227,13 @@ class Storage(contract.BaseStorage):
     def _pushed_to(self, entries: Mapping[Entry, int], slots: Mapping[SlotKey, int], pending: int) -> None:
         """What follows a push that is committed."""
         self._writer.remember(entries, slots)
-        if not pending:
+        self._waiting += pending
+        if self._waiting < self.options.fold_at:
             return
+        self._waiting = 0
         # Failing to fold costs speed, never an answer: the push is done, and a later one tries again.
         with contextlib.suppress(Unavailable):
-            if self._waiting is None:
-                self._waiting = self._db.read(self._folder.waiting)
-            else:
-                self._waiting += pending
-            if self._waiting >= self.options.fold_at:
-                self._waiting = 0
-                self._fold(newest=False)
+            self._fold(newest=False)
 
     def maintain(self) -> int:
         self._waiting = 0
