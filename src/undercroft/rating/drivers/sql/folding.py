@@ -27,7 +27,7 @@ class Folder:
         self._t = tables
         self._writer = writer
 
-    def waiting(self) -> sa.Select[tuple[int | None]]:
+    def waiting(self) -> sa.Select[Any]:
         """Asks how many points are in pending slots; NULL when there is none."""
         slot, total = self._t.slot.c, self._t.slot_total
         points = sa.cast(sa.func.sum(total.c.points), sa.BigInteger)
