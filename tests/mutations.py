@@ -133,10 +133,10 @@ MUTATIONS = [
     Mutation(
         "push in two transactions",
         DRIVER + "storage.py",
-        "        entries, slots, pending = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))",
+        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._analyse",
         "        half = batch._replace(columns=batch.columns[: len(batch.columns) // 2])\n"
-        "        self._db.write(lambda c: self._writer.push(c, half, self.options.on_conflict))\n"
-        "        entries, slots, pending = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))",
+        "        self._db.write(self._pushing(half))\n"
+        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._analyse",
     ),
     Mutation("key taken in spite of on_conflict", DRIVER + "writer.py", 'if numbers and on_conflict == "error":', "if False:"),
     Mutation("rounding half up", "rating/numbers.py", "rounding=decimal.ROUND_HALF_EVEN", "rounding=decimal.ROUND_HALF_UP"),

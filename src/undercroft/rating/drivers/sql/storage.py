@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 import sqlalchemy as sa
@@ -189,12 +190,12 @@ class Storage(contract.BaseStorage):
         batch = self._encode(frames)
         if not batch.points:
             return
-        entries, slots, pending = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))
-        self._pushed_to(entries, slots, pending)
+        self._pushed_to(*self._db.write(self._pushing(batch)))
         self._analyse(batch.points)
 
     def _push_once(self, frames: Sequence[Any], receipt: Receipt) -> bytes | None:
         batch = self._encode(frames)
+        push = self._pushing(batch)
         now = time.to_micros(self._db.now())
         expires = now + KEPT // time.MICROSECOND
 
@@ -202,7 +203,7 @@ class Storage(contract.BaseStorage):
             first = receipts.claim(connection, self._tables.idempotency, *receipt, now=now, expires=expires)
             if first is not None or not batch.points:
                 return first, ({}, {}, 0)
-            return None, self._writer.push(connection, batch, self.options.on_conflict)
+            return None, push(connection)
 
         first, ids = self._db.write(work)
         self._pushed_to(*ids)
@@ -214,15 +215,20 @@ class Storage(contract.BaseStorage):
 
     def _replace(self, selection: query.Selection, frames: Sequence[Any]) -> None:
         batch = self._encode(frames)
-        deleter = self._deleter()
+        deleter, push = self._deleter(), self._pushing(batch)
 
         def work(connection: sa.Connection) -> Any:
             deleter.delete(connection, selection)
             if not batch.points:
                 return {}, {}, 0
-            return self._writer.push(connection, batch, self.options.on_conflict)
+            return push(connection)
 
         self._pushed_to(*self._db.write(work))
+
+    def _pushing(self, batch: Batch) -> Callable[[sa.Connection], tuple[dict[Entry, int], dict[SlotKey, int], int]]:
+        """Writes a batch within a transaction; called again, it keeps others out."""
+        attempts = itertools.count()
+        return lambda c: self._writer.push(c, batch, self.options.on_conflict, alone=next(attempts) > 0)
 
     def _pushed_to(self, entries: Mapping[Entry, int], slots: Mapping[SlotKey, int], pending: int) -> None:
         """What follows a push that is committed."""
