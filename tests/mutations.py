@@ -55,8 +55,8 @@ MUTATIONS = [
     Mutation(
         "float sum",
         DRIVER + "exact.py",
-        "Decimal(parts[3] * HALF + parts[4])",
-        "Decimal(float(parts[3] * HALF + parts[4]))",
+        "mains = [first * HALF + second for",
+        "mains = [int(float(first * HALF + second)) for",
     ),
     Mutation(
         "delete ignores all filters but the first",
@@ -71,18 +71,42 @@ MUTATIONS = [
         "        self._writes.add(connection, rows, ",
         "        rows = list({row[:2]: row for row in rows}.values())\n        self._writes.add(connection, rows, ",
     ),
-    Mutation("lost replacement", DRIVER + "writer.py", 'on_conflict == "replace":', 'on_conflict == "never":'),
+    Mutation("lost replacement", DRIVER + "writer.py", 'on_conflict == "replace" else', 'on_conflict == "never" else'),
     Mutation(
-        "sums not lessened by deletion",
+        "sums by scope not lessened by deletion",
         DRIVER + "deleter.py",
-        "by_series.add(day, series, -points, qty, price)",
-        "by_series.add(day, series, 0, qty * 0, price * 0)",
+        "by_scope.add(day, key, -points, qty, price)",
+        "by_scope.add(day, key, 0, qty * 0, price * 0)",
+    ),
+    Mutation(
+        "sums by series not lessened by deletion",
+        DRIVER + "deleter.py",
+        "by_series.add(day, key, -points, qty, price)",
+        "by_series.add(day, key, 0, qty * 0, price * 0)",
     ),
     Mutation(
         "sums not lessened by replacement",
         DRIVER + "writer.py",
-        "            by_slot.add(slot, shard, -1, qty, price)\n",
+        "            change.by_slot.add(slot, change.shard, -1, qty, price)\n",
         "",
+    ),
+    Mutation(
+        "sums of a folded slot not lessened by replacement",
+        DRIVER + "writer.py",
+        "            if slot in folded:\n                change.by_series",
+        "            if False:\n                change.by_series",
+    ),
+    Mutation(
+        "late points not added to the sums of a folded slot",
+        DRIVER + "writer.py",
+        "        if folded:\n            self.by_series.add_each",
+        "        if False:\n            self.by_series.add_each",
+    ),
+    Mutation(
+        "points of pending slots left out",
+        DRIVER + "sources.py",
+        "            if self._level is BY_SERIES:\n",
+        "            if False:\n",
     ),
     Mutation("derived day in another zone", DRIVER + "encode.py", "calendar.day_of(begin, zone)", "calendar.day_of(begin, dt.UTC)"),
     Mutation(
@@ -105,16 +129,14 @@ MUTATIONS = [
         '_WITHIN_MONTH = {"week_of_the_year", "day_of_the_year"}',
         "_WITHIN_MONTH: set[str] = set()",
     ),
-    Mutation(
-        "edges of a range left out", DRIVER + "sources.py", "not whole.has_edges else [self.points(without=whole)]", "True else []"
-    ),
+    Mutation("edges of a range left out", DRIVER + "sources.py", "        elif whole.has_edges:", "        elif False:"),
     Mutation(
         "push in two transactions",
         DRIVER + "storage.py",
-        "        entries, slots = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))",
+        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._analyse",
         "        half = batch._replace(columns=batch.columns[: len(batch.columns) // 2])\n"
-        "        self._db.write(lambda c: self._writer.push(c, half, self.options.on_conflict))\n"
-        "        entries, slots = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))",
+        "        self._db.write(self._pushing(half))\n"
+        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._analyse",
     ),
     Mutation("key taken in spite of on_conflict", DRIVER + "writer.py", 'if numbers and on_conflict == "error":', "if False:"),
     Mutation("rounding half up", "rating/numbers.py", "rounding=decimal.ROUND_HALF_EVEN", "rounding=decimal.ROUND_HALF_UP"),

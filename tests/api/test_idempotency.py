@@ -85,7 +85,7 @@ def test_sixteen_at_once(clean, place, keys):
 def test_kill_between_effect_and_answer(opener, keys, figure, record):
     """The service is killed once its effect is seen in the store, or a little later; the client repeats until it is told."""
     opener()
-    lives = figure(5, 100)
+    lives = figure(5, 25)
     for number in range(lives):
         service = Service(url_of(opener, on_conflict="append"))
         headers = {"Idempotency_Key": f"life-{number}"} if keys else {}

@@ -104,8 +104,8 @@ def test_twin_is_caught(opener: Opener, seed: int, twin: str, record, monkeypatc
     store: Any = opener()
     if twin == "summed as floats":
         layout = store._tables.exact
-        decode_sum = layout.decode_sum
-        monkeypatch.setattr(layout, "decode_sum", lambda parts: through_a_float(decode_sum(parts)))
+        decode_sums = layout.decode_sums
+        monkeypatch.setattr(layout, "decode_sums", lambda columns: list(map(through_a_float, decode_sums(columns))))
     else:
         encode = store._encode
 

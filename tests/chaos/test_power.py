@@ -75,7 +75,7 @@ def compare(folder: pathlib.Path, ledgers: list[Ledger], rng: random.Random) -> 
 
 @pytest.mark.usefixtures("_strace")
 def test_no_power_cut_takes_what_was_acknowledged(tmp_path: pathlib.Path, seed: int, record, figure):
-    found = after_cuts(tmp_path, seed, figure(50, 2000))
+    found = after_cuts(tmp_path, seed, figure(50, 500))
     record(**found)
     assert found["lost_something"] == 0
     assert found["syncs_of_the_log"] >= found["commits"]

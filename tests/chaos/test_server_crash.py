@@ -95,7 +95,7 @@ def killed(server: Server, folder: pathlib.Path, seed: int, kills: int) -> Kille
 
 @pytest.mark.promise("D3")
 def test_nothing_acknowledged_is_lost_with_the_server(durable: Server, tmp_path: pathlib.Path, seed: int, record, figure):
-    found = killed(durable, tmp_path, seed, figure(5, 100))
+    found = killed(durable, tmp_path, seed, figure(5, 25))
     record(**found.figures())
     assert not found.faults, found.faults
 

@@ -37,6 +37,7 @@ def filled(storage, frame, monkeypatch):
     monkeypatch.setenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", "0")
     settings.current.cache_clear()
     storage.push([frame(hour, "a", "b") for hour in range(100)])
+    storage.maintain()
     return storage
 
 
@@ -60,7 +61,7 @@ def test_all_is_well(run, url, filled):
         ("UPDATE undercroft_rating_rollup SET price = price - 1 WHERE bucket < 999999", "month 2026-01"),
         ("UPDATE undercroft_rating_slot_total SET points = points + 1 WHERE slot_id = 1", "periods"),
         ("DELETE FROM undercroft_rating_point WHERE slot_id = 1", "day 2026-01-01"),
-        ("UPDATE undercroft_rating_point SET price = 7 WHERE slot_id = 2 AND series_id = 1", "day 2026-01-01"),
+        ("UPDATE undercroft_rating_point SET price = 7 WHERE slot_id = 2 AND number = 0", "day 2026-01-01"),
     ],
 )
 def test_sums_that_disagree_are_seen(run, url, filled, tmp_path, statement, what):

@@ -63,9 +63,10 @@ def test_once_does_each_job_and_ends(opener):
     out, err = worker.communicate(timeout=LIMIT)
     assert (worker.returncode, out) == (0, "")
     assert left(store) == 0
-    begins, done, ends = lines(err)
-    assert (begins["message"], begins["jobs"]) == ("worker begins", "rating.expire")
+    begins, done, maintained, ends = lines(err)
+    assert (begins["message"], begins["jobs"]) == ("worker begins", "rating.expire, rating.maintain")
     assert (done["job"], done["points"], done["batches"]) == ("rating.expire", 30, 3)
+    assert (maintained["job"], maintained["points"]) == ("rating.maintain", 0)
     assert ends["message"] == "worker ends"
     assert {line["level"] for line in (begins, done, ends)} == {"info"}
     assert dt.datetime.fromisoformat(done["time"]).utcoffset() == dt.timedelta(0)
@@ -77,9 +78,9 @@ def test_of_several_at_once_one_does_the_job(opener):
     workers = [start(where(opener), "--once") for _ in range(3)]
     logs = [lines(worker.communicate(timeout=LIMIT)[1]) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0]
-    done = [line for log in logs for line in log if line.get("points") is not None]
-    passed = [line for log in logs for line in log if "passed over" in line["message"]]
-    assert (len(done), len(passed)) == (1, 2)
+    done = [line for log in logs for line in log if "batches" in line]
+    passed = [line["job"] for log in logs for line in log if "passed over" in line["message"]]
+    assert (len(done), sorted(passed)) == (1, 2 * ["rating.expire"] + 2 * ["rating.maintain"])
     assert done[0]["points"] == 30
     assert left(store) == 0
 
@@ -110,7 +111,7 @@ def test_a_signal_in_the_middle_of_a_deletion_leaves_whole_days(opener):
     kept = left(store)
     assert 0 < kept < 2_980, "it ended before it could be stopped"
     assert kept % 10 == 0
-    told = next(line for line in lines(err) if "points" in line)
+    told = next(line for line in lines(err) if "batches" in line)
     assert (told["message"], told["points"]) == ("stopped while deleting expired usage", 3_000 - kept)
 
 
@@ -147,8 +148,11 @@ def test_retention_of_nothing_and_no_jobs(opener):
     store = opener()
     fill(store, 1)
     kept = start(where(opener), "--once", UNDERCROFT_STORAGE__RETENTION_PERIOD="0")
-    assert "everything is kept" in kept.communicate(timeout=LIMIT)[1]
-    idle = start(where(opener), "--once", UNDERCROFT_WORKER__EXPIRE_INTERVAL="0")
+    told = lines(kept.communicate(timeout=LIMIT)[1])
+    assert "everything is kept" in [line["message"] for line in told]
+    # What the store puts off is done now.
+    assert [line["points"] for line in told if line.get("job") == "rating.maintain" and "points" in line] == [10]
+    idle = start(where(opener), "--once", UNDERCROFT_WORKER__EXPIRE_INTERVAL="0", UNDERCROFT_WORKER__MAINTAIN_INTERVAL="0")
     assert lines(idle.communicate(timeout=LIMIT)[1])[0]["jobs"].startswith("none")
     assert left(store) == 10
 

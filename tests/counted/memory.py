@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pathlib
 import re
 import sys
+import tempfile
 from typing import Any
 
 import undercroft
@@ -44,13 +46,24 @@ def walk(store: BaseStorage, points: int) -> None:
     assert found == points
 
 
+def export(store: BaseStorage, points: int) -> None:
+    """Write all points into files, by the command."""
+    from undercroft.cli.main import root
+
+    with tempfile.TemporaryDirectory() as folder:
+        place = f"{sys.argv[3]}{'&' if '?' in sys.argv[3] else '?'}namespace={sys.argv[4]}"
+        bounds = ["--begin", EVER["begin"].isoformat(), "--end", EVER["end"].isoformat()]
+        root(["rating", "export", f"{folder}/all", "--store", place, "--format", "csv", *bounds], standalone_mode=False)
+        assert json.loads((pathlib.Path(folder) / "all" / "manifest.json").read_bytes())["points"] == points
+
+
 def keep(store: BaseStorage, points: int) -> None:
     """What the others must not do, for comparison: hold all points."""
     found = store.retrieve(**EVER, paginate=False)
     assert found["total"] == points
 
 
-JOBS = {job.__name__: job for job in (push, total, page, walk, keep)}
+JOBS = {job.__name__: job for job in (push, total, page, walk, export, keep)}
 
 
 def peak() -> int:

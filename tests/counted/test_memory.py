@@ -27,7 +27,7 @@ def peak(job: Callable[..., None], points: int, opener: Opener) -> float:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return int(done.stdout) / 1024
+    return int(done.stdout.split()[-1]) / 1024
 
 
 def test_peak_memory_does_not_grow_with_the_store(opener: Opener, record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from typing import Any
@@ -56,8 +57,9 @@ def serve(store: str | None, events: str | None, server: str, **given: Any) -> N
     # Built once here, so that a wrong setting ends the command and not, again and again, its workers.
     app.create_app(conf)
     threads = conf.api.requests + conf.api.long_requests + app.SPARE_THREADS
-    with tempfile.TemporaryDirectory(prefix="undercroft-metrics-") as folder:
+    with contextlib.ExitStack() as stack:
         if workers > 1:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="undercroft-metrics-"))
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         served = " and ".join(f"/{kind}" for kind in ("rating", "events") if conf[kind].connection)
         click.echo(f"listening on http://{host}:{port}, {served} ({server}, {workers} x {threads} threads)")

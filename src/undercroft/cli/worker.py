@@ -34,10 +34,17 @@ _EVENTS_AT_ONCE = 20_000
 def worker(ctx: click.Context, kind: str, store: str | None, once: bool, log_format: str) -> None:
     """Do the periodic work on a store, until SIGTERM or SIGINT.
 
+<<<<<<< HEAD
     Each [worker] expire_interval seconds: rating.expire deletes usage that is older than [storage] retention_period; with --kind
     events, events.expire deletes events that are older than [events] time_to_live. Any number of workers may run on one database:
     a lease in it lets one of them do a job in each period, and when one dies, another goes on. A signal ends the batch that is
     under way, then the worker.
+=======
+    rating.expire deletes usage that is older than [storage] retention_period, each [worker] expire_interval seconds;
+    rating.maintain does what the driver puts off, such as sums by series, each [worker] maintain_interval seconds. Any number
+    of workers may run on one database: a lease in it lets one of them do a job in each period, and when one dies, another goes
+    on. A signal ends the batch that is under way, then the worker.
+>>>>>>> 257a61249b601d2a1162c8c90edaf98bbeeceb07
 
     \b
     Examples:
@@ -59,7 +66,7 @@ def worker(ctx: click.Context, kind: str, store: str | None, once: bool, log_for
         failed: list[str] = []
         jobs = [_watched(job, failed) for job in _jobs(kind, storage, stop)]
         runner = Runner(jobs, storage.locks())
-        names = ", ".join(job.name for job in jobs) or "none: [worker] expire_interval is 0"
+        names = ", ".join(job.name for job in jobs) or "none: all intervals of [worker] are 0"
         LOG.info("worker begins", extra={"jobs": names})
         if once:
             for job in jobs:
@@ -78,6 +85,7 @@ def _jobs(kind: str, storage: Any, stop: threading.Event) -> list[Job]:
     from undercroft.core import settings
     from undercroft.core.jobs import Job
 
+<<<<<<< HEAD
     seconds = settings.get("worker", "expire_interval")
     every = dt.timedelta(seconds=seconds)
     work = _expire if kind == "rating" else _expire_events
@@ -99,6 +107,11 @@ def _expire_events(store: Store, stop: threading.Event) -> None:
         "expired events are deleted" if not stop.is_set() else "stopped while deleting expired events",
         extra={"job": "events.expire", "events": deleted},
     )
+=======
+    work = {"expire": lambda: _expire(storage, stop), "maintain": lambda: _maintain(storage)}
+    seconds = {name: settings.get("worker", f"{name}_interval") for name in work}
+    return [Job(f"rating.{name}", dt.timedelta(seconds=seconds[name]), run) for name, run in work.items() if seconds[name]]
+>>>>>>> 257a61249b601d2a1162c8c90edaf98bbeeceb07
 
 
 def _expire(storage: BaseStorage, stop: threading.Event) -> None:
@@ -116,6 +129,11 @@ def _expire(storage: BaseStorage, stop: threading.Event) -> None:
         "expired usage is deleted" if not stop.is_set() else "stopped while deleting expired usage",
         extra={"job": "rating.expire", "points": points, "batches": batches, "before": before.isoformat()},
     )
+
+
+def _maintain(storage: BaseStorage) -> None:
+    points = storage.maintain()
+    LOG.info("what was put off is done", extra={"job": "rating.maintain", "points": points})
 
 
 def _watched(job: Job, failed: list[str]) -> Job:

@@ -36,7 +36,7 @@ def push_ones_own(number: int, barrier: multiprocessing.synchronize.Barrier, url
     store.close()
 
 
-def contested(number: int) -> list[Any]:
-    """Forty series keys in four periods; each writer has quantities of its own, and walks the keys in an order of its own."""
-    frames = [frame(n, *(of("a", number + 1, number + 1, id=m) for m in range(10))) for n in (0, 1, 24, 800)]
+def contested(number: int, points: int = 40) -> list[Any]:
+    """So many keys in four periods; each writer has quantities of its own, and walks the keys in an order of its own."""
+    frames = [frame(n, *(of("a", number + 1, number + 1, id=m) for m in range(points // 4))) for n in (0, 1, 24, 800)]
     return frames if number % 2 else frames[::-1]

@@ -183,6 +183,35 @@ def test_groups_keep_the_type_of_their_value(store: BaseStorage) -> None:
         }
 
 
+@clause("R18", "R19")
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["b", "a", "a b", "a\x00", 'a"', "é", "\uffff", "\U0001f600", "B"],
+        ["", "a", None],
+        ["", "a"],
+        [1, "1", True, "True", 1.0, [1], {"k": 1}, {"k": True}],
+    ],
+    ids=["texts", "none beside an empty one", "an empty one", "values of all types"],
+)
+@pytest.mark.parametrize("months", [1, 2])
+def test_groups_of_scopes(store: BaseStorage, values: list[Any], months: int) -> None:
+    """The scope is an attribute like any other, though sums are kept by it; two points in each group have none."""
+    frames = [
+        frame(800 * n, *(of(value, 2**k) for k, value in enumerate(values)), point(1000, 1, {"x": n}), metric=metric)
+        for n in range(months)
+        for metric in ("b", "a")
+    ]
+    store.push(frames)
+    oracle = Oracle()
+    oracle.points = everything(store)
+    for groupby in ["project_id", "type"], ["type", "project_id"], ["project_id"], ["type", "project_id", "x"]:
+        for bounds in ALWAYS, {"begin": hour(0), "end": hour(24)}:
+            wanted = oracle.total(groupby, **bounds)
+            same_rows(sums(store, groupby, **bounds), wanted, groupby)
+            same_rows(store.total(groupby, **bounds, limit=100)["results"], wanted, groupby)
+
+
 @clause("R19")
 def test_rows_are_sorted_by_text_in_the_order_of_the_names(store: BaseStorage) -> None:
     values: list[Any] = [

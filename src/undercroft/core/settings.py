@@ -71,6 +71,9 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt(
             "expire_interval", default=3600, min=0, help="Seconds from one deletion of expired usage to the next; 0 does none."
         ),
+        cfg.IntOpt(
+            "maintain_interval", default=3600, min=0, help="Seconds from one run of what stores put off to the next; 0 does none."
+        ),
     ],
 }
 

@@ -69,9 +69,15 @@ class Writes(Protocol):
         """Insert slots, pending, with their day keys; ids of those that were not there."""
 
     def lock_and_take(
-        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair]
+        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair], *, alone: bool
     ) -> tuple[set[int], Iterable[Sequence[Any]]]:
         """Keep slots from being folded, and delete the points of (slot, series) pairs in them; up to two statements.
+
+        Args:
+            connection: in a write transaction.
+            slots: in ascending order.
+            pairs: in ascending order.
+            alone: keep other pushes out of the slots, too: for one that another has been in the way of. A statement more.
 
         Returns:
             those of the slots that are folded; slot, series, and the columns of qty and price of each point that is gone.
@@ -192,7 +198,7 @@ class SQLite:
         return ids
 
     def lock_and_take(
-        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair]
+        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair], *, alone: bool
     ) -> tuple[set[int], Iterable[Sequence[Any]]]:
         folded: set[int] = set()
         if slots:
@@ -273,6 +279,7 @@ class PostgreSQL:
         )
         # What is locked is read as it is once the lock is there, so that nothing is folded that this has not seen.
         self._lock = f"SELECT id, pending FROM {slot} WHERE id = ANY(%s::int[]) ORDER BY id FOR KEY SHARE"  # noqa: S608
+        self._lock_alone = f"SELECT id FROM {slot} WHERE id = ANY(%s::int[]) ORDER BY id FOR UPDATE"  # noqa: S608
         self._lock_and_take = (
             f"WITH s AS MATERIALIZED ({self._lock}), taken AS (DELETE FROM {point} p "  # noqa: S608
             "USING (SELECT * FROM unnest(%s::int[], %s::int[]) AS k(slot_id, series_id) ORDER BY 1, 2) k "
@@ -323,10 +330,13 @@ class PostgreSQL:
         return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}
 
     def lock_and_take(
-        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair]
+        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair], *, alone: bool
     ) -> tuple[set[int], Iterable[Sequence[Any]]]:
         if not slots:
             return set(), ()
+        if alone:
+            # By itself: what is taken then is what the others have left.
+            _rows(connection, self._lock_alone, (list(slots),))
         if not pairs:
             rows = _rows(connection, self._lock, (list(slots),))
             return {slot for slot, pending in rows if not pending}, ()
@@ -386,7 +396,8 @@ class MariaDB:
         # A row that every push shares, and every deletion has to itself.
         one = f"SELECT 0, 1 FROM {tables.setting.name} WHERE name = 'timezone'"  # noqa: S608
         self._keep_out, self._share = f"{one} FOR UPDATE", f"({one} LOCK IN SHARE MODE)"
-        self._lock = f"{self._share} UNION ALL (SELECT id, pending FROM {slot} WHERE id IN %s LOCK IN SHARE MODE)"  # noqa: S608
+        locks = (f"(SELECT id, pending FROM {slot} WHERE id IN %s {mode})" for mode in ("LOCK IN SHARE MODE", "FOR UPDATE"))  # noqa: S608
+        self._lock, self._lock_alone = (f"{self._share} UNION ALL {lock}" for lock in locks)
         self._lock_pending = f"SELECT id FROM {slot} WHERE id IN %s AND pending = 1 FOR UPDATE SKIP LOCKED"  # noqa: S608
 
     def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
@@ -422,9 +433,10 @@ class MariaDB:
         return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in found}
 
     def lock_and_take(
-        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair]
+        self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair], *, alone: bool
     ) -> tuple[set[int], Iterable[Sequence[Any]]]:
-        sql, given = (self._lock, (list(slots),)) if slots else (self._share, ())
+        lock = self._lock_alone if alone else self._lock
+        sql, given = (lock, (list(slots),)) if slots else (self._share, ())
         folded = {slot for slot, pending in connection.exec_driver_sql(sql, given) if not pending}
         return folded, connection.exec_driver_sql(self._take, (list(pairs),)).all() if pairs else ()
 

@@ -205,10 +205,7 @@ class Encoder:
         """One object an entry, however its attributes were ordered and whatever the day."""
         self._known += 1
         key = kind, bits, label, body
-        entry = self._entries.get(key)
-        if entry is None:
-            entry = self._entries[key] = Entry(*key, scope)
-        return entry
+        return self._entries.get(key) or self._entries.setdefault(key, Entry(*key, scope))
 
 
 def _days(begins: Sequence[int], zone: dt.tzinfo) -> list[int]:

@@ -27,11 +27,13 @@ class Folder:
         self._t = tables
         self._writer = writer
 
-    def waiting(self, connection: sa.Connection) -> int:
-        """How many points are in pending slots."""
-        return sum(row.points for row in self._pending(connection))
+    def waiting(self) -> sa.Select[Any]:
+        """Asks how many points are in pending slots; NULL when there is none."""
+        slot, total = self._t.slot.c, self._t.slot_total
+        points = sa.cast(sa.func.sum(total.c.points), sa.BigInteger)
+        return sa.select(points).join_from(self._t.slot, total, total.c.slot_id == slot.id).where(slot.pending == 1)
 
-    def fold(self, connection: sa.Connection, *, newest: bool) -> int:
+    def fold(self, connection: sa.Connection, *, newest: bool) -> int | None:
         """Fold the oldest pending slots; within a write transaction.
 
         Args:
@@ -39,7 +41,7 @@ class Folder:
             newest: those of the newest frame start, too, which are likely to be written to.
 
         Returns:
-            how many points were folded, 1 at least; 0 when there is nothing left to do.
+            how many points were folded; None when there is nothing left to do.
         """
         pending = self._pending(connection)
         chosen: dict[int, int] = {}
@@ -52,12 +54,12 @@ class Folder:
             chosen[row.id] = row.points
         locked = self._writer.lock_pending(connection, list(chosen)) if chosen else []
         if not locked:
-            return 0
+            return None
         if not self._writer.fold(connection, locked):
             self._add_up(connection, locked)
         slot = self._t.slot
         connection.execute(slot.update().where(slot.c.id.in_(locked)).values(pending=0))
-        return max(1, sum(chosen[number] for number in locked))
+        return sum(chosen[number] for number in locked)
 
     def _add_up(self, connection: sa.Connection, slots: Sequence[int]) -> None:
         """Add the sums of all points of these slots to `rollup`, however many digits they have."""

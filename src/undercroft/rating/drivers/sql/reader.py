@@ -105,6 +105,10 @@ class Reader:
     ) -> tuple[int, list[Group]]:
         extremes = sorted({m.column for m in measures if m.function in EXTREMES})
         level = self._level(selection, groups, probe, extremes)
+        if page is None and level is BY_SCOPE and {By.TYPE, By.ATTRIBUTE} == {key.by for key in groups}:
+            found = self._each_scope(connection, selection, groups, measures, probe)
+            if found is not None:
+                return len(found), found
         source = self._source(selection, groups, probe, extremes, level)
         query, order = self._grouped(source, groups, probe, extremes, level)
         if page is None:
@@ -184,17 +188,42 @@ class Reader:
             if not isinstance(found.json, sa.sql.elements.Null):
                 forms.append(found.json)
                 columns.append(found.json.label(f"j{position}"))
-        columns.append(sa.func.sum(source.c.points).label("points"))
-        columns += [
-            sa.func.sum(source.c[f"{name}{number}"]).label(f"{name}{number}")
-            for name in (QTY, PRICE)
-            for number in range(self._width())
-        ]
+        columns += self._sums(source)
         for name in extremes:
             ordered = source.c[f"{name}_ordered"]
             columns += [sa.func.min(ordered).label(f"{name}_min"), sa.func.max(ordered).label(f"{name}_max")]
         query = sa.select(*columns).select_from(origin).group_by(*keys, *forms).having(sa.func.sum(source.c.points) > 0)
         return query, [*keys, *map(self._nothing_first, forms)]
+
+    def _each_scope(
+        self, connection: sa.Connection, selection: Selection, groups: Sequence[GroupKey], measures: Sequence[Measure], probe: Probe
+    ) -> list[Group] | None:
+        """Groups by type and scope, told apart by the scopes' ids: half of the time that it takes to group by their texts.
+
+        None where that may be wrong: where the value of a scope is no text, or one without a value is beside an empty one.
+        """
+        sources = Sources(self._t, self._dialect, selection, probe, (), BY_SCOPE, self.exact)
+        source, scope = sources.rollups(self._zone, months=True).subquery("source"), self._t.entry.alias("scope")
+        query = (
+            sa.select(scope.c.label, scope.c.body, *self._sums(source))
+            .join_from(source, scope, scope.c.id == source.c.series_id)
+            .group_by(source.c.series_id, scope.c.label, scope.c.body)
+            .having(sa.func.sum(source.c.points) > 0)
+        )
+        rows = connection.execute(query).all()
+        known = {body: msgspec.json.decode(body).get(self._scope_key, "") for body in {row[1] for row in rows}}
+        if not all(type(value) is str for value in known.values()) or len(set(known.values())) < len(known):
+            return None
+        types = [bytes(row[0]).decode() for row in rows]
+        scopes = [known[row[1]] for row in rows]
+        values = zip(*(types if key.by is By.TYPE else scopes for key in groups), strict=True)
+        ordered = sorted(zip(values, rows, strict=True))
+        return self._measured_groups(query, [row for _, row in ordered], [value for value, _ in ordered], measures)
+
+    def _sums(self, source: sa.Subquery) -> list[Expression]:
+        """The count and the sums of a source."""
+        names = ["points", *(f"{name}{number}" for name in (QTY, PRICE) for number in range(self._width()))]
+        return [sa.func.sum(source.c[name]).label(name) for name in names]
 
     def _width(self) -> int:
         """How many partial sums make up a number."""
@@ -209,18 +238,24 @@ class Reader:
         """The groups in rows of `query`, decoded column by column."""
         if not rows:
             return []
-        names = (column.name for column in query.selected_columns)
-        columns: dict[str, Sequence[Any]] = dict(zip(names, zip(*rows, strict=True), strict=False))
+        columns = _columns(query, rows)
         wanted = [position for position, key in enumerate(groups) if key.by is not By.PERIOD]
         values = [_values(columns[f"t{position}"], columns.get(f"j{position}")) for position in wanted]
+        return self._measured_groups(query, rows, zip(*values, strict=True) if values else itertools.repeat(()), measures)
+
+    def _measured_groups(
+        self, query: sa.Select[Any], rows: Sequence[Any], values: Iterable[tuple[Any, ...]], measures: Sequence[Measure]
+    ) -> list[Group]:
+        """The groups with these values, measured by the other columns of rows of `query`."""
+        if not rows:
+            return []
+        columns = _columns(query, rows)
         numbers = [self._measured(measure, columns) for measure in measures]
         periods: Iterable[Any] = itertools.repeat(None)
         if "begin" in columns:
             periods = zip(map(from_micros, columns["begin"]), map(from_micros, columns["end"]), strict=True)
-        nothing = itertools.repeat(())
-        each_values = zip(*values, strict=True) if values else nothing
-        each_numbers = zip(*numbers, strict=True) if numbers else nothing
-        return [Group(*group) for group, _ in zip(zip(each_values, each_numbers, periods), rows, strict=False)]  # noqa: B905
+        each_numbers = zip(*numbers, strict=True) if numbers else itertools.repeat(())
+        return [Group(*group) for group, _ in zip(zip(values, each_numbers, periods), rows, strict=False)]  # noqa: B905
 
     def _measured(self, measure: Measure, columns: Mapping[str, Sequence[Any]]) -> list[Any]:
         """A column of a measure's values."""
@@ -332,6 +367,12 @@ class Reader:
             )  # fmt: skip
             if len(moments) > _DECODED:
                 moments.clear()
+
+
+def _columns(query: sa.Select[Any], rows: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    """The columns of rows of `query`, by name; further ones behind them are left out."""
+    names = (column.name for column in query.selected_columns)
+    return dict(zip(names, zip(*rows, strict=True), strict=False))
 
 
 def _values(texts: Sequence[bytes], forms: Sequence[bytes | None] | None) -> list[Any]:

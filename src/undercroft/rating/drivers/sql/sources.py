@@ -138,7 +138,8 @@ class Sources:
         query = sa.select(entry_id.label("series_id"), day.label("day"), rollup.c.points, *self.sums(rollup))
         listed = self._list(first, last, scale) if self._probe.is_selective else None
         bucket = rollup.c.bucket
-        query = query.where(bucket.between(first, last) if listed is None else bucket.in_(listed))
+        within = bucket == first if first == last else bucket.between(first, last)
+        query = query.where(within if listed is None else bucket.in_(listed))
         if s.types is not None:
             query = query.where(self._steer(entry_id).in_(of_types(self._t, s.types, self._level.type_kind)))
         return query.where(*self._of_series(entry_id, day, self._level.kind))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 import sqlalchemy as sa
@@ -31,6 +32,8 @@ from undercroft.rating.receipt import KEPT, Receipt
 LOG = logging.getLogger(__name__)
 UTC = "UTC"
 _ANALYSE_FROM = 5_000
+# Beside the names of settings.
+_WAITING = "waiting"
 
 
 class Fixed(NamedTuple):
@@ -88,8 +91,8 @@ class Storage(contract.BaseStorage):
         self._fixed: Fixed | None = None
         # How sums are asked for: the quick way, until some had too many digits for that.
         self._exact = self._tables.exact.short
-        # Points in pending slots, as far as this process knows; None until it has asked.
-        self._waiting: int | None = None
+        # Points in pending slots: those there were at first, and those that came from here.
+        self._waiting = 0
         self._pushed = 0
         self._analyse_at = _ANALYSE_FROM
 
@@ -154,21 +157,22 @@ class Storage(contract.BaseStorage):
         self._encoder.forget()
         self._writer.forget()
         self._fixed = None
-        self._waiting = None
 
     def _zone(self) -> dt.tzinfo:
         return self._fix().zone
 
     def _fix(self) -> Fixed:
-        """What was fixed when the store was made, read once.
+        """What was fixed when the store was made, read once; and with it, what waits to be folded.
 
         Raises:
             ConfigInvalid: its time zone is another one than the option `timezone` asks for.
         """
         if self._fixed is None:
             setting = self._tables.setting
-            rows = self._db.alone(lambda c: c.execute(sa.select(setting.c.name, setting.c.value)).all())
-            found = dict(map(tuple, rows))
+            waiting = sa.cast(self._folder.waiting().scalar_subquery(), sa.String(20))
+            asked = sa.union_all(sa.select(setting.c.name, setting.c.value), sa.select(sa.literal(_WAITING), waiting))
+            found = dict(map(tuple, self._db.alone(lambda c: c.execute(asked).all())))
+            self._waiting = int(found[_WAITING] or 0)
             name = found.get(ZONE, UTC)
             if LONG_NUMBERS in found:
                 self._exact = self._tables.exact
@@ -187,12 +191,12 @@ class Storage(contract.BaseStorage):
         batch = self._encode(frames)
         if not batch.points:
             return
-        entries, slots, pending = self._db.write(lambda c: self._writer.push(c, batch, self.options.on_conflict))
-        self._pushed_to(entries, slots, pending)
+        self._pushed_to(*self._db.write(self._pushing(batch)))
         self._analyse(batch.points)
 
     def _push_once(self, frames: Sequence[Any], receipt: Receipt) -> bytes | None:
         batch = self._encode(frames)
+        push = self._pushing(batch)
         now = time.to_micros(self._db.now())
         expires = now + KEPT // time.MICROSECOND
 
@@ -200,7 +204,7 @@ class Storage(contract.BaseStorage):
             first = receipts.claim(connection, self._tables.idempotency, *receipt, now=now, expires=expires)
             if first is not None or not batch.points:
                 return first, ({}, {}, 0)
-            return None, self._writer.push(connection, batch, self.options.on_conflict)
+            return None, push(connection)
 
         first, ids = self._db.write(work)
         self._pushed_to(*ids)
@@ -212,30 +216,31 @@ class Storage(contract.BaseStorage):
 
     def _replace(self, selection: query.Selection, frames: Sequence[Any]) -> None:
         batch = self._encode(frames)
-        deleter = self._deleter()
+        deleter, push = self._deleter(), self._pushing(batch)
 
         def work(connection: sa.Connection) -> Any:
             deleter.delete(connection, selection)
             if not batch.points:
                 return {}, {}, 0
-            return self._writer.push(connection, batch, self.options.on_conflict)
+            return push(connection)
 
         self._pushed_to(*self._db.write(work))
+
+    def _pushing(self, batch: Batch) -> Callable[[sa.Connection], tuple[dict[Entry, int], dict[SlotKey, int], int]]:
+        """Writes a batch within a transaction; called again, it keeps others out."""
+        attempts = itertools.count()
+        return lambda c: self._writer.push(c, batch, self.options.on_conflict, alone=next(attempts) > 0)
 
     def _pushed_to(self, entries: Mapping[Entry, int], slots: Mapping[SlotKey, int], pending: int) -> None:
         """What follows a push that is committed."""
         self._writer.remember(entries, slots)
-        if not pending:
+        self._waiting += pending
+        if self._waiting < self.options.fold_at:
             return
-        # Failing to fold costs speed, never an answer: the push is done, and the next one tries again.
+        self._waiting = 0
+        # Failing to fold costs speed, never an answer: the push is done, and a later one tries again.
         with contextlib.suppress(Unavailable):
-            if self._waiting is None:
-                self._waiting = self._db.read(self._folder.waiting)
-            else:
-                self._waiting += pending
-            if self._waiting >= self.options.fold_at:
-                self._waiting = 0
-                self._fold(newest=False)
+            self._fold(newest=False)
 
     def maintain(self) -> int:
         self._waiting = 0
@@ -243,7 +248,7 @@ class Storage(contract.BaseStorage):
 
     def _fold(self, *, newest: bool) -> int:
         folded = 0
-        while found := self._db.write(lambda c: self._folder.fold(c, newest=newest)):
+        while (found := self._db.write(lambda c: self._folder.fold(c, newest=newest))) is not None:
             folded += found
         return folded
 

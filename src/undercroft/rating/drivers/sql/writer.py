@@ -174,8 +174,14 @@ class Writer:
         """Drop the known ids of slots."""
         self._slots = {}
 
-    def push(self, connection: sa.Connection, batch: Batch, on_conflict: str) -> tuple[dict[Entry, int], dict[SlotKey, int], int]:
-        """Write a batch; returns the ids that were looked up or made, for `remember`, and how many points wait to be folded."""
+    def push(
+        self, connection: sa.Connection, batch: Batch, on_conflict: str, *, alone: bool
+    ) -> tuple[dict[Entry, int], dict[SlotKey, int], int]:
+        """Write a batch; returns the ids that were looked up or made, for `remember`, and how many points wait to be folded.
+
+        Pushes to the same slots go side by side, and one that finds another's points where it has just made room is to be tried
+        again, `alone` then: any number of them would otherwise go on being in each other's way.
+        """
         known = self._ids(connection, batch)
         entries, slots = known.entries, known.slots
         columns = [
@@ -190,7 +196,8 @@ class Writer:
         for column in old:
             pairs.update((column.slot, number) for number in column.series if number not in known.new_entries)
         replaced = sorted(pairs) if on_conflict == "replace" else []
-        folded, taken = self._writes.lock_and_take(connection, sorted(column.slot for column in old), replaced)
+        slots_of_old = sorted(column.slot for column in old)
+        folded, taken = self._writes.lock_and_take(connection, slots_of_old, replaced, alone=alone)
         numbers: dict[Pair, int] = {}
         if pairs and not replaced:
             numbers = self._last_numbers(connection, pairs)
@@ -259,9 +266,10 @@ class Writer:
             numbers |= ids
             made |= new
             found_entries = found_entries._replace(last=max(found_entries.last, *new) if new else found_entries.last)
-        attributes = [(number, entry) for entry, number in numbers.items() if number in made]
+        # Once each: equal entries may be several objects where another thread made the encoder forget.
+        attributes = {number: entry for entry, number in numbers.items() if number in made}
         if attributes:
-            writes.add_attributes(connection, attributes)
+            writes.add_attributes(connection, list(attributes.items()))
         fresh, new_slots = _completed(
             others,
             found_slots,
