@@ -34,17 +34,11 @@ _EVENTS_AT_ONCE = 20_000
 def worker(ctx: click.Context, kind: str, store: str | None, once: bool, log_format: str) -> None:
     """Do the periodic work on a store, until SIGTERM or SIGINT.
 
-<<<<<<< HEAD
-    Each [worker] expire_interval seconds: rating.expire deletes usage that is older than [storage] retention_period; with --kind
+    rating.expire deletes usage that is older than [storage] retention_period, each [worker] expire_interval seconds;
+    rating.maintain does what the driver puts off, such as sums by series, each [worker] maintain_interval seconds. With --kind
     events, events.expire deletes events that are older than [events] time_to_live. Any number of workers may run on one database:
     a lease in it lets one of them do a job in each period, and when one dies, another goes on. A signal ends the batch that is
     under way, then the worker.
-=======
-    rating.expire deletes usage that is older than [storage] retention_period, each [worker] expire_interval seconds;
-    rating.maintain does what the driver puts off, such as sums by series, each [worker] maintain_interval seconds. Any number
-    of workers may run on one database: a lease in it lets one of them do a job in each period, and when one dies, another goes
-    on. A signal ends the batch that is under way, then the worker.
->>>>>>> 257a61249b601d2a1162c8c90edaf98bbeeceb07
 
     \b
     Examples:
@@ -85,11 +79,11 @@ def _jobs(kind: str, storage: Any, stop: threading.Event) -> list[Job]:
     from undercroft.core import settings
     from undercroft.core.jobs import Job
 
-<<<<<<< HEAD
-    seconds = settings.get("worker", "expire_interval")
-    every = dt.timedelta(seconds=seconds)
-    work = _expire if kind == "rating" else _expire_events
-    return [Job(f"{kind}.expire", every, lambda: work(storage, stop))] if seconds else []
+    work = {"expire": lambda: _expire(storage, stop), "maintain": lambda: _maintain(storage)}
+    if kind == "events":
+        work = {"expire": lambda: _expire_events(storage, stop)}
+    seconds = {name: settings.get("worker", f"{name}_interval") for name in work}
+    return [Job(f"{kind}.{name}", dt.timedelta(seconds=seconds[name]), run) for name, run in work.items() if seconds[name]]
 
 
 def _expire_events(store: Store, stop: threading.Event) -> None:
@@ -107,11 +101,6 @@ def _expire_events(store: Store, stop: threading.Event) -> None:
         "expired events are deleted" if not stop.is_set() else "stopped while deleting expired events",
         extra={"job": "events.expire", "events": deleted},
     )
-=======
-    work = {"expire": lambda: _expire(storage, stop), "maintain": lambda: _maintain(storage)}
-    seconds = {name: settings.get("worker", f"{name}_interval") for name in work}
-    return [Job(f"rating.{name}", dt.timedelta(seconds=seconds[name]), run) for name, run in work.items() if seconds[name]]
->>>>>>> 257a61249b601d2a1162c8c90edaf98bbeeceb07
 
 
 def _expire(storage: BaseStorage, stop: threading.Event) -> None:
