@@ -66,9 +66,9 @@ class Service:
 
     def __init__(
         self, url: str | None, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main",
-        events: str | None = None, event_settings: dict[str, Any] | None = None, **settings: Any,
+        events: str | None = None, event_settings: dict[str, Any] | None = None, port: int | None = None, **settings: Any,
     ) -> None:  # fmt: skip
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("UNDERCROFT_", "COV", "PYTEST"))}
         environment |= {f"UNDERCROFT_API__{name.upper()}": str(value) for name, value in settings.items()}
