@@ -10,23 +10,31 @@ machine does meets them all. Results go to bench/events/results.json, and from t
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import datetime as dt
 import json
+import multiprocessing
 import os
 import pathlib
 import sys
 import tempfile
 from typing import Any
 
-from bench.events import report
+import undercroft
+from bench.events import report, sender, workload
 from bench.harness import Process, database, machine, say, store_urls
+from tests.api.service import serving
 from tests.hosts.conftest import make as environment
+from undercroft.events import Event, Trait
+from undercroft.events.wire import serialize
 
 EVENTS, MORE = 20_000, 1_000_000
 CALL = 1_000
 TURN = 5_000
 ALONE = 300
+# Events that are sent one by one to the service, and by how many at once.
+SENT, SENDERS = 8_000, 16
 PAGES = ("first page", "newest page", "a page in the middle", "by message id, in the middle")
 QUESTIONS = (*PAGES, "one message id", "one request id", "project and user", "admin_proj", "three ranges")
 OURS_ASKED, PANKO_ASKED = 40, 8
@@ -46,6 +54,14 @@ def start(stack: contextlib.ExitStack, urls: dict[str, str], peers: list[str], f
     for each in found.values():
         stack.callback(each.close)
     return found
+
+
+def place(url: str, folder: pathlib.Path) -> str:
+    """An empty store's URL."""
+    here = database(url, "bench_ingest", folder)
+    with contextlib.closing(undercroft.connect("events", here)) as store:
+        store.upgrade()
+    return here
 
 
 def load(subjects: dict[str, Process], events: int, call: int, turn: int) -> dict[str, float]:
@@ -98,6 +114,21 @@ def measure(subjects: dict[str, Process], events: int, more: int) -> dict[str, A
     return found
 
 
+def ingest(url: str) -> float:
+    """Single events a second through the service, of concurrent senders."""
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("UNDERCROFT_")}
+    try:
+        with serving(None, events=url) as service:
+            batches = [list(range(first, SENT, SENDERS)) for first in range(SENDERS)]
+            address = f"{service.url}/events/v1/ceilometer/events"
+            work = [json.dumps([serialize(workload.event(9_000_000 + n, Event, Trait)) for n in numbers]) for numbers in batches]
+            with concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+                seconds = max(pool.map(sender.send, [address] * 2, [work[::2], work[1::2]]))
+    finally:
+        os.environ.update(before)
+    return SENT / seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=EVENTS, help="events that everybody gets")
@@ -116,6 +147,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="undercroft-bench-") as name, contextlib.ExitStack() as stack:
         subjects = start(stack, urls, peers, pathlib.Path(name))
         results["subjects"] = measure(subjects, arguments.events, arguments.more)
+        for engine, url in urls.items():
+            rate = results["subjects"][engine]["ingest"] = round(ingest(place(url, pathlib.Path(name))))
+            say(f"{engine}: {rate:,} single events/s through the service, {SENDERS} senders")
     results["load"].append([round(each, 1) for each in os.getloadavg()])
     arguments.keep.write_text(json.dumps(results, indent=1) + "\n")
     print(report.text(results))
