@@ -50,18 +50,30 @@ class Gatherer:
         mine = _Waiting(events)
         with self._guard:
             self._queue.append(mine)
+        whole = deadline.remaining()
         while not mine.done.is_set():
-            left = deadline.remaining()
-            if not self._turn.acquire(timeout=-1 if left is None else left):
-                raise Unavailable("the store is at work on others' events; repeat this call")
+            if not self._turn.acquire(timeout=-1 if whole is None else whole / 2):
+                self._give_up(mine)
+                break
             try:
-                if not mine.done.is_set():
+                left = deadline.remaining()
+                if not mine.done.is_set() and whole is not None and left is not None and left < whole / 2:
+                    # The store keeps everybody waiting: to begin now would take longer than there is time.
+                    self._give_up(mine)
+                elif not mine.done.is_set():
                     self._write()
             finally:
                 self._turn.release()
         if mine.error is not None:
             raise mine.error
         return mine.outcomes
+
+    def _give_up(self, mine: _Waiting) -> None:
+        with self._guard:
+            if mine in self._queue:
+                self._queue.remove(mine)
+        mine.error = mine.error or Unavailable("the store is at work on others' events; repeat this call")
+        mine.done.set()
 
     def _write(self) -> None:
         with self._guard:
