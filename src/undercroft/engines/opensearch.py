@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import opensearchpy
+import tenacity
 from opensearchpy import exceptions as search
 
 from undercroft.core import deadline
@@ -17,6 +18,8 @@ from undercroft.core.errors import ConfigInvalid, OutcomeUnknown, Unavailable, U
 
 PORT = 9200
 _BUSY = {429, 502, 503, 504}
+# Seconds for which a question is asked again.
+_PATIENCE = 3.0
 
 
 class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
@@ -37,6 +40,10 @@ class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
     replicas: int = 1
     tls: bool = False
     ca_certs: str | None = None
+
+
+class Busy(Unavailable):
+    """The server answers that it cannot answer now."""
 
 
 class Client:
@@ -79,6 +86,23 @@ class Client:
         Raises:
             Unavailable: no answer in time, or the server is busy; with `writes`, OutcomeUnknown where it may have been done.
         """
+        if writes:
+            return self._once(method, path, body, params, accept, writes=True)
+        # An index that has just been made answers in a moment: a question may be asked again.
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Busy),
+            stop=self._is_over,
+            wait=tenacity.wait_random_exponential(0.01, 0.3),
+            reraise=True,
+        )
+        return retrying(self._once, method, path, body, params, accept, writes=False)
+
+    @staticmethod
+    def _is_over(state: tenacity.RetryCallState) -> bool:
+        left = deadline.remaining()
+        return (state.seconds_since_start or 0) > _PATIENCE or (left is not None and left < 0.5)
+
+    def _once(self, method: str, path: str, body: Any, params: dict[str, Any], accept: tuple[int, ...], *, writes: bool) -> Any:
         left = deadline.remaining()
         seconds = self._seconds if left is None else min(left, self._seconds)
         if seconds <= 0:
@@ -99,7 +123,7 @@ class Client:
             if error.status_code in accept:
                 return
             text = f"{self.place}: {error.status_code} {str(error.error)[:120]} {str(error.info)[:400]}"
-            raise (Unavailable(text) if error.status_code in _BUSY else UndercroftError(text)) from error
+            raise (Busy(text) if error.status_code in _BUSY else UndercroftError(text)) from error
 
     def close(self) -> None:
         """Close the connections."""

@@ -33,6 +33,12 @@ _BULK_BYTES = 8_000_000
 _MOST_TERMS = 10_000
 _DAY = 86_400_000_000
 _SCROLL = "2m"
+# No index is an answer, too; part of one is none.
+_ALL_OR_NOTHING: dict[str, Any] = {
+    "ignore_unavailable": "true",
+    "allow_no_indices": "true",
+    "allow_partial_search_results": "false",
+}
 _HASHED = "sha256:"
 # Bytes of an id that an index takes, less some.
 _LONGEST_ID = 480
@@ -173,14 +179,12 @@ class Connection(contract.Store):
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _search(self, body: Query) -> list[Query]:
-        answer = self._client.call("POST", f"/{self._all}/_search", body, ignore_unavailable="true", allow_no_indices="true")
+        answer = self._client.call("POST", f"/{self._all}/_search", body, **_ALL_OR_NOTHING)
         hits: list[Query] = answer["hits"]["hits"]
         return hits
 
     def _aggregate(self, body: Query) -> Query:
-        answer = self._client.call(
-            "POST", f"/{self._all}/_search", {"size": 0, **body}, ignore_unavailable="true", allow_no_indices="true"
-        )
+        answer = self._client.call("POST", f"/{self._all}/_search", {"size": 0, **body}, **_ALL_OR_NOTHING)
         found: Query = answer.get("aggregations") or {}
         return found
 
@@ -207,8 +211,7 @@ class Connection(contract.Store):
     def _scroll(self, body: Query, limit: int | None) -> Iterator[Event]:
         """Everything, as it was when the first part was asked for."""
         answer = self._client.call(
-            "POST", f"/{self._all}/_search", {**body, "size": _AT_ONCE}, scroll=_SCROLL, ignore_unavailable="true",
-            allow_no_indices="true",
+            "POST", f"/{self._all}/_search", {**body, "size": _AT_ONCE}, scroll=_SCROLL, **_ALL_OR_NOTHING,
         )  # fmt: skip
         left = limit
         try:
