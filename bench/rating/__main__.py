@@ -1,7 +1,7 @@
 """Rated usage: our engines beside CloudKitty's own storage drivers, one run, one machine, durable settings.
 
     make bench-rating                                    two runs of data, up to 1,000,000 points
-    make bench-rating ARGS=--full                        up to 10,000,000 points
+    make bench-rating ARGS=--full                        the first up to 10,000,000 points
     make bench-rating ARGS='--sizes 50000 --peers ""'    ours alone, small
 
 Each subject lives in a process of its own, the peers' in an environment with the real CloudKitty. They take turns: a slice of a
@@ -179,12 +179,11 @@ def measure(found: list[Subject], sizes: list[int]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=lambda text: [int(each) for each in text.split(",")], default=SIZES)
-    parser.add_argument("--full", action="store_true", help=f"also {FULL:,} points")
+    parser.add_argument("--full", action="store_true", help=f"also {FULL:,} points, of the first data")
     parser.add_argument("--peers", default="influxdb,v1", help="of influxdb and v1, with commas between")
     parser.add_argument("--data", default="all", help="which data: 1, 2 or all")
     parser.add_argument("--keep", type=pathlib.Path, default=report.RESULTS, help="where the results go")
     arguments = parser.parse_args()
-    sizes = sorted({*arguments.sizes, FULL} if arguments.full else set(arguments.sizes))
     urls = store_urls("rating")
     wanted = [name for name in arguments.peers.split(",") if name]
     runs = list(DATA.items())
@@ -213,7 +212,7 @@ def main() -> None:
                 here = peers if number == 0 else {kind: peer for kind, peer in peers.items() if kind != "v1"}
                 found = subjects(workers, urls, here, number, folder, data)
                 results["load"].append([round(each, 1) for each in os.getloadavg()])
-                measure(found, sizes)
+                measure(found, sorted({*arguments.sizes, FULL} if arguments.full and number == 0 else set(arguments.sizes)))
                 results["load"].append([round(each, 1) for each in os.getloadavg()])
                 results["runs"].append({"data": title, **data, "subjects": {s.name: s.found for s in found}})
             arguments.keep.write_text(json.dumps(results, indent=1) + "\n")
