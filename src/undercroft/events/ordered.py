@@ -26,14 +26,6 @@ def indexed(dtype: int, value: Any) -> Any:
     return ordered(value) if dtype == _FLOAT else value
 
 
-def unordered(number: int) -> float:
-    """The float that `ordered` made an integer of; the zero below zero has become zero."""
-    bits = number if number >= 0 else -number | (1 << 63)
-    value: float
-    (value,) = struct.unpack("<d", struct.pack("<Q", bits))
-    return value
-
-
 def sortable(text: str) -> str:
     """Text of the same order that has no character from U+D800 on: it compares alike in UTF-8, UTF-16 and code points."""
     return text if text.isascii() else _HIGH.sub(lambda match: f"\ud7ff{ord(match[0]):06x}", text)

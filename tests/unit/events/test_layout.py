@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undercroft.events.drivers.sql.dialects import _portions
-from undercroft.events.ordered import ordered, sortable, unordered
+from undercroft.events.ordered import ordered, sortable
 
 FLOATS = st.floats(allow_nan=False)
 
@@ -32,11 +32,6 @@ def test_portions_hold_all_rows_within_their_bounds(rows, most, size):
     for portion in portions:
         assert 1 <= len(portion) <= most
         assert len(portion) == 1 or sum(len(row[1]) for row in portion) <= size
-
-
-@given(st.floats(allow_nan=False))
-def test_a_float_comes_back(value):
-    assert unordered(ordered(value)) == value
 
 
 @given(st.text(), st.text())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ from undercroft.engines import opensearch
 from undercroft.events import contract, query
 from undercroft.events.errors import InvalidMarker
 from undercroft.events.models import Event, Trait
-from undercroft.events.ordered import indexed, unordered
+from undercroft.events.ordered import indexed
 from undercroft.events.record import Record
 
 _AT_ONCE = 1_000
@@ -40,6 +41,7 @@ _ALL_OR_NOTHING: dict[str, Any] = {
     "allow_partial_search_results": "false",
 }
 _HASHED = "sha256:"
+_INFINITE = (math.inf, -math.inf)
 # Bytes of an id that an index takes, less some.
 _LONGEST_ID = 480
 _encode = msgspec.json.Encoder().encode
@@ -228,7 +230,7 @@ class Connection(contract.Store):
 
     def _of(self, source: Query) -> Event:
         traits = [
-            (name, dtype, unordered(value) if dtype == Trait.FLOAT_TYPE else value)
+            (name, dtype, float(value) if dtype == Trait.FLOAT_TYPE else value)
             for name, dtype, value in _decode_traits(source["traits_json"])
         ]
         raw = msgspec.json.decode(source["raw"])
@@ -267,16 +269,17 @@ def _id(message_id: str) -> str:
 
 
 def _document(record: Record) -> Query:
-    traits = [(name, dtype, indexed(dtype, value)) for name, dtype, value in record.traits]
+    fields = {dtype: "text" if dtype == Trait.TEXT_TYPE else "number" for _, dtype, _ in record.traits}
     return {
         "message_id": record.message_id,
         "event_type": record.event_type,
         "generated": record.generated,
         "timestamp": query.moment(record.generated).isoformat(),
-        "traits": [
-            {"name": name, "dtype": dtype, "text" if dtype == Trait.TEXT_TYPE else "number": value} for name, dtype, value in traits
-        ],
-        "traits_json": _encode(traits).decode(),
+        "traits": [{"name": name, "dtype": dtype, fields[dtype]: indexed(dtype, value)} for name, dtype, value in record.traits],
+        # JSON has no infinite numbers: they are text here.
+        "traits_json": _encode(
+            [(name, dtype, str(value) if value in _INFINITE else value) for name, dtype, value in record.traits]
+        ).decode(),
         "raw": record.raw,
     }
 
