@@ -31,7 +31,8 @@ from undercroft.rating.receipt import KEPT, Receipt
 
 LOG = logging.getLogger(__name__)
 UTC = "UTC"
-_ANALYSE_FROM = 5_000
+_ANALYSE_FROM = 20_000
+_ANALYSE = {"postgresql": "ANALYZE (SKIP_LOCKED)", "mariadb": "ANALYZE NO_WRITE_TO_BINLOG TABLE"}
 # Beside the names of settings.
 _WAITING = "waiting"
 
@@ -252,13 +253,14 @@ class Storage(contract.BaseStorage):
         return folded
 
     def _analyse(self, points: int) -> None:
-        """Tell PostgreSQL's planner about a store that grows from nothing; later its own autovacuum does."""
+        """Tell a server's planner about a store that grows from nothing; later its own rounds do."""
         self._pushed += points
-        if self._db.dialect == "postgresql" and self._pushed >= self._analyse_at:
+        analyse = _ANALYSE.get(self._db.dialect)
+        if analyse and self._pushed >= self._analyse_at:
             self._analyse_at = self._pushed * 4
             names = ", ".join(table.name for table in self._tables.metadata.sorted_tables)
             with contextlib.suppress(Unavailable):
-                self._db.alone(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
+                self._db.alone(lambda c: c.exec_driver_sql(f"{analyse} {names}").close())
 
     def _encode(self, frames: Sequence[Any]) -> Batch:
         batch = self._encoder.encode(frames, *self._fix())
