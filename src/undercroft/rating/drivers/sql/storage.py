@@ -24,7 +24,7 @@ from undercroft.rating.drivers.sql.dialects import writes
 from undercroft.rating.drivers.sql.encode import Batch, Encoder, Entry, SlotKey
 from undercroft.rating.drivers.sql.folding import Folder
 from undercroft.rating.drivers.sql.newest import newest_ends
-from undercroft.rating.drivers.sql.reader import Reader
+from undercroft.rating.drivers.sql.reader import Question, Reader
 from undercroft.rating.drivers.sql.schema import KIND, LONG_NUMBERS, SCOPE_KEY, ZONE, Tables, tables
 from undercroft.rating.drivers.sql.writer import Writer
 from undercroft.rating.receipt import KEPT, Receipt
@@ -299,7 +299,8 @@ class Storage(contract.BaseStorage):
         page: Page | None,
     ) -> tuple[int, list[contract.Group]]:
         reader = self._reader()
-        found = self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+        question = Question(selection, groups, measures, page)
+        found = self._db.read(lambda c: reader.total(c, question))
         self._exact = reader.exact
         return found
 
