@@ -146,7 +146,8 @@ def coverage(begin: int | None, end: int | None, zone: dt.tzinfo) -> Coverage | 
 def _first_whole_day(begin: int, zone: dt.tzinfo) -> dt.date | None:
     """The first date none of whose instants lies before `begin`."""
     try:
-        date = from_micros(begin).astimezone(zone).date() - dt.timedelta(days=1)
+        date = from_micros(begin).astimezone(zone).date()
+        date -= min(dt.timedelta(days=1), date - dt.date.min)
         while _starts(date, zone) < begin:
             date += dt.timedelta(days=1)
     except OverflowError:
@@ -157,7 +158,8 @@ def _first_whole_day(begin: int, zone: dt.tzinfo) -> dt.date | None:
 def _last_whole_day(end: int, zone: dt.tzinfo) -> dt.date | None:
     """The last date all of whose instants lie before `end`."""
     try:
-        date = from_micros(end).astimezone(zone).date() + dt.timedelta(days=1)
+        date = from_micros(end).astimezone(zone).date()
+        date += min(dt.timedelta(days=1), dt.date.max - date)
         while _ends(date, zone) > end:
             date -= dt.timedelta(days=1)
     except OverflowError:
