@@ -125,6 +125,12 @@ def test_open_bounds_cover_all() -> None:
     assert (found.first_month, found.last_month) == (101, 999912)
 
 
+def test_the_first_and_the_last_year_are_whole() -> None:
+    found = calendar.coverage(to_micros(dt.datetime(1, 1, 1)), to_micros(dt.datetime(9999, 12, 31)), dt.UTC)
+    assert found is not None
+    assert (found.first_day, found.last_day) == (calendar.day_key(dt.date.min), calendar.day_key(dt.date(9999, 12, 30)))
+
+
 @pytest.mark.parametrize(
     ("begin", "end", "days", "months", "edges"),
     [
