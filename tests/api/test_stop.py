@@ -83,8 +83,8 @@ def test_a_request_under_way_is_answered(opener, number):
         held = threading.Event()
 
         def hold(connection) -> None:
-            # The row of a series' sums stays locked until this transaction ends; SQLite locks the file.
-            store._writer.push(connection, store._encode([_frame()]), "replace")
+            # The row of a scope's sums stays locked until this transaction ends; SQLite locks the file.
+            store._pushing(store._encode([_frame()]))(connection)
             held.set()
             assert release.wait(30)
 

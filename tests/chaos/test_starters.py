@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from alembic.util.exc import CommandError
 
 from tests.chaos.processes import Life, life
 from tests.chaos.starters import die, start
@@ -80,8 +81,12 @@ def test_twin_without_the_lock_makes_them_more_than_once_or_fails(opener: Opener
     with empty(opener, 0) as fresh:
         with starting(fresh, without="locks") as lives:
             heard = [each.hear() for each in lives]
-        fresh()
-    failed = sum(error is not None for _, error in heard)
+        failed = sum(error is not None for _, error in heard)
+        try:
+            fresh()
+        except CommandError:
+            # Two of them have each noted a version.
+            failed += 1
     made = sum(made for made, _ in heard)
     record(starters=STARTERS, tables=wanted, made=made, failed=failed)
     assert failed or made > wanted

@@ -98,6 +98,21 @@ def test_what_a_float_would_lose(store: BaseStorage) -> None:
 
 
 @clause("R8", "R15")
+@promise("M1")
+@pytest.mark.parametrize("price", ["654321.123456789013", "-654321.123456789013", "999999999.000000000001"])
+@pytest.mark.parametrize(
+    "groupby", [[], ["type"], ["project_id"], ["project_id", "type"], ["id"], ["time"], ["project_id", "time"]]
+)
+def test_what_a_float_would_lose_of_everyday_numbers(store: BaseStorage, price: str, groupby: list[str]) -> None:
+    """Few digits of a price make the digits of a bill."""
+    store.push([frame(n, *(of("ab"[m % 2], "0.000000000001", price, id=m) for m in range(4))) for n in range(30)])
+    rows = sums(store, groupby)
+    assert len(rows) in (1, 2, 4, 30, 60)
+    each = 120 // len(rows)
+    assert {(row["qty"], row["rate"]) for row in rows} == {(each * Decimal("0.000000000001"), add([Decimal(price)] * each))}
+
+
+@clause("R8", "R15")
 def test_numbers_that_cancel_out(store: BaseStorage) -> None:
     store.push([frame(0, of("a", LARGEST, "-0.5", n=1), of("a", LEAST, "0.5", n=2))])
     (row,) = sums(store)

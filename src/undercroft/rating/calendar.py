@@ -145,8 +145,9 @@ def coverage(begin: int | None, end: int | None, zone: dt.tzinfo) -> Coverage | 
 
 def _first_whole_day(begin: int, zone: dt.tzinfo) -> dt.date | None:
     """The first date none of whose instants lies before `begin`."""
+    date = _date(day_of(begin, zone))
+    date -= min(dt.timedelta(days=1), date - dt.date.min)
     try:
-        date = from_micros(begin).astimezone(zone).date() - dt.timedelta(days=1)
         while _starts(date, zone) < begin:
             date += dt.timedelta(days=1)
     except OverflowError:
@@ -156,8 +157,9 @@ def _first_whole_day(begin: int, zone: dt.tzinfo) -> dt.date | None:
 
 def _last_whole_day(end: int, zone: dt.tzinfo) -> dt.date | None:
     """The last date all of whose instants lie before `end`."""
+    date = _date(day_of(end, zone))
+    date += min(dt.timedelta(days=1), dt.date.max - date)
     try:
-        date = from_micros(end).astimezone(zone).date() + dt.timedelta(days=1)
         while _ends(date, zone) > end:
             date -= dt.timedelta(days=1)
     except OverflowError:
@@ -167,24 +169,18 @@ def _last_whole_day(end: int, zone: dt.tzinfo) -> dt.date | None:
 
 def _starts(date: dt.date, zone: dt.tzinfo) -> int:
     """An instant at or before the first one that has the local `date`."""
-    return min(_midnights(date, zone))
+    return FIRST if date == dt.date.min else min(_midnights(date, zone))
 
 
 def _ends(date: dt.date, zone: dt.tzinfo) -> int:
     """An instant at or after the end of the last one that has the local `date`."""
-    return max(_midnights(date + dt.timedelta(days=1), zone))
+    # No frame begins at the last moment of all: it could not end.
+    return LAST if date == dt.date.max else max(_midnights(date + dt.timedelta(days=1), zone))
 
 
 def bounds(first: int, last: int, zone: dt.tzinfo) -> tuple[int, int]:
     """Instants between which every moment lies whose day key is in `first` to `last`, both included."""
-    begin, end = _date(first), _date(last)
-    try:
-        # At the ends of time a key is that of the date in UTC; see `day_of`.
-        start = FIRST if begin == dt.date.min else _starts(begin, zone)
-        stop = LAST if end == dt.date.max else _ends(end, zone)
-    except OverflowError:
-        return FIRST, LAST
-    return start, stop
+    return _starts(_date(first), zone), _ends(_date(last), zone)
 
 
 def _midnights(date: dt.date, zone: dt.tzinfo) -> tuple[int, int]:

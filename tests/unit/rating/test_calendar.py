@@ -125,6 +125,25 @@ def test_open_bounds_cover_all() -> None:
     assert (found.first_month, found.last_month) == (101, 999912)
 
 
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("end", [dt.datetime(9999, 1, 1), dt.datetime(9999, 12, 31), dt.datetime.max])
+def test_the_first_and_the_last_year_are_whole(zone: str, end: dt.datetime) -> None:
+    tz = zoneinfo.ZoneInfo(zone)
+    found = calendar.coverage(to_micros(dt.datetime.min), to_micros(end), tz)
+    assert found is not None
+    assert found.first_day == calendar.day_key(dt.date.min)
+    assert from_key(found.last_day) >= end.date() - dt.timedelta(days=2)
+    assert calendar.day_of(to_micros(end) - 1, tz) >= found.last_day
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_range_at_the_end_of_time_has_no_whole_day(zone: str) -> None:
+    moment = to_micros(dt.datetime.max)
+    assert calendar.coverage(moment - HOUR, moment, zoneinfo.ZoneInfo(zone)) is None
+    moment = to_micros(dt.datetime.min)
+    assert calendar.coverage(moment, moment + HOUR, zoneinfo.ZoneInfo(zone)) is None
+
+
 @pytest.mark.parametrize(
     ("begin", "end", "days", "months", "edges"),
     [

@@ -14,7 +14,7 @@ from undercroft.engines.sql import raw
 from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.encode import Entry, SlotKey
 from undercroft.rating.drivers.sql.exact import HALF, Limbs
-from undercroft.rating.drivers.sql.schema import LONG_NUMBERS, PRICE, QTY, Tables
+from undercroft.rating.drivers.sql.schema import LONG_NUMBERS, PRICE, QTY, ZONE, Tables
 from undercroft.rating.numbers import units
 
 _json = msgspec.json.Encoder()
@@ -388,13 +388,18 @@ class MariaDB:
             f"DELETE FROM {point} WHERE (slot_id, series_id) IN %s "  # noqa: S608
             "RETURNING slot_id, series_id, qty, price"
         )
-        self._added = ", ".join(f"{name} = {tables.rollup.name}.{name} + VALUES({name})" for name in ("points", QTY, PRICE))
+        updates = {
+            table.name: " ON DUPLICATE KEY UPDATE "
+            + ", ".join(f"{name} = {table.name}.{name} + VALUES({name})" for name in ("points", QTY, PRICE))
+            for table in _summed(tables)
+        }
         numbers = {name: name for name in (QTY, PRICE)}
-        fold = _fold(tables, [QTY, PRICE], numbers, [QTY, PRICE], "IN %s", "DIV")
-        self._fold = f"{fold} ON DUPLICATE KEY UPDATE {self._added}"
-        self._from_json = {table.name: _from_json(table) for table in (tables.point, *_summed(tables))}
+        self._fold = _fold(tables, [QTY, PRICE], numbers, [QTY, PRICE], "IN %s", "DIV") + updates[tables.rollup.name]
+        self._from_json = {
+            table.name: _from_json(table) + updates.get(table.name, "") for table in (tables.point, *_summed(tables))
+        }
         # A row that every push shares, and every deletion has to itself.
-        one = f"SELECT 0, 1 FROM {tables.setting.name} WHERE name = 'timezone'"  # noqa: S608
+        one = f"SELECT 0, 1 FROM {tables.setting.name} WHERE name = '{ZONE}'"  # noqa: S608
         self._keep_out, self._share = f"{one} FOR UPDATE", f"({one} LOCK IN SHARE MODE)"
         locks = (f"(SELECT id, pending FROM {slot} WHERE id IN %s {mode})" for mode in ("LOCK IN SHARE MODE", "FOR UPDATE"))  # noqa: S608
         self._lock, self._lock_alone = (f"{self._share} UNION ALL {lock}" for lock in locks)
@@ -450,15 +455,17 @@ class MariaDB:
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
         for table, rows in sums:
-            added = ", ".join(f"{name} = {table.name}.{name} + VALUES({name})" for name in ("points", QTY, PRICE))
-            self._insert_numbers(connection, table, rows, f" ON DUPLICATE KEY UPDATE {added}")
+            self._insert_numbers(connection, table, rows)
 
-    def _insert_numbers(self, connection: sa.Connection, table: sa.Table, rows: Rows, update: str = "") -> None:
-        """Insert integers and, in the last two columns, quantities and prices; as one JSON text, which takes half the time."""
+    def _insert_numbers(self, connection: sa.Connection, table: sa.Table, rows: Rows) -> None:
+        """Insert integers and, in the last two columns, quantities and prices; as one JSON text, which takes half the time.
+
+        What a table of sums has under the same key is added to.
+        """
         for start in range(0, len(rows), self.ROWS):
             # Plain text: with an exponent the server would read numbers as floats.
             part = [(*key, f"{qty:f}", f"{price:f}") for *key, qty, price in rows[start : start + self.ROWS]]
-            connection.exec_driver_sql(self._from_json[table.name] + update, (_json.encode(part).decode(),))
+            connection.exec_driver_sql(self._from_json[table.name], (_json.encode(part).decode(),))
 
     def _parts(self, rows: Rows) -> Iterator[Rows]:
         """Rows as many at a time as a statement may hold; bytes take two characters each."""

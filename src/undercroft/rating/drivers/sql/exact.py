@@ -224,9 +224,9 @@ class ShortLimbs(Limbs):
         half: sa.ColumnElement[int] = sa.literal_column(str(HALF))
         main, high = source.c[name], source.c[name + self.SUFFIXES[0]]
         others = [source.c[name + suffix] for suffix in (self.ABOVE, *self.SUFFIXES[2:]) if name + suffix in source.c]
-        # Of limbs up to 10^9, no number of rows adds up to more than an integer holds.
-        wide = sa.or_(sa.func.coalesce(*others).is_not(None), sa.func.abs(high) > half)
-        return [main.op("/")(half), main.op("%")(half), high, sa.type_coerce(wide, sa.Integer)]
+        # Of limbs below 10^9, no number of rows adds up to more than an integer holds. Nor does what is left of larger ones.
+        wide = sa.or_(sa.func.coalesce(*others).is_not(None), sa.func.abs(high) >= half)
+        return [main.op("/")(half), main.op("%")(half), high.op("%")(half), sa.type_coerce(wide, sa.Integer)]
 
     def decode_sums(self, columns: Sequence[Sequence[Any]]) -> list[Decimal]:
         above, below, highs, wide = columns

@@ -16,7 +16,7 @@ import datetime as dt
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -44,6 +44,15 @@ _FEW_BUCKETS = 2
 _POINTS_AT_ONCE = 20_000
 _SLOTS_AT_ONCE = 500
 _DECODED = 20_000
+
+
+class Question(NamedTuple):
+    """What a total is asked for; without a page, all groups are."""
+
+    selection: Selection
+    groups: Sequence[GroupKey]
+    measures: Sequence[Measure]
+    page: Page | None
 
 
 class Reader:
@@ -76,37 +85,23 @@ class Reader:
 
     # -- totals ----------------------------------------------------------------------------------------------------
 
-    def total(
-        self,
-        connection: sa.Connection,
-        selection: Selection,
-        groups: Sequence[GroupKey],
-        measures: Sequence[Measure],
-        page: Page | None,
-    ) -> tuple[int, list[Group]]:
+    def total(self, connection: sa.Connection, question: Question) -> tuple[int, list[Group]]:
         """Number of groups, and those of the page."""
-        probe = self.probe(connection, selection, groups)
+        probe = self.probe(connection, question.selection, question.groups)
         if probe is None:
             return 0, []
         try:
-            return self._total(connection, selection, groups, measures, page, probe)
+            return self._total(connection, question, probe)
         except TooWide:
             self.exact = self._t.exact
-            return self._total(connection, selection, groups, measures, page, probe)
+            return self._total(connection, question, probe)
 
-    def _total(
-        self,
-        connection: sa.Connection,
-        selection: Selection,
-        groups: Sequence[GroupKey],
-        measures: Sequence[Measure],
-        page: Page | None,
-        probe: Probe,
-    ) -> tuple[int, list[Group]]:
+    def _total(self, connection: sa.Connection, question: Question, probe: Probe) -> tuple[int, list[Group]]:
+        selection, groups, measures, page = question
         extremes = sorted({m.column for m in measures if m.function in EXTREMES})
         level = self._level(selection, groups, probe, extremes)
         if page is None and level is BY_SCOPE and {By.TYPE, By.ATTRIBUTE} == {key.by for key in groups}:
-            found = self._each_scope(connection, selection, groups, measures, probe)
+            found = self._each_scope(connection, question, probe)
             if found is not None:
                 return len(found), found
         source = self._source(selection, groups, probe, extremes, level)
@@ -195,14 +190,12 @@ class Reader:
         query = sa.select(*columns).select_from(origin).group_by(*keys, *forms).having(sa.func.sum(source.c.points) > 0)
         return query, [*keys, *map(self._nothing_first, forms)]
 
-    def _each_scope(
-        self, connection: sa.Connection, selection: Selection, groups: Sequence[GroupKey], measures: Sequence[Measure], probe: Probe
-    ) -> list[Group] | None:
+    def _each_scope(self, connection: sa.Connection, question: Question, probe: Probe) -> list[Group] | None:
         """Groups by type and scope, told apart by the scopes' ids: half of the time that it takes to group by their texts.
 
         None where that may be wrong: where the value of a scope is no text, or one without a value is beside an empty one.
         """
-        sources = Sources(self._t, self._dialect, selection, probe, (), BY_SCOPE, self.exact)
+        sources = Sources(self._t, self._dialect, question.selection, probe, (), BY_SCOPE, self.exact)
         source, scope = sources.rollups(self._zone, months=True).subquery("source"), self._t.entry.alias("scope")
         query = (
             sa.select(scope.c.label, scope.c.body, *self._sums(source))
@@ -216,9 +209,10 @@ class Reader:
             return None
         types = [bytes(row[0]).decode() for row in rows]
         scopes = [known[row[1]] for row in rows]
-        values = zip(*(types if key.by is By.TYPE else scopes for key in groups), strict=True)
+        values = zip(*(types if key.by is By.TYPE else scopes for key in question.groups), strict=True)
         ordered = sorted(zip(values, rows, strict=True))
-        return self._measured_groups(query, [row for _, row in ordered], [value for value, _ in ordered], measures)
+        columns = _columns(query, [row for _, row in ordered])
+        return self._measured_groups(columns, [value for value, _ in ordered], question.measures)
 
     def _sums(self, source: sa.Subquery) -> list[Expression]:
         """The count and the sums of a source."""
@@ -236,26 +230,21 @@ class Reader:
         self, query: sa.Select[Any], rows: Sequence[Any], groups: Sequence[GroupKey], measures: Sequence[Measure]
     ) -> list[Group]:
         """The groups in rows of `query`, decoded column by column."""
-        if not rows:
-            return []
         columns = _columns(query, rows)
         wanted = [position for position, key in enumerate(groups) if key.by is not By.PERIOD]
         values = [_values(columns[f"t{position}"], columns.get(f"j{position}")) for position in wanted]
-        return self._measured_groups(query, rows, zip(*values, strict=True) if values else itertools.repeat(()), measures)
+        return self._measured_groups(columns, zip(*values, strict=True) if values else [()] * len(rows), measures)
 
     def _measured_groups(
-        self, query: sa.Select[Any], rows: Sequence[Any], values: Iterable[tuple[Any, ...]], measures: Sequence[Measure]
+        self, columns: Mapping[str, Sequence[Any]], values: Iterable[tuple[Any, ...]], measures: Sequence[Measure]
     ) -> list[Group]:
-        """The groups with these values, measured by the other columns of rows of `query`."""
-        if not rows:
-            return []
-        columns = _columns(query, rows)
+        """The groups with these values, measured by the columns."""
         numbers = [self._measured(measure, columns) for measure in measures]
         periods: Iterable[Any] = itertools.repeat(None)
         if "begin" in columns:
             periods = zip(map(from_micros, columns["begin"]), map(from_micros, columns["end"]), strict=True)
-        each_numbers = zip(*numbers, strict=True) if numbers else itertools.repeat(())
-        return [Group(*group) for group, _ in zip(zip(values, each_numbers, periods), rows, strict=False)]  # noqa: B905
+        each_numbers: Iterable[Any] = zip(*numbers, strict=True) if numbers else itertools.repeat(())
+        return [Group(*group) for group in zip(values, each_numbers, periods, strict=False)]
 
     def _measured(self, measure: Measure, columns: Mapping[str, Sequence[Any]]) -> list[Any]:
         """A column of a measure's values."""
@@ -371,8 +360,8 @@ class Reader:
 
 def _columns(query: sa.Select[Any], rows: Sequence[Any]) -> dict[str, Sequence[Any]]:
     """The columns of rows of `query`, by name; further ones behind them are left out."""
-    names = (column.name for column in query.selected_columns)
-    return dict(zip(names, zip(*rows, strict=True), strict=False))
+    names = [column.name for column in query.selected_columns]
+    return dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=False))
 
 
 def _values(texts: Sequence[bytes], forms: Sequence[bytes | None] | None) -> list[Any]:

@@ -24,14 +24,15 @@ from undercroft.rating.drivers.sql.dialects import writes
 from undercroft.rating.drivers.sql.encode import Batch, Encoder, Entry, SlotKey
 from undercroft.rating.drivers.sql.folding import Folder
 from undercroft.rating.drivers.sql.newest import newest_ends
-from undercroft.rating.drivers.sql.reader import Reader
+from undercroft.rating.drivers.sql.reader import Question, Reader
 from undercroft.rating.drivers.sql.schema import KIND, LONG_NUMBERS, SCOPE_KEY, ZONE, Tables, tables
 from undercroft.rating.drivers.sql.writer import Writer
 from undercroft.rating.receipt import KEPT, Receipt
 
 LOG = logging.getLogger(__name__)
 UTC = "UTC"
-_ANALYSE_FROM = 5_000
+_ANALYSE_FROM = 20_000
+_ANALYSE = {"postgresql": "ANALYZE (SKIP_LOCKED)", "mariadb": "ANALYZE NO_WRITE_TO_BINLOG TABLE"}
 # Beside the names of settings.
 _WAITING = "waiting"
 
@@ -253,13 +254,14 @@ class Storage(contract.BaseStorage):
         return folded
 
     def _analyse(self, points: int) -> None:
-        """Tell PostgreSQL's planner about a store that grows from nothing; later its own autovacuum does."""
+        """Tell a server's planner about a store that grows from nothing; later its own rounds do."""
         self._pushed += points
-        if self._db.dialect == "postgresql" and self._pushed >= self._analyse_at:
+        analyse = _ANALYSE.get(self._db.dialect)
+        if analyse and self._pushed >= self._analyse_at:
             self._analyse_at = self._pushed * 4
             names = ", ".join(table.name for table in self._tables.metadata.sorted_tables)
             with contextlib.suppress(Unavailable):
-                self._db.alone(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
+                self._db.alone(lambda c: c.exec_driver_sql(f"{analyse} {names}").close())
 
     def _encode(self, frames: Sequence[Any]) -> Batch:
         batch = self._encoder.encode(frames, *self._fix())
@@ -298,7 +300,8 @@ class Storage(contract.BaseStorage):
         page: Page | None,
     ) -> tuple[int, list[contract.Group]]:
         reader = self._reader()
-        found = self._db.read(lambda c: reader.total(c, selection, groups, measures, page))
+        question = Question(selection, groups, measures, page)
+        found = self._db.read(lambda c: reader.total(c, question))
         self._exact = reader.exact
         return found
 
