@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from undercroft.conformance.plugin import Opener, Target, targets
+from undercroft.core import registry, url
 
 FIGURES = pathlib.Path(__file__).parent.parent / "docs" / "promises.json"
 _FIGURE = "figure"
@@ -30,10 +31,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _stores(config: pytest.Config, kind: str = "rating") -> list[Target]:
-    """The stores of the run. One without a server gets a file of the test's own: other processes have to reach it."""
+    """The stores of the run that give back what they take. One without a server gets a file of the test's own: other processes
+    have to reach it.
+    """
     return [
         store if store.host or "{tmp}" in store.url else Target(store.kind, store.driver, f"{store.driver}:///{{tmp}}/{kind}.db")
         for store in targets(config).get(kind, [])
+        if getattr(registry.load(kind, url.scheme(store.url)).capabilities, "read", True)
     ]
 
 

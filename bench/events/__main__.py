@@ -137,6 +137,8 @@ def main() -> None:
     parser.add_argument("--keep", type=pathlib.Path, default=report.RESULTS, help="where the results go")
     arguments = parser.parse_args()
     urls = store_urls("events")
+    # A log is asked nothing.
+    urls.pop("log", None)
     peers = [name for name in arguments.peers.split(",") if name in urls]
     results: dict[str, Any] = {
         "began": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}",

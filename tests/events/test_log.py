@@ -53,5 +53,5 @@ def test_nothing_is_read():
 
 def test_expiry_is_only_told(caplog):
     with caplog.at_level(logging.INFO):
-        Connection.clear_expired_data(3600, 100)
+        assert Connection.clear_expired_data(3600, 100) == 0
     assert caplog.messages == ["Dropping 100 events data with TTL 3600"]

@@ -24,18 +24,19 @@ METHODS = [
 @clause("E1")
 @pytest.mark.parametrize("method", METHODS)
 def test_signatures_are_the_contracts(store: Store, method: str) -> None:
-    wanted, ours = getattr(Store, method), getattr(type(store), method)
-    names = [(p.name, p.kind, p.default) for p in inspect.signature(wanted).parameters.values()]
+    # Of the object, because the seed's drivers have some methods in a form that needs none.
+    wanted, ours = getattr(Store, method), getattr(store, method)
+    names = [(p.name, p.kind, p.default) for p in inspect.signature(wanted).parameters.values() if p.name != "self"]
     assert [(p.name, p.kind, p.default) for p in inspect.signature(ours).parameters.values()] == names
 
 
 @clause("E1")
 def test_the_store_is_one_of_the_contract(store: Store) -> None:
     assert isinstance(store, Connection)
-    simple = bool(store.capabilities.read)
+    answers = bool(store.capabilities.read)
     for asked in (store, type(store)):
-        assert asked.get_capabilities() == {"events": {"query": {"simple": simple}}} == asked.CAPABILITIES
-        assert asked.get_storage_capabilities() == {"storage": {"production_ready": True}} == asked.STORAGE_CAPABILITIES
+        assert asked.get_capabilities() == {"events": {"query": {"simple": answers}}} == asked.CAPABILITIES
+        assert asked.get_storage_capabilities() == {"storage": {"production_ready": answers}} == asked.STORAGE_CAPABILITIES
 
 
 @clause("E1")

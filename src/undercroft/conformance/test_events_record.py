@@ -181,6 +181,7 @@ def test_foreign_objects_are_events_too(store: Store) -> None:
 
 
 @clause("E5")
+@assumes("read")
 @needs("expire")
 def test_an_event_that_was_deleted_may_come_again(store: Store) -> None:
     store.record_events([event("a", text("x", "1"))])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from undercroft.conformance.events_data import START, event, moment, now, real, text, trait_types, traits, whole
-from undercroft.conformance.marks import clause, needs
+from undercroft.conformance.marks import assumes, clause, needs
 from undercroft.events import Store, Trait
 
 pytestmark = needs("read")
@@ -17,6 +17,7 @@ def test_types_are_sorted_by_code_point(store: Store) -> None:
 
 
 @clause("E18", "E19")
+@assumes("read")
 @needs("expire")
 def test_a_type_goes_with_its_last_event(store: Store) -> None:
     store.record_events([event("a", text("x", "1"), kind="old", at=-1_000), event("b", text("y", "1"), kind="new", at=0)])
@@ -31,6 +32,7 @@ def test_a_type_goes_with_its_last_event(store: Store) -> None:
 
 
 @clause("E19")
+@assumes("read")
 @needs("expire")
 def test_a_trait_goes_with_its_last_event(store: Store) -> None:
     store.record_events(

@@ -144,7 +144,7 @@ class Store(Connection, abc.ABC):
     One object serves many threads; several processes may write at once. Every method takes its arguments by keyword too.
 
     E1  Every method has the seed's name, parameters, order and defaults; what we add is keyword-only. `CAPABILITIES` says
-        whether events can be asked for, `STORAGE_CAPABILITIES` that the store is made for production.
+        whether events can be asked for, `STORAGE_CAPABILITIES` whether the store is made for production: it is when they can.
     E2  `Connection(url, conf)` opens the store; `conf` may be left out. `undercroft.connect` takes options, too, and refuses
         those that the driver does not have.
     """
@@ -158,7 +158,9 @@ class Store(Connection, abc.ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.CAPABILITIES = {"events": {"query": {"simple": bool(cls.capabilities.read)}}}
+        answers = bool(cls.capabilities.read)
+        cls.CAPABILITIES = {"events": {"query": {"simple": answers}}}
+        cls.STORAGE_CAPABILITIES = {"storage": {"production_ready": answers}}
 
     @classmethod
     @abc.abstractmethod

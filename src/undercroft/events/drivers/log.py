@@ -39,6 +39,7 @@ class Connection(contract.Store):
         options: options as a dict; they win over the URL's.
     """
 
+    ephemeral = "log://"
     Options = Options
     capabilities = contract.Capabilities.without(
         **dict.fromkeys(
@@ -48,7 +49,6 @@ class Connection(contract.Store):
             _GONE,
         )
     )  # fmt: skip
-    STORAGE_CAPABILITIES = {"storage": {"production_ready": False}}  # noqa: RUF012 - as the base class has it
 
     def __init__(self, url: Any = None, conf: Any = None, *, options: Any = None) -> None:
         super().__init__(url, conf)
@@ -87,9 +87,10 @@ class Connection(contract.Store):
         return []
 
     @staticmethod
-    def clear_expired_data(ttl: float, max_count: int | None = None) -> None:  # type: ignore[override]
+    def clear_expired_data(ttl: float, max_count: int | None = None) -> int:
         """Tell how much would be deleted, and delete nothing."""
         LOG.info("Dropping %s events data with TTL %s", max_count, ttl)
+        return 0
 
     def _expire(self, before: int, count: int | None) -> int:
         raise Unsupported("a log is not read again")
