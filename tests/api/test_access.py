@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -134,6 +135,11 @@ def test_every_route_has_a_row():
     assert set(ROWS) == {(route.method, route.path) for route in ROUTES}
 
 
+def opened(content: bytes) -> bytes:
+    """An answer without the cursors of server-sent events: they are sealed for the question, which is another one."""
+    return re.sub(rb"^id: [\w-]+$", b"id:", content, flags=re.MULTILINE)
+
+
 @pytest.mark.promise("S1")
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_nobody_sees_another_project(two_tenants, route):
@@ -149,7 +155,7 @@ def test_nobody_sees_another_project(two_tenants, route):
                     assert others.status_code != 401
                 if role != "admin":
                     assert others.status_code == missing.status_code
-                    assert others.content == missing.content.replace(b"-of-c", b"-of-b")
+                    assert opened(others.content) == opened(missing.content.replace(b"-of-c", b"-of-b"))
                     # What was asked for may be told again.
                     content = others.content.replace(b"Marker vm-of-b not", b"").replace(b"Event vm-of-b Not", b"")
                     for secret in SECRETS:

@@ -314,6 +314,68 @@ def test_a_tail_is_gone_on_with(filled):
     fault(ask(filled, "/v1/events/tail", after="no cursor"))
 
 
+def tail(service: Any, headers: dict[str, str] = MEMBER, **asked: Any) -> httpx.Response:
+    return ask(service, "/v1/events/tail", headers=headers, **{"seconds": 0, **asked})
+
+
+def end_of(answer: httpx.Response) -> str:
+    """The cursor that a tail ends with."""
+    assert answer.status_code == 200, answer.text
+    return [each["id"] for each in parts(answer.text) if "id" in each][-1]
+
+
+@pytest.mark.promise("S8")
+def test_a_cursor_is_opaque_and_no_byte_of_it_may_change(filled, event_place, record):
+    cursor = end_of(tail(filled, after="start"))
+    assert tail(filled, after=cursor).status_code == 200
+    store = event_place.opened[0]
+    fault(tail(filled, after=store.tail_end()))
+    assert store.tail_end() not in cursor
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    flipped = [
+        cursor[:place] + other + cursor[place + 1 :]
+        for place, is_there in enumerate(cursor)
+        for other in (alphabet[alphabet.index(is_there) ^ bit] for bit in (1, 32))
+    ]
+    more = ["=", "A", "AA", "\n", " ", "é", "\x00"]
+    wrong = [*flipped, cursor[:-1], cursor[1:], *(cursor + each for each in more), *(each + cursor for each in more)]
+    for each in wrong:
+        assert "no cursor" in fault(tail(filled, after=each))
+    for each in flipped[::7]:
+        fault(tail(filled, {**MEMBER, "Last-Event-ID": each}))
+    record(cursors=len(wrong), taken=0)
+
+
+@pytest.mark.promise("S8")
+def test_a_cursor_is_for_one_caller_and_one_question(filled):
+    mine = end_of(tail(filled, where="size > 1", after="start"))
+    others = [{"X-Auth-Token": token} for token in ("t-reader-a", "t-member-b", "t-admin-a", "t-admin-b")]
+    for headers in others:
+        fault(tail(filled, headers, where="size > 1", after=mine))
+    questions: list[dict[str, Any]] = [
+        {}, {"where": "size > 2"}, {"where": "size > 1", "q.field": "event_type", "q.value": "k1"},
+    ]  # fmt: skip
+    for question in questions:
+        fault(tail(filled, **question, after=mine))
+    everything: dict[str, Any] = {"q.field": "all_tenants", "q.value": "true"}
+    whole = end_of(tail(filled, ADMIN, **everything, after="start"))
+    fault(tail(filled, ADMIN, after=whole))
+    fault(tail(filled, others[-1], **everything, after=whole))
+    assert tail(filled, where="size > 1", after=mine).status_code == 200
+    assert tail(filled, ADMIN, **everything, after=whole).status_code == 200
+
+
+@pytest.mark.promise("S8")
+def test_a_cursor_is_good_after_what_it_saw_is_deleted_and_in_another_process(filled, event_place, tokens):
+    cursor = end_of(tail(filled, after="start"))
+    event_place.opened[0].clear()
+    assert filled.client.post(INGEST, json=made(503), headers=ADMIN).status_code == 200
+    with serving(None, auth="tokens", token_file=tokens, events=url_of(event_place)) as another:
+        for service in (filled, another):
+            came = parts(tail(service, after=cursor).text)
+            assert [json.loads(each["data"])["message_id"] for each in came if "data" in each] == ["m503"]
+
+
 def test_an_event_comes_while_one_waits(filled):
     came: list[str] = []
     begun, done = threading.Event(), threading.Event()

@@ -12,6 +12,7 @@ import msgspec
 
 from undercroft.api import events_query, wire
 from undercroft.api.call import Answer, Call
+from undercroft.api.cursors import Seal
 from undercroft.api.events_types import CountOut, CountQuery, Counts, DownloadQuery, TailQuery, Taken
 from undercroft.api.events_v2 import event_out
 from undercroft.core import deadline
@@ -99,36 +100,37 @@ def tail_events(call: Call) -> Answer:
     asked: TailQuery = call.query
     which = events_query.asked(asked, call.caller).event_filter
     after = call.last_event_id or asked.after
-    cursor = None if after == START else after or call.events.tail_end()
+    seal = Seal(call.events.cursor_key(), "tail", call.caller.project, sorted(vars(which).items()), asked.where)
+    cursor = None if after == START else seal.open(after, "after") if after else call.events.tail_end()
     # The first look is here, so that a cursor that is none gets an answer.
     first = call.events.tail(which, cursor, _AT_ONCE, where=asked.where)
     seconds = deadline.remaining() if asked.seconds is None else asked.seconds
     until = None if seconds is None else clock.monotonic() + seconds
-    return Answer(200, stream=_tail(call, which, first, until), media="text/event-stream", headers={"Cache-Control": "no-store"})
+    stream = _tail(call, which, first, until, seal)
+    return Answer(200, stream=stream, media="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-def _tail(call: Call, which: EventFilter, arrivals: Arrivals, until: float | None) -> Iterator[bytes]:
+def _tail(call: Call, which: EventFilter, arrivals: Arrivals, until: float | None, seal: Seal) -> Iterator[bytes]:
     pause = threading.Event()
     silent = 0.0
     yield b": undercroft\n\n"
     while True:
+        here = seal.close(arrivals.cursor)
         if arrivals.events:
             silent = 0.0
             last = len(arrivals.events) - 1
             # The store tells one cursor for the part: it comes with the last event.
-            yield b"".join(
-                _message(event, arrivals.cursor if place == last else None) for place, event in enumerate(arrivals.events)
-            )
+            yield b"".join(_message(event, here if place == last else None) for place, event in enumerate(arrivals.events))
         # The client comes again by itself, and says where it was.
         left = min(_left(until), _left(None))
         if left < _POLL_SECONDS and len(arrivals.events) < _AT_ONCE:
-            yield f"id: {arrivals.cursor}\n\n".encode()
+            yield f"id: {here}\n\n".encode()
             return
         if not arrivals.events:
             silent += _POLL_SECONDS
             if silent >= _BEAT_SECONDS:
                 silent = 0.0
-                yield f"id: {arrivals.cursor}\n\n".encode()
+                yield f"id: {here}\n\n".encode()
             pause.wait(_POLL_SECONDS)
         try:
             arrivals = call.events.tail(which, arrivals.cursor, _AT_ONCE, where=call.query.where)

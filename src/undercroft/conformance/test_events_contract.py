@@ -17,7 +17,7 @@ from undercroft.events import Connection, Event, EventFilter, Store, Trait
 
 METHODS = [
     "upgrade", "clear", "record_events", "get_events", "get_event_types", "get_trait_types", "get_traits", "clear_expired_data",
-    "get_capabilities", "get_storage_capabilities", "tail", "tail_end", "init", "drop", "close", "locks",
+    "get_capabilities", "get_storage_capabilities", "tail", "tail_end", "cursor_key", "init", "drop", "close", "locks",
 ]  # fmt: skip
 
 

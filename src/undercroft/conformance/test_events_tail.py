@@ -87,6 +87,21 @@ def test_what_is_no_cursor_is_refused(store: Store) -> None:
             store.tail(limit=limit)  # type: ignore[arg-type]
 
 
+@clause("E25")
+@promise("S8")
+@assumes("survives_restart")
+def test_cursors_have_a_key_that_all_share(store: Store, open_store: OpenStore) -> None:
+    key = store.cursor_key()
+    assert len(key) >= 32
+    assert len(set(key)) > 8
+    store.upgrade()
+    store.clear()
+    assert open_store().cursor_key() == store.cursor_key() == key
+    store.drop()
+    store.upgrade()
+    assert store.cursor_key() != key
+
+
 @clause("E22", "E10")
 @promise("C4")
 @assumes("concurrent_writers", "survives_restart")

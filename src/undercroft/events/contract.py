@@ -215,6 +215,10 @@ class Store(Connection, abc.ABC):
         """The driver's cursor behind everything that has arrived."""
         raise NotImplementedError
 
+    def _cursor_key(self) -> bytes:
+        """See `cursor_key`."""
+        raise NotImplementedError
+
     @abc.abstractmethod
     def drop(self) -> None:
         """Remove the tables or indices of the namespace with everything in them."""
@@ -466,6 +470,14 @@ class Store(Connection, abc.ABC):
         """The cursor after which nothing has arrived yet: for those who want what comes from now on."""
         self.require("tail")
         return self._cursor()
+
+    def cursor_key(self) -> bytes:
+        """A secret of the store, for a service that hands cursors out and wants to know its own again.
+
+        E25 At least 32 random bytes, made with the store, the same for everybody who opens it; `clear` leaves them.
+        """
+        self.require("tail")
+        return self._cursor_key()
 
     def init(self) -> None:
         """`upgrade`, under the name that all kinds share."""

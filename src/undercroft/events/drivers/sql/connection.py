@@ -6,13 +6,14 @@ import contextlib
 import datetime as dt
 import logging
 import re
+import secrets
 import time as monotonic
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import sqlalchemy as sa
 
-from undercroft.core.errors import InvalidInput, Unavailable
+from undercroft.core.errors import InvalidInput, NotInitialized, Unavailable
 from undercroft.engines.sql import Database, EngineOptions, migrate
 from undercroft.engines.sql.leases import Leases
 from undercroft.events import contract, query
@@ -28,6 +29,8 @@ LOG = logging.getLogger(__name__)
 _HELD = 0.3
 _FIRST, _MOST = 500, 20_000
 _ANALYSE_FROM = 5_000
+# A key is kept as so many numbers of the table of settings.
+_KEY_PARTS = tuple(f"cursor_key_{place}" for place in range(4))
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -76,7 +79,8 @@ class Connection(contract.Store):
 
         def fill(connection: sa.Connection) -> None:
             known = set(connection.execute(sa.select(setting.c.name)).scalars())
-            missing = [{"name": name, "value": value} for name, value in self._dialect.start() if name not in known]
+            wanted = [*self._dialect.start(), *((name, _random()) for name in _KEY_PARTS)]
+            missing = [{"name": name, "value": value} for name, value in wanted if name not in known]
             if missing:
                 connection.execute(setting.insert(), missing)
 
@@ -192,6 +196,19 @@ class Connection(contract.Store):
 
     def _cursor(self) -> str:
         return str(self._db.read(self._dialect.horizon) - 1)
+
+    def _cursor_key(self) -> bytes:
+        setting = self._tables.setting.c
+        wanted = sa.select(setting.name, setting.value).where(setting.name.in_(_KEY_PARTS))
+        found: dict[str, int] = self._db.read(lambda c: dict(map(tuple, c.execute(wanted))))
+        if found.keys() != set(_KEY_PARTS):
+            raise NotInitialized("the store was not set up to its end: run `undercroft db upgrade --kind events`")
+        return b"".join(found[name].to_bytes(8, "big", signed=True) for name in _KEY_PARTS)
+
+
+def _random() -> int:
+    """A random number of 64 bits."""
+    return int.from_bytes(secrets.token_bytes(8), "big", signed=True)
 
 
 def _own(url: str) -> str:

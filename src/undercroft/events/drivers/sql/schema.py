@@ -8,7 +8,7 @@ event        an event. `id` is the order of arrival (see the dialects); `generat
              columns as well: who asks is filtered by them
 trait_text   the other text traits, by event, and indexed by value
 trait_number integers, moments in microseconds, and floats as `events.ordered` gives them, the same way; a trait_id has one type
-setting      numbers that belong to the store: the last id given out, or what is added to transaction ids
+setting      numbers that belong to the store: the last id given out, or what is added to transaction ids; the key of cursors
 
 Dictionaries only grow: what a process remembers of them stays true. Whether a type still has events is asked of `event`.
 `part` is 0 but on SQLite, where it cuts the index by value into pieces of arrival time: writing stays within the last piece, which
