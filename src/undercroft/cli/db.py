@@ -1,4 +1,4 @@
-"""`undercroft db`: create and upgrade the tables of a store."""
+"""`undercroft db`: create and upgrade the tables, or indexes, of a store."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ import rich_click as click
 from click.exceptions import Exit
 
 from undercroft.cli import failures, stores
-
-kind_option = click.option(
-    "--kind", type=click.Choice(["rating", "events"]), default="rating", show_default=True, help="The kind of data."
-)
 
 
 @runtime_checkable
@@ -40,8 +36,8 @@ def db() -> None:
 
 
 @db.command()
-@kind_option
-@stores.store_option
+@stores.kind_option
+@stores.any_store_option
 def upgrade(kind: str, store: str | None) -> None:
     """Create the tables, or bring them to this version.
 
@@ -64,8 +60,8 @@ def upgrade(kind: str, store: str | None) -> None:
 
 
 @db.command()
-@kind_option
-@stores.store_option
+@stores.kind_option
+@stores.any_store_option
 def check(kind: str, store: str | None) -> None:
     """Tell whether the tables are those that this version needs. Exit code 1 when they are not.
 
@@ -73,6 +69,7 @@ def check(kind: str, store: str | None) -> None:
     Examples:
       undercroft db check --store sqlite:///rating.db
       undercroft db check || undercroft db upgrade
+      undercroft db check --kind events --store mongodb://127.0.0.1/undercroft
     """
     with stores.opened(store, kind) as opened:
         storage = _versioned(opened)

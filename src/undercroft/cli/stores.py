@@ -19,6 +19,10 @@ def option(kind: str) -> Callable[[F], F]:
 
 
 store_option = option("rating")
+any_store_option = option("<kind>")
+kind_option = click.option(
+    "--kind", type=click.Choice(["rating", "events"]), default="rating", show_default=True, help="The kind of data."
+)
 
 
 def url(given: str | None, kind: str = "rating") -> str:

@@ -26,8 +26,8 @@ _EVENTS_AT_ONCE = 20_000
 
 
 @click.command()
-@click.option("--kind", type=click.Choice(["rating", "events"]), default="rating", show_default=True, help="The kind of data.")
-@stores.store_option
+@stores.kind_option
+@stores.any_store_option
 @click.option("--once", is_flag=True, help="Do each job once, unless another worker has just done it, and end.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to log, on stderr.")
 @click.pass_context

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 import undercroft
-from undercroft.conformance.events_data import OpenStore, event, everything, found, ids, text
+from undercroft.conformance.events_data import START, OpenStore, event, everything, found, ids, moment, real, text, whole
 from undercroft.conformance.marks import clause, needs
 from undercroft.conformance.plugin import Target
 from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.findings import Level
 from undercroft.events import Connection, Event, EventFilter, Store, Trait
 
 METHODS = [
     "upgrade", "clear", "record_events", "get_events", "get_event_types", "get_trait_types", "get_traits", "clear_expired_data",
-    "get_capabilities", "get_storage_capabilities", "tail", "tail_end", "cursor_key", "init", "drop", "close", "locks",
+    "get_capabilities", "get_storage_capabilities", "tail", "tail_end", "cursor_key", "diagnose", "init", "drop", "close", "locks",
 ]  # fmt: skip
 
 
@@ -105,6 +106,22 @@ def test_clear_removes_everything_and_the_store_goes_on(store: Store) -> None:
     store.clear()
     store.clear()
     assert everything(store) == []
+
+
+@clause("E26")
+@pytest.mark.parametrize("verify", [False, True])
+def test_an_examination_changes_nothing_and_finds_nothing_wrong(store: Store, verify: bool) -> None:
+    kept = bool(store.capabilities.read)
+    given = (text("project_id", "p"), text("user_id", "u"), text("x", "1"), whole("n", 1), real("f", 0.5), moment("at", START))
+    events = [event(f"m{n}", *given[: n % 7], kind=f"k{n % 3}", at=n) for n in range(50)]
+    for batch, says in (([], "none"), (events, f"of 3 types, the first of {START:%Y-%m-%d}")):
+        store.record_events(batch)
+        before = everything(store) if kept else []
+        told = list(store.diagnose(verify=verify))
+        assert [one for one in told if one.level is Level.ERROR] == []
+        assert len({one.check for one in told}) == len(told)
+        assert next(one.found for one in told if one.check == "events") == (says if kept else "are not read again")
+        assert (everything(store) if kept else []) == before
 
 
 @clause("E2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +13,13 @@ import msgspec
 import pymongo
 from pymongo import errors as mongo
 
-from undercroft.core import deadline
+from undercroft.core import deadline, findings, time
 from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, InvalidInput, OutcomeUnknown, Unavailable, UndercroftError
+from undercroft.core.findings import Finding, error, ok, warning
 
+# The oldest version that the drivers are made for.
+OLDEST = (5, 0)
 # URL query keys that belong to the client library.
 PASSED_ON = (
     "appname", "authMechanism", "authSource", "directConnection", "readPreference", "replicaSet", "ssl", "tls", "tlsCAFile",
@@ -105,17 +109,62 @@ def call(place: str, seconds: float, *, writes: bool = False) -> Iterator[None]:
         raise _translated(error, place, writes=writes) from error
 
 
-def _translated(error: Exception, place: str, *, writes: bool) -> UndercroftError:
-    text = f"{place}: {str(error)[:300]}"
-    if isinstance(error, (mongo.DocumentTooLarge, bson.errors.BSONError)):
-        return InvalidInput("event", f"is no document that MongoDB stores: {str(error)[:200]}")
-    if isinstance(error, mongo.ServerSelectionTimeoutError):
+def _translated(failure: Exception, place: str, *, writes: bool) -> UndercroftError:
+    text = f"{place}: {str(failure)[:300]}"
+    if isinstance(failure, (mongo.DocumentTooLarge, bson.errors.BSONError)):
+        return InvalidInput("event", f"is no document that MongoDB stores: {str(failure)[:200]}")
+    if isinstance(failure, mongo.ServerSelectionTimeoutError):
         return Unavailable(text)
-    if isinstance(error, (mongo.ConnectionFailure, mongo.ExecutionTimeout, mongo.WTimeoutError)) or getattr(
-        error, "timeout", False
+    if isinstance(failure, (mongo.ConnectionFailure, mongo.ExecutionTimeout, mongo.WTimeoutError)) or getattr(
+        failure, "timeout", False
     ):
         return OutcomeUnknown(text) if writes else Unavailable(text)
-    if isinstance(error, mongo.OperationFailure) and error.code in (11600, 11602, 10107, 13435, 189, 91):
+    if isinstance(failure, mongo.OperationFailure) and failure.code in (11600, 11602, 10107, 13435, 189, 91):
         # The server steps down or goes away.
         return Unavailable(text)
     return UndercroftError(text)
+
+
+# -- examining ---------------------------------------------------------------------------------------------------------
+
+
+def examine(client: Any, place: str, seconds: float) -> Iterator[Finding]:
+    """Version, clock, and whether what the server acknowledges is on disk. Nothing is changed.
+
+    Args:
+        client: as the pool gives it.
+        place, seconds: as for `call`.
+    """
+    with call(place, seconds):
+        version = client.server_info()["versionArray"]
+    found = f"mongodb {'.'.join(map(str, version[:3]))} at {place}"
+    yield ok("connection", found) if tuple(version) >= OLDEST else error("connection", found, "upgrade to 5.0 or later")
+    concern = client.write_concern.document
+    yield ok("durability: write concern", ", ".join(f"{name}: {value}" for name, value in concern.items()))
+    try:
+        with call(place, seconds):
+            status = client.admin.command("serverStatus")
+    except Unavailable:
+        raise
+    except UndercroftError as failure:
+        yield warning(
+            "durability: server", str(failure), "grant this user clusterMonitor, to see whether the server keeps what it is given"
+        )
+        return
+    yield findings.clock(status["localTime"].replace(tzinfo=dt.UTC) - time.now())
+    yield _storage(status)
+    members = len(status.get("repl", {}).get("hosts", ()))
+    yield ok("replicas", f"{members} members of {status['repl'].get('setName')}" if members else "none: one server")
+
+
+def _storage(status: dict[str, Any]) -> Finding:
+    engine = status.get("storageEngine", {})
+    match engine.get("persistent"):
+        case True:
+            return ok("durability: server", f"{engine.get('name')} keeps its files on disk")
+        case False:
+            return warning("durability: server", f"{engine.get('name')} is in memory", "it is gone with the server")
+        case _:
+            return warning(
+                "durability: server", "does not tell how it stores", "see that it keeps files on disk, and flushes its journal"
+            )

@@ -15,8 +15,11 @@ from opensearchpy import exceptions as search
 from undercroft.core import deadline
 from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, OutcomeUnknown, Unavailable, UndercroftError
+from undercroft.core.findings import Finding, error, ok, size, warning
 
 PORT = 9200
+# The oldest versions that the drivers are made for.
+OLDEST = {"opensearch": 2, "elasticsearch": 7}
 _BUSY = {429, 502, 503, 504}
 # Seconds for which a question is asked again.
 _PATIENCE = 3.0
@@ -115,16 +118,75 @@ class Client:
     def _translated(self, writes: bool, accept: tuple[int, ...]) -> Iterator[None]:
         try:
             yield
-        except search.ConnectionError as error:
-            text = f"{self.place}: {str(error.error)[:300]}"
+        except search.ConnectionError as failure:
+            text = f"{self.place}: {str(failure.error)[:300]}"
             refused = "refused" in text or "Name or service" in text
-            raise (OutcomeUnknown(text) if writes and not refused else Unavailable(text)) from error
-        except search.TransportError as error:
-            if error.status_code in accept:
+            raise (OutcomeUnknown(text) if writes and not refused else Unavailable(text)) from failure
+        except search.TransportError as failure:
+            if failure.status_code in accept:
                 return
-            text = f"{self.place}: {error.status_code} {str(error.error)[:120]} {str(error.info)[:400]}"
-            raise (Busy(text) if error.status_code in _BUSY else UndercroftError(text)) from error
+            text = f"{self.place}: {failure.status_code} {str(failure.error)[:120]} {str(failure.info)[:400]}"
+            raise (Busy(text) if failure.status_code in _BUSY else UndercroftError(text)) from failure
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+# -- examining ---------------------------------------------------------------------------------------------------------
+
+_DURABLE, _BLOCKED = "index.translog.durability", "index.blocks."
+
+
+def examine(client: Client, indices: str) -> Iterator[Finding]:
+    """Version, health, and whether the indices may be written and flush what they acknowledge. Nothing is changed.
+
+    Args:
+        client: of the server.
+        indices: a pattern of our indices' names.
+    """
+    about = client.call("GET", "/")["version"]
+    name = about.get("distribution", "elasticsearch")
+    found = f"{name} {about['number']} at {client.place}"
+    oldest = OLDEST.get(name, 0)
+    is_new = int(about["number"].partition(".")[0]) >= oldest
+    yield ok("connection", found) if is_new else error("connection", found, f"upgrade to {oldest} or later")
+    yield _health(client.call("GET", f"/_cluster/health/{indices}"))
+    wanted = f"{_DURABLE},{_BLOCKED}*"
+    answer = client.call("GET", f"/{indices}/_settings/{wanted}", flat_settings="true", include_defaults="true")
+    settings = {index: {**of.get("defaults", {}), **of["settings"]} for index, of in answer.items()}
+    yield _durability(settings)
+    yield _writable(settings)
+    stored = client.call("GET", f"/{indices}/_stats/store")["_all"].get("total", {}).get("store", {}).get("size_in_bytes", 0)
+    yield ok("size", f"{size(stored)} in {len(settings):,} indices")
+
+
+def _health(answer: dict[str, Any]) -> Finding:
+    nodes, status = answer["number_of_data_nodes"], answer["status"]
+    found = f"{status}, {nodes} data nodes"
+    if status == "red":
+        return error("health", found, "part of the indices is missing: bring their nodes back, or restore a snapshot")
+    if status == "yellow":
+        return warning("health", f"{found}, {answer['unassigned_shards']} copies have no place", "add a node, or set replicas=0")
+    return ok("health", found)
+
+
+def _durability(settings: dict[str, dict[str, Any]]) -> Finding:
+    late = sorted(index for index, of in settings.items() if of.get(_DURABLE, "REQUEST").lower() != "request")
+    if late:
+        return warning("durability: translog", f"{_some(late)}: async", f"the last seconds may be lost: set {_DURABLE} to request")
+    return ok("durability: translog", "flushed with each request")
+
+
+def _writable(settings: dict[str, dict[str, Any]]) -> Finding:
+    blocks = (f"{_BLOCKED}{what}" for what in ("read_only", "read_only_allow_delete", "write"))
+    names = tuple(blocks)
+    blocked = sorted(index for index, of in settings.items() if any(str(of.get(name)).lower() == "true" for name in names))
+    if blocked:
+        return error("writes", f"{_some(blocked)}: read only", "a full disk does that, too: make room, then take the block off")
+    return ok("writes", "no index is read only")
+
+
+def _some(names: list[str]) -> str:
+    """The first of several names, and how many there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

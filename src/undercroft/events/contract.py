@@ -13,11 +13,11 @@ import dataclasses
 import datetime as dt
 import itertools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 from undercroft.core import capabilities as caps
-from undercroft.core import jobs, time
+from undercroft.core import findings, jobs, settings, time
 from undercroft.core.errors import ConfigInvalid, InvalidInput, UndercroftError, Unsupported
 from undercroft.core.paging import LARGEST
 from undercroft.events import expression, query
@@ -31,6 +31,8 @@ Truth = bool | caps.Gap
 # Events of one transaction.
 _AT_ONCE = 2_000
 _MOST_GROUPS = 10_000
+# Seconds that expired events may still be there: the worker comes each hour.
+_LATE = 86_400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -483,11 +485,44 @@ class Store(Connection, abc.ABC):
         """`upgrade`, under the name that all kinds share."""
         self.upgrade()
 
+    def diagnose(self, *, verify: bool = False) -> Iterator[findings.Finding]:
+        """Examine the store: does it answer, may it be used, does what it acknowledges stay, what is in it, is that too old?
+
+        E26 Nothing is changed. Every check has a name of its own; findings come as they are made.
+
+        Args:
+            verify: look at everything that is stored, too.
+        """
+        yield from self._examine_events()
+
     # -- helpers ---------------------------------------------------------------------------------------------------
 
     def require(self, capability: str) -> None:
         """Raise `Unsupported` when this driver declares that it lacks `capability`."""
         self.capabilities.require(capability, type(self).__module__)
+
+    def _examine_events(self) -> Iterator[findings.Finding]:
+        if not self.capabilities.read:
+            yield findings.ok("events", "are not read again")
+            return
+        oldest = next(iter(self._events(query.Selection(), query.Page(limit=1))), None)
+        if oldest is None:
+            yield findings.ok("events", "none")
+        else:
+            yield findings.ok("events", f"of {len(self._event_types()):,} types, the first of {oldest.generated:%Y-%m-%d}")
+        seconds = settings.get("events", "time_to_live")
+        if seconds <= 0:
+            yield findings.ok("retention", "everything is kept")
+            return
+        kept = f"{seconds:,.0f} seconds are kept"
+        if oldest is not None and (self._now().replace(tzinfo=None) - oldest.generated).total_seconds() > seconds + _LATE:
+            yield findings.warning(
+                "retention",
+                f"{kept}, and there are events of {oldest.generated:%Y-%m-%d}",
+                "let `undercroft worker --kind events` run, or `undercroft events expire`",
+            )
+        else:
+            yield findings.ok("retention", f"{kept}, nothing older is there")
 
     def _selection(self, event_filter: Any, where: str | None) -> query.Selection:
         selection = query.selection(event_filter)

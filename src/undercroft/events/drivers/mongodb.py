@@ -27,9 +27,11 @@ import pymongo
 from bson.int64 import Int64
 from pymongo import errors as mongo
 
+from undercroft.core import findings
 from undercroft.core import url as urls
 from undercroft.core.capabilities import never
 from undercroft.core.errors import UndercroftError
+from undercroft.core.findings import Finding
 from undercroft.engines import mongodb
 from undercroft.events import contract, query
 from undercroft.events.errors import InvalidMarker, StorageBadVersion
@@ -48,6 +50,15 @@ _SPECIAL = re.compile(r"[.$%]")
 _COMPARE = {query.EQ: "$eq", query.LT: "$lt", query.LE: "$lte", query.GT: "$gt", query.GE: "$gte"}
 _DTYPES = (Trait.TEXT_TYPE, Trait.INT_TYPE, Trait.FLOAT_TYPE, Trait.DATETIME_TYPE)
 _TTL_INDEX = "event_ttl"
+_INDEXES = {
+    "event_type_idx": ("event_type", "timestamp"),
+    "event_order": ("micros", "order"),
+    "event_id_order": ("order",),
+    "event_kind": ("kind", "micros", "order"),
+    "event_value": ("k",),
+}
+# Name of the layout of documents and indexes.
+_LAYOUT = "events_1"
 
 Document = dict[str, Any]
 _NOTHING: Document = {"_id": {"$in": []}}
@@ -97,17 +108,34 @@ class Connection(contract.Store):
             version = self._client.server_info()["versionArray"]
         if tuple(version[:2]) < _OLDEST:
             raise StorageBadVersion("Need at least MongoDB 2.4")
-        up = pymongo.ASCENDING
-        wanted = {
-            "event_type_idx": [("event_type", up), ("timestamp", up)],
-            "event_order": [("micros", up), ("order", up)],
-            "event_id_order": [("order", up)],
-            "event_kind": [("kind", up), ("micros", up), ("order", up)],
-            "event_value": [("k", up)],
-        }
-        for name, keys in wanted.items():
+        for name, fields in _INDEXES.items():
             with self._call():
-                self._events_in.create_index(keys, name=name)
+                self._events_in.create_index([(field, pymongo.ASCENDING) for field in fields], name=name)
+
+    def _indexes(self) -> dict[str, tuple[str, ...]]:
+        """Those of ours that are there: name and fields."""
+        with self._call():
+            known = self._events_in.index_information()
+        return {name: tuple(field for field, _ in index["key"]) for name, index in known.items() if name in _INDEXES}
+
+    def check(self) -> list[str]:
+        """What keeps the indexes from being what this version needs; empty when nothing does."""
+        known = self._indexes()
+        missing = sorted(_INDEXES.keys() - known.keys())
+        problems = [f"no index {', '.join(missing)}; run `undercroft db upgrade --kind events`"] if missing else []
+        wrong = sorted(name for name, fields in known.items() if fields != _INDEXES[name])
+        return problems + [
+            f"index {name} has other fields; drop it, and run `undercroft db upgrade --kind events`" for name in wrong
+        ]
+
+    def schema_version(self) -> tuple[str | None, str]:
+        """The layout that is there (None: there is none), and the one that this package has."""
+        return _LAYOUT if self._indexes() else None, _LAYOUT
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
+        yield from mongodb.examine(self._client, self.place, self.options.statement_timeout)
+        yield from findings.layout("indexes", self.check())
+        yield from self._examine_events()
 
     def clear(self) -> None:  # type: ignore[override]
         with self._call(writes=True):

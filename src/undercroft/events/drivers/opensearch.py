@@ -19,9 +19,11 @@ from typing import Any, Self
 
 import msgspec
 
+from undercroft.core import findings
 from undercroft.core import url as urls
 from undercroft.core.capabilities import never
 from undercroft.core.errors import UndercroftError
+from undercroft.core.findings import Finding
 from undercroft.engines import opensearch
 from undercroft.events import contract, query
 from undercroft.events.errors import InvalidMarker
@@ -66,6 +68,8 @@ _MAPPINGS = {
         "raw": _KEPT,
     },
 }
+# Of the template that new indices are made by.
+_VERSION = 1
 
 Query = dict[str, Any]
 
@@ -101,8 +105,36 @@ class Connection(contract.Store):
 
     def upgrade(self) -> None:  # type: ignore[override]
         settings = {"index": {"number_of_shards": 1, "number_of_replicas": self.options.replicas}}
-        template = {"index_patterns": [self._all], "priority": 200, "template": {"settings": settings, "mappings": _MAPPINGS}}
+        made_by = {"settings": settings, "mappings": _MAPPINGS}
+        template = {"index_patterns": [self._all], "priority": 200, "version": _VERSION, "template": made_by}
         self._client.call("PUT", f"/_index_template/{self._prefix}template", template, writes=True)
+
+    def _template(self) -> Query | None:
+        """The template that is there."""
+        answer = self._client.call("GET", f"/_index_template/{self._prefix}template", accept=(404,))
+        found: Query | None = answer["index_templates"][0]["index_template"] if answer else None
+        return found
+
+    def check(self) -> list[str]:
+        """What keeps template and indices from being what this version needs; empty when nothing does."""
+        template = self._template()
+        if template is None or template.get("version") != _VERSION or not _is_ours(template["template"].get("mappings")):
+            what = "there is no template" if template is None else "the template is another version's"
+            return [f"{what} {self._prefix}template; run `undercroft db upgrade --kind events`"]
+        mappings = self._client.call("GET", f"/{self._all}/_mapping")
+        wrong = sorted(name for name, each in mappings.items() if not _is_ours(each["mappings"]))
+        advice = "made without the template: export its events, delete it, import them again"
+        return [f"index {name} has other fields; {advice}" for name in wrong]
+
+    def schema_version(self) -> tuple[str | None, str]:
+        """The template's version (None: there is none), and the version that this package has."""
+        template = self._template()
+        return None if template is None else f"events_{template.get('version', 0)}", f"events_{_VERSION}"
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
+        yield from opensearch.examine(self._client, self._all)
+        yield from findings.layout("template", self.check())
+        yield from self._examine_events()
 
     def clear(self) -> None:  # type: ignore[override]
         for name in self._indices():
@@ -266,6 +298,15 @@ def _id(message_id: str) -> str:
     if 0 < size <= _LONGEST_ID and not message_id.startswith(_HASHED):
         return message_id
     return _HASHED + hashlib.sha256(message_id.encode()).hexdigest()
+
+
+def _is_ours(mappings: Query | None) -> bool:
+    """Whether an index has our fields; servers write truth as text in some places."""
+
+    def plain(value: Any) -> Any:
+        return {name: plain(each) for name, each in value.items()} if isinstance(value, dict) else str(value).lower()
+
+    return bool(plain(mappings) == plain(_MAPPINGS))
 
 
 def _document(record: Record) -> Query:

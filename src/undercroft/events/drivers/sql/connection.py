@@ -8,16 +8,17 @@ import logging
 import re
 import secrets
 import time as monotonic
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import sqlalchemy as sa
 
 from undercroft.core.errors import InvalidInput, NotInitialized, Unavailable
-from undercroft.engines.sql import Database, EngineOptions, migrate
+from undercroft.core.findings import Finding
+from undercroft.engines.sql import Database, EngineOptions, diagnose, migrate
 from undercroft.engines.sql.leases import Leases
 from undercroft.events import contract, query
-from undercroft.events.drivers.sql import dialects, views
+from undercroft.events.drivers.sql import diagnosis, dialects, views
 from undercroft.events.drivers.sql.dictionary import Dictionary
 from undercroft.events.drivers.sql.reader import Reader
 from undercroft.events.drivers.sql.schema import KIND, tables
@@ -75,21 +76,27 @@ class Connection(contract.Store):
 
     def upgrade(self) -> None:  # type: ignore[override]
         migrate.upgrade(self._db, KIND)
-        setting = self._tables.setting
 
         def fill(connection: sa.Connection) -> None:
-            known = set(connection.execute(sa.select(setting.c.name)).scalars())
-            wanted = [*self._dialect.start(), *((name, _random()) for name in _KEY_PARTS)]
-            missing = [{"name": name, "value": value} for name, value in wanted if name not in known]
-            if missing:
-                connection.execute(setting.insert(), missing)
+            if missing := self._missing(connection):
+                rows = [{"name": name, "value": value} for name, value in missing.items()]
+                connection.execute(self._tables.setting.insert(), rows)
 
         self._db.write(fill)
         self._dictionary.forget()
 
+    def _missing(self, connection: sa.Connection) -> dict[str, int]:
+        """Settings that the store has yet to get."""
+        known = set(connection.execute(sa.select(self._tables.setting.c.name)).scalars())
+        wanted = [*self._dialect.start(), *((name, _random()) for name in _KEY_PARTS)]
+        return {name: value for name, value in wanted if name not in known}
+
     def check(self) -> list[str]:
         """What keeps the tables from being what this version needs; empty when nothing does."""
-        return migrate.check(self._db, KIND, self._tables.metadata)
+        problems = migrate.check(self._db, KIND, self._tables.metadata)
+        if not problems and self._db.read(self._missing):
+            problems = ["the store was not set up to its end; run `undercroft db upgrade --kind events`"]
+        return problems
 
     def schema_version(self) -> tuple[str | None, str]:
         """The tables' version (None: there are none), and the version that this package has."""
@@ -99,6 +106,14 @@ class Connection(contract.Store):
         leases = Leases(self._db)
         leases.init()
         return leases
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
+        if (yield from diagnose.engine(self._db, self._tables.metadata, self.check)):
+            yield from self._examine_events()
+            if verify:
+                yield from diagnose.integrity(self._db)
+                yield from diagnosis.references(self._db, self._tables)
+                yield from diagnosis.indexed(self._db, self._tables)
 
     def clear(self) -> None:  # type: ignore[override]
         self._db.write(self._dialect.clear)
