@@ -85,6 +85,8 @@ bench-rating: $(VENV)/.dev ## Speed and size of rated usage, engines beside each
 
 .PHONY: bench-events
 bench-events: export UNDERCROFT_DURABLE = 1
+# 100,000 events are in this server's memory.
+bench-events: export MONGO_HEAP ?= 2g
 bench-events: $(VENV)/.dev ## Speed of events, beside Panko's own driver, durable settings
 	@$(RUN) $(PY) -m bench.events $(ARGS)
 

@@ -75,11 +75,11 @@ def store_urls(kind: str) -> dict[str, str]:
     """The stores that `tests/engines/run.py` gives a kind, by engine."""
     stores = [line.partition("=") for line in os.environ["UNDERCROFT_TEST_STORES"].splitlines()]
     urls = {urllib.parse.urlsplit(url).scheme.partition("+")[0]: url for each, _, url in stores if each == kind}
-    return {{"mysql": "mariadb"}.get(name, name): url for name, url in urls.items()}
+    return {{"mysql": "mariadb", "es": "elasticsearch"}.get(name, name): url for name, url in urls.items()}
 
 
 def database(url: str, name: str, folder: pathlib.Path) -> str:
-    """A database of its own on the server of `url`; its URL."""
+    """A database of its own on the server of `url`, empty; its URL. Where there are no databases, a namespace."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "sqlite":
         return f"sqlite:///{folder / name}.db"
@@ -89,6 +89,17 @@ def database(url: str, name: str, folder: pathlib.Path) -> str:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name}")
             connection.execute(f"CREATE DATABASE {name}")
+    elif parts.scheme.startswith("mongodb"):
+        import pymongo
+
+        with pymongo.MongoClient[Any](url) as client:
+            client.drop_database(name)
+    elif parts.scheme in {"opensearch", "es"}:
+        import opensearchpy
+
+        search = opensearchpy.OpenSearch([{"host": parts.hostname, "port": parts.port}])
+        search.indices.delete(index=f"{name}_*", ignore_unavailable=True)
+        return urllib.parse.urlunsplit(parts._replace(query=f"namespace={name}&replicas=0"))
     else:
         import pymysql
 

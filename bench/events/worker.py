@@ -26,6 +26,7 @@ class Ours:
         from undercroft.core import time as clock
 
         self.models = events
+        self.url = url
         self.store = undercroft.connect("events", url)
         self.store.upgrade()
         self._bind = clock.bind
@@ -35,8 +36,11 @@ class Ours:
         self._bind(lambda: moment.replace(tzinfo=dt.UTC))
 
     def plan(self, event_filter: Any, page: dict[str, Any]) -> list[str]:
-        """How the engine goes about a question."""
+        """How the engine goes about a question; nothing where it is not asked in SQL."""
         import sqlalchemy as sa
+
+        if not hasattr(self.store, "_db"):
+            return []
 
         seen: list[tuple[str, Any]] = []
 
@@ -149,6 +153,13 @@ class Worker:
         event_filter, page = self._questions()[name](1)
         found: list[str] = self._subject.plan(self._models.EventFilter(**event_filter), page)
         return found
+
+    def floor(self, events: int, call: int) -> dict[str, Any]:
+        """Write the first events again, by the engine's own client and by us."""
+        from bench.events import floor
+
+        models = self._models
+        return floor.compare(self._subject.url, events, call, lambda n: workload.event(n, models.Event, models.Trait))
 
     def walk(self) -> dict[str, Any]:
         """Everything, event by event."""
