@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -97,8 +98,8 @@ def database(url: str, name: str, folder: pathlib.Path) -> str:
     elif parts.scheme in {"opensearch", "es"}:
         import opensearchpy
 
-        search = opensearchpy.OpenSearch([{"host": parts.hostname, "port": parts.port}])
-        search.indices.delete(index=f"{name}_*", ignore_unavailable=True)
+        with contextlib.closing(opensearchpy.OpenSearch([{"host": parts.hostname, "port": parts.port}])) as search:
+            search.indices.delete(index=f"{name}_*", ignore_unavailable=True)
         return urllib.parse.urlunsplit(parts._replace(query=f"namespace={name}&replicas=0"))
     else:
         import pymysql

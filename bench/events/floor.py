@@ -21,6 +21,8 @@ OURS, FLOOR = "undercroft", "bench_floor"
 TIMES = 2
 # The tables that hold events, and the column of an event's number in each.
 TABLES = {"event": "id", "trait_text": "event_id", "trait_number": "event_id"}
+# Names of types and traits, which go with the first of them.
+NAMES = ("event_type", "trait_key", "type_trait")
 
 
 class Floor(abc.ABC):
@@ -30,8 +32,14 @@ class Floor(abc.ABC):
         url: of our store.
     """
 
+    _client: Any
+
     def __init__(self, url: str) -> None:
         self._url = urllib.parse.urlsplit(url)
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
 
     @abc.abstractmethod
     def parts(self, events: int, call: int) -> Iterator[Any]:
@@ -47,7 +55,7 @@ class Sql(Floor):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self._connection = self._connect()
+        self._client = self._connect()
 
     @abc.abstractmethod
     def _connect(self) -> Any: ...
@@ -57,17 +65,19 @@ class Sql(Floor):
         """Rows in the engine's own form."""
 
     def _rows(self, statement: str) -> Any:
-        cursor = self._connection.cursor()
+        cursor = self._client.cursor()
         cursor.execute(statement)
         return cursor.fetchall()
 
     def parts(self, events: int, call: int) -> Iterator[Any]:
         numbers = [row[0] for row in self._rows(f"SELECT id FROM {OURS}_events_event ORDER BY id LIMIT {events}")]
+        more = {table: self._read(f"SELECT * FROM {OURS}_events_{table}") for table in NAMES}
         for some in _batches(numbers, call):
-            yield {
-                table: self._read(f"SELECT * FROM {OURS}_events_{table} WHERE {key} BETWEEN {some[0]} AND {some[-1]}")
-                for table, key in TABLES.items()
+            within = f"BETWEEN {some[0]} AND {some[-1]}"
+            yield more | {
+                table: self._read(f"SELECT * FROM {OURS}_events_{table} WHERE {key} {within}") for table, key in TABLES.items()
             }
+            more = {}
 
 
 class SQLite(Sql):
@@ -85,11 +95,11 @@ class SQLite(Sql):
         return self._rows(chosen)
 
     def write(self, part: Any) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._client.execute("BEGIN IMMEDIATE")
         for table, rows in part.items():
             places = ", ".join("?" * len(rows[0]))
-            self._connection.executemany(f"INSERT INTO {FLOOR}_events_{table} VALUES ({places})", rows)
-        self._connection.execute("COMMIT")
+            self._client.executemany(f"INSERT INTO {FLOOR}_events_{table} VALUES ({places})", rows)
+        self._client.execute("COMMIT")
 
 
 class PostgreSQL(Sql):
@@ -101,11 +111,11 @@ class PostgreSQL(Sql):
         return psycopg.connect(self._url.geturl(), autocommit=True)
 
     def _read(self, chosen: str) -> Any:
-        with self._connection.cursor() as cursor, cursor.copy(f"COPY ({chosen}) TO STDOUT (FORMAT BINARY)") as copy:
+        with self._client.cursor() as cursor, cursor.copy(f"COPY ({chosen}) TO STDOUT (FORMAT BINARY)") as copy:
             return b"".join(copy)
 
     def write(self, part: Any) -> None:
-        with self._connection.transaction(), self._connection.cursor() as cursor:
+        with self._client.transaction(), self._client.cursor() as cursor:
             for table, rows in part.items():
                 with cursor.copy(f"COPY {FLOOR}_events_{table} FROM STDIN (FORMAT BINARY)") as copy:
                     copy.write(rows)
@@ -123,14 +133,14 @@ class MariaDB(Sql):
         )  # fmt: skip
 
     def _read(self, chosen: str) -> Any:
-        rows, cursor = self._rows(chosen), self._connection.cursor()
+        rows, cursor = self._rows(chosen), self._client.cursor()
         return ",".join(cursor.mogrify(f"({', '.join(['%s'] * len(row))})", row) for row in rows)
 
     def write(self, part: Any) -> None:
-        cursor = self._connection.cursor()
+        cursor = self._client.cursor()
         for table, rows in part.items():
             cursor.execute(f"INSERT INTO {FLOOR}_events_{table} VALUES {rows}")
-        self._connection.commit()
+        self._client.commit()
 
 
 class MongoDB(Floor):
@@ -142,9 +152,9 @@ class MongoDB(Floor):
         from bson.raw_bson import RawBSONDocument
 
         super().__init__(url)
-        client: Any = pymongo.MongoClient(url, retryWrites=False, w="majority", journal=True)
+        self._client = pymongo.MongoClient(url, retryWrites=False, w="majority", journal=True)
         raw: Any = CodecOptions(document_class=RawBSONDocument)
-        self._database = client.get_default_database().with_options(codec_options=raw)
+        self._database = self._client.get_default_database().with_options(codec_options=raw)
 
     def parts(self, events: int, call: int) -> Iterator[Any]:
         yield from _batches(self._database["event"].find().sort("micros").limit(events), call)
@@ -193,6 +203,11 @@ ENGINES: dict[str, type[Floor]] = {
 }  # fmt: skip
 
 
+def floor(url: str) -> Floor:
+    """The floor of the engine that a store's URL names."""
+    return ENGINES[urllib.parse.urlsplit(url).scheme.partition("+")[0]](url)
+
+
 def compare(url: str, events: int, call: int, made: Callable[[int], Any]) -> dict[str, float]:
     """Seconds to write the first events of the store at `url` once more, each way into an empty place.
 
@@ -207,16 +222,16 @@ def compare(url: str, events: int, call: int, made: Callable[[int], Any]) -> dic
     Returns:
         the seconds of the engine's own client as `raw`, and of our driver as `ours`.
     """
-    engine = ENGINES[urllib.parse.urlsplit(url).scheme.partition("+")[0]](url)
-    parts = list(engine.parts(events, call))
     batches = list(_batches(map(made, range(events)), call))
-    assert len(parts) == len(batches)
     taken: dict[str, list[float]] = {"raw": [], "ours": []}
-    for _ in range(TIMES):
-        with empty(url, FLOOR):
-            taken["raw"].append(_timed(engine.write, parts))
-        with empty(url, "bench_beside") as store:
-            taken["ours"].append(_timed(store.record_events, batches))
+    with contextlib.closing(floor(url)) as engine:
+        parts = list(engine.parts(events, call))
+        assert len(parts) == len(batches)
+        for _ in range(TIMES):
+            with empty(url, FLOOR):
+                taken["raw"].append(_timed(engine.write, parts))
+            with empty(url, "bench_beside") as store:
+                taken["ours"].append(_timed(store.record_events, batches))
     return {way: min(seconds) for way, seconds in taken.items()}
 
 
