@@ -99,7 +99,8 @@ def database(url: str, name: str, folder: pathlib.Path) -> str:
         import opensearchpy
 
         with contextlib.closing(opensearchpy.OpenSearch([{"host": parts.hostname, "port": parts.port}])) as search:
-            search.indices.delete(index=f"{name}_*", ignore_unavailable=True)
+            for index in search.indices.get(index=f"{name}_*"):
+                search.indices.delete(index=index)
         return urllib.parse.urlunsplit(parts._replace(query=f"namespace={name}&replicas=0"))
     else:
         import pymysql
