@@ -100,4 +100,13 @@ def _forget(store: Any, message_ids: list[str]) -> None:
         store._db.write(lambda connection: connection.execute(event.delete().where(event.c.message_id.in_(message_ids))))
 
 
+def written_late(store: Any) -> None:
+    """What makes a server acknowledge before it writes, where that is a setting of the indices and not of the server."""
+    if isinstance(store, opensearch.Connection):
+        path = f"/_index_template/{store._prefix}template"
+        template = store._client.call("GET", path)["index_templates"][0]["index_template"]
+        template["template"]["settings"]["index"]["translog"] = {"durability": "async", "sync_interval": "60s"}
+        store._client.call("PUT", path, template, writes=True)
+
+
 EVENTS: dict[str, Twin] = {"one by one": lambda store: functools.partial(one_by_one, store), "traits apart": traits_apart}
