@@ -40,9 +40,14 @@ def weakened(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator
 
 @dataclasses.dataclass
 class Chaos(Judge):
-    """A writer that is killed, again and again, and repeats what it had no answer for."""
+    """A writer that is killed, again and again, and repeats what it had no answer for.
+
+    Attributes:
+        longest: seconds that a life lasts at most; where a store is slow it grows, so that the writer gets somewhere.
+    """
 
     twin: str | None = None
+    longest: float = 0.12
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,16 +62,18 @@ class Chaos(Judge):
                 assert writer.hear() == "ready"
             if last is not None:
                 return writer.end()
-            time.sleep(self.rng.uniform(0, 0.12))
+            time.sleep(self.rng.uniform(0, self.longest))
             writer.kill()
             return writer.end()
 
     def kill_until(self, kills: int) -> None:
         """Kill until every kind of call was hit so often, or a fault is found."""
         while not self.faults and min(self.kills[kind] for kind in self.work.calls) < kills:
+            before = self.done
             code = self.live()
             assert code == -9, f"the writer ended by itself: {code}"
             self.judge()
+            self.longest = min(1, self.longest * 1.2) if self.done == before else max(0.12, self.longest / 1.2)
             if self.faults:
                 # A server may still have been busy with the last statement of the one who died.
                 time.sleep(1)
