@@ -26,11 +26,14 @@ _FIGURE = "figure"
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture, kind in (("engine", "rating"), ("event_engine", "events")):
         if fixture in metafunc.fixturenames:
-            stores = _stores(metafunc.config, kind)
-            metafunc.parametrize(fixture, stores, ids=[store.driver for store in stores], scope="module")
+            found = stores(metafunc.config, kind)
+            metafunc.parametrize(fixture, found, ids=[store.driver for store in found], scope="module")
+    if "any_engine" in metafunc.fixturenames:
+        found = [store for kind in registry.kinds() for store in stores(metafunc.config, kind)]
+        metafunc.parametrize("any_engine", found, ids=[f"{store.kind}-{store.driver}" for store in found], scope="module")
 
 
-def _stores(config: pytest.Config, kind: str = "rating") -> list[Target]:
+def stores(config: pytest.Config, kind: str = "rating") -> list[Target]:
     """The stores of the run that give back what they take. One without a server gets a file of the test's own: other processes
     have to reach it.
     """
@@ -63,9 +66,17 @@ def event_opener(event_engine: Target, tmp_path: pathlib.Path) -> Iterator[Opene
 
 
 @pytest.fixture
+def any_opener(any_engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
+    """The same for stores of every kind."""
+    found = opener_of(any_engine, tmp_path)
+    yield found
+    found.clear()
+
+
+@pytest.fixture
 def openers(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[Opener]]:
     """One opener for each store of the run."""
-    found = [opener_of(store, tmp_path) for store in _stores(request.config)]
+    found = [opener_of(store, tmp_path) for store in stores(request.config)]
     yield found
     for each in found:
         each.clear()

@@ -51,6 +51,7 @@ class Engine:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     url: str = ""
     program: str = ""
+    forgets: bool = False
 
 
 def table(path: pathlib.Path) -> dict[str, Engine]:

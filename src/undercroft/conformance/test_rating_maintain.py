@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from undercroft.conformance.test_rating_concurrency import _adds_up, _together
 from undercroft.rating import BaseStorage, DataFrame
 
 ROUNDS = 15
+NEW_PERIODS = 40
 
 
 def _usage(quantity: int = 1, hours: Any = range(30)) -> list[DataFrame]:
@@ -153,3 +155,21 @@ def test_many_small_pushes_of_objects_that_live_briefly(open_store: Opener) -> N
     assert store.scopes() == [("a", hour(5) + HOUR), ("b", hour(0) + HOUR)]
     first, last = store.span() or (hour(99), hour(99))
     assert first <= hour(0) < hour(5) < last
+
+
+@clause("R31")
+@promise("M2")
+@assumes("push_atomic")
+def test_others_come_to_a_new_period_meanwhile(open_store: Opener) -> None:
+    """Each period is new to all who push to it at the same moment, and may be summed up before the last of them comes."""
+    stores = [open_store() for _ in range(3)]
+    turn = threading.Barrier(len(stores))
+
+    def works(scope: str, target: BaseStorage) -> None:
+        for number in range(NEW_PERIODS):
+            turn.wait(60)
+            target.push([frame(hour(number), of(scope, number + 1, id=1))])
+            target.maintain()
+
+    _together(*(lambda scope=scope, target=target: works(scope, target) for scope, target in zip("pqr", stores, strict=True)))
+    _adds_up(stores[0])

@@ -401,9 +401,11 @@ class MariaDB:
         # A row that every push shares, and every deletion has to itself.
         one = f"SELECT 0, 1 FROM {tables.setting.name} WHERE name = '{ZONE}'"  # noqa: S608
         self._keep_out, self._share = f"{one} FOR UPDATE", f"({one} LOCK IN SHARE MODE)"
-        locks = (f"(SELECT id, pending FROM {slot} WHERE id IN %s {mode})" for mode in ("LOCK IN SHARE MODE", "FOR UPDATE"))  # noqa: S608
+        # By the primary key: in the index of `pending`, a reader that has waited for a fold would be behind where the slot went.
+        chosen = f"FROM {slot} FORCE INDEX (PRIMARY) WHERE id IN %s"
+        locks = (f"(SELECT id, pending {chosen} {mode})" for mode in ("LOCK IN SHARE MODE", "FOR UPDATE"))
         self._lock, self._lock_alone = (f"{self._share} UNION ALL {lock}" for lock in locks)
-        self._lock_pending = f"SELECT id FROM {slot} WHERE id IN %s AND pending = 1 FOR UPDATE SKIP LOCKED"  # noqa: S608
+        self._lock_pending = f"SELECT id {chosen} AND pending = 1 FOR UPDATE SKIP LOCKED"
 
     def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
         connection.exec_driver_sql(self._keep_out).all()
@@ -434,8 +436,9 @@ class MariaDB:
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
         rows = sorted((*key, day, 1) for key, day in slots)
         names = ["begin", '"end"', "type", "day", "pending"]
-        found = self._insert(connection, self._tables.slot, names, rows, 'id = id RETURNING begin, "end", type, id')
-        return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in found}
+        found = self._insert(connection, self._tables.slot, names, rows, 'id = id RETURNING begin, "end", type, id, pending')
+        # A slot that another writer has added meanwhile is given back as well, locked. Folded already, it is not new.
+        return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number, pending in found if pending}
 
     def lock_and_take(
         self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair], *, alone: bool
