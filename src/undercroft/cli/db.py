@@ -38,7 +38,7 @@ def db() -> None:
 @db.command()
 @stores.kind_option
 @stores.any_store_option
-def upgrade(kind: str, store: str | None) -> None:
+def upgrade(kind: str | None, store: str | None) -> None:
     """Create the tables, or bring them to this version.
 
     Harmless to repeat, also from several machines at once, and while older processes still write.
@@ -48,21 +48,24 @@ def upgrade(kind: str, store: str | None) -> None:
       undercroft db upgrade --store sqlite:///rating.db
       UNDERCROFT_RATING__CONNECTION=postgresql://u@h/db undercroft db upgrade
     """
-    with stores.opened(store, kind) as opened:
-        storage = _versioned(opened)
-        before, _ = storage.schema_version()
-        storage.init()
-        after, _ = storage.schema_version()
-        problems = storage.check()
-    change = "was current" if before == after else f"from {before or 'nothing'} to {after}"
-    click.echo(f"{kind}: {change}")
-    _report(kind, problems)
+    problems = 0
+    for each in stores.kinds(kind, store):
+        with stores.opened(store, each) as opened:
+            storage = _versioned(opened)
+            before, _ = storage.schema_version()
+            storage.init()
+            after, _ = storage.schema_version()
+            found = storage.check()
+        change = "was current" if before == after else f"from {before or 'nothing'} to {after}"
+        click.echo(f"{each}: {change}")
+        problems += _report(each, found)
+    _end(problems)
 
 
 @db.command()
 @stores.kind_option
 @stores.any_store_option
-def check(kind: str, store: str | None) -> None:
+def check(kind: str | None, store: str | None) -> None:
     """Tell whether the tables are those that this version needs. Exit code 1 when they are not.
 
     \b
@@ -71,18 +74,27 @@ def check(kind: str, store: str | None) -> None:
       undercroft db check || undercroft db upgrade
       undercroft db check --kind events --store mongodb://127.0.0.1/undercroft
     """
-    with stores.opened(store, kind) as opened:
-        storage = _versioned(opened)
-        _, version = storage.schema_version()
-        problems = storage.check()
-    _report(kind, problems)
-    click.echo(f"{kind}: current, {version}")
+    problems = 0
+    for each in stores.kinds(kind, store):
+        with stores.opened(store, each) as opened:
+            storage = _versioned(opened)
+            _, version = storage.schema_version()
+            found = storage.check()
+        if not _report(each, found):
+            click.echo(f"{each}: current, {version}")
+        problems += len(found)
+    _end(problems)
 
 
-def _report(kind: str, problems: list[str]) -> None:
-    """End the command when there are problems."""
+def _report(kind: str, problems: list[str]) -> int:
+    """Tell what keeps the tables from being current; how much that is."""
     for problem in problems:
         click.echo(f"{kind}: {failures.printable(problem)}")
+    return len(problems)
+
+
+def _end(problems: int) -> None:
+    """End the command as one that has failed when there are problems."""
     if problems:
         raise Exit(failures.FAILED)
 

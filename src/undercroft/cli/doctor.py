@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
 import rich_click as click
 from click.exceptions import Exit
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to report."
 )
-def doctor(kind: str, store: str | None, verify: bool, output_format: str) -> None:
+def doctor(kind: str | None, store: str | None, verify: bool, output_format: str) -> None:
     """Examine a store: does it answer, may we use it, are its tables current, its clock right, its commits durable, its sums exact?
 
     Changes nothing, and may be run beside everything else. Of MongoDB and OpenSearch it says what these servers tell.
@@ -42,7 +43,12 @@ def doctor(kind: str, store: str | None, verify: bool, output_format: str) -> No
     from undercroft.cli import output
     from undercroft.core.findings import Level
 
-    found = list(_findings(kind, store, verify))
+    kinds = stores.kinds(kind, store)
+    found = [
+        one if len(kinds) == 1 else msgspec.structs.replace(one, check=f"{each}: {one.check}")
+        for each in kinds
+        for one in _findings(each, store, verify)
+    ]
     if output_format == "json":
         click.echo(output.json_text(found))
     else:

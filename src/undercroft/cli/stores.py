@@ -20,9 +20,21 @@ def option(kind: str) -> Callable[[F], F]:
 
 store_option = option("rating")
 any_store_option = option("<kind>")
+KINDS = ["rating", "events"]
 kind_option = click.option(
-    "--kind", type=click.Choice(["rating", "events"]), default="rating", show_default=True, help="The kind of data."
+    "--kind",
+    type=click.Choice(KINDS),
+    help="The kind of data. Default: each that the settings name a store for; rating with --store.",
 )
+
+
+def kinds(kind: str | None, store: str | None) -> list[str]:
+    """The kinds that a command is about, where the options `--kind` and `--store` leave that open."""
+    from undercroft.core import settings
+
+    if kind or store:
+        return [kind or KINDS[0]]
+    return [each for each in KINDS if settings.get(each, "connection")] or KINDS[:1]
 
 
 def url(given: str | None, kind: str = "rating") -> str:
