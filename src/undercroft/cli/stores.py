@@ -26,6 +26,7 @@ kind_option = click.option(
     type=click.Choice(KINDS),
     help="The kind of data. Default: each that the settings name a store for; rating with --store.",
 )
+one_kind_option = click.option("--kind", type=click.Choice(KINDS), default=KINDS[0], show_default=True, help="The kind of data.")
 
 
 def kinds(kind: str | None, store: str | None) -> list[str]:

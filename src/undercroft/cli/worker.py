@@ -26,7 +26,7 @@ _EVENTS_AT_ONCE = 20_000
 
 
 @click.command()
-@stores.kind_option
+@stores.one_kind_option
 @stores.any_store_option
 @click.option("--once", is_flag=True, help="Do each job once, unless another worker has just done it, and end.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to log, on stderr.")
