@@ -35,3 +35,11 @@ def test_without_a_kind_it_is_every_kind_that_has_a_store(run, tmp_path, monkeyp
     monkeypatch.delenv("UNDERCROFT_RATING__CONNECTION")
     settings.current.cache_clear()
     assert run("db", "check").stdout.startswith("events: current")
+
+
+def test_a_store_without_tables_is_no_failure(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNDERCROFT_RATING__CONNECTION", f"sqlite:///{tmp_path}/one.db")
+    monkeypatch.setenv("UNDERCROFT_EVENTS__CONNECTION", "log://")
+    settings.current.cache_clear()
+    assert run("db", "upgrade").stdout.splitlines()[1:] == ["events: ready, no tables whose version is known"]
+    assert run("db", "check").stdout.splitlines()[1:] == ["events: no tables whose version is known"]

@@ -9,6 +9,8 @@ from click.exceptions import Exit
 
 from undercroft.cli import failures, stores
 
+_UNVERSIONED = "no tables whose version is known"
+
 
 @runtime_checkable
 class Versioned(Protocol):
@@ -50,8 +52,11 @@ def upgrade(kind: str | None, store: str | None) -> None:
     """
     problems = 0
     for each in stores.kinds(kind, store):
-        with stores.opened(store, each) as opened:
-            storage = _versioned(opened)
+        with stores.opened(store, each) as storage:
+            if not isinstance(storage, Versioned):
+                storage.init()
+                click.echo(f"{each}: ready, {_UNVERSIONED}")
+                continue
             before, _ = storage.schema_version()
             storage.init()
             after, _ = storage.schema_version()
@@ -76,8 +81,10 @@ def check(kind: str | None, store: str | None) -> None:
     """
     problems = 0
     for each in stores.kinds(kind, store):
-        with stores.opened(store, each) as opened:
-            storage = _versioned(opened)
+        with stores.opened(store, each) as storage:
+            if not isinstance(storage, Versioned):
+                click.echo(f"{each}: {_UNVERSIONED}")
+                continue
             _, version = storage.schema_version()
             found = storage.check()
         if not _report(each, found):
@@ -97,11 +104,3 @@ def _end(problems: int) -> None:
     """End the command as one that has failed when there are problems."""
     if problems:
         raise Exit(failures.FAILED)
-
-
-def _versioned(storage: object) -> Versioned:
-    from undercroft.core.errors import Unsupported
-
-    if not isinstance(storage, Versioned):
-        raise Unsupported(f"{type(storage).__module__} keeps no version of its tables")
-    return storage
