@@ -14,10 +14,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from undercroft.conformance.plugin import Opener, Target, targets
 from undercroft.core import registry, url
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("undercroft", deadline=None)
+hypothesis.settings.load_profile("undercroft")
 
 FIGURES = pathlib.Path(__file__).parent.parent / "docs" / "promises.json"
 _FIGURE = "figure"
