@@ -26,7 +26,7 @@ class Subject(abc.ABC):
         """Store one call's frames."""
         self.storage.push(frames)
 
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027 - most put nothing off
         """Do what pushes have put off; nothing where they put nothing off."""
 
     @abc.abstractmethod
