@@ -98,7 +98,7 @@ def subjects(
 
 
 def load(found: list[Subject], points: int, call: int, slice_: int) -> dict[str, float]:
-    """Every subject pushes the next `points`, slice by slice in turns; points a second."""
+    """Every subject pushes the next `points`, slice by slice in turns; points a second, what they put off included."""
     seconds = dict.fromkeys((subject.name for subject in found), 0.0)
     for first in range(0, points, slice_):
         count = min(slice_, points - first)
@@ -107,6 +107,8 @@ def load(found: list[Subject], points: int, call: int, slice_: int) -> dict[str,
             seconds[subject.name] += taken
             subject.points += count
             say(f"{subject.name:12} {subject.points:>10,} points; calls of {call:,}: {count / taken:>9,.0f} points/s")
+    for subject in found:
+        seconds[subject.name] += subject.order("settle")["seconds"]
     return {name: points / taken for name, taken in seconds.items()}
 
 
