@@ -66,7 +66,7 @@ class Writes(Protocol):
         """Insert the attributes of entries that were just added, and their ids."""
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
-        """Insert slots, pending, with their day keys; ids of those that were not there."""
+        """Insert slots, pending, with their day keys; ids of those that nobody can fold before this transaction ends."""
 
     def lock_and_take(
         self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair], *, alone: bool
