@@ -125,6 +125,13 @@ def _translated(failure: Exception, place: str, *, writes: bool) -> UndercroftEr
     return UndercroftError(text)
 
 
+def now(client: Any) -> dt.datetime:
+    """The server's clock; to be called within `call`."""
+    # The one name of this command that every server of the protocol knows.
+    found: dt.datetime = client.admin.command("isMaster")["localTime"]
+    return found.replace(tzinfo=dt.UTC)
+
+
 # -- examining ---------------------------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,8 @@ LOG = logging.getLogger(__name__)
 _AT_ONCE = 1_000
 # Seconds; more is for ever.
 _LONGEST_TTL = 2**31
+# A server whose clock, or a host whose clock, is further off would delete what is to be kept.
+_SAME_TIME = dt.timedelta(minutes=1)
 _DATABASE = "undercroft"
 _OLDEST = (2, 4)
 # What a key of a document must not have, and what stands for it.
@@ -164,12 +166,13 @@ class Connection(contract.Store):
         return []
 
     def clear_expired_data(self, ttl: float, max_count: int | None = None) -> int:  # type: ignore[override]
-        """See the contract; the server's own expiry is set to the same time where it has one."""
+        """See the contract; the server's own expiry is set to the same time where it has one, and a clock that agrees with ours."""
         deleted = super().clear_expired_data(ttl, max_count)
         if max_count is None and -_LONGEST_TTL < ttl < _LONGEST_TTL:
             try:
                 with self._call(writes=True):
-                    self.update_ttl(ttl, _TTL_INDEX, "timestamp", self._events_in)
+                    if ttl <= 0 or abs(mongodb.now(self._client) - self._now()) < _SAME_TIME:
+                        self.update_ttl(ttl, _TTL_INDEX, "timestamp", self._events_in)
             except UndercroftError as error:
                 # Not every server has such an index; what is old is gone in any case.
                 LOG.debug("no expiry by the server: %s", error)
@@ -249,13 +252,16 @@ class Connection(contract.Store):
         return event
 
     def _event_types(self) -> list[str]:
-        with self._call():
-            return sorted(self._events_in.distinct("event_type"))
+        return sorted(self._distinct("event_type"))
 
     def _trait_types(self, event_type: str) -> list[tuple[str, int]]:
-        with self._call():
-            found = self._events_in.distinct("n", {"event_type": event_type})
+        found = self._distinct("n", {"$match": {"event_type": event_type}}, {"$unwind": "$n"})
         return sorted((name, int(dtype)) for dtype, _, name in (each.partition(":") for each in found))
+
+    def _distinct(self, field: str, *stages: Document) -> list[str]:
+        # Not every server knows a deadline of `distinct`, and its answer has to fit in one document.
+        with self._call():
+            return [each["_id"] for each in self._events_in.aggregate([*stages, {"$group": {"_id": f"${field}"}}])]
 
     def _traits(self, event_type: str, name: str | None) -> Iterable[Trait]:
         found: list[Trait] = []
