@@ -145,7 +145,7 @@ class SQLite(_OneWriter):
     def _take_ids(self, connection: sa.Connection, count: int) -> int:
         last = connection.exec_driver_sql(self._take, (count, LAST_ID)).scalar()
         if last is None:
-            raise NotInitialized("the store was not set up to its end: run `undercroft db upgrade`")
+            raise NotInitialized("the store was not set up to its end: run `undercroft db upgrade --kind events`")
         return int(last) - count + 1
 
     def _known(self, connection: sa.Connection, message_ids: Sequence[str]) -> set[str]:
@@ -189,7 +189,7 @@ class MariaDB(_OneWriter):
             (count, LAST_ID),
         )
         if result.rowcount != 1:
-            raise NotInitialized("the store was not set up to its end: run `undercroft db upgrade`")
+            raise NotInitialized("the store was not set up to its end: run `undercroft db upgrade --kind events`")
         return int(result.lastrowid) - count + 1
 
     def _known(self, connection: sa.Connection, message_ids: Sequence[str]) -> set[str]:
