@@ -155,7 +155,12 @@ MUTATIONS = [
         "return sign * high or None, sign * main, sign * low or None, None",
     ),
     Mutation("end excluded", EVENTS + "conditions.py", '"e.generated <= ?"', '"e.generated < ?"'),
-    Mutation("the marker's event again", EVENTS + "reader.py", ") {sign} (?, ?)", ") {sign}= (?, ?)"),
+    Mutation(
+        "equals of the marker passed over",
+        EVENTS + "reader.py",
+        'f"({_KEYS[first]}, {_KEYS[second]}) {sign} (?, ?)"',
+        'f"({_KEYS[first]}, {_KEYS[first]}) {sign} (?, ?)"',
+    ),
     Mutation("order of equals left open", "events/query.py", 'for given in [*sort, (MESSAGE_ID, "asc")]', "for given in sort"),
     Mutation("events of no project left out", EVENTS + "conditions.py", 'Sql(f"e.{PROJECT} IS NULL")', 'Sql("1 = 0")'),
     Mutation("types without events", EVENTS + "reader.py", "sa.select(t.name).where(used)", "sa.select(t.name)"),
