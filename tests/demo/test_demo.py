@@ -10,6 +10,7 @@ import importlib.resources
 import json
 import pathlib
 import re
+import shlex
 from decimal import Decimal
 
 import click.testing
@@ -125,10 +126,10 @@ def test_another_store(tmp_path):
 
 
 def test_what_to_try_next_works(done):
-    commands = re.findall(r"undercroft (rating total .*)", done[1])
-    assert len(commands) == 2
+    commands = re.findall(r"undercroft ((?:rating|events) .*)", done[1])
+    assert len(commands) == 4
     for command in commands:
-        result = runner().invoke(root, command.split(), prog_name="undercroft")
+        result = runner().invoke(root, shlex.split(command), prog_name="undercroft")
         assert result.exit_code == 0, result.stderr
         assert result.stdout.count("\n") > 5
 

@@ -59,7 +59,8 @@ def demo(output: pathlib.Path, store: str | None, events: str | None) -> None:
         storage.init()
         _push(storage)
         found = figures.ask(storage)
-    with stores.opened(events or store or f"sqlite:///{output / 'events.db'}", "events") as happened:
+    events = events or store or f"sqlite:///{output / 'events.db'}"
+    with stores.opened(events, "events") as happened:
         happened.upgrade()
         happened.record_events(happenings.events())
         counted = happenings.by_hour(happened)
@@ -77,7 +78,7 @@ def demo(output: pathlib.Path, store: str | None, events: str | None) -> None:
     click.echo("Both agree, to the last digit.\n")
     click.echo(f"Events: {sum(sum(kinds.values()) for kinds in counted.values()):,} of OpenStack Nova")
     click.echo(f"Page:   {drawn}")
-    _next(url)
+    _next(url, events)
 
 
 def _push(storage: BaseStorage) -> None:
@@ -111,17 +112,26 @@ def _print(found: Figures, currency: str) -> None:
     out.table(("hour, UTC", *head), [row(f"{hour:02}:00", cost) for hour, cost in found.by_hour.items()], "By hour")
 
 
-def _next(url: str) -> None:
-    from undercroft.core.url import redacted
-
-    hidden = redacted(url)
-    shown = shlex.quote(hidden if ":***@" in hidden else url)
+def _next(rating: str, events: str) -> None:
     # `make demo` runs the program of an environment that is not on the path.
     here = pathlib.Path(sys.executable).with_name("undercroft")
     program = "undercroft" if shutil.which("undercroft") else os.path.relpath(here)
     click.echo("\nTry next:")
-    for rest in (
-        "--begin 2011-03-03 --end 2011-03-04 --by project_id,type",
-        "--begin 2011-03-03T08:00 --end 2011-03-03T12:00 --by flavor_id,time --filter project_id=project-07 --format csv",
+    for command, url, rest in (
+        ("rating total", rating, "--begin 2011-03-03 --end 2011-03-04 --by project_id,type"),
+        (
+            "rating total",
+            rating,
+            "--begin 2011-03-03T08:00 --end 2011-03-03T12:00 --by flavor_id,time --filter project_id=project-07 --format csv",
+        ),
+        ("events list", events, "--where 'event_type ^= \"instance.\" and memory_mb >= 512' --limit 5"),
+        ("events count", events, "--by event_type --interval 6h --format csv"),
     ):
-        click.echo(f"  {program} rating total --store {shown} {rest}")
+        click.echo(f"  {program} {command} --store {_shown(url)} {rest}")
+
+
+def _shown(url: str) -> str:
+    from undercroft.core.url import redacted
+
+    hidden = redacted(url)
+    return shlex.quote(hidden if ":***@" in hidden else url)
