@@ -30,8 +30,8 @@ def store(server, tmp_path):
 
 def expiry(store: Any) -> float | None:
     """The seconds after which the server deletes by itself; None when it does not."""
-    index = store._events_in.index_information().get("event_ttl")
-    return index and index["expireAfterSeconds"]
+    index: dict[str, Any] = store._events_in.index_information().get("event_ttl", {})
+    return index.get("expireAfterSeconds")
 
 
 def has_expiry(store: Any) -> bool:

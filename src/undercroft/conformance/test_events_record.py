@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -37,10 +38,19 @@ def bad(message_id: str = "bad") -> Any:
     return event(message_id, whole("x", 2**63))
 
 
+def everything_logged(store: Store, caplog: pytest.LogCaptureFixture) -> AbstractContextManager[None]:
+    """Whatever level the loggers above it have been given."""
+    return caplog.at_level(logging.DEBUG, log_of(store).name)
+
+
+def log_of(store: Store) -> logging.Logger:
+    log: logging.Logger = sys.modules[type(store).record_events.__module__].LOG
+    return log
+
+
 def logged(store: Store, caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
     """How many duplicates and how many failures the module that defines `record_events` has logged."""
-    log = sys.modules[type(store).record_events.__module__].LOG
-    records = [record for record in caplog.records if record.name == log.name]
+    records = [record for record in caplog.records if record.name == log_of(store).name]
     failures = [record for record in records if record.levelno == logging.ERROR]
     assert all(record.exc_info for record in failures)
     return len([record for record in records if record.levelno == logging.DEBUG]), len(failures)
@@ -69,7 +79,7 @@ def test_a_filter_of_none_is_every_event(store: Store) -> None:
 
 @clause("E6")
 def test_the_first_event_of_an_id_stays(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
+    with everything_logged(store, caplog):
         store.record_events([event("a", text("x", "first"), kind="one")])
         store.record_events([event("a", text("y", "second"), kind="two", at=9, raw={"b": 2})])
     (kept,) = everything(store)
@@ -83,7 +93,7 @@ def test_the_first_event_of_an_id_stays(store: Store, caplog: pytest.LogCaptureF
 @clause("E6")
 def test_duplicates_within_a_batch_and_of_before(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     store.record_events([event("b", kind="before")])
-    with caplog.at_level(logging.DEBUG):
+    with everything_logged(store, caplog):
         store.record_events([event("a", kind="1"), event("b", kind="2"), event("a", kind="3"), event("c", kind="4"), event("b")])
     assert [(each.message_id, each.event_type) for each in everything(store)] == [("a", "1"), ("b", "before"), ("c", "4")]
     assert list(store.get_event_types()) == ["1", "4", "before"]
@@ -102,7 +112,7 @@ def test_ids_differ_by_every_character(store: Store) -> None:
 def test_a_bad_event_keeps_no_other_from_being_stored(store: Store, caplog: pytest.LogCaptureFixture, place: int) -> None:
     batch = [event(f"m{n}") for n in range(4)]
     batch.insert(place, bad())
-    with caplog.at_level(logging.DEBUG), pytest.raises(InvalidInput):
+    with everything_logged(store, caplog), pytest.raises(InvalidInput):
         store.record_events(batch)
     assert ids(store) == ["m0", "m1", "m2", "m3"]
     assert logged(store, caplog) == (0, 1)
@@ -112,7 +122,7 @@ def test_a_bad_event_keeps_no_other_from_being_stored(store: Store, caplog: pyte
 @clause("E7")
 def test_the_error_of_the_last_bad_event_is_raised(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     no_raw = foreign(message_id="n", event_type="t", generated=START, traits=[])
-    with caplog.at_level(logging.DEBUG), pytest.raises(AttributeError):
+    with everything_logged(store, caplog), pytest.raises(AttributeError):
         store.record_events([bad(), event("a"), no_raw, event("a")])
     assert logged(store, caplog) == (1, 2)
     with pytest.raises(InvalidInput):
@@ -141,7 +151,7 @@ def test_ten_thousand_events_with_duplicates_and_bad_ones(store: Store, caplog: 
     ]
     batch[5_000] = bad()
     oracle.record(batch[:5_000] + batch[5_001:])
-    with caplog.at_level(logging.DEBUG), pytest.raises(InvalidInput):
+    with everything_logged(store, caplog), pytest.raises(InvalidInput):
         store.record_events(batch)
     assert exact(everything(store)) == exact(oracle.select({}))
     assert logged(store, caplog) == (10_000 - 1 - len(oracle.events), 1)
