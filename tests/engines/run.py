@@ -63,7 +63,12 @@ def choose(known: dict[str, Engine], wanted: str) -> tuple[list[Engine], bool]:
     """The engines that `wanted` names ("", "all" or names with commas between), and whether each of them must run."""
     if not wanted:
         return [engine for engine in known.values() if engine.everywhere], False
-    names = list(known) if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    # One that has neither is for development: it runs when it is named.
+    names = (
+        [name for name, one in known.items() if one.kinds or one.program]
+        if wanted == "all"
+        else [name.strip() for name in wanted.split(",")]
+    )
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SystemExit(f"unknown engines: {', '.join(unknown)}. Known: {', '.join(known)}, or all")
