@@ -81,7 +81,7 @@ def compare(folder: pathlib.Path, kind: str, ledger: Any, unanswered: Any, rng: 
 @pytest.mark.parametrize("kind", WORKS)
 @pytest.mark.usefixtures("_strace")
 def test_no_power_cut_takes_what_was_acknowledged(kind: str, tmp_path: pathlib.Path, seed: int, record, figure):
-    found = after_cuts(kind, tmp_path, seed, figure(50, 500))
+    found = after_cuts(kind, tmp_path, seed, figure(25, 500))
     record(**found)
     assert found["lost_something"] == 0
     assert found["syncs_of_the_log"] >= found["commits"]
@@ -90,7 +90,7 @@ def test_no_power_cut_takes_what_was_acknowledged(kind: str, tmp_path: pathlib.P
 @pytest.mark.parametrize("kind", WORKS)
 @pytest.mark.usefixtures("_strace")
 def test_twin_synchronous_normal_loses(kind: str, tmp_path: pathlib.Path, seed: int, record, figure):
-    found = after_cuts(kind, tmp_path, seed, figure(50, 200), synchronous="normal")
+    found = after_cuts(kind, tmp_path, seed, figure(25, 200), synchronous="normal")
     record(**found)
     assert found["lost_something"] > found["cuts"] // 2
     assert found["syncs_of_the_log"] < found["commits"]

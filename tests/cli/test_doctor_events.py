@@ -191,6 +191,7 @@ def test_a_log_has_nothing_to_be_wrong(run):
 
 
 @pytest.mark.promise("S7")
+@pytest.mark.timeout(30)  # far above a second, and below what a statement may take
 @pytest.mark.parametrize("scheme", ["postgresql", "mongodb", "opensearch"])
 def test_a_server_that_does_not_answer_is_a_finding_without_a_password(run, scheme):
     timeout = "statement_timeout" if scheme == "opensearch" else "connect_timeout"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import threading
 import types
 from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
 from typing import Any
 
 from undercroft.conformance.events_oracle import Stored
@@ -14,6 +16,8 @@ from undercroft.events import Event, EventFilter, Store, Trait
 
 OpenStore = Callable[..., Store]
 START = dt.datetime(2024, 3, 1, 12)
+# Seconds; far above what any write of the suite takes.
+_PATIENCE = 60
 FIRST, LAST = dt.datetime.min, dt.datetime.max
 
 
@@ -51,6 +55,24 @@ def event(message_id: Any, *traits: Trait, kind: Any = "thing.made", at: Any = 0
 def foreign(**fields: Any) -> Any:
     """A host's own event, of which only these attributes are there."""
     return types.SimpleNamespace(**fields)
+
+
+def follow(store: Store, cursor: str | None, limit: int, least: int = 0, **given: Any) -> tuple[list[Event], str]:
+    """The tail behind the cursor, and the cursor behind that.
+
+    Where a transaction is at work that began before an event's, of anybody on that server, the event comes when it has ended: until
+    there are `least`, the tail is waited for.
+    """
+    seen: list[Event] = []
+    until = monotonic() + _PATIENCE
+    while True:
+        events, cursor = store.tail(EventFilter(**given), cursor, limit)
+        assert len(events) <= limit
+        seen += events
+        if not events:
+            if len(seen) >= least or monotonic() > until:
+                return seen, cursor
+            threading.Event().wait(0.05)
 
 
 def flat(events: Iterable[Any]) -> list[Stored]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from undercroft.conformance.events_data import START, everything, exact, flat, now, trait_types, traits
+from undercroft.conformance.events_data import START, everything, exact, flat, follow, now, trait_types, traits
 from undercroft.conformance.events_oracle import Oracle, Refused, Unknown
 from undercroft.conformance.plugin import Opener
 from undercroft.core.errors import InvalidInput
@@ -194,14 +194,8 @@ class EventsMachine(RuleBasedStateMachine):
         given, _ = self._possible(given, None)
         wanted = sorted(exact(self.oracle.select(given)))
         for store, start in zip(self.stores, self.cursors, strict=True):
-            seen: list[Any] = []
-            cursor = start
-            while True:
-                events, cursor = store.tail(EventFilter(**given), cursor, limit)
-                if not events:
-                    break
-                seen += flat(events)
-            assert sorted(exact(seen)) == wanted
+            seen, _ = follow(store, start, limit, len(wanted), **given)
+            assert sorted(exact(flat(seen))) == wanted
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 from undercroft.conformance.marks import clause, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating_machine import RatingMachine
-from undercroft.conformance.walks import TIMEOUT, walk
+from undercroft.conformance.walks import SIDE_BY_SIDE, TIMEOUT, walk
 
 pytestmark = TIMEOUT
 
@@ -25,4 +25,4 @@ def test_all_stores_walk_side_by_side(side_by_side: list[Opener]) -> None:
     """In a zone whose clock changes by half an hour."""
     options: dict[str, Any] = {"timezone": "Australia/Lord_Howe"}
     reopens = all(bool(opener(**options).capabilities.survives_restart) for opener in side_by_side)
-    walk(lambda: RatingMachine(side_by_side, options, reopens))
+    walk(lambda: RatingMachine(side_by_side, options, reopens), SIDE_BY_SIDE)

@@ -12,6 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 PROFILE = os.environ.get("UNDERCROFT_CONFORMANCE", "ci")
 # Walks, and steps of each.
 PROFILES = {"quick": (5, 15), "ci": (20, 20), "thorough": (300, 50)}
+# Where all stores walk together, each has its own walks beside.
+SIDE_BY_SIDE = PROFILES[PROFILE][0] // 2
 # Seconds; 0 for as long as it takes.
 TIMEOUT = pytest.mark.timeout(0 if PROFILE == "thorough" else 600)
 

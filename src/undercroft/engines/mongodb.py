@@ -86,12 +86,13 @@ class ConnectionPool:
 
 
 @contextlib.contextmanager
-def call(place: str, seconds: float, *, writes: bool = False) -> Iterator[None]:
+def call(client: Any, place: str, options: EngineOptions, *, writes: bool = False) -> Iterator[None]:
     """A call to a server, within the deadline; its errors come out as ours.
 
     Args:
+        client: as the pool gives it.
         place: the URL without a password.
-        seconds: what the call may take where no deadline is set.
+        options: how long to wait for a server, and what the call may take where no deadline is set.
         writes: when the connection breaks, it is not known whether it was done.
 
     Raises:
@@ -99,10 +100,14 @@ def call(place: str, seconds: float, *, writes: bool = False) -> Iterator[None]:
         InvalidInput: the server cannot store such a document.
     """
     left = deadline.remaining()
-    limit = seconds if left is None else min(left, seconds)
+    limit = options.statement_timeout if left is None else min(left, options.statement_timeout)
     if limit <= 0:
         raise Unavailable(f"{place}: no time is left for this call")
     try:
+        if client.read_preference.mode == pymongo.ReadPreference.PRIMARY.mode:
+            # A deadline takes the place of the client's own limit for finding a server: it would be waited for to the end.
+            with pymongo.timeout(min(limit, options.connect_timeout)):
+                client.is_primary  # noqa: B018 - asks nothing of a server that is known
         with pymongo.timeout(limit):
             yield
     except (mongo.PyMongoError, bson.errors.BSONError) as error:
@@ -135,21 +140,21 @@ def now(client: Any) -> dt.datetime:
 # -- examining ---------------------------------------------------------------------------------------------------------
 
 
-def examine(client: Any, place: str, seconds: float) -> Iterator[Finding]:
+def examine(client: Any, place: str, options: EngineOptions) -> Iterator[Finding]:
     """Version, clock, and whether what the server acknowledges is on disk. Nothing is changed.
 
     Args:
         client: as the pool gives it.
-        place, seconds: as for `call`.
+        place, options: as for `call`.
     """
-    with call(place, seconds):
+    with call(client, place, options):
         version = client.server_info()["versionArray"]
     found = f"mongodb {'.'.join(map(str, version[:3]))} at {place}"
     yield ok("connection", found) if tuple(version) >= OLDEST else error("connection", found, "upgrade to 5.0 or later")
     concern = client.write_concern.document
     yield ok("durability: write concern", ", ".join(f"{name}: {value}" for name, value in concern.items()))
     try:
-        with call(place, seconds):
+        with call(client, place, options):
             status = client.admin.command("serverStatus")
     except Unavailable:
         raise

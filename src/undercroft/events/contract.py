@@ -406,7 +406,8 @@ class Store(Connection, abc.ABC):
         """Events in the order in which they arrived.
 
         E22 From the cursor on, every event that matches comes once, also one that was recorded late with an old `generated`; of
-            writers at the same time, whichever commits first, none is passed over.
+            writers at the same time, whichever commits first, none is passed over. Where others write at the same time, an event
+            may come only when those have ended that began before.
 
         Args:
             event_filter: as for `get_events`.

@@ -101,7 +101,7 @@ class Connection(contract.Store):
         return cls(url, options=options)
 
     def _call(self, *, writes: bool = False) -> Any:
-        return mongodb.call(self.place, self.options.statement_timeout, writes=writes)
+        return mongodb.call(self._client, self.place, self.options, writes=writes)
 
     # -- the store's life ------------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class Connection(contract.Store):
         return _LAYOUT if self._indexes() else None, _LAYOUT
 
     def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
-        yield from mongodb.examine(self._client, self.place, self.options.statement_timeout)
+        yield from mongodb.examine(self._client, self.place, self.options)
         yield from findings.layout("indexes", self.check())
         yield from self._examine_events()
 
