@@ -57,6 +57,12 @@ def opener_of(engine: Target, folder: pathlib.Path) -> Opener:
     return Opener(engine, engine.url.replace("{tmp}", str(folder)), f"c{uuid.uuid4().hex[:12]}")
 
 
+def url_of(opener: Opener, **options: str) -> str:
+    """The URL of an opener's namespace."""
+    joint = "&" if "?" in opener.url else "?"
+    return opener.url + joint + "&".join(f"{name}={value}" for name, value in {"namespace": opener.namespace, **options}.items())
+
+
 @pytest.fixture
 def opener(engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
     """Opens stores on the test's own namespace; the first call makes it."""

@@ -32,12 +32,6 @@ def figure() -> Callable[[T, T], T]:
     return lambda ci, at_full: at_full if full else ci
 
 
-def url_of(opener: Opener, **options: str) -> str:
-    """The URL of an opener's namespace."""
-    joint = "&" if "?" in opener.url else "?"
-    return opener.url + joint + "&".join(f"{name}={value}" for name, value in {"namespace": opener.namespace, **options}.items())
-
-
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A file of tokens."""

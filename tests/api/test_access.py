@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import url_of
 from tests.api.service import Service, frame, serving
+from tests.conftest import url_of
 from undercroft.api.auth import check_address
 from undercroft.api.call import Rule
 from undercroft.api.routes import ROUTES, Route

@@ -13,8 +13,8 @@ import httpx
 import pyarrow.parquet
 import pytest
 
-from tests.api.conftest import url_of
 from tests.api.service import serving
+from tests.conftest import url_of
 from undercroft.events import EventFilter
 
 ADMIN = {"X-Auth-Token": "t-admin-a"}

@@ -9,9 +9,9 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from tests.api.conftest import url_of
 from tests.api.proxy import proxied
 from tests.api.service import Service, frame, serving
+from tests.conftest import url_of
 from undercroft.conformance.plugin import Opener, Target
 
 pytestmark = pytest.mark.chaos

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import undercroft
-from tests.api.conftest import url_of
+from tests.conftest import url_of
 from undercroft.core import settings, time
 from undercroft.events import Event, Trait
 

@@ -18,6 +18,7 @@ import pytest
 from tests.api.service import Service, free_port
 from tests.chaos import servers
 from tests.chaos.servers import Server
+from tests.conftest import url_of
 from tests.hosts.conftest import Environment, make
 from undercroft.conformance.plugin import Opener, Target
 from undercroft.events import EventFilter
@@ -77,11 +78,6 @@ def restarted(url: str, folder: pathlib.Path, server: str) -> Iterator[Restarted
         yield found
     finally:
         found.service.close()
-
-
-def url_of(opener: Opener) -> str:
-    joint = "&" if "?" in opener.url else "?"
-    return f"{opener.url}{joint}namespace={opener.namespace}"
 
 
 def stored(opener: Opener) -> Counter[str]:

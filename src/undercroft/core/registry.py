@@ -10,6 +10,9 @@ from undercroft.core.errors import ConfigInvalid
 
 GROUP = "undercroft."
 
+# Schemes whose client library comes with an extra of another name.
+_EXTRAS = {"mysql": "mariadb", "es": "opensearch"}
+
 
 def kinds() -> list[str]:
     """The kinds of data that have drivers installed."""
@@ -52,7 +55,8 @@ def options(kind: str, url: str) -> frozenset[str]:
 
 def missing_library(scheme: str, error: ImportError) -> ConfigInvalid:
     """The error for an engine whose client library is not installed."""
-    return ConfigInvalid(f"the driver for {scheme!r} needs the Python module {error.name!r}: pip install 'undercroft[{scheme}]'")
+    extra = _EXTRAS.get(scheme, scheme)
+    return ConfigInvalid(f"the driver for {scheme!r} needs the Python module {error.name!r}: pip install 'undercroft[{extra}]'")
 
 
 def connect(kind: str, url: str, **options: Any) -> Any:
