@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from tests.api.service import TOKENS, Service, serving
-from tests.conftest import opener_of
+from tests.conftest import opener_of, url_of
 from undercroft.conformance.plugin import Opener, Target
 
 T = TypeVar("T")
