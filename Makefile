@@ -73,7 +73,7 @@ test: $(VENV)/.dev ## Unit tests and the conformance suite on real engines (ENGI
 
 .PHONY: test-hosts
 test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest versions we declare
-	@$(RUN) $(PYTEST) --timeout=1800 tests/hosts {stores} $(ARGS)
+	@$(RUN) $(PYTEST) -n $(WORKERS) --dist loadfile --timeout=1800 tests/hosts {stores} $(ARGS)
 
 .PHONY: chaos
 chaos: export UNDERCROFT_CHAOS = full

@@ -53,8 +53,8 @@ def test_conformance_passes(lowest, tmp_path, pytestconfig, monkeypatch):
     monkeypatch.setenv("UNDERCROFT_CONFORMANCE", "quick")
     given = pytestconfig.getoption("--store")
     assert given, "give --store, or run it by make test-hosts"
-    # Another version of a server is no other version of ours.
-    one_of_each = {store.partition("://")[0]: store for store in reversed(given)}
+    # Another version of a server is no other version of a client; both search engines have one client, and a log has none.
+    one_of_each = {store.partition("://")[0]: store for store in reversed(given) if "=es:" not in store and "=log:" not in store}
     stores = [word for store in one_of_each.values() for word in ("--store", store)]
     print(pytest_in(lowest, tmp_path, "--rootdir", tmp_path, "--pyargs", "undercroft.conformance", *stores)[-2000:])
 

@@ -58,6 +58,15 @@ def test_nothing_is_found_by_what_is_gone(store: Store) -> None:
 
 
 @clause("E21")
+def test_what_is_just_old_enough_stays(store: Store) -> None:
+    """To the microsecond, by the host's clock and no other."""
+    store.record_events([event("a", at=-100.000_001), event("b", at=-100), event("c", at=-99.999_999)])
+    with now(START):
+        assert store.clear_expired_data(100) == 1
+    assert ids(store) == ["b", "c"]
+
+
+@clause("E21")
 @promise("C5")
 def test_no_more_than_was_asked_for_the_oldest_first(store: Store) -> None:
     store.record_events([event(f"m{n}", at=-1_000 - n % 4) for n in range(9)])

@@ -381,8 +381,8 @@ class Store(Connection, abc.ABC):
     def clear_expired_data(self, ttl: float, max_count: int | None = None) -> int:  # type: ignore[override]
         """Delete what is older than `ttl` seconds.
 
-        E21 Events with `generated` < now - ttl go with their traits, the oldest first, at most `max_count` of them; nothing else
-            is touched. Others can write meanwhile.
+        E21 Events with `generated` < now - ttl, by the host's clock (`core.time.now`), go with their traits, the oldest first, at
+            most `max_count` of them; nothing else is touched. Others can write meanwhile.
 
         Args:
             ttl: seconds, may be a fraction.
@@ -393,7 +393,7 @@ class Store(Connection, abc.ABC):
         """
         self.require("expire")
         try:
-            before = time.to_micros(self._now()) - round(dt.timedelta(seconds=ttl) / time.MICROSECOND)
+            before = time.to_micros(time.now()) - round(dt.timedelta(seconds=ttl) / time.MICROSECOND)
         except OverflowError:
             if ttl > 0:
                 return 0
@@ -516,7 +516,7 @@ class Store(Connection, abc.ABC):
             yield findings.ok("retention", "everything is kept")
             return
         kept = f"{seconds:,.0f} seconds are kept"
-        if oldest is not None and (self._now().replace(tzinfo=None) - oldest.generated).total_seconds() > seconds + _LATE:
+        if oldest is not None and (time.now().replace(tzinfo=None) - oldest.generated).total_seconds() > seconds + _LATE:
             yield findings.warning(
                 "retention",
                 f"{kept}, and there are events of {oldest.generated:%Y-%m-%d}",
@@ -537,10 +537,6 @@ class Store(Connection, abc.ABC):
     def locks(self) -> jobs.Locks:
         """Where the processes that work on this store agree which of them does a periodic job."""
         return jobs.LocalLocks()
-
-    def _now(self) -> dt.datetime:
-        """The present moment; the engine's clock where it has one."""
-        return time.now()
 
     def _event(self, message_id: str, event_type: str, generated: int, traits: Iterable[tuple[str, int, Any]], raw: Any) -> Any:
         """An event from its parts; moments are microseconds."""

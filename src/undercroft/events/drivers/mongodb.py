@@ -27,7 +27,7 @@ import pymongo
 from bson.int64 import Int64
 from pymongo import errors as mongo
 
-from undercroft.core import findings
+from undercroft.core import findings, time
 from undercroft.core import url as urls
 from undercroft.core.capabilities import never
 from undercroft.core.errors import UndercroftError
@@ -171,7 +171,7 @@ class Connection(contract.Store):
         if max_count is None and -_LONGEST_TTL < ttl < _LONGEST_TTL:
             try:
                 with self._call(writes=True):
-                    if ttl <= 0 or abs(mongodb.now(self._client) - self._now()) < _SAME_TIME:
+                    if ttl <= 0 or abs(mongodb.now(self._client) - time.now()) < _SAME_TIME:
                         self.update_ttl(ttl, _TTL_INDEX, "timestamp", self._events_in)
             except UndercroftError as error:
                 # Not every server has such an index; what is old is gone in any case.

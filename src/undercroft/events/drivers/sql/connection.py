@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import logging
 import re
 import secrets
@@ -178,9 +177,6 @@ class Connection(contract.Store):
             # As many at a time as keep others waiting for a third of a second.
             size = max(1, min(_MOST, size * 2 if took < _HELD / 2 else size // 2 if took > _HELD else size))
         return deleted
-
-    def _now(self) -> dt.datetime:
-        return self._db.now()
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
