@@ -208,8 +208,12 @@ def store(open_store: Opener) -> Any:
 
 @pytest.fixture
 def side_by_side(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[Opener]]:
-    """An opener for every target of the test's kind, to compare them side by side."""
-    openers = [_opener(target, tmp_path) for target in targets(request.config)[kind_of(request.node.path)]]
+    """An opener for every target of the test's kind that has what the test assumes, to compare them side by side."""
+    names = [name for mark in request.node.iter_markers("assumes") for name in mark.args]
+    known = targets(request.config)[kind_of(request.node.path)]
+    openers = [_opener(target, tmp_path) for target in known if all(getattr(_capabilities(target), name) for name in names)]
+    if not openers:
+        pytest.skip(f"gap: no store of this run has {', '.join(names)}")
     yield openers
     for opener in openers:
         opener.clear()
