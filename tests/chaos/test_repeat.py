@@ -85,7 +85,7 @@ def pushed_by_the_dying(opener: Opener, folder: pathlib.Path, seed: int, kills: 
     store.push(calls[0])
     once, different = answers(store), 0
     killed = 0
-    while killed < kills or (killed < 10 * kills and not acknowledgements.read()):
+    while killed < kills or not acknowledgements.read():
         with life(push_again, opener.url, {"namespace": opener.namespace, **options}, calls, acknowledgements) as writer:
             assert writer.hear() == "ready"
             time.sleep(rng.uniform(0.02, 0.12))
