@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.api.service import serving
-from tests.conftest import opener_of
+from tests.conftest import opener_of, url_of
 from tests.hosts.conftest import make
 from tests.hosts.deployment import inside
 from undercroft.events import Event, Trait
@@ -61,9 +61,7 @@ def test_the_real_pankoclient(panko, event_opener, tmp_path):
     )
     tokens = tmp_path / "tokens"
     tokens.write_text("t-admin p u admin\n")
-    joint = "&" if "?" in event_opener.url else "?"
-    url = f"{event_opener.url}{joint}namespace={event_opener.namespace}"
-    with serving(None, events=url, auth="tokens", token_file=tokens) as service:
+    with serving(None, events=url_of(event_opener), auth="tokens", token_file=tokens) as service:
         done = subprocess.run(
             [str(panko.python), "-c", CLIENT, f"{service.url}/events"],
             env=panko.variables, capture_output=True, text=True, check=False, cwd=tmp_path,
