@@ -123,19 +123,25 @@ def measure(subjects: dict[str, Process], events: int, more: int, documents_more
     return found
 
 
-def ingest(url: str) -> float:
-    """Single events a second through the service, of concurrent senders."""
+def ingest(url: str) -> dict[str, float]:
+    """Requests a second through the service, of concurrent senders: with an event each, and with none, which is HTTP's part."""
     before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("UNDERCROFT_")}
     try:
         with serving(None, events=url) as service:
-            batches = [list(range(first, SENT, SENDERS)) for first in range(SENDERS)]
             address = f"{service.url}/events/v1/ceilometer/events"
-            work = [json.dumps([serialize(workload.event(9_000_000 + n, Event, Trait)) for n in numbers]) for numbers in batches]
-            with concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-                seconds = max(pool.map(sender.send, [address] * 2, [work[::2], work[1::2]]))
+            return {
+                "ingest nothing": sent(address, lambda _number: []),
+                "ingest": sent(address, lambda number: serialize(workload.event(9_000_000 + number, Event, Trait))),
+            }
     finally:
         os.environ.update(before)
-    return SENT / seconds
+
+
+def sent(address: str, body: Callable[[int], Any]) -> float:
+    """Requests a second."""
+    work = [json.dumps([body(number) for number in range(first, SENT, SENDERS)]) for first in range(SENDERS)]
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return round(SENT / max(pool.map(sender.send, [address] * 2, [work[::2], work[1::2]])))
 
 
 def main() -> None:
@@ -160,8 +166,9 @@ def main() -> None:
         subjects = start(stack, urls, peers, pathlib.Path(name))
         results["subjects"] = measure(subjects, arguments.events, arguments.more, arguments.documents_more)
         for engine, url in urls.items():
-            rate = results["subjects"][engine]["ingest"] = round(ingest(place(url, pathlib.Path(name))))
-            say(f"{engine}: {rate:,} single events/s through the service, {SENDERS} senders")
+            rates = ingest(place(url, pathlib.Path(name)))
+            results["subjects"][engine] |= rates
+            say(f"{engine}: {rates['ingest']:,} single events/s through the service, {SENDERS} senders")
     results["load"].append([round(each, 1) for each in os.getloadavg()])
     arguments.keep.write_text(json.dumps(results, indent=1) + "\n")
     print(report.text(results))

@@ -56,6 +56,7 @@ def rows(results: dict[str, Any]) -> list[list[str]]:
         rate = peer and peer["record 1"]
         times = ours["ingest"] / rate if rate else 0
         compared("single events through the service (Panko: its driver), events/s", ours["ingest"], rate, times, "ingest")
+        compared("the same requests without an event, requests/s", ours["ingest nothing"], None, 0)
         small = min(ours["ask"], key=int)
         for question, answer in ours["ask"][small].items():
             mine, theirs = answer["median"] * 1e3, peer and peer["ask"][small][question]["median"] * 1e3

@@ -1,6 +1,8 @@
 """Group commit: events that come one by one, from many threads, go to the store together.
 
-Nobody waits for others to come: who finds the store at rest writes at once, and takes along whatever has come meanwhile.
+Nobody waits for others to come: who finds the store at rest writes at once. Whoever comes meanwhile is queued; the first of the queue
+is called to write when the store is at rest again, and takes all the others along. Each of them sleeps on a lock of its own, so that a
+thread is woken once, by the one that has something for it.
 """
 
 from __future__ import annotations
@@ -20,11 +22,22 @@ _MOST = 2_000
 class _Waiting:
     """What one thread wants stored, and what became of it."""
 
+    __slots__ = ("called", "error", "events", "leads", "outcomes")
+
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
-        self.outcomes: list[Outcome] = []
+        self.leads = False
+        self.outcomes: list[Outcome] | None = None
         self.error: Exception | None = None
-        self.done = threading.Event()
+        self.called = threading.Lock()
+        self.called.acquire()
+
+    def answer(self) -> list[Outcome]:
+        if self.error is not None:
+            raise self.error
+        if self.outcomes is None:
+            raise Unavailable("the store was at work on these events when the time was over; repeat this call")
+        return self.outcomes
 
 
 class Gatherer:
@@ -32,13 +45,16 @@ class Gatherer:
 
     Args:
         store: where the events go.
+
+    Attributes:
+        batches: transactions so far.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._turn = threading.Lock()
-        self._queue: list[_Waiting] = []
         self._guard = threading.Lock()
+        self._queue: list[_Waiting] = []
+        self._at_work = False
         self.batches = 0
 
     def store_events(self, events: Sequence[Event]) -> list[Outcome]:
@@ -50,38 +66,30 @@ class Gatherer:
         mine = _Waiting(events)
         with self._guard:
             self._queue.append(mine)
-        whole = deadline.remaining()
-        while not mine.done.is_set():
-            if not self._turn.acquire(timeout=-1 if whole is None else whole / 2):
-                self._give_up(mine)
-                break
-            try:
-                left = deadline.remaining()
-                if not mine.done.is_set() and whole is not None and left is not None and left < whole / 2:
-                    # The store keeps everybody waiting: to begin now would take longer than there is time.
-                    self._give_up(mine)
-                elif not mine.done.is_set():
-                    self._write()
-            finally:
-                self._turn.release()
-        if mine.error is not None:
-            raise mine.error
-        return mine.outcomes
+            if not self._at_work:
+                self._at_work = mine.leads = True
+        if not mine.leads:
+            self._wait(mine)
+        if mine.leads:
+            self._write()
+        return mine.answer()
 
-    def _give_up(self, mine: _Waiting) -> None:
-        with self._guard:
-            if mine in self._queue:
-                self._queue.remove(mine)
-        mine.error = mine.error or Unavailable("the store is at work on others' events; repeat this call")
-        mine.done.set()
+    def _wait(self, mine: _Waiting) -> None:
+        """Sleep until the events are stored, or it is upon this thread to store them."""
+        left = deadline.remaining()
+        if left is None:
+            mine.called.acquire()
+        elif not mine.called.acquire(timeout=left / 2):
+            with self._guard:
+                # The store keeps everybody waiting: to begin after half of the time would take longer than there is.
+                if mine in self._queue and not mine.leads:
+                    self._queue.remove(mine)
+                    raise Unavailable("the store is at work on others' events; repeat this call")
+            mine.called.acquire(timeout=left / 2)
 
     def _write(self) -> None:
         with self._guard:
-            taken: list[_Waiting] = []
-            size = 0
-            while self._queue and (not taken or size + len(self._queue[0].events) <= _MOST):
-                taken.append(self._queue.pop(0))
-                size += len(taken[-1].events)
+            taken = self._take()
         try:
             outcomes = iter(self._store.store_events([event for each in taken for event in each.events]))
             for each in taken:
@@ -90,6 +98,23 @@ class Gatherer:
             for each in taken:
                 each.error = error
         finally:
-            self.batches += 1
-            for each in taken:
-                each.done.set()
+            with self._guard:
+                self.batches += 1
+                self._at_work = bool(self._queue)
+                if self._queue:
+                    self._queue[0].leads = True
+                    self._queue[0].called.release()
+            # The first is this thread's own.
+            for each in taken[1:]:
+                each.called.release()
+
+    def _take(self) -> list[_Waiting]:
+        """The first of the queue, and those behind it who fit into one transaction."""
+        size = places = 0
+        for each in self._queue:
+            size += len(each.events)
+            if places and size > _MOST:
+                break
+            places += 1
+        taken, self._queue = self._queue[:places], self._queue[places:]
+        return taken
