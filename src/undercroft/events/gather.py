@@ -1,8 +1,8 @@
 """Group commit: events that come one by one, from many threads, go to the store together.
 
-Nobody waits for others to come: who finds the store at rest writes at once. Whoever comes meanwhile is queued; the first of the queue
-is called to write when the store is at rest again, and takes all the others along. Each of them sleeps on a lock of its own, so that a
-thread is woken once, by the one that has something for it.
+Nobody waits for others to come: who finds the store at rest writes at once. Whoever comes meanwhile is queued; the first of the
+queue is called to write when the store is at rest again, and takes all the others along. Each sleeps on a lock of its own, so that
+a thread is woken once, by the one that has something for it.
 """
 
 from __future__ import annotations
