@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 import undercroft
 from undercroft.conformance.plugin import Opener, Target
-from undercroft.core.errors import Conflict
+from undercroft.core.errors import ConfigInvalid, Conflict
 from undercroft.events import Event, EventFilter, Trait
 from undercroft.events.drivers.sql.views import NAMES
 from undercroft.events.panko import Source
@@ -127,3 +127,10 @@ def test_another_store_takes_everything_over_once(database, tmp_path):
                 other.store_events(batch.events)
         got = list(other.get_events(EventFilter()))
     assert sorted(got, key=lambda event: event.message_id) == events
+
+
+def test_a_file_that_is_not_there_is_told_and_not_made(tmp_path):
+    missing = tmp_path / "panko.db"
+    with pytest.raises(ConfigInvalid, match="no such file"):
+        Source(f"sqlite:///{missing}")
+    assert not missing.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pathlib
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
@@ -32,7 +33,7 @@ class Source:
         url: the database, as `[database] connection` of the host has it, whatever client library that names.
 
     Raises:
-        ConfigInvalid: the tables are not there.
+        ConfigInvalid: the tables are not there, or no file of that name is.
     """
 
     def __init__(self, url: str) -> None:
@@ -79,6 +80,11 @@ class Source:
             after = batch.last
 
     def _check(self) -> None:
+        file = self._db.engine.url.database
+        if self._db.dialect == "sqlite" and not self._db.in_memory and file and not pathlib.Path(file).is_file():
+            # SQLite would make it.
+            raise ConfigInvalid(f"{self.place}: there is no such file")
+
         def names(connection: sa.Connection) -> set[str]:
             found = sa.inspect(connection)
             return {*found.get_table_names(), *found.get_view_names()}
