@@ -82,7 +82,7 @@ class _Parser:
             place = len(self._text) - len(rest)
             self.token = _Token("end" if not rest else "other", rest, place)
             if rest:
-                ends = "this text does not end" if rest[0] in "\"`" else "expected a name, a value or an operator"
+                ends = "this text does not end" if rest[0] in '"`' else "expected a name, a value or an operator"
                 raise self.error(ends)
             return self.token
         self._at = match.end()
