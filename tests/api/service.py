@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+
+from tests.engines.run import free_ports
 
 # Far above what anything takes; ends a test that hangs.
 PATIENCE = 60
@@ -37,13 +38,6 @@ t-member-b b u11 member
 t-admin-b b u12 admin
 """
 FRAME = {"period": {"begin": "2026-11-01T00:00:00Z", "end": "2026-11-01T01:00:00Z"}}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def frame(project: str, qty: Any = 1, price: Any = "0.5", hour: int = 0, metric: str = "cpu", **groupby: Any) -> dict[str, Any]:
@@ -68,7 +62,7 @@ class Service:
         self, url: str | None, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main",
         events: str | None = None, event_settings: dict[str, Any] | None = None, port: int | None = None, **settings: Any,
     ) -> None:  # fmt: skip
-        self.port = port or free_port()
+        self.port = port or free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("UNDERCROFT_", "COV", "PYTEST"))}
         environment |= {f"UNDERCROFT_API__{name.upper()}": str(value) for name, value in settings.items()}

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.service import Service, free_port
+from tests.api.service import Service
 from tests.chaos import servers
 from tests.chaos.servers import Server
 from tests.conftest import url_of
+from tests.engines.run import free_ports
 from tests.hosts.conftest import Environment, make
 from undercroft.conformance.plugin import Opener, Target
 from undercroft.events import EventFilter
@@ -58,7 +59,7 @@ class Restarted:
     """A service that comes back on its port after each kill."""
 
     def __init__(self, url: str, folder: pathlib.Path, server: str) -> None:
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         tokens = folder / "tokens"
         tokens.write_text(TOKENS)
         self._start: Any = lambda: Service(None, server=server, events=url, auth="tokens", token_file=tokens, port=self.port)
