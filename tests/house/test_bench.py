@@ -40,13 +40,14 @@ def test_the_table_tells_the_share_of_the_raw_rate():
     answers = {"one message id": {"median": 0.001, "p95": 0.002, "events": 1, "times": 40}}
     spent = {"events": 10, "seconds": 1.0}
     subject = {
-        "record 1,000": 100, "record 1": 10, "ingest": 20, "floor": {"raw": 400, "ours": 100},
+        "record 1,000": 100, "record 1": 10, "ingest": 20, "ingest nothing": 40, "floor": {"raw": 400, "ours": 100},
         "ask": {"20": answers, "40": answers},
         "expire": spent, "expire beside": {**spent, "longest wait": 0.5}, "walk": {**spent, "peak_memory": 2**20}, "plan": [],
     }  # fmt: skip
     facts = {"processors": 2, "processor": "x", "memory_gib": 1, "python": "3"}
     results = {"subjects": {"mongodb": subject}, "durable": True, "began": "now", "machine": facts, "load": []}
     assert ["mongodb", "share of the raw bulk rate, %", "25", "", "", ""] in report.rows(results)
+    assert ["mongodb", "the same requests without an event, requests/s", "40", "", "", ""] in report.rows(results)
     page = report.page(results)
     assert "| mongodb | one message id, 40 events, ms (p95) | 2 |" in page
     assert "mongo-java-server" in page
