@@ -17,6 +17,7 @@ from undercroft.conformance.events_data import (
     exact,
     flat,
     foreign,
+    having,
     ids,
     now,
     real,
@@ -98,6 +99,18 @@ def test_duplicates_within_a_batch_and_of_before(store: Store, caplog: pytest.Lo
     assert [(each.message_id, each.event_type) for each in everything(store)] == [("a", "1"), ("b", "before"), ("c", "4")]
     assert list(store.get_event_types()) == ["1", "4", "before"]
     assert logged(store, caplog) == (3, 0)
+
+
+@clause("E6", "E11")
+@needs("filter_traits")
+def test_what_comes_after_many_repeats_is_found(store: Store) -> None:
+    """Repeats, too, may use up the numbers that a driver gives to events."""
+    often = [event(f"m{n:04}", whole("n", n)) for n in range(2_000)]
+    for _ in range(10):
+        store.record_events(often)
+    store.record_events([event("later", whole("n", 5), text("x", "1"))])
+    assert having(store, {"key": "n", "op": "eq", "integer": 5}) == ["later", "m0005"]
+    assert having(store, {"key": "x", "op": "eq", "string": "1"}) == ["later"]
 
 
 @clause("E6")
