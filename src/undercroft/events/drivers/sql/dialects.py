@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from undercroft.core.errors import NotInitialized
+from undercroft.engines.sql import raw
 from undercroft.events.drivers.sql.schema import LAST_ID, OFFSET, PROJECT, USER, Tables
 from undercroft.events.models import Trait
 from undercroft.events.ordered import indexed
@@ -97,19 +98,14 @@ class _OneWriter:
     def record(self, connection: sa.Connection, rows: Sequence[Row]) -> list[str]:
         first = self._take_ids(connection, len(rows))
         known = self._known(connection, [row.message_id for row in rows])
-        events: list[tuple[Any, ...]] = []
-        texts: list[tuple[Any, ...]] = []
-        numbers: list[tuple[Any, ...]] = []
-        for number, row in enumerate(rows, first):
-            if row.message_id in known:
-                continue
-            part = self._part(number)
-            events.append((number, *row[:7]))
-            texts += [(number, trait, part, value) for trait, value in row.texts]
-            numbers += [(number, trait, part, value) for trait, value in row.numbers]
-        for table, given in ((self._event, events), (self._text, texts), (self._number, numbers)):
-            if given:
-                self._insert(connection, table, given)
+        new = [(number, row) for number, row in enumerate(rows, first) if row.message_id not in known]
+        if new:
+            part = self._part
+            self._insert(connection, self._event, ((number, *row[:7]) for number, row in new))
+            texts = ((number, trait, part(number), value) for number, row in new for trait, value in row.texts)
+            self._insert(connection, self._text, texts)
+            numbers = ((number, trait, part(number), value) for number, row in new for trait, value in row.numbers)
+            self._insert(connection, self._number, numbers)
         return [row.message_id for row in rows if row.message_id in known]
 
     def _take_ids(self, connection: sa.Connection, count: int) -> int:
@@ -121,7 +117,7 @@ class _OneWriter:
     def _part(self, number: int) -> int:
         return 0
 
-    def _insert(self, connection: sa.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _insert(self, connection: sa.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         raise NotImplementedError
 
     def horizon(self, connection: sa.Connection) -> int:
@@ -143,19 +139,19 @@ class SQLite(_OneWriter):
         self._oldest = f"SELECT id FROM {self._event} WHERE generated < ? ORDER BY generated, message_id LIMIT ?"  # noqa: S608
 
     def _take_ids(self, connection: sa.Connection, count: int) -> int:
-        last = connection.exec_driver_sql(self._take, (count, LAST_ID)).scalar()
-        if last is None:
+        taken = raw.rows(connection, self._take, (count, LAST_ID))
+        if not taken:
             raise NotInitialized("the store was not set up to its end: run `undercroft db upgrade --kind events`")
-        return int(last) - count + 1
+        return int(taken[0][0]) - count + 1
 
     def _known(self, connection: sa.Connection, message_ids: Sequence[str]) -> set[str]:
-        return set(connection.exec_driver_sql(self._find, (_json.encode(message_ids).decode(),)).scalars())
+        return {message_id for (message_id,) in raw.rows(connection, self._find, (_json.encode(message_ids).decode(),))}
 
     def _part(self, number: int) -> int:
         return number >> PART
 
-    def _insert(self, connection: sa.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        connection.exec_driver_sql(self._inserts[table], list(rows))
+    def _insert(self, connection: sa.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        raw.insert(connection, self._inserts[table], rows)
 
     def expire(self, connection: sa.Connection, before: int, count: int) -> int:
         ids = list(connection.exec_driver_sql(self._oldest, (before, count)).scalars())
@@ -194,16 +190,13 @@ class MariaDB(_OneWriter):
 
     def _known(self, connection: sa.Connection, message_ids: Sequence[str]) -> set[str]:
         # READ COMMITTED: what the writers before have committed is seen.
-        found = connection.exec_driver_sql(
-            f"SELECT message_id FROM {self._event} WHERE message_id IN %s",  # noqa: S608
-            (list(message_ids),),
-        )
-        return set(found.scalars())
+        wanted = f"SELECT message_id FROM {self._event} WHERE message_id IN %s"  # noqa: S608
+        return {message_id for (message_id,) in raw.rows(connection, wanted, (list(message_ids),))}
 
-    def _insert(self, connection: sa.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _insert(self, connection: sa.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         head, values = self._heads[table]
         for part in _portions(rows, self.ROWS, self.BYTES):
-            connection.exec_driver_sql(head + ", ".join([values] * len(part)), tuple(itertools.chain.from_iterable(part)))
+            raw.rows(connection, head + ", ".join([values] * len(part)), tuple(itertools.chain.from_iterable(part)))
 
     def expire(self, connection: sa.Connection, before: int, count: int) -> int:
         # The row that writers lock: a deletion beside them would lock gaps that they write into.
@@ -281,7 +274,7 @@ class PostgreSQL:
         texts = [(place, *each) for place, row in enumerate(rows, 1) for each in row.texts]
         numbers = [(place, *each) for place, row in enumerate(rows, 1) for each in row.numbers]
         given = (*_arrays([row[:7] for row in rows], 7), *_arrays(texts, 3), *_arrays(numbers, 3))
-        made = set(connection.exec_driver_sql(self._record, given).scalars())
+        made = {place for (place,) in raw.rows(connection, self._record, given)}
         return [row.message_id for place, row in enumerate(rows, 1) if place not in made]
 
     def expire(self, connection: sa.Connection, before: int, count: int) -> int:
