@@ -64,7 +64,7 @@ def test_what_is_listed(run, place):
 
 def test_types_and_counts(run, place):
     assert run("events", "types", "--store", place).stdout == "k0\nk1\n"
-    assert "size    integer" in " ".join(run("events", "types", "k0", "--store", place).stdout.splitlines())
+    assert "size integer" in " ".join(run("events", "types", "k0", "--store", place).stdout.split())
     found = run("events", "count", "--store", place, "--by", "event_type,host", "--format", "csv").stdout
     assert found.splitlines() == ["event_type,host,events", *(f"k{k},h{h},2" for k in (0, 1) for h in (0, 1, 2))]
     found = json.loads(run("events", "count", "--store", place, "--interval", "5m", "--format", "json").stdout)
