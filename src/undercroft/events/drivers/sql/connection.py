@@ -25,8 +25,9 @@ from undercroft.events.models import Event, Trait
 from undercroft.events.record import Record
 
 LOG = logging.getLogger(__name__)
-# Seconds that a deletion may hold the write lock; what one deletes at first, and at most.
+# Seconds that a deletion may hold the write lock, and that it then leaves to others; what one deletes at first, and at most.
 _HELD = 0.3
+_FREE = 0.02
 _FIRST, _MOST = 500, 20_000
 _ANALYSE_FROM = 5_000
 # A key is kept as so many numbers of the table of settings.
@@ -174,7 +175,9 @@ class Connection(contract.Store):
             if found < most:
                 break
             took = monotonic.monotonic() - began
-            # As many at a time as keep others waiting for a third of a second.
+            # As many at a time as keep others waiting no longer than that. Who waits for the lock would else seldom be faster than
+            # this loop.
+            monotonic.sleep(min(took, _FREE))
             size = max(1, min(_MOST, size * 2 if took < _HELD / 2 else size // 2 if took > _HELD else size))
         return deleted
 
