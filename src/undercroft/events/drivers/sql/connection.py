@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 import secrets
+import threading
 import time as monotonic
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -166,7 +167,7 @@ class Connection(contract.Store):
                 self._db.alone(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
 
     def _expire(self, before: int, count: int | None) -> int:
-        deleted, size = 0, _FIRST
+        deleted, size, pause = 0, _FIRST, threading.Event()
         while count is None or deleted < count:
             most = size if count is None else min(size, count - deleted)
             began = monotonic.monotonic()
@@ -177,7 +178,7 @@ class Connection(contract.Store):
             took = monotonic.monotonic() - began
             # As many at a time as keep others waiting no longer than that. Who waits for the lock would else seldom be faster than
             # this loop.
-            monotonic.sleep(min(took, _FREE))
+            pause.wait(min(took, _FREE))
             size = max(1, min(_MOST, size * 2 if took < _HELD / 2 else size // 2 if took > _HELD else size))
         return deleted
 
