@@ -115,12 +115,14 @@ def record(request: pytest.FixtureRequest, seed: int) -> Iterator[Callable[..., 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """List the figures of the run; those of a full run are kept for the page of the promises."""
+    stats = terminalreporter.stats
+    # The figures come with the report of a test's end, which passes also where the test has failed.
+    failed = {report.nodeid for outcome in ("failed", "error") for report in stats.get(outcome, ())}
     found: dict[str, tuple[list[str], str, bool]] = {}
-    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+    for report in (report for reports in stats.values() for report in reports):
         for name, value in getattr(report, "user_properties", ()):
             if name == _FIGURE:
-                passed = report.passed and found.get(report.nodeid, (None, None, True))[2]
-                found[report.nodeid] = (*value, passed)
+                found[report.nodeid] = (*value, report.nodeid not in failed)
     if not found:
         return
     terminalreporter.section("figures")
