@@ -50,6 +50,9 @@ lock: | $(UV) ## Compile the requirements files again (UPGRADE=--upgrade: with t
 	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements-dev.txt -o requirements.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/cloudkitty.in -o tests/hosts/cloudkitty.txt
 	$(COMPILE) $(UPGRADE) tests/hosts/client.in -o tests/hosts/client.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/ceilometer.in -o tests/hosts/ceilometer.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/panko.in -o tests/hosts/panko.txt
+	$(COMPILE) $(UPGRADE) tests/hosts/panko-sql.in -o tests/hosts/panko-sql.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --resolution lowest-direct -o tests/hosts/lowest.txt
 
 # -- use -----------------------------------------------------------------------------------------------------------------
@@ -70,7 +73,7 @@ test: $(VENV)/.dev ## Unit tests and the conformance suite on real engines (ENGI
 
 .PHONY: test-hosts
 test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest versions we declare
-	@$(RUN) $(PYTEST) --timeout=1800 tests/hosts {stores} $(ARGS)
+	@$(RUN) $(PYTEST) -n $(WORKERS) --dist loadfile --timeout=1800 tests/hosts {stores} $(ARGS)
 
 .PHONY: chaos
 chaos: export UNDERCROFT_CHAOS = full
@@ -82,6 +85,13 @@ chaos: $(VENV)/.dev ## The reliability promises at their full figures
 bench-rating: export UNDERCROFT_DURABLE = 1
 bench-rating: $(VENV)/.dev ## Speed and size of rated usage, engines beside each other, durable settings
 	@$(RUN) $(PY) -m bench.rating $(ARGS)
+
+.PHONY: bench-events
+bench-events: export UNDERCROFT_DURABLE = 1
+# 100,000 events are in this server's memory.
+bench-events: export MONGO_HEAP ?= 2g
+bench-events: $(VENV)/.dev ## Speed of events, beside Panko's own driver, durable settings
+	@$(RUN) $(PY) -m bench.events $(ARGS)
 
 # -- quality -------------------------------------------------------------------------------------------------------------
 

@@ -18,32 +18,49 @@ import hypothesis
 import pytest
 
 from undercroft.conformance.plugin import Opener, Target, targets
+from undercroft.core import registry, url
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("undercroft", deadline=None)
 hypothesis.settings.load_profile("undercroft")
 
 FIGURES = pathlib.Path(__file__).parent.parent / "docs" / "promises.json"
+FULL = os.environ.get("UNDERCROFT_CHAOS") == "full"
 _FIGURE = "figure"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "engine" in metafunc.fixturenames:
-        stores = _stores(metafunc.config)
-        metafunc.parametrize("engine", stores, ids=[store.driver for store in stores], scope="module")
+    for fixture, kind in (("engine", "rating"), ("event_engine", "events")):
+        if fixture in metafunc.fixturenames:
+            found = stores(metafunc.config, kind)
+            if metafunc.definition.get_closest_marker("any_engine") and not FULL:
+                found = found[:1]
+            metafunc.parametrize(fixture, found, ids=[store.driver for store in found], scope="module")
+    if "any_engine" in metafunc.fixturenames:
+        found = [store for kind in registry.kinds() for store in stores(metafunc.config, kind)]
+        metafunc.parametrize("any_engine", found, ids=[f"{store.kind}-{store.driver}" for store in found], scope="module")
 
 
-def _stores(config: pytest.Config) -> list[Target]:
-    """The stores of the run. One without a server gets a file of the test's own: other processes have to reach it."""
+def stores(config: pytest.Config, kind: str = "rating") -> list[Target]:
+    """The stores of the run that give back what they take: of servers of one driver the first, the conformance suite runs on all.
+    One without a server gets a file of the test's own: other processes have to reach it.
+    """
     return [
-        store if store.host or "{tmp}" in store.url else Target(store.kind, store.driver, f"{store.driver}:///{{tmp}}/rating.db")
-        for store in targets(config).get("rating", [])
+        store if store.host or "{tmp}" in store.url else Target(store.kind, store.driver, f"{store.driver}:///{{tmp}}/{kind}.db")
+        for store in targets(config).get(kind, [])
+        if "#" not in store.driver and getattr(registry.load(kind, url.scheme(store.url)).capabilities, "read", True)
     ]
 
 
 def opener_of(engine: Target, folder: pathlib.Path) -> Opener:
     """Opens stores on a namespace of its own."""
     return Opener(engine, engine.url.replace("{tmp}", str(folder)), f"c{uuid.uuid4().hex[:12]}")
+
+
+def url_of(opener: Opener, **options: str) -> str:
+    """The URL of an opener's namespace."""
+    joint = "&" if "?" in opener.url else "?"
+    return opener.url + joint + "&".join(f"{name}={value}" for name, value in {"namespace": opener.namespace, **options}.items())
 
 
 @pytest.fixture
@@ -55,9 +72,25 @@ def opener(engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
 
 
 @pytest.fixture
+def event_opener(event_engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
+    """The same for stores of events, for tests that ask for `event_engine`."""
+    found = opener_of(event_engine, tmp_path)
+    yield found
+    found.clear()
+
+
+@pytest.fixture
+def any_opener(any_engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
+    """The same for stores of every kind."""
+    found = opener_of(any_engine, tmp_path)
+    yield found
+    found.clear()
+
+
+@pytest.fixture
 def openers(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[Opener]]:
     """One opener for each store of the run."""
-    found = [opener_of(store, tmp_path) for store in _stores(request.config)]
+    found = [opener_of(store, tmp_path) for store in stores(request.config)]
     yield found
     for each in found:
         each.clear()
@@ -82,18 +115,20 @@ def record(request: pytest.FixtureRequest, seed: int) -> Iterator[Callable[..., 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """List the figures of the run; those of a full run are kept for the page of the promises."""
+    stats = terminalreporter.stats
+    # The figures come with the report of a test's end, which passes also where the test has failed.
+    failed = {report.nodeid for outcome in ("failed", "error") for report in stats.get(outcome, ())}
     found: dict[str, tuple[list[str], str, bool]] = {}
-    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+    for report in (report for reports in stats.values() for report in reports):
         for name, value in getattr(report, "user_properties", ()):
             if name == _FIGURE:
-                passed = report.passed and found.get(report.nodeid, (None, None, True))[2]
-                found[report.nodeid] = (*value, passed)
+                found[report.nodeid] = (*value, report.nodeid not in failed)
     if not found:
         return
     terminalreporter.section("figures")
     for node, (promises, text, passed) in sorted(found.items(), key=lambda item: (item[1][0], item[0])):
         terminalreporter.line(f"{'/'.join(promises):<4} {node.rpartition('::')[2]}: {text}{'' if passed else ' FAILED'}")
-    if os.environ.get("UNDERCROFT_CHAOS") == "full":
+    if FULL:
         keep(found)
 
 

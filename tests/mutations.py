@@ -1,6 +1,6 @@
-"""Break the SQL driver on purpose, in one way after another, and see that the conformance suite notices.
+"""Break the SQL drivers on purpose, in one way after another, and see that the conformance suites notice.
 
-    python tests/mutations.py [--store rating=URL] [--only WORDS] [--workers N]
+    python tests/mutations.py [--store KIND=URL] [--only WORDS] [--workers N]
 
 Each mutation is made in a temporary copy of the package; the repository is not touched. The exit code is 1 when one survives,
 or when the copy fails without any. It takes some minutes.
@@ -20,7 +20,9 @@ import tempfile
 
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "src" / "undercroft"
 DRIVER = "rating/drivers/sql/"
-DEFAULT_STORE = "rating=sqlite:///{tmp}/rating.db?synchronous=normal"
+EVENTS = "events/drivers/sql/"
+# Where nothing else is said, by kind.
+STORES = {kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Mutation:
     file: str
     old: str
     new: str
+
+    @property
+    def kind(self) -> str:
+        """Whose suite has to notice."""
+        return self.file.partition("/")[0]
 
     def applied(self, package: pathlib.Path) -> str:
         """The file's text, broken.
@@ -147,6 +154,84 @@ MUTATIONS = [
         "return sign * high or None, sign * main, sign * low or None, sign * least or None",
         "return sign * high or None, sign * main, sign * low or None, None",
     ),
+    Mutation("end excluded", EVENTS + "conditions.py", '"e.generated <= ?"', '"e.generated < ?"'),
+    Mutation(
+        "equals of the marker passed over",
+        EVENTS + "reader.py",
+        'f"({_KEYS[first]}, {_KEYS[second]}) {sign} (?, ?)"',
+        'f"({_KEYS[first]}, {_KEYS[first]}) {sign} (?, ?)"',
+    ),
+    Mutation("order of equals left open", "events/query.py", 'for given in [*sort, (MESSAGE_ID, "asc")]', "for given in sort"),
+    Mutation("events of no project left out", EVENTS + "conditions.py", 'Sql(f"e.{PROJECT} IS NULL")', 'Sql("1 = 0")'),
+    Mutation("types without events", EVENTS + "reader.py", "sa.select(t.name).where(used)", "sa.select(t.name)"),
+    Mutation("traits that no event has", EVENTS + "reader.py", "pair.type_id == number, sa.or_(*shown)", "pair.type_id == number"),
+    Mutation(
+        "not of what is not there",
+        EVENTS + "conditions.py",
+        'f"CASE WHEN {inner.text} THEN 0 ELSE 1 END = 1"',
+        'f"NOT ({inner.text})"',
+    ),
+    Mutation(
+        "negative floats in the order of their bits",
+        "events/ordered.py",
+        "bits if bits >= 0 else -(bits & 0x7FFF_FFFF_FFFF_FFFF)",
+        "bits",
+    ),
+    Mutation(
+        "a filter that takes any type",
+        EVENTS + "conditions.py",
+        "trait_id((test.name, dtype))",
+        "trait_id((test.name, Trait.TEXT_TYPE))",
+    ),
+    Mutation("a prefix without an end", EVENTS + "conditions.py", "AND {column} < ?", "AND {column} IS NOT ?"),
+    Mutation(
+        "the newest expire first",
+        EVENTS + "dialects.py",
+        "generated < ? ORDER BY generated, ",
+        "generated < ? ORDER BY generated DESC, ",
+    ),
+    Mutation(
+        "pieces of the index left out",
+        EVENTS + "conditions.py",
+        "SELECT n + 1 FROM parts WHERE n <",
+        "SELECT n + 1 FROM parts WHERE n + 1 <",
+    ),
+    Mutation(
+        "a part of the tail passed over",
+        EVENTS + "reader.py",
+        "rows[-1][-1] if len(rows) == limit else max(after, end - 1)",
+        "max(after, end - 1)",
+    ),
+    Mutation("intervals before 1970 one late", EVENTS + "reader.py", "shift = -(time.FIRST // grouping.interval)", "shift = 0"),
+    Mutation(
+        "a bad event ends the batch",
+        "events/contract.py",
+        "                failed(place, error)\n                continue\n",
+        "                raise\n",
+    ),
+    Mutation("the error of the first", "events/contract.py", "raise failures[-1]", "raise failures[0]"),
+    Mutation(
+        "a repeated trait keeps its first value",
+        "events/record.py",
+        "traits[name, dtype] = convert(trait.value, name)",
+        "traits.setdefault((name, dtype), convert(trait.value, name))",
+    ),
+    Mutation(
+        "the last of one id stays", "events/contract.py", "if places.setdefault(fresh.message_id, place) == place:", "if True:"
+    ),
+    Mutation("long text kept", "events/record.py", "        return value[:LONGEST]\n", "        return value\n"),
+    Mutation(
+        "microseconds lost",
+        EVENTS + "dialects.py",
+        "record.message_id, record.generated, types",
+        "record.message_id, record.generated // 1000 * 1000, types",
+    ),
+    Mutation(
+        "a walk of several parts begins anew",
+        EVENTS + "reader.py",
+        "page._replace(marker=rows[-1][0]), rows[-1][2]",
+        "page._replace(marker=rows[-2][0]), rows[-2][2]",
+    ),
 ]
 
 
@@ -170,11 +255,12 @@ def suite(package: pathlib.Path, store: str, workers: str) -> tuple[bool, list[s
 def main() -> int:
     """Run all mutations, or those chosen; print which tests caught each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--store", default=DEFAULT_STORE, help="KIND=URL of the store to run the suite on")
+    parser.add_argument("--store", default="", help="KIND=URL: only mutations of that kind, on this store. Default: SQLite")
     parser.add_argument("--only", default="", help="only mutations whose name holds these words")
     parser.add_argument("--workers", default="2", help="parallel test processes")
     given = parser.parse_args()
-    chosen = [mutation for mutation in MUTATIONS if given.only in mutation.name]
+    stores = dict([given.store.split("=", 1)]) if given.store else STORES
+    chosen = [mutation for mutation in MUTATIONS if given.only in mutation.name and mutation.kind in stores]
     survivors = []
     with tempfile.TemporaryDirectory() as folder:
         package = pathlib.Path(folder) / "undercroft"
@@ -183,16 +269,17 @@ def main() -> int:
         if pathlib.Path(found).parent != package:
             print(f"the copy is not the package that is tested, but {found}")
             return 1
-        passed, failed, output = suite(package, given.store, given.workers)
-        if not passed:
-            print(f"fails without a mutation: {', '.join(failed)}\n{output[-3000:]}")
-            return 1
-        print("without a mutation: passes", flush=True)
+        for kind in sorted({mutation.kind for mutation in chosen}):
+            passed, failed, output = suite(package, f"{kind}={stores[kind]}", given.workers)
+            if not passed:
+                print(f"{kind} fails without a mutation: {', '.join(failed)}\n{output[-3000:]}")
+                return 1
+            print(f"{kind} without a mutation: passes", flush=True)
         for number, mutation in enumerate(chosen, 1):
             broken = mutation.applied(package)
             original = (package / mutation.file).read_text()
             (package / mutation.file).write_text(broken)
-            passed, failed, output = suite(package, given.store, given.workers)
+            passed, failed, output = suite(package, f"{mutation.kind}={stores[mutation.kind]}", given.workers)
             (package / mutation.file).write_text(original)
             if passed or not failed:
                 survivors.append(mutation.name)

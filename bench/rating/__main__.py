@@ -17,18 +17,16 @@ import datetime as dt
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
-import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
+from bench.harness import TOP, Process, database, machine, say, store_urls
 from bench.rating import report
 from tests.hosts.conftest import make as environment
 
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 ENGINES = TOP / "tests" / "engines"
 SIZES = [50_000, 500_000, 1_000_000]
 FULL = 10_000_000
@@ -50,68 +48,19 @@ REPEATS = 5
 SLOW = 2.0
 
 
-class Subject:
+class Subject(Process):
     """A worker process and what it found."""
 
     def __init__(self, name: str, python: pathlib.Path, kind: str, url: str, folder: pathlib.Path, data: dict[str, Any]) -> None:
-        self.name = name
         self.ours = kind == "ours"
         self.most = MOST.get(kind)
         self.points = 0
         self.sizes: dict[str, Any] = {}
         self.found: dict[str, Any] = {"sizes": self.sizes}
-        command = [python, "-m", "bench.rating.worker", kind, url, "--folder", folder, "--data", json.dumps(data)]
-        self._process = subprocess.Popen(
-            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TOP, bufsize=1
-        )
-        self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.name}: the worker ended with code {self._process.wait()}")
-        return json.loads(line)
-
-    def order(self, do: str, **arguments: Any) -> Any:
-        """Give an order; the answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        return self._answer()
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-
-def say(text: str) -> None:
-    """Progress."""
-    print(f"{dt.datetime.now(dt.UTC):%H:%M:%S}  {text}", file=sys.stderr, flush=True)
+        super().__init__(name, python, "bench.rating.worker", kind, url, "--folder", folder, "--data", json.dumps(data))
 
 
 # -- stores ------------------------------------------------------------------------------------------------------------------
-
-
-def database(url: str, name: str, folder: pathlib.Path) -> str:
-    """A database of its own on the server of `url`; its URL."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme == "sqlite":
-        return f"sqlite:///{folder / name}.db"
-    if parts.scheme.startswith("postgresql"):
-        import psycopg
-
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {name}")
-            connection.execute(f"CREATE DATABASE {name}")
-    else:
-        import pymysql
-
-        with pymysql.connect(host=parts.hostname, port=parts.port or 3306, user=parts.username) as connection:
-            connection.cursor().execute(f"DROP DATABASE IF EXISTS {name}")
-            connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-    return urllib.parse.urlunsplit(parts._replace(path=f"/{name}"))
 
 
 @contextlib.contextmanager
@@ -229,19 +178,6 @@ def measure(found: list[Subject], sizes: list[int]) -> None:
                     say(f"{subject.name}: deleted {gone['rows']:,} points in {gone['seconds']:.2f} s")
 
 
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    cpus = pathlib.Path("/proc/cpuinfo").read_text()
-    memory = pathlib.Path("/proc/meminfo").read_text().split()
-    return {
-        "processors": os.cpu_count(),
-        "processor": next((line.partition(": ")[2] for line in cpus.splitlines() if line.startswith("model name")), ""),
-        "memory_gib": round(int(memory[1]) / 2**20),
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=lambda text: [int(each) for each in text.split(",")], default=SIZES)
@@ -250,9 +186,7 @@ def main() -> None:
     parser.add_argument("--data", default="all", help="which data: 1, 2 or all")
     parser.add_argument("--keep", type=pathlib.Path, default=report.RESULTS, help="where the results go")
     arguments = parser.parse_args()
-    stores = [line.partition("=") for line in os.environ["UNDERCROFT_TEST_STORES"].splitlines()]
-    urls = {urllib.parse.urlsplit(url).scheme.partition("+")[0]: url for kind, _, url in stores if kind == "rating"}
-    urls = {{"mysql": "mariadb"}.get(name, name): url for name, url in urls.items()}
+    urls = store_urls("rating")
     wanted = [name for name in arguments.peers.split(",") if name]
     runs = list(DATA.items())
     if arguments.data != "all":

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import pathlib
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+from bench.harness import obey, own_stdout, peak_memory
 from bench.rating import workload
 from bench.rating.subjects import SUBJECTS, Subject
 from bench.rating.workload import MONTH_END, START, Data
@@ -100,14 +98,6 @@ class Worker:
         return {"bytes": self._subject.size(), "peak_memory": peak_memory(), "version": self._subject.version()}
 
 
-def peak_memory() -> int:
-    """Bytes of the highest resident memory since the last call."""
-    status = pathlib.Path("/proc/self/status").read_text()
-    peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-    pathlib.Path("/proc/self/clear_refs").write_text("5")
-    return peak
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("subject", choices=SUBJECTS)
@@ -115,14 +105,8 @@ def main() -> None:
     parser.add_argument("--folder", default="")
     parser.add_argument("--data", type=json.loads, default={})
     arguments = parser.parse_args()
-    # What libraries print must not get between the answers.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    worker = Worker(SUBJECTS[arguments.subject](arguments.url, arguments.folder), Data(**arguments.data))
-    print("{}", file=answers, flush=True)
-    for line in sys.stdin:
-        order = json.loads(line)
-        print(json.dumps(getattr(worker, order.pop("do"))(**order)), file=answers, flush=True)
+    answers = own_stdout()
+    obey(Worker(SUBJECTS[arguments.subject](arguments.url, arguments.folder), Data(**arguments.data)), answers)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from tests.api.service import TOKENS, Service, serving
-from tests.conftest import opener_of
+from tests.conftest import opener_of, url_of
 from undercroft.conformance.plugin import Opener, Target
 
 T = TypeVar("T")
@@ -32,12 +32,6 @@ def figure() -> Callable[[T, T], T]:
     return lambda ci, at_full: at_full if full else ci
 
 
-def url_of(opener: Opener, **options: str) -> str:
-    """The URL of an opener's namespace."""
-    joint = "&" if "?" in opener.url else "?"
-    return opener.url + joint + "&".join(f"{name}={value}" for name, value in {"namespace": opener.namespace, **options}.items())
-
-
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A file of tokens."""
@@ -47,9 +41,18 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def service(place: Opener, tokens: pathlib.Path) -> Iterator[Service]:
-    """A service with tokens."""
-    with serving(url_of(place), auth="tokens", token_file=tokens) as found:
+def event_place(place: Opener) -> Iterator[Opener]:
+    """A store of events in the same database."""
+    opener = Opener(Target("events", place.target.driver, place.target.url), place.url, place.namespace)
+    opener()
+    yield opener
+    opener.clear()
+
+
+@pytest.fixture(scope="module")
+def service(place: Opener, event_place: Opener, tokens: pathlib.Path) -> Iterator[Service]:
+    """A service of both kinds, with tokens."""
+    with serving(url_of(place), auth="tokens", token_file=tokens, events=url_of(event_place)) as found:
         yield found
 
 

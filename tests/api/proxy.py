@@ -11,7 +11,7 @@ import threading
 import urllib.parse
 from collections.abc import Iterator
 
-from tests.api.service import free_port
+from tests.engines.run import free_ports
 
 
 class Proxy:
@@ -25,7 +25,7 @@ class Proxy:
         self._stopped = threading.Event()
         self.cut_after: int | None = None
         self.cuts = 0
-        self._listener = socket.create_server(("127.0.0.1", free_port()))
+        self._listener = socket.create_server(("127.0.0.1", free_ports(1)[0]))
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()

@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+
+from tests.engines.run import free_ports
 
 # Far above what anything takes; ends a test that hangs.
 PATIENCE = 60
@@ -34,15 +35,9 @@ t-member-x - u8 member
 t-service-x - u9 service
 t-admin-x - u10 admin
 t-member-b b u11 member
+t-admin-b b u12 admin
 """
 FRAME = {"period": {"begin": "2026-11-01T00:00:00Z", "end": "2026-11-01T01:00:00Z"}}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def frame(project: str, qty: Any = 1, price: Any = "0.5", hour: int = 0, metric: str = "cpu", **groupby: Any) -> dict[str, Any]:
@@ -64,15 +59,19 @@ class Service:
     """One process (and its workers)."""
 
     def __init__(
-        self, url: str, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main", **settings: Any
-    ) -> None:
-        self.port = free_port()
+        self, url: str | None, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main",
+        events: str | None = None, event_settings: dict[str, Any] | None = None, port: int | None = None, **settings: Any,
+    ) -> None:  # fmt: skip
+        self.port = port or free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("UNDERCROFT_", "COV", "PYTEST"))}
         environment |= {f"UNDERCROFT_API__{name.upper()}": str(value) for name, value in settings.items()}
         # What it leaves behind when it is killed goes with the folder.
         self._folder = tempfile.TemporaryDirectory(prefix="undercroft-service-", ignore_cleanup_errors=True)
-        environment |= {"UNDERCROFT_RATING__CONNECTION": url, "TMPDIR": self._folder.name}
+        environment |= {f"UNDERCROFT_EVENTS__{name.upper()}": str(value) for name, value in (event_settings or {}).items()}
+        stores = {"RATING": url, "EVENTS": events}
+        environment |= {f"UNDERCROFT_{kind}__CONNECTION": place for kind, place in stores.items() if place is not None}
+        environment |= {"TMPDIR": self._folder.name}
         command = [sys.executable, "-m", program, "serve", "--port", str(self.port), "--server", server, *arguments]
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd=TOP
@@ -131,9 +130,9 @@ class Service:
 
 @contextlib.contextmanager
 def serving(
-    url: str, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main", **settings: Any
+    url: str | None, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main", **settings: Any
 ) -> Iterator[Service]:
-    """A service on the store at `url`, which does not outlive the block."""
+    """A service on the store of rated usage at `url`, and of events at `events`, which does not outlive the block."""
     service = Service(url, *arguments, server=server, program=program, **settings)
     try:
         service.await_alive()

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import url_of
 from tests.api.service import Service, frame, serving
+from tests.conftest import url_of
 
 ADMIN = "t-admin"
 NOVEMBER = {"begin": "2026-11-01", "end": "2026-12-01"}

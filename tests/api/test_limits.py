@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from tests.api.conftest import url_of
 from tests.api.service import frame, serving
+from tests.conftest import url_of
 from undercroft.api.limits import Budget, Busy
 from undercroft.core import deadline
 

@@ -9,10 +9,10 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from tests.api.conftest import url_of
 from tests.api.proxy import proxied
 from tests.api.service import Service, frame, serving
-from undercroft.conformance.plugin import Opener
+from tests.conftest import url_of
+from undercroft.conformance.plugin import Opener, Target
 
 pytestmark = pytest.mark.chaos
 NOVEMBER = {"begin": "2026-11-01", "end": "2026-12-01"}
@@ -71,6 +71,43 @@ def test_black_hole(server, record):
         while {timed(service, number)[0] for number in range(12)} - {200, 204}:
             assert time.monotonic() - start <= 5, "the service has not recovered"
         record(requests=len(answers), slowest=f"{slowest:.1f} s", recovered=f"{time.monotonic() - start:.1f} s")
+
+
+@pytest.mark.promise("N1")
+def test_black_hole_under_events(server, record):
+    """Questions get their 503, and whoever brings events a broken connection, within the deadline; then all is well again."""
+    store = Opener(Target("events", server.target.driver, server.target.url), server.url, f"e{server.namespace}")
+    store()
+    event = {"message_id": "x", "event_type": "t", "generated": "2026-01-01T00:00:00"}
+    headers = {"X-Roles": "admin", "X-User-Id": "u", "X-Project-Id": "p"}
+
+    def ask(service: Service, number: int) -> tuple[int, float]:
+        start = time.monotonic()
+        try:
+            if number % 2:
+                status = service.client.get("/events/v2/events", headers=headers).status_code
+            else:
+                body = {**event, "message_id": f"m{number}"}
+                status = service.client.post("/events/v1/ceilometer/events", json=body, headers=headers).status_code
+        except httpx.TransportError:
+            status = 0
+        return status, time.monotonic() - start
+
+    with proxied(url_of(store)) as (proxy, url), serving(None, events=url) as service:
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            assert {status for status, _ in pool.map(lambda n: ask(service, n), range(24))} == {200}
+            proxy.silence()
+            answers = list(pool.map(lambda n: ask(service, n), range(100, 136)))
+            assert service.client.get("/healthz").status_code == 200
+            assert service.client.get("/readyz").status_code == 503
+        assert {status for status, _ in answers} == {0, 503}
+        assert max(seconds for _, seconds in answers) <= LATEST
+        proxy.heal()
+        start = time.monotonic()
+        while {ask(service, number)[0] for number in range(200, 212)} != {200}:
+            assert time.monotonic() - start <= 5, "the service has not recovered"
+        record(requests=len(answers), slowest=f"{max(seconds for _, seconds in answers):.1f} s")
+    store.clear()
 
 
 @pytest.mark.promise("N1")

@@ -40,6 +40,7 @@ def test_every_route_is_in_it():
 
 
 @pytest.mark.promise("S6")
+@pytest.mark.any_engine
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_whatever_is_sent_is_answered_as_documented(service, route):
     """No 500; 501 and 503 only where the document names them; bodies of the documented form."""

@@ -147,7 +147,7 @@ metrics:
 
 
 def test_what_is_collected(place, tmp_path):
-    from tests.api.conftest import url_of
+    from tests.conftest import url_of
 
     file = tmp_path / "metrics.yml"
     file.write_text(METRICS)

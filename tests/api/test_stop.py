@@ -11,8 +11,8 @@ import time
 import httpx
 import pytest
 
-from tests.api.conftest import url_of
 from tests.api.service import Service, frame, serving
+from tests.conftest import url_of
 
 pytestmark = pytest.mark.chaos
 WHEN = {"begin": dt.datetime(2026, 11, 1, tzinfo=dt.UTC), "end": dt.datetime(2026, 12, 1, tzinfo=dt.UTC)}

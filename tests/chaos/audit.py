@@ -1,11 +1,12 @@
-"""Is everything that was acknowledged there, once, and do all answers add up?"""
+"""Is all usage that was acknowledged there, once, and do all answers add up?"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from tests.chaos.faults import Faults
 from tests.chaos.operations import APART, HOUR, START, Ledger
 from undercroft.conformance.rating_data import ALWAYS, flat
 from undercroft.conformance.rating_oracle import Oracle, Stored, column, identity, order
@@ -26,23 +27,6 @@ QUESTIONS: list[Question] = [
 ]
 
 
-class Faults(NamedTuple):
-    """What an audit found.
-
-    Attributes:
-        lost: points that are missing, or are there fewer times than they should be.
-        doubled: points that are there too often, or should not be there.
-        sums: answers that differ from the sum of the points that should be there.
-    """
-
-    lost: int
-    doubled: int
-    sums: list[str]
-
-    def __bool__(self) -> bool:
-        return bool(self.lost or self.doubled or self.sums)
-
-
 def audit(store: BaseStorage, ledger: Ledger, questions: Sequence[Question] = QUESTIONS) -> Faults:
     """Compare a store with what was acknowledged: every point, the counts of pages, and the answers to these questions."""
     wanted = ledger.points()
@@ -50,18 +34,18 @@ def audit(store: BaseStorage, ledger: Ledger, questions: Sequence[Question] = QU
     lost, doubled = differences(found, wanted)
     oracle = Oracle()
     oracle.points = wanted
-    sums = [
+    wrong = [
         f"total({groupby}, {sorted(arguments)})"
         for groupby, arguments in questions
         if rows(store.total(groupby, **arguments, paginate=False)["results"], groupby)
         != rows(oracle.total(groupby, **arguments), groupby)
     ]
-    sums += [
+    wrong += [
         f"count({sorted(arguments)})"
         for arguments in (ALWAYS, {**ALWAYS, "filters": {"project_id": "a"}})
         if store.retrieve(**arguments, limit=1)["total"] != len(oracle.retrieve(**arguments))
     ]
-    return Faults(lost, doubled, sums)
+    return Faults(lost, doubled, wrong)
 
 
 def differences(found: Iterable[Stored], wanted: Iterable[Stored]) -> tuple[int, int]:

@@ -7,9 +7,9 @@ import pathlib
 import random
 from typing import Any
 
-from tests.chaos.audit import QUESTIONS, Faults, audit
-from tests.chaos.operations import Ledger, operation
+from tests.chaos.faults import Faults
 from tests.chaos.processes import Acknowledgements
+from tests.chaos.works import WORKS
 from undercroft.conformance.plugin import Opener
 
 
@@ -18,6 +18,7 @@ class Judge:
     """Knows what a writer was told is stored, and whether it is.
 
     Attributes:
+        work: what the writer does, by the kind of the store.
         faults: what the last comparison found.
         unanswered: how often a call that was not acknowledged was stored all the same.
     """
@@ -27,30 +28,30 @@ class Judge:
     seed: int
 
     def __post_init__(self) -> None:
+        self.work = WORKS[self.opener.target.kind]
         self.store = self.opener()
         self.store.close()
         self.rng = random.Random(self.seed)
         self.acknowledgements = Acknowledgements(self.folder / "acknowledged")
-        self.ledger = Ledger()
+        self.ledger = self.work.ledger()
         self.done = 0
         self.unanswered = 0
         self.faults: Faults | None = None
 
     def judge(self, *, settled: bool = False) -> None:
-        """Compare the store with the ledger. The call that was not acknowledged may have happened as a whole, or not at all."""
+        """Compare the store with the ledger. The call that was not acknowledged may have happened, or not."""
         acknowledged = self.acknowledgements.read()
         assert acknowledged == sorted(set(acknowledged))
         for number in range(self.done, len(acknowledged)):
-            self.ledger.enter(operation(self.seed, number))
+            self.ledger.enter(self.work.operation(self.seed, number))
         self.done = len(acknowledged)
         self.store = self.opener(init=False)
-        questions = QUESTIONS if settled else self.rng.sample(QUESTIONS, 6)
+        questions = self.work.questions if settled else self.rng.sample(self.work.questions, 6)
         try:
-            self.faults = audit(self.store, self.ledger, questions)
+            self.faults = self.work.audit(self.store, self.ledger, questions)
             if self.faults and not settled:
-                after = self.ledger.copy()
-                after.enter(operation(self.seed, self.done))
-                if not audit(self.store, after, questions):
+                after = self.ledger.left_by(self.work.operation(self.seed, self.done), self.store)
+                if not self.work.audit(self.store, after, questions):
                     self.faults = None
                     self.unanswered += 1
         finally:
@@ -62,8 +63,8 @@ class Judge:
         return {
             "calls_acknowledged": self.done,
             "stored_without_an_answer": self.unanswered,
-            "points": len(self.ledger.points()),
+            self.work.items: len(self.ledger),
             "lost": self.faults.lost if self.faults else 0,
             "doubled": self.faults.doubled if self.faults else 0,
-            "wrong_sums": len(self.faults.sums) if self.faults else 0,
+            "wrong_answers": len(self.faults.answers) if self.faults else 0,
         }

@@ -1,4 +1,4 @@
-"""What a writer does in its n-th step, from a seed alone: the writer and whoever checks it know without telling each other."""
+"""What a writer of rated usage does in its n-th step, from a seed alone: whoever checks it knows without being told."""
 
 from __future__ import annotations
 
@@ -88,12 +88,16 @@ class Ledger:
         other._by_key = dict(self._by_key)
         return other
 
+    def __len__(self) -> int:
+        return len(self.points())
+
     def points(self) -> list[Stored]:
         """Every point."""
         return [point for points in self._by_key.values() for point in points]
 
-    def enter(self, done: Operation) -> None:
-        """Enter one operation."""
+    def enter(self, done: Operation) -> bool:
+        """Enter one operation; whether it changed anything."""
+        before = dict(self._by_key)
         if done.kind in ("delete", "replace"):
             self._delete(done)
         fresh: dict[Any, list[Stored]] = {}
@@ -105,6 +109,13 @@ class Ledger:
                 )  # fmt: skip
                 fresh.setdefault(series(stored), []).append(stored)
         self._by_key |= fresh
+        return self._by_key != before
+
+    def left_by(self, done: Operation, _store: BaseStorage) -> Ledger:
+        """What there is when this call was done, though nobody was told: all of it."""
+        after = self.copy()
+        after.enter(done)
+        return after
 
     def _delete(self, done: Operation) -> None:
         def goes(point: Stored) -> bool:

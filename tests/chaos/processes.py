@@ -17,6 +17,7 @@ _context.set_forkserver_preload(
     [
         *(f"tests.chaos.{module}" for module in ("writers", "starters", "crowd")),
         "undercroft.rating.drivers.sql",
+        *(f"undercroft.events.drivers.{module}" for module in ("sql", "mongodb", "opensearch")),
         "sqlalchemy.dialects.postgresql.psycopg",
     ]
 )

@@ -16,12 +16,12 @@ from tests.engines import run
 PATIENCE = 60
 
 
-def names() -> list[str]:
-    """The engines of this run that are servers; without the runner, those that run everywhere."""
+def names(kind: str = "rating") -> list[str]:
+    """The engines of this run that are servers of a kind and keep what they hold; without the runner, those that run everywhere."""
     known = run.table(run.TABLE)
     chosen = os.environ.get("UNDERCROFT_TEST_ENGINES")
     wanted = chosen.split(",") if chosen else [engine.name for engine in known.values() if engine.everywhere]
-    return [name for name in wanted if "rating" in known[name].kinds and known[name].start]
+    return [name for name in wanted if kind in known[name].kinds and known[name].start and not known[name].forgets]
 
 
 @dataclasses.dataclass

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.audit import QUESTIONS, audit
-from tests.chaos.operations import Ledger, operation
 from tests.chaos.power import Disk, trace
+from tests.chaos.works import WORKS
 from tests.chaos.writers import ACKNOWLEDGED
 from undercroft.conformance.plugin import Opener, Target
 
@@ -28,62 +27,70 @@ def _strace() -> None:
         pytest.skip("NOT RUN: needs strace")
 
 
-def after_cuts(folder: pathlib.Path, seed: int, cuts: int, **options: str) -> dict[str, Any]:
+def file_in(folder: pathlib.Path, kind: str) -> Opener:
+    """Opens the file of a kind in a folder."""
+    return Opener(Target(kind, "sqlite", ""), f"sqlite:///{folder}/{kind}.db", "p")
+
+
+def after_cuts(kind: str, folder: pathlib.Path, seed: int, cuts: int, **options: str) -> dict[str, Any]:
     """Trace a writer, cut the power at random moments, and compare what is left with what was acknowledged."""
     live = folder / "live"
     live.mkdir()
-    opener = Opener(Target("rating", "sqlite", ""), f"sqlite:///{live}/rating.db", "p")
+    work, opener = WORKS[kind], file_in(live, kind)
     opener.close(opener())
     disk = Disk(live)
     query = "&".join(f"{name}={value}" for name, value in {"namespace": "p", **options}.items())
-    command = [sys.executable, "-m", "tests.chaos.writers", f"{opener.url}?{query}", str(seed), str(OPERATIONS)]
+    command = [sys.executable, "-m", "tests.chaos.writers", kind, f"{opener.url}?{query}", str(seed), str(OPERATIONS)]
     calls = trace(command, folder / "trace", live, cwd=TOP)
     told = [place for place, call in enumerate(calls) if call.path.endswith(ACKNOWLEDGED) and call.name == "write"]
     assert len(told) == OPERATIONS
     rng = random.Random(seed)
     # After the first acknowledgement, and before the file is closed in good order.
     places = sorted(rng.choices(range(told[0], told[-1] + 1), k=cuts))
-    ledger, done, found = Ledger(), 0, {"cuts": cuts, "lost_something": 0, "unanswered_stored": 0}
+    ledger, done, changes, found = work.ledger(), 0, 0, {"cuts": cuts, "lost_something": 0, "unanswered_stored": 0}
     for place, call in enumerate(calls):
         disk.do(call)
         if call.path.endswith(ACKNOWLEDGED) and call.name == "write":
-            ledger.enter(operation(seed, done))
+            # What changes nothing has nothing to commit.
+            changes += ledger.enter(work.operation(seed, done))
             done += 1
         while places and places[0] == place:
             places.pop(0)
             into = folder / f"cut-{len(places)}"
             disk.cut(into, rng if rng.random() < 0.5 else None)
-            after = ledger.copy()
-            after.enter(operation(seed, done))
-            verdict = compare(into, [ledger, after], rng)
+            verdict = compare(into, kind, ledger, work.operation(seed, done), rng)
             found["lost_something"] += verdict is None
             found["unanswered_stored"] += verdict == 1
             shutil.rmtree(into)
-    return found | {"commits": done, "syncs_of_the_log": disk.syncs["rating.db-wal"]}
+    return found | {"calls": done, "commits": changes, "syncs_of_the_log": disk.syncs[f"{kind}.db-wal"]}
 
 
-def compare(folder: pathlib.Path, ledgers: list[Ledger], rng: random.Random) -> int | None:
-    """Open what is left, as after a restart; which of the ledgers it agrees with."""
-    opener = Opener(Target("rating", "sqlite", ""), f"sqlite:///{folder}/rating.db", "p")
+def compare(folder: pathlib.Path, kind: str, ledger: Any, unanswered: Any, rng: random.Random) -> int | None:
+    """Open what is left, as after a restart: 0 when it agrees with the ledger, 1 when the call without an answer was done."""
+    work, opener = WORKS[kind], file_in(folder, kind)
     store = opener(init=False)
     try:
-        questions = rng.sample(QUESTIONS, 4)
-        return next((number for number, ledger in enumerate(ledgers) if not audit(store, ledger, questions)), None)
+        questions = rng.sample(work.questions, 4)
+        if not work.audit(store, ledger, questions):
+            return 0
+        return None if work.audit(store, ledger.left_by(unanswered, store), questions) else 1
     finally:
         opener.close(store)
 
 
+@pytest.mark.parametrize("kind", WORKS)
 @pytest.mark.usefixtures("_strace")
-def test_no_power_cut_takes_what_was_acknowledged(tmp_path: pathlib.Path, seed: int, record, figure):
-    found = after_cuts(tmp_path, seed, figure(50, 500))
+def test_no_power_cut_takes_what_was_acknowledged(kind: str, tmp_path: pathlib.Path, seed: int, record, figure):
+    found = after_cuts(kind, tmp_path, seed, figure(25, 500))
     record(**found)
     assert found["lost_something"] == 0
     assert found["syncs_of_the_log"] >= found["commits"]
 
 
+@pytest.mark.parametrize("kind", WORKS)
 @pytest.mark.usefixtures("_strace")
-def test_twin_synchronous_normal_loses(tmp_path: pathlib.Path, seed: int, record, figure):
-    found = after_cuts(tmp_path, seed, figure(50, 200), synchronous="normal")
+def test_twin_synchronous_normal_loses(kind: str, tmp_path: pathlib.Path, seed: int, record, figure):
+    found = after_cuts(kind, tmp_path, seed, figure(25, 200), synchronous="normal")
     record(**found)
     assert found["lost_something"] > found["cuts"] // 2
     assert found["syncs_of_the_log"] < found["commits"]

@@ -18,6 +18,8 @@ from tests.chaos import servers
 from tests.chaos.judge import Judge
 from tests.chaos.processes import Life, life
 from tests.chaos.servers import Server
+from tests.chaos.twins import written_late
+from tests.chaos.works import WORKS
 from tests.chaos.writers import write_on
 from tests.cli.conftest import runner
 from undercroft.cli.main import root
@@ -29,8 +31,14 @@ LIVE_AGAIN_SECONDS = 5
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    nothing = pytest.mark.skip(reason="NOT RUN: none of this run's engines is such a server")
     for fixture in {"durable", "fast"} & set(metafunc.fixturenames):
-        metafunc.parametrize(fixture, servers.names(), indirect=True, scope="module")
+        if "kind" in metafunc.fixturenames:
+            pairs = sorted(((kind, name) for kind in WORKS for name in servers.names(kind)), key=lambda pair: pair[1])
+            given = [pytest.param(*pair, id="-".join(pair)) for pair in pairs] or [pytest.param("", "", marks=nothing)]
+            metafunc.parametrize(("kind", fixture), given, indirect=[fixture], scope="module")
+        else:
+            metafunc.parametrize(fixture, servers.names() or [pytest.param("", marks=nothing)], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +84,16 @@ class Killed(Judge):
         return {"kills": self.kills, **super().figures(), "slowest_recovery": f"{self.slowest:.2f} s"}
 
 
-def killed(server: Server, folder: pathlib.Path, seed: int, kills: int) -> Killed:
+def opener_on(server: Server, kind: str) -> Opener:
+    """Opens stores on a namespace of its own."""
+    return Opener(Target(kind, server.engine.name, server.url), server.url, f"k{uuid.uuid4().hex[:12]}")
+
+
+def kill_again_and_again(found: Killed, server: Server, kills: int) -> None:
     """Kill the server so many times, or until a fault is found; then let the writer come to an end."""
-    opener = Opener(Target("rating", server.engine.name, server.url), server.url, f"k{uuid.uuid4().hex[:12]}")
-    found = Killed(opener, folder, seed)
-    with life(write_on, opener.url, {"namespace": opener.namespace}, seed, found.acknowledgements) as writer:
+    opener = found.opener
+    options = {"namespace": opener.namespace}
+    with life(write_on, opener.target.kind, opener.url, options, found.seed, found.acknowledgements) as writer:
         assert writer.hear() == "ready"
         while found.kills < kills and not found.faults:
             found.kill(server, writer)
@@ -90,26 +103,30 @@ def killed(server: Server, folder: pathlib.Path, seed: int, kills: int) -> Kille
             assert writer.end() == 0
             found.judge(settled=True)
     opener.clear()
-    return found
 
 
 @pytest.mark.promise("D3")
-def test_nothing_acknowledged_is_lost_with_the_server(durable: Server, tmp_path: pathlib.Path, seed: int, record, figure):
-    found = killed(durable, tmp_path, seed, figure(5, 25))
+def test_nothing_acknowledged_is_lost_with_the_server(
+    kind: str, durable: Server, tmp_path: pathlib.Path, seed: int, record, figure
+):
+    found = Killed(opener_on(durable, kind), tmp_path, seed)
+    kill_again_and_again(found, durable, figure(5, 25))
     record(**found.figures())
     assert not found.faults, found.faults
 
 
 @pytest.mark.promise("D3")
-def test_twin_a_server_that_acknowledges_before_it_writes_loses(fast: Server, tmp_path: pathlib.Path, seed: int, record):
-    found = killed(fast, tmp_path, seed, 25)
+def test_twin_a_server_that_acknowledges_before_it_writes_loses(kind: str, fast: Server, tmp_path: pathlib.Path, seed: int, record):
+    found = Killed(opener_on(fast, kind), tmp_path, seed)
+    written_late(found.opener(init=False))
+    kill_again_and_again(found, fast, 25)
     record(**found.figures())
     assert found.faults
 
 
 def durability(server: Server) -> dict[str, str]:
     """What `doctor` says of the server's settings: level by setting."""
-    opener = Opener(Target("rating", server.engine.name, server.url), server.url, f"k{uuid.uuid4().hex[:12]}")
+    opener = opener_on(server, "rating")
     opener()
     url = f"{server.url}{'&' if '?' in server.url else '?'}namespace={opener.namespace}"
     told = runner().invoke(root, ["doctor", "--store", url, "--format", "json"], prog_name="undercroft")

@@ -1,4 +1,4 @@
-"""Writers that are killed, and the same writers with a protection taken away: those the audit must catch."""
+"""Writers that are killed, or whose server is; the same with a protection taken away."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import itertools
 import multiprocessing.connection
 import pathlib
 import sys
-import threading
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
 import undercroft
-from tests.chaos.operations import Operation, operation
 from tests.chaos.processes import Acknowledgements
+from tests.chaos.works import ACKNOWLEDGED_FIRST, WORKS
 from undercroft.core.errors import UndercroftError
-from undercroft.rating import BaseStorage, DataFrame
+from undercroft.rating import DataFrame
 
-# As long as a busy engine may take between two commits.
-_MOMENT = 0.01
 # The name of the file of acknowledgements of a traced writer.
 ACKNOWLEDGED = "acknowledged"
 # Operations after which a traced writer closes its store and opens it again.
@@ -27,6 +24,7 @@ _SESSION = 40
 
 def write(
     pipe: multiprocessing.connection.Connection,
+    kind: str,
     url: str,
     options: dict[str, Any],
     seed: int,
@@ -36,38 +34,40 @@ def write(
     twin: str | None,
 ) -> None:
     """Do the operations from `first` on, acknowledging each, until killed or done with `last`."""
-    store = undercroft.connect("rating", url, **options)
-    run: Callable[[Operation], None] = lambda done: done.run(store)  # noqa: E731
-    if twin == "in parts":
-        run = lambda done: in_parts(store, done)  # noqa: E731
-    elif twin == "sums apart":
-        sums_apart(store)
+    work = WORKS[kind]
+    store = undercroft.connect(kind, url, **options)
+    run: Callable[[Any], None] = work.twins[twin](store) if twin in work.twins else lambda done: done.run(store)
     file = ledger.open()
     pipe.send("ready")
     for number in itertools.count(first) if last is None else range(first, last + 1):
-        if twin == "acknowledged first":
+        if twin == ACKNOWLEDGED_FIRST:
             ledger.write(file, number)
-            run(operation(seed, number))
+            run(work.operation(seed, number))
         else:
-            run(operation(seed, number))
+            run(work.operation(seed, number))
             ledger.write(file, number)
     store.close()
 
 
 def write_on(
-    pipe: multiprocessing.connection.Connection, url: str, options: dict[str, Any], seed: int, ledger: Acknowledgements
+    pipe: multiprocessing.connection.Connection,
+    kind: str,
+    url: str,
+    options: dict[str, Any],
+    seed: int,
+    ledger: Acknowledgements,
 ) -> None:
     """Do operations, acknowledging each, with one store all the time.
 
     When a call fails as one that may be repeated, say so, wait to be told how far to go now (None: on and on), and repeat it.
     """
-    store = undercroft.connect("rating", url, **options)
+    store = undercroft.connect(kind, url, **options)
     file = ledger.open()
     pipe.send("ready")
     number, last = 0, None
     while last is None or number <= last:
         try:
-            operation(seed, number).run(store)
+            WORKS[kind].operation(seed, number).run(store)
         except UndercroftError as error:
             if not error.retryable:
                 raise
@@ -95,55 +95,17 @@ def push_again(
         ledger.write(file, number)
 
 
-# -- protections off -------------------------------------------------------------------------------------------------
-
-
-def in_parts(store: BaseStorage, done: Operation) -> None:
-    """A call that is many transactions: what a driver without transactions would do."""
-    if done.kind in ("delete", "replace"):
-        store.delete(done.begin, done.end, done.filters)
-    for frame in done.frames:
-        for type_, points in frame.itertypes():
-            store.push([DataFrame(frame.start, frame.end, {type_: points})])
-
-
-def sums_apart(store: Any) -> None:
-    """A store that commits points first and the sums beside them afterwards."""
-    writes, database = store._writer._writes, store._db
-    add, add_sums, commit = writes.add, writes.add_sums, database.write
-    late: list[Any] = []
-
-    def postpone(_connection: Any, sums: Any) -> None:
-        late.append(sums)
-
-    def add_points(connection: Any, points: Any, sums: Any) -> None:
-        add(connection, points, [])
-        late.append(sums)
-
-    def write_twice(work: Callable[[Any], Any]) -> Any:
-        result = commit(work)
-        threading.Event().wait(_MOMENT)
-        for sums in late:
-            commit(lambda connection, sums=sums: add_sums(connection, sums))
-        late.clear()
-        return result
-
-    writes.add = add_points
-    writes.add_sums = postpone
-    database.write = write_twice
-
-
-def write_traced(url: str, seed: int, count: int) -> None:
+def write_traced(kind: str, url: str, seed: int, count: int) -> None:
     """Do so many operations, in several sessions of a file, and tell each beside it."""
     told = Acknowledgements(pathlib.Path(urllib.parse.urlsplit(url).path[1:]).with_name(ACKNOWLEDGED))
     file = told.open()
     for first in range(0, count, _SESSION):
-        store = undercroft.connect("rating", url)
+        store = undercroft.connect(kind, url)
         for number in range(first, min(first + _SESSION, count)):
-            operation(seed, number).run(store)
+            WORKS[kind].operation(seed, number).run(store)
             told.write(file, number)
         store.close()
 
 
 if __name__ == "__main__":
-    write_traced(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    write_traced(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

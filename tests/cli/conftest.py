@@ -33,7 +33,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     from undercroft.core import settings
 
     monkeypatch.delenv("UNDERCROFT_CONFIG", raising=False)
-    monkeypatch.delenv("UNDERCROFT_RATING__CONNECTION", raising=False)
+    for kind in ("RATING", "EVENTS"):
+        monkeypatch.delenv(f"UNDERCROFT_{kind}__CONNECTION", raising=False)
     settings.current.cache_clear()
 
 

@@ -18,7 +18,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from undercroft.cli.output import guarded
+from undercroft.core.cells import guarded
 from undercroft.rating import DataFrame, DataPoint
 
 PERIOD = ("--begin", "2026-01-01", "--end", "2026-02-01")

@@ -14,7 +14,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, Self, cast
 
+import opensearchpy
 import sqlalchemy as sa
+from pymongo import monitoring
 
 _CONTROL = re.compile(r"\s*(BEGIN|START TRANSACTION|SET TRANSACTION|COMMIT|ROLLBACK)\b", re.IGNORECASE)
 # What libpq's trace of the protocol has of each message: who sent it (F: we), its length, its kind, and its contents, which may
@@ -61,6 +63,9 @@ def tally() -> Iterator[Tally]:
                 seen.add(id(record))
                 clients[_client(connection)](connection)
 
+        _documents.current = found
+        stack.callback(setattr, _documents, "current", None)
+        _count_opensearch(found, stack)
         for name, listener, target in (("do_connect", connecting, sa.Engine), ("checkout", handed_out, sa.pool.Pool)):
             sa.event.listen(target, name, listener)
             stack.callback(sa.event.remove, target, name, listener)
@@ -70,6 +75,48 @@ def tally() -> Iterator[Tally]:
 def _client(connection: object) -> str:
     """The client library of a connection."""
     return "sqlite3" if isinstance(connection, _SQLite) else type(connection).__module__.partition(".")[0]
+
+
+# -- pymongo: its own events; clients are shared, so it has to listen from the start ------------------------------------------
+
+
+class _Documents(monitoring.CommandListener):
+    """Counts commands that ask, and the documents of their answers."""
+
+    current: Tally | None = None
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if self.current is not None and event.command_name not in ("endSessions", "hello", "isMaster"):
+            self.current.statements.append(f"{event.command_name} {event.command!r}")
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        if self.current is not None:
+            cursor = event.reply.get("cursor", {})
+            self.current.rows += len(cursor.get("firstBatch", ())) + len(cursor.get("nextBatch", ()))
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Nothing came back."""
+
+
+_documents = _Documents()
+monitoring.register(_documents)
+
+
+# -- opensearch-py: the method that every request goes through ---------------------------------------------------------------
+
+
+def _count_opensearch(found: Tally, stack: contextlib.ExitStack) -> None:
+    perform = opensearchpy.Transport.perform_request
+
+    def request(transport: Any, method: str, path: str, *arguments: Any, **named: Any) -> Any:
+        found.statements.append(f"{method} {path}")
+        answer = perform(transport, method, path, *arguments, **named)
+        if isinstance(answer, dict) and isinstance(answer.get("hits"), dict):
+            found.rows += len(answer["hits"]["hits"])
+        return answer
+
+    opensearchpy.Transport.perform_request = request  # type: ignore[assignment, method-assign]
+    stack.callback(setattr, opensearchpy.Transport, "perform_request", perform)
 
 
 # -- sqlite3: subclasses of its own classes ----------------------------------------------------------------------------

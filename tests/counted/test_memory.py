@@ -14,7 +14,7 @@ from undercroft.conformance.plugin import Opener
 
 pytestmark = pytest.mark.timeout(7200)
 FULL = os.environ.get("UNDERCROFT_CHAOS") == "full"
-POINTS = 500_000 if FULL else 24_000
+POINTS = 500_000 if FULL else 12_000
 TIMES = 10
 GROWTH = 1.2
 # What is kept of any store's data up to a fixed size, pages and dictionary entries. Fewer points do not fill it yet.

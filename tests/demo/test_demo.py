@@ -7,7 +7,10 @@ import gzip
 import hashlib
 import html.parser
 import importlib.resources
+import json
+import pathlib
 import re
+import shlex
 from decimal import Decimal
 
 import click.testing
@@ -16,10 +19,13 @@ import pytest
 import undercroft
 from tests.cli.conftest import runner
 from undercroft.cli.main import root
-from undercroft.demo import chart, figures, page, prices, recount, traces, usage
+from undercroft.demo import chart, figures, happenings, page, prices, recount, traces, usage
+from undercroft.events import EventFilter
+from undercroft.events.definitions import Converter
 from undercroft.rating import DataFrame, DataPoint
 
-VOID = {"meta", "link", "img", "br", "hr", "input", "line", "rect"}
+VOID = {"meta", "link", "img", "br", "hr", "input", "line", "rect", "circle"}
+NOVA = pathlib.Path(__file__).parent.parent / "events" / "data" / "nova.jsonl"
 
 
 def demo(folder, *more: object, code: int = 0) -> click.testing.Result:
@@ -120,10 +126,10 @@ def test_another_store(tmp_path):
 
 
 def test_what_to_try_next_works(done):
-    commands = re.findall(r"undercroft (rating total .*)", done[1])
-    assert len(commands) == 2
+    commands = re.findall(r"undercroft ((?:rating|events) .*)", done[1])
+    assert len(commands) == 4
     for command in commands:
-        result = runner().invoke(root, command.split(), prog_name="undercroft")
+        result = runner().invoke(root, shlex.split(command), prog_name="undercroft")
         assert result.exit_code == 0, result.stderr
         assert result.stdout.count("\n") > 5
 
@@ -187,7 +193,7 @@ def test_the_charts_show_every_hour_project_and_type(parsed, store):
         assert marks.count(type_) == 24 + 20
     assert sum(mark.startswith("shade") for mark in marks) == 480
     labels = [given.get("aria-label") for tag, given in parsed.tags if tag == "svg"]
-    assert len(labels) == 3
+    assert len(labels) == 4
     assert all(labels)
     words = "".join(parsed.words)
     for hour, cost in found.by_hour.items():
@@ -204,7 +210,7 @@ def test_the_tables_hold_every_digit(text, store):
 def test_names_are_escaped(store):
     found = figures.ask(store)
     found.by_project["<script>alert(1)</script>&"] = found.by_project.pop("project-00")
-    drawn = page.render(found, prices.load(), found.total, '"><b>')
+    drawn = page.render(found, prices.load(), found.total, {0: {'"><b>': 1}}, '"><b>')
     assert "<script>" not in drawn
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in drawn
     assert '"><b>' not in drawn
@@ -229,3 +235,26 @@ def test_the_price_list_is_exact():
         (4, Decimal("0.024")),
     ]
     assert listed.cpu_hour == Decimal("0.06")
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_events_are_those_of_nova_s_notifications():
+    made = [Converter.load().event(json.loads(line)) for line in NOVA.read_text("utf-8").splitlines()]
+    for one, other in zip(happenings.events(), made, strict=True):
+        assert one.message_id == other.message_id
+        assert one.event_type == other.event_type
+        assert one.traits == other.traits
+
+
+def test_the_day_s_plot_shows_every_event(done, text):
+    folder, out = done
+    assert "140 of OpenStack Nova" in out
+    labels = re.search(r"Events by hour: ([0-9, ]+)", text)
+    assert labels is not None
+    assert sum(map(int, labels[1].split(","))) == 140
+    assert len(labels[1].split(",")) == 24
+    store = undercroft.connect("events", f"sqlite:///{folder}/events.db")
+    assert len(list(store.get_events(EventFilter()))) == 140
+    store.close()

@@ -21,6 +21,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -37,6 +38,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A first start may install the engine.
 START_SECONDS = 1800
 GRACE_SECONDS = 30
+PORTS = range(15_000, 32_000, 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Engine:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     url: str = ""
     program: str = ""
+    forgets: bool = False
 
 
 def table(path: pathlib.Path) -> dict[str, Engine]:
@@ -62,7 +65,12 @@ def choose(known: dict[str, Engine], wanted: str) -> tuple[list[Engine], bool]:
     """The engines that `wanted` names ("", "all" or names with commas between), and whether each of them must run."""
     if not wanted:
         return [engine for engine in known.values() if engine.everywhere], False
-    names = list(known) if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    # One that has neither is for development: it runs when it is named.
+    names = (
+        [name for name, one in known.items() if one.kinds or one.program]
+        if wanted == "all"
+        else [name.strip() for name in wanted.split(",")]
+    )
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SystemExit(f"unknown engines: {', '.join(unknown)}. Known: {', '.join(known)}, or all")
@@ -70,12 +78,26 @@ def choose(known: dict[str, Engine], wanted: str) -> tuple[list[Engine], bool]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different loopback ports that nobody listens on."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Different loopback ports that nobody listens on, the one behind each free as well (OpenSearch takes two).
+
+    They lie below those that outgoing connections get: a server that is killed finds its port free when it is started again.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        if len(found) == count:
+            break
+        if _is_free(port) and _is_free(port + 1):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def start(engine: Engine, folder: pathlib.Path, port: int) -> dict[str, str]:

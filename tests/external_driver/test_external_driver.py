@@ -63,6 +63,7 @@ def test_a_driver_from_outside_passes_the_suite(installed: pathlib.Path) -> None
     assert failed == 0
     assert "rating jsonfile: gap: custom_fields (not yet: only sums so far)" in done.stdout
     assert row(done.stdout, "boasting") == ["NOT", "RUN"]
+    assert re.search(r"^events +sqlite +NOT RUN$", done.stdout, re.MULTILINE), "no store of another kind was given"
 
 
 def test_a_driver_that_declares_all_its_gaps_passes(installed: pathlib.Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -62,15 +63,21 @@ def make(name: str) -> Environment:
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     folder = TOP / ".cache" / "hosts" / f"{name}-{digest}"
     python = folder / "bin" / "python"
-    complete = folder / ".complete"
-    if not complete.exists():
-        for old in folder.parent.glob(f"{name}-*/.complete"):
-            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
-                shutil.rmtree(old.parent)
-        succeed(uv("venv", "--clear", "--python", sys.executable, folder))
-        succeed(uv("pip", "install", "--python", python, "--require-hashes", "-r", lock))
-    complete.touch()
-    succeed(uv("pip", "install", "--python", python, "--no-deps", "--reinstall-package", "undercroft", "-e", TOP))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{name}.lock").open("w") as turn:
+        # Of the processes of a run one makes it, and the others take it as it is.
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        complete = folder / ".complete"
+        if not complete.exists():
+            for old in folder.parent.glob(f"{name}-*/.complete"):
+                if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+                    shutil.rmtree(old.parent)
+            succeed(uv("venv", "--clear", "--python", sys.executable, folder))
+            succeed(uv("pip", "install", "--python", python, "--require-hashes", "-r", lock))
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "alone")
+        if run == "alone" or not complete.exists() or complete.read_text() != run:
+            succeed(uv("pip", "install", "--python", python, "--no-deps", "--reinstall-package", "undercroft", "-e", TOP))
+        complete.write_text(run)
     return Environment(python)
 
 

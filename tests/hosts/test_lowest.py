@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import importlib.metadata
 import pathlib
 import re
@@ -53,10 +54,19 @@ def test_conformance_passes(lowest, tmp_path, pytestconfig, monkeypatch):
     monkeypatch.setenv("UNDERCROFT_CONFORMANCE", "quick")
     given = pytestconfig.getoption("--store")
     assert given, "give --store, or run it by make test-hosts"
-    # Another version of a server is no other version of ours.
-    one_of_each = {store.partition("://")[0]: store for store in reversed(given)}
-    stores = [word for store in one_of_each.values() for word in ("--store", store)]
-    print(pytest_in(lowest, tmp_path, "--rootdir", tmp_path, "--pyargs", "undercroft.conformance", *stores)[-2000:])
+    # Another version of a server is no other version of a client; both search engines have one client, and a log has none.
+    one_of_each = {store.partition("://")[0]: store for store in reversed(given) if "=es:" not in store and "=log:" not in store}
+    kinds: dict[str, list[str]] = {}
+    for store in one_of_each.values():
+        kinds.setdefault(store.partition("=")[0], []).extend(("--store", store))
+
+    def suite(kind: str) -> str:
+        folder = tmp_path / kind
+        folder.mkdir()
+        return pytest_in(lowest, folder, "--rootdir", folder, "--pyargs", "undercroft.conformance", *kinds[kind])[-2000:]
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        print(*pool.map(suite, kinds), sep="\n")
 
 
 def test_command_line_and_units_pass(lowest, tmp_path):

@@ -11,6 +11,7 @@ import importlib.metadata
 import inspect
 import pathlib
 import tomllib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -18,9 +19,10 @@ import pytest
 LIST = pathlib.Path(__file__).parent / "seeds.toml"
 ENTRIES: list[dict[str, Any]] = tomllib.loads(LIST.read_text())["entry"]
 MISSING = object()
+EMPTY = inspect.Parameter.empty
 KEYS = {
     *("seed", "name", "form", "here", "open", "signature", "bases", "attributes", "abstract", "note"),
-    *("constants", "methods", "static", "classmethods"),
+    *("constants", "methods", "static", "classmethods", "also", "aliases"),
 }
 
 
@@ -68,17 +70,31 @@ def parameters(text: str) -> list[inspect.Parameter]:
     return found
 
 
-def differences(expected: str, function: Any, *, bound: bool) -> list[str]:
-    """How a function's parameters differ from a seed's. What we add must be keyword-only and may be left out."""
+def differences(
+    expected: str, function: Any, *, bound: bool, also: Sequence[str] = (), aliases: Mapping[str, str] | None = None
+) -> list[str]:
+    """How a function's parameters differ from a seed's. What we add must be keyword-only and may be left out.
+
+    A parameter without a default in the seed may be None by default here.
+    """
     wanted = parameters(expected)
+    by_document = {theirs: ours for ours, theirs in (aliases or {}).items()}
+    also_taken = {each.name for each in wanted} & by_document.keys()
+    wanted = [each.replace(name=by_document.get(each.name, each.name)) for each in wanted]
+    wanted = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in also] + wanted
     actual = list(inspect.signature(function).parameters.values())[1 if bound else 0 :]
-    problems = []
+    problems: list[str] = []
     for added in [each for each in actual if each.kind is inspect.Parameter.KEYWORD_ONLY]:
         actual.remove(added)
         if added.name in {each.name for each in wanted}:
             problems.append(f"{added.name} is keyword-only, the seed has it by position")
         elif added.default is inspect.Parameter.empty:
             problems.append(f"{added.name} is ours, but has no default")
+        also_taken -= {added.name}
+    problems += [f"{name} is not taken by keyword" for name in sorted(also_taken)]
+    if len(actual) == len(wanted):
+        pairs = zip(actual, wanted, strict=True)
+        wanted = [each.replace(default=None) if each.default is EMPTY and given.default is None else each for given, each in pairs]
     shown = [str(each.replace(annotation=inspect.Parameter.empty)) for each in actual]
     if [(each.name, each.kind, repr(each.default)) for each in actual] != [
         (each.name, each.kind, repr(each.default)) for each in wanted
@@ -99,7 +115,7 @@ def compare(entry: dict[str, Any], subject: Any) -> list[str]:
     if entry.get("abstract") and not inspect.isabstract(subject):
         problems.append("is not abstract")
     if "signature" in entry:
-        problems += differences(entry["signature"], subject.__init__, bound=True)
+        problems += differences(entry["signature"], subject.__init__, bound=True, also=entry.get("also", ()))
     ancestors = {each.__name__ for each in subject.__mro__[1:]}
     problems += [f"does not descend from {base}" for base in entry.get("bases", []) if base not in ancestors]
     problems += [f"has no {name}" for name in entry.get("attributes", []) if not hasattr(subject, name)]
@@ -116,7 +132,8 @@ def compare(entry: dict[str, Any], subject: Any) -> list[str]:
             elif not isinstance(found, kind) or (form == "methods" and isinstance(found, (staticmethod, classmethod, property))):
                 problems.append(f"{name} is not of the form {form}")
             else:
-                problems += [f"{name}: {each}" for each in differences(signature, getattr(subject, name), bound=form == "methods")]
+                ours = differences(signature, getattr(subject, name), bound=form == "methods", aliases=entry.get("aliases"))
+                problems += [f"{name}: {each}" for each in ours]
     return problems
 
 
@@ -149,6 +166,11 @@ class Right:
 
     def page(self, name, limit=10, *, resource=None): ...
 
+    def renamed(self, items=None, *, things=None):
+        return items or things
+
+    def open_end(self, name=None): ...
+
     @staticmethod
     def fixed(ttl): ...
 
@@ -162,7 +184,8 @@ ENTRY: dict[str, Any] = {
     "here": "here",
     "signature": "(conf)",
     "constants": {"LIMITS": "('a', 'b')"},
-    "methods": {"page": "(name, limit=10)"},
+    "methods": {"page": "(name, limit=10)", "renamed": "(things)", "open_end": "(name)"},
+    "aliases": {"items": "things"},
     "static": {"fixed": "(ttl)"},
     "classmethods": {"made": "()"},
 }
@@ -181,6 +204,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "class method made static": {"made": staticmethod(lambda: None)},
     "other constant": {"LIMITS": ("a", "c")},
     "constant of another type": {"LIMITS": ["a", "b"]},
+    "an alias that is not taken": {"renamed": lambda self, items: None},
     "other constructor": {"__init__": lambda self, url, conf: None},
 }
 
@@ -194,7 +218,11 @@ def test_comparison_sees_a_difference(members):
     assert compare(ENTRY, type("Wrong", (Right,), members)) != []
 
 
-@pytest.mark.parametrize("name", ["page", "fixed", "made"])
+@pytest.mark.parametrize("name", ["page", "renamed", "open_end", "fixed", "made"])
 def test_comparison_sees_what_is_missing(name):
-    members = {key: value for key, value in vars(Right).items() if key in {"LIMITS", "__init__", "page", "fixed", "made"} - {name}}
+    members = {
+        key: value
+        for key, value in vars(Right).items()
+        if key in {"LIMITS", "__init__", "page", "renamed", "open_end", "fixed", "made"} - {name}
+    }
     assert compare(ENTRY, type("Wrong", (), members)) == [f"has no {name}"]

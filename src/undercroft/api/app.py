@@ -6,19 +6,22 @@ import contextvars
 import types
 import uuid
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import falcon
 from oslo_config import cfg
 
 from undercroft.api import auth, failures, health, idempotency, openapi, wire
-from undercroft.api.call import Answer, Call, Rule
+from undercroft.api.call import Answer, Call, Rule, Stores
 from undercroft.api.limits import Budget
 from undercroft.api.routes import ROUTES, Route
 from undercroft.core import deadline, registry, settings
 from undercroft.core.caller import Caller
-from undercroft.core.errors import ConfigInvalid, NotPermitted
-from undercroft.rating import BaseStorage
+from undercroft.core.errors import ConfigInvalid, UndercroftError
+from undercroft.events import Store
+from undercroft.events.definitions import Converter
+from undercroft.events.gather import Gatherer
 
 REQUEST_ID = "x-openstack-request-id"
 # Threads of a server beyond those that requests may keep busy: for health, and for refusals.
@@ -56,11 +59,11 @@ class Drain:
 class Service:
     """Answers requests by the table of routes: who asks, may they, what exactly; then the handler, within its budget."""
 
-    def __init__(self, conf: cfg.ConfigOpts, storage: BaseStorage) -> None:
-        self.storage = storage
+    def __init__(self, conf: cfg.ConfigOpts, stores: Stores) -> None:
+        self.stores = stores
+        self._conf = conf
         self._access = auth.access(conf.api.auth, conf.api.token_file)
         self._max_body = conf.api.max_body
-        self._metrics_file = conf.api.metrics_file
         self._ordinary = Budget(conf.api.requests, conf.api.deadline)
         # Who asks for much is told to come again at once, instead of waiting in a thread.
         self._long = Budget(conf.api.long_requests, conf.api.long_deadline, patience=0.0)
@@ -70,20 +73,29 @@ class Service:
 
         def respond(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
             caller = Caller() if route.rule is Rule.OPEN else self._access.caller(req)
-            if route.rule is Rule.ADMIN and not caller.is_admin:
-                raise NotPermitted("this needs the role admin")
+            auth.permit(route.rule, caller)
             raw = wire.read(req, self._max_body) if route.has_body else b""
-            query = wire.query(req, route.query)
+            query = route.read(req, route.query)
             body = None if route.body is None else wire.decode(raw, route.body)
             receipt = idempotency.receipt(req, caller, raw) if route.method == "POST" else None
-            call = Call(self.storage, caller, query, body, path, receipt, self._metrics_file)
+            base = f"{req.prefix}/{route.kind}"
+            call = Call(self.stores, caller, query, body, path, receipt, self._conf, base, req.get_header("Last-Event-ID"))
             if route.is_long is not None and route.is_long(query):
                 self._answer_long(route, call, resp)
             else:
                 with self._ordinary.turn():
                     _write(resp, route.handler(call))
 
-        return respond
+        def respond_or_break_off(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
+            try:
+                respond(req, resp, **path)
+            except (falcon.HTTPError, UndercroftError) as error:
+                status = error.status_code if isinstance(error, falcon.HTTPError) else error.http
+                if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+                failures.break_off(req, resp, error)
+
+        return respond_or_break_off if route.breaks_off and self._conf.events.on_error == "close" else respond
 
     def _answer_long(self, route: Route, call: Call, resp: falcon.Response) -> None:
         self._long.take()
@@ -91,7 +103,7 @@ class Service:
         try:
             # A store out of reach is noticed as soon as by everybody else.
             with deadline.within(self._ordinary.seconds):
-                health.probe(self.storage)
+                health.probe(self.stores)
             with deadline.within(self._long.seconds):
                 answer = route.handler(call)
                 if answer.stream is not None:
@@ -132,48 +144,65 @@ class _Parts:
 
 def _write(resp: falcon.Response, answer: Answer) -> None:
     resp.status = answer.status
+    resp.set_headers(dict(answer.headers))
     if answer.stream is not None:
-        resp.content_type = falcon.MEDIA_JSON
+        resp.content_type = answer.media
         resp.stream = answer.stream
     elif answer.value is not None:
-        resp.content_type = falcon.MEDIA_JSON
+        resp.content_type = answer.media
         resp.data = wire.encode(answer.value)
 
 
-def create_app(conf: cfg.ConfigOpts | None = None, storage: BaseStorage | None = None) -> falcon.App[Any, Any]:
+def create_app(conf: cfg.ConfigOpts | None = None, stores: Stores | None = None) -> falcon.App[Any, Any]:
     """Make the application.
 
     Args:
         conf: the settings; those of the process when None.
-        storage: where rated usage is; opened by `[rating] connection` when None.
+        stores: what is served; opened by `[rating] connection` and `[events] connection` when None.
 
     Raises:
         ConfigInvalid: a setting is wrong, or there is no connection.
     """
     conf = conf or settings.current()
-    service = Service(conf, storage or open_storage(conf))
+    service = Service(conf, stores or open_stores(conf))
     counters = health.Counters()
-    app: falcon.App[Any, Any] = falcon.App(middleware=[RequestId(), counters, Drain(conf.api.max_body)])
+    middleware: list[Any] = [RequestId(), counters, Drain(conf.api.max_body)]
+    if conf.api.cors_origins:
+        middleware.insert(0, falcon.CORSMiddleware(allow_origins=conf.api.cors_origins))
+    app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     failures.install(app)
     by_path: dict[str, types.SimpleNamespace] = {}
     for route in ROUTES:
-        resource = by_path.setdefault(route.path, types.SimpleNamespace())
-        setattr(resource, f"on_{route.method.lower()}", service.responder(route))
+        if route.kind in service.stores.kinds:
+            resource = by_path.setdefault(route.path, types.SimpleNamespace())
+            setattr(resource, f"on_{route.method.lower()}", service.responder(route))
     for path, resource in by_path.items():
         app.add_route(path, resource)
     app.add_route("/healthz", health.Alive())
-    app.add_route("/readyz", health.Ready(service.storage))
+    app.add_route("/readyz", health.Ready(service.stores))
     app.add_route("/metrics", counters)
     app.add_route("/openapi.json", openapi.Page())
     return app
 
 
-def open_storage(conf: cfg.ConfigOpts) -> BaseStorage:
-    """The store that the settings name, with as many connections as requests may need, and no wait without an end."""
-    url = conf.rating.connection
+def open_stores(conf: cfg.ConfigOpts) -> Stores:
+    """The stores that the settings name, with as many connections as requests may need, and no wait without an end."""
+    if not conf.rating.connection and not conf.events.connection:
+        raise ConfigInvalid("no store is named: set [rating] connection or [events] connection, or give --store or --events URL")
+    events: Store | None = _opened(conf, "events")
+    return Stores(
+        rating=_opened(conf, "rating"),
+        events=events,
+        gatherer=None if events is None else Gatherer(events),
+        converter=None if events is None else Converter.load(conf.events.definitions_file),
+    )
+
+
+def _opened(conf: cfg.ConfigOpts, kind: str) -> Any:
+    url = conf[kind].connection
     if not url:
-        raise ConfigInvalid("no store is named: set [rating] connection, or give --store URL")
+        return None
     connections = conf.api.requests + conf.api.long_requests + SPARE_THREADS
     wanted = {
         "pool_size": -(-connections // 4),
@@ -182,10 +211,10 @@ def open_storage(conf: cfg.ConfigOpts) -> BaseStorage:
         "busy_timeout": conf.api.deadline,
     }
     given = url.partition("?")[2]
-    store: BaseStorage = registry.connect(
-        "rating", url, **{name: value for name, value in wanted.items() if f"{name}=" not in given}
+    known = registry.options(kind, url)
+    return registry.connect(
+        kind, url, **{name: value for name, value in wanted.items() if name in known and f"{name}=" not in given}
     )
-    return store
 
 
 def from_settings() -> falcon.App[Any, Any]:

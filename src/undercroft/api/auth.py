@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -12,6 +13,7 @@ from typing import Protocol
 
 import falcon
 
+from undercroft.api.call import WRITERS, Rule
 from undercroft.core.caller import Caller
 from undercroft.core.errors import ConfigInvalid, NotPermitted
 
@@ -20,6 +22,12 @@ NOTHING = "-"
 
 class Unauthenticated(NotPermitted):
     """No token, or one that nobody has."""
+
+    http = 401
+
+
+class Unauthorized(NotPermitted):
+    """A caller who may not do this, told so as Panko tells it."""
 
     http = 401
 
@@ -36,6 +44,7 @@ class Access(Protocol):
         """
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """True for an address that only this machine can reach."""
     try:
@@ -55,11 +64,13 @@ class Headers:
         if not is_loopback(req.remote_addr or ""):
             raise NotPermitted("without access control ([api] auth = none) only this machine is answered")
         roles = req.get_header("X-Roles")
+        said = [roles, req.get_header("X-Project-Id"), req.get_header("X-User-Id")]
         return Caller(
             project=req.get_header("X-Project-Id") or None,
             user=req.get_header("X-User-Id") or None,
             roles=_roles("admin" if roles is None else roles),
             domain=req.get_header("X-Project-Domain-Id") or req.get_header("X-Domain-Id") or None,
+            is_named=any(each is not None for each in said),
         )
 
 
@@ -102,6 +113,25 @@ class Tokens:
         if found is None:
             raise Unauthenticated("the token is not valid")
         return found
+
+
+def permit(rule: Rule, caller: Caller) -> None:
+    """Let a caller pass, or not.
+
+    Raises:
+        NotPermitted: the rule is for others.
+    """
+    match rule:
+        case Rule.ADMIN if not caller.is_admin:
+            raise NotPermitted("this needs the role admin")
+        case Rule.SCOPED if not (caller.project and caller.user):
+            raise NotPermitted("RBAC Authorization Failed")
+        case Rule.SEGREGATED if not (caller.is_admin and caller.is_named):
+            raise Unauthorized(f"Not Authorized to access project {caller.project}")
+        case Rule.WRITER if not caller.roles & WRITERS:
+            raise NotPermitted(f"this needs one of the roles {', '.join(sorted(WRITERS))}")
+        case _:
+            pass
 
 
 def access(auth: str, token_file: str | None) -> Access:

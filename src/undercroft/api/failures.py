@@ -13,16 +13,19 @@ from undercroft.core.errors import NotInitialized, UndercroftError
 
 LOG = logging.getLogger(__name__)
 RETRY_AFTER = "2"
-_V1 = "/rating/v1/"
+_V1, _EVENTS = "/rating/v1/", "/events/"
 
 
 def answer(req: falcon.Request, resp: falcon.Response, status: int, message: str) -> None:
     """Write an error's status, headers and body."""
     resp.status = status
     resp.content_type = falcon.MEDIA_JSON
-    if f"{req.path}/".startswith(_V1):
-        side = "Client" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server"
-        resp.data = wire.encode({"faultcode": side, "faultstring": message, "debuginfo": None})
+    side = "Client" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server"
+    fault = {"faultcode": side, "faultstring": message, "debuginfo": None}
+    if f"{req.path}/".startswith(_EVENTS):
+        resp.data = wire.encode({"error_message": fault})
+    elif f"{req.path}/".startswith(_V1):
+        resp.data = wire.encode(fault)
     else:
         resp.data = wire.encode({"message": message})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -52,6 +55,17 @@ def unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, _pa
     """A mistake of ours: the log gets the traceback, the caller no detail."""
     LOG.error("%s %s failed", req.method, req.path, exc_info=error)
     answer(req, resp, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says more")
+
+
+def break_off(req: falcon.Request, resp: falcon.Response, error: Exception) -> None:
+    """End the connection in the middle of an answer.
+
+    A publisher that gets a whole answer, whatever its status, forgets what it sent; one that gets none keeps it.
+    """
+    LOG.error("%s %s is broken off: %s", req.method, req.path, error)
+    resp.status = HTTPStatus.SERVICE_UNAVAILABLE
+    resp.content_type = falcon.MEDIA_JSON
+    resp.set_stream(iter([b"{"]), 2)
 
 
 def install(app: falcon.App[Any, Any]) -> None:

@@ -11,19 +11,23 @@ import prometheus_client as prometheus
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from undercroft.api import failures, wire
+from undercroft.api.call import Stores
 from undercroft.api.types import Health
 from undercroft.core import deadline, time
 from undercroft.core.errors import UndercroftError
-from undercroft.rating import BaseStorage
+from undercroft.events import EventFilter
 
 _PROBE_SECONDS = 2.5
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def probe(storage: BaseStorage) -> None:
-    """Ask the store something small; raises what is wrong with it."""
+def probe(stores: Stores) -> None:
+    """Ask the stores something small; raises what is wrong with one."""
     now = time.now()
-    storage.retrieve(now, now + time.MICROSECOND, limit=1)
+    if stores.rating is not None:
+        stores.rating.retrieve(now, now + time.MICROSECOND, limit=1)
+    if stores.events is not None and stores.events.capabilities.read:
+        list(stores.events.get_events(EventFilter(start_timestamp=now), {"limit": 1}))
 
 
 class Alive:
@@ -38,14 +42,14 @@ class Alive:
 class Ready:
     """The store answers, and its tables are there."""
 
-    def __init__(self, storage: BaseStorage) -> None:
-        self._storage = storage
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """200, or 503 when the store does not answer soon."""
         try:
             with deadline.within(_PROBE_SECONDS):
-                probe(self._storage)
+                probe(self._stores)
         except UndercroftError:
             failures.answer(req, resp, 503, "the store does not answer")
             return

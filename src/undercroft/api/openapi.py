@@ -11,11 +11,13 @@ import falcon
 import msgspec
 
 import undercroft
-from undercroft.api import idempotency, types, wire
+from undercroft.api import events_types, idempotency, types, wire
 from undercroft.api.call import Rule
 from undercroft.api.routes import ROUTES, Route
 
 _REF = "#/components/schemas/{name}"
+# Answers that are no JSON: text, and bytes.
+_OTHER: dict[Any, dict[str, Any]] = {str: {"type": "string"}, bytes: {"type": "string", "format": "binary"}}
 _RETRY = {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "string"}}}
 
 
@@ -33,7 +35,8 @@ def document() -> dict[str, Any]:
     """The whole document."""
     bodies = [route.body for route in ROUTES if route.body is not None]
     answers = [type_ for route in ROUTES for type_ in route.answers.values() if type_ is not None]
-    wanted = list(dict.fromkeys([*bodies, *answers, types.Message, types.Fault]))
+    answers = [type_ for type_ in answers if type_ not in _OTHER]
+    wanted = list(dict.fromkeys([*bodies, *answers, types.Message, types.Fault, events_types.EventsError]))
     schemas, components = msgspec.json.schema_components(wanted, ref_template=_REF)
     by_type = dict(zip(wanted, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -82,7 +85,7 @@ def _query(route: Route) -> list[dict[str, Any]]:
     for name, schema in components[route.query.__name__]["properties"].items():
         parameter = {"name": name, "in": "query", "schema": schema}
         if schema.get("type") == "array":
-            parameter |= {"style": "form", "explode": False}
+            parameter |= {"style": "form", "explode": route.read is not wire.query}
         found.append(parameter)
     return found
 
@@ -101,18 +104,24 @@ def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     for status, type_ in route.answers.items():
         found[status] = {"description": HTTPStatus(status).phrase}
         if type_ is not None:
-            found[status]["content"] = _json(schemas[type_])
+            found[status]["content"] = {media: {"schema": schemas.get(type_) or _OTHER[type_]} for media in route.media}
     statuses = [400, 503, *route.failures]
     if route.rule is not Rule.OPEN:
         statuses += [401, 403]
     if route.has_body:
         statuses += [411, 413, 415]
-    error = schemas[types.Fault if "/v1/" in route.path else types.Message]
+    error = schemas[_error(route)]
     for status in statuses:
         found[status] = {"description": HTTPStatus(status).phrase, "content": _json(error)}
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             found[status]["headers"] = _RETRY
     return {str(status): found[status] for status in sorted(found)}
+
+
+def _error(route: Route) -> Any:
+    if route.kind == "events":
+        return events_types.EventsError
+    return types.Fault if "/v1/" in route.path else types.Message
 
 
 def _json(schema: Any) -> dict[str, Any]:

@@ -148,13 +148,13 @@ def _storage_parts(frames: Iterator[DataFrame], key: str) -> Iterator[bytes]:
 
 def list_metrics(call: Call) -> Answer:
     """List the metric types that are collected."""
-    return Answer(200, Metrics(list(_metrics(call.metrics_file).values())))
+    return Answer(200, Metrics(list(_metrics(call.conf.api.metrics_file).values())))
 
 
 def get_metric(call: Call) -> Answer:
     """Tell about one metric type."""
     name = call.path["name"]
-    found = _metrics(call.metrics_file).get(name)
+    found = _metrics(call.conf.api.metrics_file).get(name)
     if found is None:
         raise NotFound(f"there is no metric {name[:64]!r}")
     return Answer(200, found)
@@ -162,7 +162,7 @@ def get_metric(call: Call) -> Answer:
 
 def get_config(call: Call) -> Answer:
     """Give the metrics file."""
-    return Answer(200, _config(call.metrics_file))
+    return Answer(200, _config(call.conf.api.metrics_file))
 
 
 @functools.lru_cache(maxsize=4)

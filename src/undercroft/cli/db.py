@@ -1,4 +1,4 @@
-"""`undercroft db`: create and upgrade the tables of a store."""
+"""`undercroft db`: create and upgrade the tables, or indexes, of a store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from click.exceptions import Exit
 
 from undercroft.cli import failures, stores
 
-kind_option = click.option("--kind", type=click.Choice(["rating"]), default="rating", show_default=True, help="The kind of data.")
+_UNVERSIONED = "no tables whose version is known"
 
 
 @runtime_checkable
@@ -38,9 +38,9 @@ def db() -> None:
 
 
 @db.command()
-@kind_option
-@stores.store_option
-def upgrade(kind: str, store: str | None) -> None:
+@stores.kind_option
+@stores.any_store_option
+def upgrade(kind: str | None, store: str | None) -> None:
     """Create the tables, or bring them to this version.
 
     Harmless to repeat, also from several machines at once, and while older processes still write.
@@ -50,47 +50,57 @@ def upgrade(kind: str, store: str | None) -> None:
       undercroft db upgrade --store sqlite:///rating.db
       UNDERCROFT_RATING__CONNECTION=postgresql://u@h/db undercroft db upgrade
     """
-    with stores.opened(store, kind) as opened:
-        storage = _versioned(opened)
-        before, _ = storage.schema_version()
-        storage.init()
-        after, _ = storage.schema_version()
-        problems = storage.check()
-    change = "was current" if before == after else f"from {before or 'nothing'} to {after}"
-    click.echo(f"{kind}: {change}")
-    _report(kind, problems)
+    problems = 0
+    for each in stores.kinds(kind, store):
+        with stores.opened(store, each) as storage:
+            if not isinstance(storage, Versioned):
+                storage.init()
+                click.echo(f"{each}: ready, {_UNVERSIONED}")
+                continue
+            before, _ = storage.schema_version()
+            storage.init()
+            after, _ = storage.schema_version()
+            found = storage.check()
+        change = "was current" if before == after else f"from {before or 'nothing'} to {after}"
+        click.echo(f"{each}: {change}")
+        problems += _report(each, found)
+    _end(problems)
 
 
 @db.command()
-@kind_option
-@stores.store_option
-def check(kind: str, store: str | None) -> None:
+@stores.kind_option
+@stores.any_store_option
+def check(kind: str | None, store: str | None) -> None:
     """Tell whether the tables are those that this version needs. Exit code 1 when they are not.
 
     \b
     Examples:
       undercroft db check --store sqlite:///rating.db
       undercroft db check || undercroft db upgrade
+      undercroft db check --kind events --store mongodb://127.0.0.1/undercroft
     """
-    with stores.opened(store, kind) as opened:
-        storage = _versioned(opened)
-        _, version = storage.schema_version()
-        problems = storage.check()
-    _report(kind, problems)
-    click.echo(f"{kind}: current, {version}")
+    problems = 0
+    for each in stores.kinds(kind, store):
+        with stores.opened(store, each) as storage:
+            if not isinstance(storage, Versioned):
+                click.echo(f"{each}: {_UNVERSIONED}")
+                continue
+            _, version = storage.schema_version()
+            found = storage.check()
+        if not _report(each, found):
+            click.echo(f"{each}: current, {version}")
+        problems += len(found)
+    _end(problems)
 
 
-def _report(kind: str, problems: list[str]) -> None:
-    """End the command when there are problems."""
+def _report(kind: str, problems: list[str]) -> int:
+    """Tell what keeps the tables from being current; how much that is."""
     for problem in problems:
         click.echo(f"{kind}: {failures.printable(problem)}")
+    return len(problems)
+
+
+def _end(problems: int) -> None:
+    """End the command as one that has failed when there are problems."""
     if problems:
         raise Exit(failures.FAILED)
-
-
-def _versioned(storage: object) -> Versioned:
-    from undercroft.core.errors import Unsupported
-
-    if not isinstance(storage, Versioned):
-        raise Unsupported(f"{type(storage).__module__} keeps no version of its tables")
-    return storage

@@ -18,6 +18,7 @@ COMMANDS = {
     "db": "undercroft.cli.db:db",
     "demo": "undercroft.cli.demo:demo",
     "doctor": "undercroft.cli.doctor:doctor",
+    "events": "undercroft.cli.events:events",
     "rating": "undercroft.cli.rating:rating",
     "serve": "undercroft.cli.serve:serve",
     "worker": "undercroft.cli.worker:worker",
@@ -90,7 +91,7 @@ class Root(click.RichGroup):
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @click.pass_context
 def root(ctx: click.Context, config: str | None, debug: bool) -> None:  # noqa: ARG001 - `Root.invoke` reads it
-    """Store and read the telemetry of a cloud: rated usage now, more kinds of data with later versions.
+    """Store and read the telemetry of a cloud: rated usage and events now, more kinds of data with later versions.
 
     A store is named by a URL: sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host:port/database.
     Give it by --store, by UNDERCROFT_RATING__CONNECTION, or as [rating] connection in the settings file.

@@ -8,7 +8,6 @@ import datetime as dt
 import io
 import os
 import pathlib
-import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,11 +18,9 @@ import msgspec
 from rich.console import Console
 
 from undercroft.cli.failures import printable
+from undercroft.core.cells import guarded
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-# A spreadsheet takes a cell that begins so for a formula (one that is a plain number, it takes for a number).
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 class _Pipe(Console):
@@ -104,11 +101,6 @@ def plain_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     return _encoder.encode(value).decode()
-
-
-def guarded(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe before what would begin one."""
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def write_csv(out: IO[str], header: Sequence[str], rows: Iterable[Sequence[Any]], raw: bool) -> None:

@@ -18,14 +18,17 @@ GRACE_SECONDS = 8
 
 @click.command()
 @stores.store_option
+@click.option("--events", metavar="URL", help="The store of events. Default: UNDERCROFT_EVENTS__CONNECTION or [events] connection.")
 @click.option("--host", metavar="ADDRESS", help="Address to listen on. Default: [api] host, 127.0.0.1.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: [api] port, 8889.")
 @click.option("--auth", type=click.Choice(["none", "tokens"]), help="Who may ask. Default: [api] auth, none (this machine only).")
 @click.option("--token-file", type=click.Path(), help="Tokens, one a line: token, project, user, roles.")
 @click.option("--workers", type=click.IntRange(1), help="Processes. Default: [api] workers, 1.")
 @click.option("--server", type=click.Choice(["granian", "gunicorn"]), default="granian", show_default=True, help="The HTTP server.")
-def serve(store: str | None, server: str, **given: Any) -> None:
-    """Serve rated usage over HTTP, below /rating, as the host project's clients expect it.
+def serve(store: str | None, events: str | None, server: str, **given: Any) -> None:
+    """Serve rated usage below /rating and events below /events over HTTP, as the host projects' clients expect it.
+
+    A kind is served when its store is named.
 
     The tables must be there (`undercroft db upgrade`). SIGTERM ends the service: what is under way is finished first. Health is
     at /healthz and /readyz, counts at /metrics, the description of the API at /openapi.json.
@@ -33,6 +36,7 @@ def serve(store: str | None, server: str, **given: Any) -> None:
     \b
     Examples:
       undercroft serve --store sqlite:////var/lib/undercroft/rating.db
+      undercroft serve --events postgresql://undercroft@127.0.0.1/undercroft
       undercroft serve --host 0.0.0.0 --auth tokens --token-file /etc/undercroft/tokens
     """
     import falcon  # noqa: F401 - a missing extra is told before anything is started
@@ -40,7 +44,9 @@ def serve(store: str | None, server: str, **given: Any) -> None:
     from undercroft.api import app, auth
     from undercroft.core import settings
 
-    _remember("rating", "connection", stores.url(store))
+    for kind, url in (("rating", store), ("events", events)):
+        if url is not None:
+            _remember(kind, "connection", url)
     for name, value in given.items():
         if value is not None:
             _remember("api", name, value)
@@ -55,7 +61,8 @@ def serve(store: str | None, server: str, **given: Any) -> None:
         if workers > 1:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="undercroft-metrics-"))
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        click.echo(f"listening on http://{host}:{port}/rating ({server}, {workers} x {threads} threads)")
+        served = " and ".join(f"/{kind}" for kind in ("rating", "events") if conf[kind].connection)
+        click.echo(f"listening on http://{host}:{port}, {served} ({server}, {workers} x {threads} threads)")
         {"granian": _granian, "gunicorn": _gunicorn}[server](host, port, workers, threads)
 
 

@@ -17,23 +17,28 @@ from undercroft.cli import failures, stores
 
 if TYPE_CHECKING:
     from undercroft.core.jobs import Job
+    from undercroft.events import Store
     from undercroft.rating import BaseStorage
 
 LOG = logging.getLogger(__name__)
+# Events deleted between two looks at whether to stop.
+_EVENTS_AT_ONCE = 20_000
 
 
 @click.command()
-@stores.store_option
+@stores.one_kind_option
+@stores.any_store_option
 @click.option("--once", is_flag=True, help="Do each job once, unless another worker has just done it, and end.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to log, on stderr.")
 @click.pass_context
-def worker(ctx: click.Context, store: str | None, once: bool, log_format: str) -> None:
+def worker(ctx: click.Context, kind: str, store: str | None, once: bool, log_format: str) -> None:
     """Do the periodic work on a store, until SIGTERM or SIGINT.
 
     rating.expire deletes usage that is older than [storage] retention_period, each [worker] expire_interval seconds;
-    rating.maintain does what the driver puts off, such as sums by series, each [worker] maintain_interval seconds. Any number
-    of workers may run on one database: a lease in it lets one of them do a job in each period, and when one dies, another goes
-    on. A signal ends the batch that is under way, then the worker.
+    rating.maintain does what the driver puts off, such as sums by series, each [worker] maintain_interval seconds. With --kind
+    events, events.expire deletes events that are older than [events] time_to_live. Any number of workers may run on one database:
+    a lease in it lets one of them do a job in each period, and when one dies, another goes on. A signal ends the batch that is
+    under way, then the worker.
 
     \b
     Examples:
@@ -51,9 +56,9 @@ def worker(ctx: click.Context, store: str | None, once: bool, log_format: str) -
 
     handler = logs.start(log_format, debug=bool(ctx.find_root().params.get("debug")))
     ctx.call_on_close(lambda: logging.getLogger().removeHandler(handler))
-    with stores.opened(store) as storage, _until_signal() as stop:
+    with stores.opened(store, kind) as storage, _until_signal() as stop:
         failed: list[str] = []
-        jobs = [_watched(job, failed) for job in _jobs(storage, stop)]
+        jobs = [_watched(job, failed) for job in _jobs(kind, storage, stop)]
         runner = Runner(jobs, storage.locks())
         names = ", ".join(job.name for job in jobs) or "none: all intervals of [worker] are 0"
         LOG.info("worker begins", extra={"jobs": names})
@@ -70,13 +75,32 @@ def worker(ctx: click.Context, store: str | None, once: bool, log_format: str) -
         raise Exit(failures.FAILED)
 
 
-def _jobs(storage: BaseStorage, stop: threading.Event) -> list[Job]:
+def _jobs(kind: str, storage: Any, stop: threading.Event) -> list[Job]:
     from undercroft.core import settings
     from undercroft.core.jobs import Job
 
     work = {"expire": lambda: _expire(storage, stop), "maintain": lambda: _maintain(storage)}
+    if kind == "events":
+        work = {"expire": lambda: _expire_events(storage, stop)}
     seconds = {name: settings.get("worker", f"{name}_interval") for name in work}
-    return [Job(f"rating.{name}", dt.timedelta(seconds=seconds[name]), run) for name, run in work.items() if seconds[name]]
+    return [Job(f"{kind}.{name}", dt.timedelta(seconds=seconds[name]), run) for name, run in work.items() if seconds[name]]
+
+
+def _expire_events(store: Store, stop: threading.Event) -> None:
+    """Delete events that are older than they are kept for, in turns, until done or told to stop."""
+    from undercroft.core import settings
+
+    ttl = settings.get("events", "time_to_live")
+    if ttl <= 0:
+        LOG.info("everything is kept", extra={"job": "events.expire"})
+        return
+    deleted = 0
+    while not stop.is_set() and (gone := store.clear_expired_data(ttl, _EVENTS_AT_ONCE)):
+        deleted += gone
+    LOG.info(
+        "expired events are deleted" if not stop.is_set() else "stopped while deleting expired events",
+        extra={"job": "events.expire", "events": deleted},
+    )
 
 
 def _expire(storage: BaseStorage, stop: threading.Event) -> None:

@@ -123,6 +123,16 @@ def _ephemeral() -> dict[str, list[Target]]:
     return found
 
 
+def pytest_ignore_collect(collection_path: pathlib.Path, config: pytest.Config) -> bool | None:
+    """Pass over the suites of kinds that no store was given for; the table at the end says so.
+
+    A file that is named itself is collected in any case, and then wants a store.
+    """
+    if collection_path.parent != HERE or not collection_path.match("test_*.py") or kind_of(collection_path) in targets(config):
+        return None
+    return bool(targets(config)) or None
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test of a suite once per store of its kind."""
     path = metafunc.definition.path
@@ -198,8 +208,12 @@ def store(open_store: Opener) -> Any:
 
 @pytest.fixture
 def side_by_side(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[Opener]]:
-    """An opener for every target of the test's kind, to compare them side by side."""
-    openers = [_opener(target, tmp_path) for target in targets(request.config)[kind_of(request.node.path)]]
+    """An opener for every target of the test's kind that has what the test assumes, to compare them side by side."""
+    names = [name for mark in request.node.iter_markers("assumes") for name in mark.args]
+    known = targets(request.config)[kind_of(request.node.path)]
+    openers = [_opener(target, tmp_path) for target in known if all(getattr(_capabilities(target), name) for name in names)]
+    if not openers:
+        pytest.skip(f"gap: no store of this run has {', '.join(names)}")
     yield openers
     for opener in openers:
         opener.clear()
@@ -279,7 +293,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
     terminalreporter.section("undercroft conformance")
     terminalreporter.line(f"{'kind':<12} {'driver':<16} {'passed':>7} {'gaps':>7} {'failed':>7}")
-    for kind in sorted({kind for kind, _ in counts}):
+    for kind in registry.kinds():
         ran = {driver for of, driver in counts if of == kind}
         for driver in sorted({*ran, *(scheme for scheme in registry.schemes(kind))}):
             found = counts.get((kind, driver))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from undercroft.conformance import rating_workers
+from undercroft.conformance import processes, rating_workers
 from undercroft.conformance.marks import assumes, clause, needs, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating_data import ALWAYS, everything, flat, frame, hour, of, quantity, same_rows, sums, table
@@ -159,7 +159,7 @@ def test_threads_that_push_the_same_period_add_nothing_up(store: BaseStorage, po
 @promise("C9")
 @assumes("concurrent_writers", "survives_restart", "push_atomic")
 def test_processes_that_push_the_same_period_add_nothing_up(store: BaseStorage, open_store: Opener) -> None:
-    rating_workers.run(rating_workers.push_the_same, open_store.url, open_store.namespace, 8)
+    processes.run(rating_workers.push_the_same, open_store.url, open_store.namespace, 8)
     _one_writers_state(store)
 
 
@@ -202,7 +202,7 @@ def test_all_that_append_to_a_key_are_kept(open_store: Opener) -> None:
 @clause("R4")
 @assumes("concurrent_writers", "survives_restart")
 def test_processes_that_push_their_own_points_lose_none(store: BaseStorage, open_store: Opener) -> None:
-    rating_workers.run(rating_workers.push_ones_own, open_store.url, open_store.namespace, 25)
+    processes.run(rating_workers.push_ones_own, open_store.url, open_store.namespace, 25)
     assert table(store, "project_id") == {"shared": 4 * 25} | {f"p{n}": sum(range(25)) for n in range(4)}
     assert len(everything(store)) == 200
     _adds_up(store)
@@ -212,7 +212,7 @@ def test_processes_that_push_their_own_points_lose_none(store: BaseStorage, open
 @promise("D8")
 @assumes("concurrent_writers", "survives_restart")
 def test_processes_that_all_start_first(open_store: Opener) -> None:
-    rating_workers.run(rating_workers.initialise, open_store.url, open_store.namespace)
+    processes.run(rating_workers.initialise, open_store.url, open_store.namespace)
     assert table(open_store(init=False), "project_id") == {f"p{n}": 1 for n in range(4)}
 
 

@@ -14,12 +14,14 @@ class Caller:
         user: id of the user; None for a service without one.
         roles: lower-case role names.
         domain: id of the project's domain, where known.
+        is_named: False when nothing was said about who asks.
     """
 
     project: str | None = None
     user: str | None = None
     roles: frozenset[str] = frozenset()
     domain: str | None = None
+    is_named: bool = True
 
     @property
     def is_admin(self) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
+from collections.abc import Iterable, Iterator
 
 import msgspec
+
+# How far an engine's clock may be from ours.
+SKEW = dt.timedelta(seconds=2)
 
 
 class Level(enum.StrEnum):
@@ -44,3 +49,37 @@ def warning(check: str, found: str, advice: str) -> Finding:
 def error(check: str, found: str, advice: str) -> Finding:
     """It does not work, or what is stored is wrong."""
     return Finding(check, Level.ERROR, found, advice)
+
+
+def clock(offset: dt.timedelta) -> Finding:
+    """How far the engine's clock is from ours."""
+    found = f"{offset.total_seconds():+.3f} s from this machine's"
+    if abs(offset) > SKEW:
+        return warning("clock", found, "let both machines' clocks be set by NTP")
+    return ok("clock", found)
+
+
+def layout(check: str, problems: Iterable[str]) -> Iterator[Finding]:
+    """Whether tables or indexes are those that this version needs.
+
+    Args:
+        check: what was looked at.
+        problems: what differs; behind a semicolon, what to do about it.
+    """
+    is_as_needed = True
+    for problem in problems:
+        is_as_needed = False
+        text, _, advice = problem.partition("; ")
+        yield error(check, text, advice or f"somebody changed the {check} by hand; put them back")
+    if is_as_needed:
+        yield ok(check, "as this version needs them")
+
+
+def size(count: int) -> str:
+    """A number of bytes for people."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"

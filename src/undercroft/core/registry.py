@@ -10,6 +10,9 @@ from undercroft.core.errors import ConfigInvalid
 
 GROUP = "undercroft."
 
+# Schemes whose client library comes with an extra of another name.
+_EXTRAS = {"mysql": "mariadb", "es": "opensearch"}
+
 
 def kinds() -> list[str]:
     """The kinds of data that have drivers installed."""
@@ -41,16 +44,26 @@ def load(kind: str, scheme: str) -> Any:
     raise urls.unknown(f"{kind} driver", scheme, schemes(kind))
 
 
+def options(kind: str, url: str) -> frozenset[str]:
+    """Names of the options that the driver for `url` takes; none where it does not say.
+
+    Raises:
+        ConfigInvalid: as `load`.
+    """
+    return frozenset(getattr(getattr(load(kind, urls.scheme(url)), "Options", None), "__struct_fields__", ()))
+
+
 def missing_library(scheme: str, error: ImportError) -> ConfigInvalid:
     """The error for an engine whose client library is not installed."""
-    return ConfigInvalid(f"the driver for {scheme!r} needs the Python module {error.name!r}: pip install 'undercroft[{scheme}]'")
+    extra = _EXTRAS.get(scheme, scheme)
+    return ConfigInvalid(f"the driver for {scheme!r} needs the Python module {error.name!r}: pip install 'undercroft[{extra}]'")
 
 
 def connect(kind: str, url: str, **options: Any) -> Any:
     """Open a store.
 
     Args:
-        kind: `rating` (more kinds come with their issues).
+        kind: `rating` or `events` (more kinds come with their issues).
         url: where, and with which options: `sqlite:////var/lib/undercroft/rating.db?timezone=Europe/Paris`.
         options: the same options by keyword; they win over the URL's.
 

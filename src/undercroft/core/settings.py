@@ -31,6 +31,23 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
         cfg.StrOpt("scope_key", default="project_id", help="Name of the attribute that tells whose a point is."),
     ],
+    "events": [
+        cfg.StrOpt("connection", default=None, secret=True, help="URL of the store of events."),
+        cfg.IntOpt("default_limit", default=100, min=1, help="Events of a page when a question names no limit."),
+        cfg.FloatOpt("time_to_live", default=-1, help="Seconds for which events are kept; 0 or less keeps everything."),
+        cfg.StrOpt(
+            "on_error",
+            default="close",
+            choices=["close", "answer"],
+            help="When the store is away and events come: `close` breaks the connection off, so that Ceilometer keeps them; "
+            "`answer` answers 503.",
+        ),
+        cfg.StrOpt(
+            "definitions_file",
+            default=None,
+            help="How notifications become events: a file in the form of Ceilometer's event_definitions.yaml. Default: our own.",
+        ),
+    ],
     "api": [
         cfg.StrOpt("host", default="127.0.0.1", help="Address that the service listens on."),
         cfg.PortOpt("port", default=8889, help="Port that the service listens on."),
@@ -47,6 +64,7 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.FloatOpt("deadline", default=4.5, min=0.5, help="Seconds that an ordinary request may take."),
         cfg.IntOpt("long_requests", default=4, min=1, help="Long requests (everything at once, large pages) at once."),
         cfg.FloatOpt("long_deadline", default=60.0, min=0.5, help="Seconds that a long request may take."),
+        cfg.ListOpt("cors_origins", default=[], help="Origins whose pages may ask, such as https://console.example.org."),
         cfg.StrOpt("metrics_file", default=None, help="The metrics.yml of the collectors, which /v1/info tells about."),
     ],
     "worker": [

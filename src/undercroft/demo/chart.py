@@ -86,6 +86,21 @@ def by_hour(hours: Mapping[int, Cost], currency: str) -> str:
     return svg(height, f"Cost of every hour of the day, {amount(total)} {currency} in all", *parts)
 
 
+def by_hour_happened(hours: Mapping[int, Mapping[str, int]]) -> str:
+    """Discs below the bars of the same hours, as large as there are events."""
+    left, middle, height = 36.0, 22.0, 44.0
+    slot = (WIDTH - left) / len(hours)
+    most = max((sum(kinds.values()) for kinds in hours.values()), default=1) or 1
+    parts = []
+    for hour, kinds in hours.items():
+        count = sum(kinds.values())
+        x = left + (hour + 0.5) * slot
+        listed = "\n".join(f"{kind}: {number}" for kind, number in sorted(kinds.items(), key=lambda each: -each[1]))
+        disc = f'<circle class="event" cx="{x:.1f}" cy="{middle:.1f}" r="{14 * math.sqrt(count / most):.1f}"/>'
+        parts.append(group(f"{hour:02}:00, {count} events\n{listed}", disc, text(x, middle + 4, str(count), "value", "middle")))
+    return svg(height, "Events by hour: " + ", ".join(str(sum(kinds.values())) for kinds in hours.values()), *parts)
+
+
 def by_project(projects: Mapping[str, Cost], currency: str) -> str:
     """Stacked bars, one a project, the dearest first."""
     left, right, row, bar = 92.0, 66.0, 24.0, 14.0

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import html
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from undercroft.demo import chart
@@ -16,11 +16,12 @@ from undercroft.demo.traces import DATA, DAY
 from undercroft.rating.numbers import plain
 
 
-def render(figures: Figures, prices: Prices, recounted: Decimal, version: str) -> str:
+def render(figures: Figures, prices: Prices, recounted: Decimal, happened: Mapping[int, Mapping[str, int]], version: str) -> str:
     """The page.
 
     Args:
         figures: what the store answered.
+        happened: events by hour and kind, as the store of events counts them.
         prices: the price list.
         recounted: the total as recomputed from the file.
         version: of this package.
@@ -46,6 +47,8 @@ def render(figures: Figures, prices: Prices, recounted: Decimal, version: str) -
         "busiest_cost": chart.amount(figures.by_hour[busiest].total),
         "currency": currency,
         "hours_chart": chart.by_hour(figures.by_hour, currency),
+        "events_chart": chart.by_hour_happened(happened),
+        "events": f"{sum(sum(kinds.values()) for kinds in happened.values()):,}",
         "projects_chart": chart.by_project(figures.by_project, currency),
         "grid_chart": grid,
         "least": chart.amount(least),

@@ -16,7 +16,10 @@ import pytest
 import undercroft.conformance
 from undercroft.conformance.plugin import Target, kind_of
 from undercroft.core import registry
-from undercroft.rating import BaseStorage, Capabilities
+from undercroft.events import Capabilities as EventCapabilities
+from undercroft.events import Store
+from undercroft.rating import BaseStorage
+from undercroft.rating import Capabilities as RatingCapabilities
 
 HERE = pathlib.Path(undercroft.conformance.__file__).parent
 SUITES = sorted(HERE.rglob("test_*.py"))
@@ -27,9 +30,17 @@ ENGINES = {
 }  # fmt: skip
 
 
-def functions() -> Iterator[tuple[str, Any]]:
-    """Every test of the suites, with its name."""
-    for path in SUITES:
+# The contract of each kind, the letter of its clauses, and what a driver may lack.
+CONTRACTS: dict[str, tuple[Any, str, Any]] = {
+    "rating": (BaseStorage, "R", RatingCapabilities),
+    "events": (Store, "E", EventCapabilities),
+}
+kinds = pytest.mark.parametrize("kind", CONTRACTS)
+
+
+def functions(kind: str) -> Iterator[tuple[str, Any]]:
+    """Every test of a kind's suite, with its name."""
+    for path in (path for path in SUITES if kind_of(path) == kind):
         module = importlib.import_module(f"undercroft.conformance.{path.stem}")
         for name, value in vars(module).items():
             if name.startswith("test_") and value.__module__ == module.__name__:
@@ -37,12 +48,16 @@ def functions() -> Iterator[tuple[str, Any]]:
 
 
 def marked(test: Any, mark: str) -> set[str]:
-    return {name for found in getattr(test, "pytestmark", []) if found.name == mark for name in found.args}
+    """What a test, or its module, is marked with."""
+    module = getattr(sys.modules[test.__module__], "pytestmark", [])
+    marks = [*(module if isinstance(module, list) else [module]), *getattr(test, "pytestmark", [])]
+    return {name for found in marks if found.name == mark for name in found.args}
 
 
-def clauses() -> list[str]:
+def clauses(kind: str) -> list[str]:
     """The clauses in the contract's docstrings, in the order of the text."""
-    return re.findall(r"^ +(R\d+) ", inspect.getsource(BaseStorage), re.MULTILINE)
+    contract, letter, _ = CONTRACTS[kind]
+    return re.findall(rf"^ +({letter}\d+) ", inspect.getsource(contract), re.MULTILINE)
 
 
 def imports(path: pathlib.Path) -> set[str]:
@@ -56,39 +71,50 @@ def imports(path: pathlib.Path) -> set[str]:
     return found
 
 
-def test_the_contract_numbers_its_clauses() -> None:
-    found = clauses()
-    assert len(found) >= 24
-    assert sorted(found, key=lambda name: int(name[1:])) == [f"R{number}" for number in range(1, len(found) + 1)]
+def test_every_suite_is_about_a_contract() -> None:
+    assert {kind_of(path) for path in SUITES} == CONTRACTS.keys() == set(registry.kinds())
 
 
-def test_every_test_names_clauses_that_exist() -> None:
+@kinds
+def test_the_contract_numbers_its_clauses(kind: str) -> None:
+    found, letter = clauses(kind), CONTRACTS[kind][1]
+    assert len(found) >= 20
+    assert sorted(found, key=lambda name: int(name[1:])) == [f"{letter}{number}" for number in range(1, len(found) + 1)]
+
+
+@kinds
+def test_every_test_names_clauses_that_exist(kind: str) -> None:
     wrong = {
         name: marked(test, "clause")
-        for name, test in functions()
-        if not marked(test, "clause") or marked(test, "clause") - set(clauses())
+        for name, test in functions(kind)
+        if not marked(test, "clause") or marked(test, "clause") - set(clauses(kind))
     }
     assert wrong == {}
 
 
-def test_every_clause_has_a_test() -> None:
-    assert set(clauses()) - {clause for _, test in functions() for clause in marked(test, "clause")} == set()
+@kinds
+def test_every_clause_has_a_test(kind: str) -> None:
+    assert set(clauses(kind)) - {clause for _, test in functions(kind) for clause in marked(test, "clause")} == set()
 
 
-def test_capabilities_are_known_and_each_is_asked_for() -> None:
-    asked = {name for _, test in functions() for mark in ("needs", "assumes") for name in marked(test, mark)}
-    assert asked == set(vars(Capabilities.full()))
+@kinds
+def test_capabilities_are_known_and_each_is_asked_for(kind: str) -> None:
+    asked = {name for _, test in functions(kind) for mark in ("needs", "assumes") for name in marked(test, mark)}
+    assert asked == set(vars(CONTRACTS[kind][2].full()))
 
 
 @pytest.mark.parametrize("path", sorted(HERE.rglob("*.py")), ids=lambda path: path.name)
 def test_no_engine_is_named(path: pathlib.Path) -> None:
     names = ENGINES | {scheme for kind in registry.kinds() for scheme in registry.schemes(kind)}
     text = path.read_text().lower()
-    assert {name for name in names if re.search(rf"(?<![a-z]){re.escape(name)}", text)} == set()
+    # A short name is an English word, or a part of one, too: only as a scheme or as text of its own is it an engine's.
+    forms = {name: rf"(?<![a-z]){re.escape(name)}" if len(name) > 3 else rf"(?<![a-z]){name}://|['\"]{name}['\"]" for name in names}
+    assert {name for name, form in forms.items() if re.search(form, text)} == set()
 
 
-def test_the_oracle_shares_no_code_with_the_product() -> None:
-    found = imports(HERE / "rating_oracle.py")
+@kinds
+def test_the_oracle_shares_no_code_with_the_product(kind: str) -> None:
+    found = imports(HERE / f"{kind}_oracle.py")
     assert {name.partition(".")[0] for name in found} <= sys.stdlib_module_names
 
 

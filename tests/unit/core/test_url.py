@@ -115,3 +115,4 @@ def test_a_missing_library_is_named_with_its_cure() -> None:
     error = registry.missing_library("postgresql", ImportError("no", name="psycopg"))
     assert "'psycopg'" in str(error)
     assert "pip install 'undercroft[postgresql]'" in str(error)
+    assert "pip install 'undercroft[opensearch]'" in str(registry.missing_library("es", ImportError("no", name="opensearchpy")))

@@ -96,19 +96,18 @@ def push(
 
 def _push_one(storage: BaseStorage, url: str, file: str, form: str | None, batch: int, state: str | None, restart: bool) -> Outcome:
     from undercroft.cli import progress
+    from undercroft.cli import state as states
     from undercroft.cli.rating import checkpoint, importing
 
     stdin = file == "-"
     kept = pathlib.Path(state) if state else None if stdin else pathlib.Path(file + checkpoint.SUFFIX)
-    at = checkpoint.CheckpointFile(kept)
+    at = states.StateFile(kept, checkpoint.Checkpoint)
     if restart:
         at.clear()
     form = form or ("csv" if file.lower().endswith(".csv") else "jsonl")
     size = None if stdin else pathlib.Path(file).stat().st_size
     with click.open_file(file, "rb") as stream, progress.bar(file, size, in_bytes=True) as show:
-        job = importing.Import(
-            storage, checkpoint.store_name(url), at, batch, lambda done, points: show(done, f"{points:,} points")
-        )
+        job = importing.Import(storage, states.store_name(url), at, batch, lambda done, points: show(done, f"{points:,} points"))
         outcome = job.run(stream, "stdin" if stdin else file, form)
     if outcome.reopened_periods:
         click.echo(

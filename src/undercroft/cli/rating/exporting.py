@@ -102,8 +102,8 @@ def export(
       undercroft rating export lake --begin 2025-01-01 --end 2026-01-01 --format parquet --json
     """
     from undercroft.cli import output
+    from undercroft.cli import state as states
     from undercroft.cli.folder import Folder
-    from undercroft.cli.rating import checkpoint
     from undercroft.rating import query
 
     write = _writer(form, raw)
@@ -112,7 +112,7 @@ def export(
     with stores.opened(url) as storage, Folder(folder) as target:
         begin, end = query.this_month(chosen["begin"], chosen["end"], storage.zone)
         asked = Asked(
-            store=checkpoint.store_name(url), begin=begin, end=end, filters=chosen["filters"] or {},
+            store=states.store_name(url), begin=begin, end=end, filters=chosen["filters"] or {},
             types=sorted(which["types"]), resources=sorted(which["resources"]), format=form, raw=raw,
         )  # fmt: skip
         manifest = _begun(target, asked, restart)

@@ -9,7 +9,8 @@ from typing import IO, NamedTuple
 import msgspec
 
 from undercroft.cli.rating import reading
-from undercroft.cli.rating.checkpoint import Checkpoint, CheckpointFile
+from undercroft.cli.rating.checkpoint import Checkpoint
+from undercroft.cli.state import StateFile
 from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid
 from undercroft.rating import BaseStorage, DataFrame
@@ -80,7 +81,7 @@ class Import:
     """
 
     def __init__(
-        self, store: BaseStorage, name: str, state: CheckpointFile, size: int, on_progress: Callable[[int, int], None]
+        self, store: BaseStorage, name: str, state: StateFile[Checkpoint], size: int, on_progress: Callable[[int, int], None]
     ) -> None:
         self._store = store
         self._name = name

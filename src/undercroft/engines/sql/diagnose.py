@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from undercroft.core import time
+from undercroft.core import findings, time
 from undercroft.core.errors import UndercroftError
-from undercroft.core.findings import Finding, error, ok, warning
+from undercroft.core.findings import Finding, Level, error, ok, size, warning
 from undercroft.engines.sql.database import Database
 
 # The oldest versions that the drivers are made for.
 OLDEST = {"sqlite": (3, 38), "postgresql": (13,), "mariadb": (10, 6)}
-SKEW = dt.timedelta(seconds=2)
 SPARE_BYTES = 512 * 2**20
 
 
@@ -69,6 +67,30 @@ DURABILITY: dict[str, tuple[Setting, ...]] = {
 }
 
 
+def engine(db: Database, metadata: sa.MetaData, check: Callable[[], list[str]]) -> Generator[Finding, None, bool]:
+    """All that is to be said about a database before its contents; gives back whether these can be looked at.
+
+    Args:
+        db: the database.
+        metadata: our tables.
+        check: gives their problems; see `undercroft.engines.sql.migrate.check`.
+    """
+    connected = connection(db)
+    yield connected
+    if connected.level is Level.ERROR:
+        return False
+    # Leases and expiry go by the engine's clock.
+    yield findings.clock(db.now() - time.now())
+    yield from durability(db)
+    problems = check()
+    yield from findings.layout("tables", problems)
+    if problems:
+        return False
+    yield from rights(db, metadata)
+    yield from space(db, metadata)
+    return True
+
+
 def connection(db: Database) -> Finding:
     """Whether the engine answers, and which version of it does."""
     if db.dialect == "sqlite" and not db.in_memory and not _file(db).exists():
@@ -83,29 +105,6 @@ def connection(db: Database) -> Finding:
     if version < oldest:
         return error("connection", f"{name} at {db.place}", f"upgrade to {'.'.join(map(str, oldest))} or later")
     return ok("connection", f"{name} at {db.place}")
-
-
-def clock(db: Database) -> Finding:
-    """How far the engine's clock is from ours: leases and expiry go by the engine's."""
-    offset = db.now() - time.now()
-    found = f"{offset.total_seconds():+.3f} s from this machine's"
-    if abs(offset) > SKEW:
-        return warning("clock", found, "let both machines' clocks be set by NTP")
-    return ok("clock", found)
-
-
-def tables(check: Callable[[], list[str]]) -> Iterator[Finding]:
-    """Whether migrations are pending, or tables differ from what the migrations made.
-
-    Args:
-        check: gives the problems; see `undercroft.engines.sql.migrate.check`.
-    """
-    problems = check()
-    for problem in problems:
-        text, _, advice = problem.partition("; ")
-        yield error("tables", text, advice or "somebody changed the tables by hand; put them back")
-    if not problems:
-        yield ok("tables", "as this version needs them")
 
 
 def rights(db: Database, metadata: sa.MetaData) -> Iterator[Finding]:
@@ -214,13 +213,3 @@ def integrity(db: Database) -> Iterator[Finding]:
         yield ok("file", "every page is sound")
     else:
         yield error("file", "; ".join(str(line) for line in found)[:300], "restore a backup; do not write to this file")
-
-
-def size(count: int) -> str:
-    """A number of bytes for people."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"

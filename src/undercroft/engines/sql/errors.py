@@ -113,7 +113,10 @@ def _from_mariadb(original: Any, text: str, place: str) -> UndercroftError:
 
 
 def _not_initialized(place: str) -> NotInitialized:
-    return NotInitialized(f"{place}: the tables are missing or older than this version: run `undercroft db upgrade`")
+    return NotInitialized(
+        f"{place}: the tables are missing or older than this version: "
+        "run `undercroft db upgrade`, with --kind where --store names the place"
+    )
 
 
 def commit_failed(error: UndercroftError, place: str) -> UndercroftError:

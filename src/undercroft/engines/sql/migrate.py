@@ -94,9 +94,9 @@ def check(db: Database, kind: str, metadata: sa.MetaData) -> list[str]:
     """What differs from this version's tables; empty when nothing does."""
     current, head = versions(db, kind)
     if current is None:
-        return [f"there are no {kind} tables in namespace {db.options.namespace!r}; run `undercroft db upgrade`"]
+        return [f"there are no {kind} tables in namespace {db.options.namespace!r}; run `undercroft db upgrade --kind {kind}`"]
     if current != head:
-        return [f"the {kind} tables are at version {current}, this package needs {head}; run `undercroft db upgrade`"]
+        return [f"the {kind} tables are at version {current}, this package needs {head}; run `undercroft db upgrade --kind {kind}`"]
     mine = f"{db.options.namespace}_{kind}_"
 
     def ours(name: str | None, kind_of: str, _parents: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,3 +27,16 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
             connection.invalidate(error)
         raised = sa.exc.DBAPIError.instance(None, None, error, base, connection_invalidated=is_dead, dialect=dialect)
         raise raised from error
+
+
+def rows(connection: sa.Connection, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    """Rows of one statement, none if it gives none."""
+    with driver(connection) as own, contextlib.closing(own.cursor()) as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def insert(connection: sa.Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Run a statement once for each row."""
+    with driver(connection) as own, contextlib.closing(own.cursor()) as cursor:
+        cursor.executemany(statement, rows)

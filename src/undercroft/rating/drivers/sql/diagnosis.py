@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from undercroft.core.findings import Finding, Level, error, ok, warning
+from undercroft.core.findings import Finding, error, ok, warning
 from undercroft.engines.sql import Database, diagnose
 from undercroft.rating.calendar import LAST_MONTH, MONTH_OF_DAY
 from undercroft.rating.drivers.sql.predicates import Expression, Predicate
@@ -29,38 +29,13 @@ class Sums(NamedTuple):
 
 
 class Diagnosis:
-    """One examination of one store.
-
-    Attributes:
-        is_usable: False once the engine does not answer, or the tables are not those of this version.
-    """
+    """One examination of what is in one store."""
 
     def __init__(self, db: Database, tables: Tables, zone: Callable[[], dt.tzinfo]) -> None:
         self._db = db
         self._t = tables
         self._zone = zone
         self._width = len(tables.exact.partial(tables.point, QTY))
-        self.is_usable = True
-
-    def engine(self, check: Callable[[], list[str]]) -> Iterator[Finding]:
-        """What is to be said about any SQL database.
-
-        Args:
-            check: gives the tables' problems.
-        """
-        connected = diagnose.connection(self._db)
-        yield connected
-        if connected.level is Level.ERROR:
-            self.is_usable = False
-            return
-        yield diagnose.clock(self._db)
-        yield from diagnose.durability(self._db)
-        found = list(diagnose.tables(check))
-        yield from found
-        self.is_usable = all(one.level is Level.OK for one in found)
-        if self.is_usable:
-            yield from diagnose.rights(self._db, self._t.metadata)
-            yield from diagnose.space(self._db, self._t.metadata)
 
     def contents(self) -> Iterator[Finding]:
         """How much is stored, and how much of it is dictionary."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -169,7 +168,7 @@ class SQLite:
         """The file's write lock does it."""
 
     def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
-        return [number for (number,) in _rows(connection, self._folded, (_json.encode(slots).decode(), 1))]
+        return [number for (number,) in raw.rows(connection, self._folded, (_json.encode(slots).decode(), 1))]
 
     @staticmethod
     def _insert(names: Sequence[str], table: sa.Table) -> str:
@@ -179,22 +178,22 @@ class SQLite:
         self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
     ) -> tuple[Found[str], Found[SlotKey]]:
         wanted = (_json.encode(digests).decode(), _json.encode(_bounds(slots)).decode())
-        (*_, last_entry), (*_, last_slot), *rows = _rows(connection, self._find, wanted)
+        (*_, last_entry), (*_, last_slot), *rows = raw.rows(connection, self._find, wanted)
         return _found(rows, last_entry, last_slot)
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
         rows = [(number, *row) for number, row in enumerate(_entry_rows(entries), last + 1)]
-        _insert_many(connection, self._inserts[self._tables.entry.name], rows)
+        raw.insert(connection, self._inserts[self._tables.entry.name], rows)
         return {new.digest: number for number, new in enumerate(entries, last + 1)}
 
     def add_attributes(self, connection: sa.Connection, entries: Sequence[tuple[int, Entry]]) -> None:
         if rows := _attribute_rows(entries):
-            _insert_many(connection, self._inserts[self._tables.attribute.name], rows)
+            raw.insert(connection, self._inserts[self._tables.attribute.name], rows)
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
         ids = {key: number for number, (key, _) in enumerate(slots, last + 1)}
         rows = [(ids[key], *key, day, 1) for key, day in slots]
-        _insert_many(connection, self._inserts[self._tables.slot.name], rows)
+        raw.insert(connection, self._inserts[self._tables.slot.name], rows)
         return ids
 
     def lock_and_take(
@@ -202,32 +201,32 @@ class SQLite:
     ) -> tuple[set[int], Iterable[Sequence[Any]]]:
         folded: set[int] = set()
         if slots:
-            folded.update(number for (number,) in _rows(connection, self._folded, (_json.encode(slots).decode(), 0)))
+            folded.update(number for (number,) in raw.rows(connection, self._folded, (_json.encode(slots).decode(), 0)))
         if not pairs:
             return folded, ()
-        return folded, _rows(connection, self._take, (_json.encode(pairs).decode(),))
+        return folded, raw.rows(connection, self._take, (_json.encode(pairs).decode(),))
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
         name = self._tables.point.name
         # Either all rows hold units, or none does.
         if type(points[0][-1]) is int:
-            _insert_many(connection, self._narrow[name], points)
+            raw.insert(connection, self._narrow[name], points)
         else:
             wide = [(*key, *self._limbs.encode(qty), *self._limbs.encode(price)) for *key, qty, price in points]
-            _insert_many(connection, self._inserts[name], wide)
+            raw.insert(connection, self._inserts[name], wide)
             self._note_long(connection)
         self.add_sums(connection, sums)
 
     def _note_long(self, connection: sa.Connection) -> None:
         """Tell readers that numbers may have more digits than the quick way to add them up allows for."""
         note = f"INSERT OR IGNORE INTO {self._tables.setting.name} (name, value) VALUES (?, ?)"  # noqa: S608
-        _rows(connection, note, (LONG_NUMBERS, "yes"))
+        raw.rows(connection, note, (LONG_NUMBERS, "yes"))
 
     def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
         chosen = (_json.encode(slots).decode(),)
-        if _rows(connection, self._has_wide, chosen):
+        if raw.rows(connection, self._has_wide, chosen):
             return False
-        _rows(connection, self._fold, chosen)
+        raw.rows(connection, self._fold, chosen)
         return True
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
@@ -239,10 +238,10 @@ class SQLite:
             if narrow_qtys is None or narrow_prices is None:
                 encode = self._limbs.encode_sum
                 wide = [(*key, *encode(qty), *encode(price)) for *key, qty, price in rows]
-                _insert_many(connection, self._inserts[table.name] + update, wide)
+                raw.insert(connection, self._inserts[table.name] + update, wide)
             else:
                 narrow = list(zip(*keys, narrow_qtys, narrow_prices, strict=True))
-                _insert_many(connection, self._narrow[table.name] + update, narrow)
+                raw.insert(connection, self._narrow[table.name] + update, narrow)
 
     def shard(self, connection: sa.Connection) -> int:
         return 0
@@ -309,24 +308,24 @@ class PostgreSQL:
     def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
         # DELETE ... RETURNING tells what it took; sums that go as a whole do not.
         if everything:
-            _rows(connection, self._keep_out)
+            raw.rows(connection, self._keep_out)
 
     def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
-        return [number for (number,) in _rows(connection, self._lock_pending, (list(slots),))]
+        return [number for (number,) in raw.rows(connection, self._lock_pending, (list(slots),))]
 
     def find(
         self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
     ) -> tuple[Found[str], Found[SlotKey]]:
-        return _found(_rows(connection, self._find, (list(digests), *_arrays(_bounds(slots), 2))))
+        return _found(raw.rows(connection, self._find, (list(digests), *_arrays(_bounds(slots), 2))))
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
-        return dict(_rows(connection, self._add_entries, _arrays(_entry_rows(entries), 6)))
+        return dict(raw.rows(connection, self._add_entries, _arrays(_entry_rows(entries), 6)))
 
     def add_attributes(self, connection: sa.Connection, entries: Sequence[tuple[int, Entry]]) -> None:
-        _rows(connection, self._add_attributes, _arrays(_attribute_rows(entries), 6))
+        raw.rows(connection, self._add_attributes, _arrays(_attribute_rows(entries), 6))
 
     def add_slots(self, connection: sa.Connection, slots: Sequence[tuple[SlotKey, int]], last: int) -> dict[SlotKey, int]:
-        rows = _rows(connection, self._add_slots, _arrays([(*key, day) for key, day in slots], 4))
+        rows = raw.rows(connection, self._add_slots, _arrays([(*key, day) for key, day in slots], 4))
         return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number in rows}
 
     def lock_and_take(
@@ -336,11 +335,11 @@ class PostgreSQL:
             return set(), ()
         if alone:
             # By itself: what is taken then is what the others have left.
-            _rows(connection, self._lock_alone, (list(slots),))
+            raw.rows(connection, self._lock_alone, (list(slots),))
         if not pairs:
-            rows = _rows(connection, self._lock, (list(slots),))
+            rows = raw.rows(connection, self._lock, (list(slots),))
             return {slot for slot, pending in rows if not pending}, ()
-        rows = _rows(connection, self._lock_and_take, (list(slots), *_texts(pairs)))
+        rows = raw.rows(connection, self._lock_and_take, (list(slots), *_texts(pairs)))
         return {row[0] for row in rows if row[1] is None and not row[2]}, [row for row in rows if row[1] is not None]
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
@@ -349,7 +348,7 @@ class PostgreSQL:
             parts = [f"s{number} AS ({self._sums[table.name]})" for number, (table, _) in enumerate(reversed(sums))]
             rows = [row for _, row in reversed(sums)]
             given = [text for one in (*rows, points) for text in _texts(one)]
-            _rows(connection, f"WITH {', '.join([*parts, f'p AS ({self._add_points})'])} SELECT", tuple(given))
+            raw.rows(connection, f"WITH {', '.join([*parts, f'p AS ({self._add_points})'])} SELECT", tuple(given))
             return
         with raw.driver(connection) as own, own.cursor() as cursor, cursor.copy(self._copy_points) as copy:
             copy.set_types(["int4", "int4", "int4", "int4", "numeric", "numeric"])
@@ -358,12 +357,12 @@ class PostgreSQL:
         self.add_sums(connection, sums)
 
     def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
-        _rows(connection, self._fold, (list(slots),))
+        raw.rows(connection, self._fold, (list(slots),))
         return True
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
         for table, rows in sums:
-            _rows(connection, self._sums[table.name], _texts(rows))
+            raw.rows(connection, self._sums[table.name], _texts(rows))
 
     def shard(self, connection: sa.Connection) -> int:
         driver: Any = connection.connection.driver_connection
@@ -503,18 +502,6 @@ class MariaDB:
     def shard(self, connection: sa.Connection) -> int:
         driver: Any = connection.connection.driver_connection
         return int(driver.thread_id()) % self.SHARDS
-
-
-def _rows(connection: sa.Connection, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
-    """Rows of one statement, none if it gives none."""
-    with raw.driver(connection) as own, contextlib.closing(own.cursor()) as cursor:
-        cursor.execute(statement, values)
-        return cursor.fetchall() if cursor.description else []
-
-
-def _insert_many(connection: sa.Connection, statement: str, rows: Rows) -> None:
-    with raw.driver(connection) as own, contextlib.closing(own.cursor()) as cursor:
-        cursor.executemany(statement, rows)
 
 
 def _arrays(rows: Sequence[Sequence[Any]], width: int) -> tuple[list[Any], ...]:

@@ -15,7 +15,7 @@ from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.core.paging import Page
-from undercroft.engines.sql import Database, EngineOptions, migrate, receipts
+from undercroft.engines.sql import Database, EngineOptions, diagnose, migrate, receipts
 from undercroft.engines.sql.leases import Leases
 from undercroft.rating import calendar, contract, query
 from undercroft.rating.drivers.sql.deleter import Deleter
@@ -74,6 +74,7 @@ class Storage(contract.BaseStorage):
     """Rated usage behind `undercroft.rating.BaseStorage`."""
 
     ephemeral = "sqlite:///{tmp}/rating.db"
+    Options = Options
 
     def __init__(self, url: str = "sqlite:///:memory:", *args: Any, **kwargs: Any) -> None:
         """Open the store at `url`; options by keyword or in the URL's query, unknown keywords are ignored."""
@@ -138,8 +139,7 @@ class Storage(contract.BaseStorage):
 
     def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
         diagnosis = Diagnosis(self._db, self._tables, self._zone)
-        yield from diagnosis.engine(self.check)
-        if diagnosis.is_usable:
+        if (yield from diagnose.engine(self._db, self._tables.metadata, self.check)):
             yield from diagnosis.contents()
             yield from diagnosis.sums(verify=verify)
             yield from self._examine_retention()

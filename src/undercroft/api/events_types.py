@@ -1,0 +1,156 @@
+"""The forms of what goes in and out about events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+
+Where = Annotated[str, Meta(description='An expression: `event_type ^= "compute." and not memory_mb < 512`.')]
+
+
+class Fault(Struct):
+    """What is wrong."""
+
+    faultcode: str
+    faultstring: str
+    debuginfo: None = None
+
+
+class EventsError(Struct):
+    """An error."""
+
+    error_message: Fault
+
+
+class MediaType(Struct):
+    """A form in which answers come."""
+
+    base: str
+    type: str
+
+
+class VersionLink(Struct):
+    """Where a version is."""
+
+    href: str
+    rel: str
+    type: str | None = None
+
+
+class EventsVersion(Struct, rename={"media_types": "media-types"}):
+    """A version of the API."""
+
+    id: str
+    links: list[VersionLink]
+    media_types: list[MediaType]
+    status: str = "stable"
+    updated: str = "2013-02-13T00:00:00Z"
+
+
+class VersionValues(Struct):
+    """The versions there are."""
+
+    values: list[EventsVersion]
+
+
+class EventsVersions(Struct):
+    """The versions there are."""
+
+    versions: VersionValues
+
+
+class Capabilities(Struct):
+    """What can be asked."""
+
+    api: dict[str, bool]
+    event_storage: dict[str, bool]
+
+
+class TraitOut(Struct):
+    """A trait; every value is text."""
+
+    name: str
+    type: str
+    value: str
+
+
+class EventOut(Struct):
+    """An event; its moment is UTC without a zone."""
+
+    message_id: str
+    event_type: str
+    generated: str
+    traits: list[TraitOut]
+    raw: Any
+
+
+class TraitType(Struct):
+    """A trait that events of a type have."""
+
+    name: str
+    type: str
+
+
+class Filtered(Struct, forbid_unknown_fields=True):
+    """Which events: lists whose items belong together by position."""
+
+    q_field: list[str] = field(default=[], name="q.field")
+    q_op: list[str] = field(default=[], name="q.op")
+    q_value: list[str] = field(default=[], name="q.value")
+    q_type: list[str] = field(default=[], name="q.type")
+
+
+class EventsQuery(Filtered, forbid_unknown_fields=True):
+    """Which events, and which page of them."""
+
+    limit: str | None = None
+    marker: str | None = None
+    sort: list[str] = []
+
+
+class WhereQuery(Filtered, forbid_unknown_fields=True):
+    """Which events, with an expression."""
+
+    where: Where | None = None
+
+
+class DownloadQuery(WhereQuery, forbid_unknown_fields=True):
+    """Which events, as what."""
+
+    format: Annotated[str, Meta(description="`jsonl`, `csv` or `parquet`.")] = "jsonl"
+
+
+class CountQuery(WhereQuery, forbid_unknown_fields=True):
+    """Which events, counted by what."""
+
+    groupby: Annotated[list[str], Meta(description="`event_type`, or names of text traits.")] = []
+    interval: Annotated[float, Meta(description="Seconds.")] | None = None
+
+
+class TailQuery(WhereQuery, forbid_unknown_fields=True):
+    """Which events, from where on."""
+
+    after: Annotated[str | None, Meta(description="The id of the last event that came; `start` for everything.")] = None
+    seconds: Annotated[float, Meta(ge=0, description="How long to follow at most; 0 gives what is there.")] | None = None
+
+
+class CountOut(Struct):
+    """A group of events."""
+
+    group: dict[str, str | None]
+    start: str | None
+    count: int
+
+
+class Counts(Struct):
+    """Groups that have events."""
+
+    counts: list[CountOut]
+
+
+class Taken(Struct):
+    """What became of events that were sent: how many are stored now, and how many were there."""
+
+    accepted: int
+    duplicates: int

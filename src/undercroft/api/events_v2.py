@@ -1,0 +1,113 @@
+"""Panko's API, version 2: events, their types and traits, as its clients know them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from undercroft.api import events_query
+from undercroft.api.call import Answer, Call
+from undercroft.api.events_types import (
+    Capabilities,
+    EventOut,
+    EventsQuery,
+    EventsVersion,
+    EventsVersions,
+    MediaType,
+    TraitOut,
+    TraitType,
+    VersionLink,
+    VersionValues,
+)
+from undercroft.core.errors import NotFound
+from undercroft.events import Event, InvalidMarker, Trait
+from undercroft.events.models import serialize_dt
+
+_MEDIA = [
+    MediaType(f"application/{form}", f"application/vnd.openstack.telemetry-v2+{form}") for form in ("json", "xml")
+]  # fmt: skip
+
+
+def versions(call: Call) -> Answer:
+    """Tell the versions of the API."""
+    links = [
+        VersionLink(f"{call.base}/v2", "self"),
+        VersionLink("https://docs.openstack.org/", "describedby", "text/html"),
+    ]
+    return Answer(200, EventsVersions(VersionValues([EventsVersion("v2", links, _MEDIA)])))
+
+
+def no_version(_call: Call) -> Answer:
+    """Nothing is at the root of the version."""
+    raise NotFound("Not Found")
+
+
+def capabilities(call: Call) -> Answer:
+    """Tell what can be asked."""
+    simple = call.events.get_capabilities()["events"]["query"]["simple"]
+    ready = call.events.get_storage_capabilities()["storage"]["production_ready"]
+    return Answer(200, Capabilities({"events:query:simple": simple}, {"storage:production_ready": ready}))
+
+
+def event_out(event: Event) -> EventOut:
+    """An event as clients get it."""
+    traits = sorted(event.traits or (), key=lambda trait: trait.name)
+    return EventOut(
+        event.message_id, event.event_type, event.generated.isoformat(), [_trait(each) for each in traits], event.raw
+    )  # fmt: skip
+
+
+def _trait(trait: Trait) -> TraitOut:
+    return TraitOut(trait.name, Trait.get_name_by_type(trait.dtype), str(serialize_dt(trait.value)))
+
+
+def list_events(call: Call) -> Answer:
+    """Give a page of events."""
+    asked: EventsQuery = call.query
+    which = events_query.asked(asked, call.caller)
+    page = events_query.page(asked, call.conf.events.default_limit)
+    if page["marker"] is not None:
+        # An event that the caller may not see is no marker, either.
+        which.visible.message_id = page["marker"]
+        if not _first(call.events.get_events(which.visible, {"limit": 1})):
+            raise InvalidMarker(f"Marker {page['marker'][:255]} not found.")
+    return Answer(200, [event_out(event) for event in call.events.get_events(which.event_filter, page)])
+
+
+def get_event(call: Call) -> Answer:
+    """Give one event."""
+    message_id = call.path["message_id"]
+    found = _first(call.events.get_events(events_query.visible(call.caller, message_id=message_id), {"limit": 1}))
+    if found is None:
+        raise NotFound(f"Event {message_id[:255]} Not Found")
+    return Answer(200, event_out(found))
+
+
+def _first(events: Iterable[Event]) -> Event | None:
+    return next(iter(events), None)
+
+
+def list_event_types(call: Call) -> Answer:
+    """List the types of events."""
+    return Answer(200, list(call.events.get_event_types()))
+
+
+def no_event_type(_call: Call) -> Answer:
+    """A type has no page of its own."""
+    raise NotFound("Not Found")
+
+
+def list_trait_types(call: Call) -> Answer:
+    """List the traits that events of a type have."""
+    found: list[dict[str, Any]] = list(call.events.get_trait_types(call.path["event_type"]))
+    return Answer(200, [TraitType(row["name"], Trait.get_name_by_type(row["data_type"])) for row in found])
+
+
+def list_traits(call: Call) -> Answer:
+    """List the values of a trait of the events of a type."""
+    return Answer(200, [_trait(each) for each in call.events.get_traits(call.path["event_type"], call.path["name"])])
+
+
+def is_long_list(asked: EventsQuery) -> bool:
+    """A page so large that it is worked on among the long requests."""
+    return bool(asked.limit) and len(str(asked.limit)) > 3

@@ -1,0 +1,107 @@
+"""`undercroft events import-panko` and `panko-views`: from Panko's database, and for what was written for it."""
+
+from __future__ import annotations
+
+import pathlib
+import time as clock
+from typing import TYPE_CHECKING
+
+import msgspec
+import rich_click as click
+
+from undercroft.cli import stores
+from undercroft.cli.state import StateFile, store_name
+
+if TYPE_CHECKING:
+    from undercroft.events.panko import Source
+
+STATE = "undercroft-import-panko.state"
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """How far an import has come.
+
+    Attributes:
+        source, store: the two databases, without passwords.
+        last: id of the last event that the store acknowledged, or refused.
+        events: how many were read.
+        refused: how many of them the store cannot hold.
+    """
+
+    source: str
+    store: str
+    last: int = 0
+    events: int = 0
+    refused: int = 0
+
+
+@click.command("import-panko")
+@click.argument("source", metavar="URL")
+@stores.option("events")
+@click.option("--state", metavar="FILE", default=STATE, show_default=True, help="Where the import keeps how far it has come.")
+@click.option("--restart", is_flag=True, help="Begin anew, whatever an earlier run has brought over.")
+def import_panko(source: str, store: str | None, state: str, restart: bool) -> None:
+    """Bring the events of a Panko database over: its [database] connection, of the SQLAlchemy driver.
+
+    Message ids stay, so repeating does no harm, and events that are there already stay as they are. When the import breaks off, the
+    same command goes on. Panko may run meanwhile: the same command brings over what it has stored since.
+
+    \b
+    Examples:
+      undercroft events import-panko mysql+pymysql://panko@127.0.0.1/panko --store sqlite:////var/lib/undercroft/events.db
+      undercroft events import-panko sqlite:////var/lib/panko/panko.sqlite
+    """
+    from undercroft.events.panko import Source
+
+    with Source(source) as panko:
+        file = StateFile(pathlib.Path(state), Progress)
+        began = clock.monotonic()
+        progress = _bring_over(panko, store, file, restart)
+    refused = f", {progress.refused:,} that cannot be stored (the log says which)" if progress.refused else ""
+    click.echo(f"{panko.place}: {progress.events:,} events{refused}, {clock.monotonic() - began:.1f} s")
+
+
+def _bring_over(panko: Source, store: str | None, file: StateFile[Progress], restart: bool) -> Progress:
+    from undercroft.cli import progress as bars
+    from undercroft.core.errors import ConfigInvalid
+
+    name = store_name(stores.url(store, "events"))
+    done = (None if restart else file.load()) or Progress(source=panko.place, store=name)
+    if (done.source, done.store) != (panko.place, name):
+        raise ConfigInvalid(f"{file.path}: is of the import from {done.source} to {done.store}; --restart begins anew")
+    try:
+        with stores.opened(store, "events") as target, bars.bar("Events", done.events + panko.count(done.last)) as show:
+            for batch in panko.batches(done.last):
+                done.refused += sum(each.error is not None for each in target.store_events(batch.events))
+                done.events, done.last = done.events + len(batch.events), batch.last
+                file.save(done)
+                show(done.events, f"{done.events:,} events")
+    except BaseException as error:
+        error.add_note(f"{done.events:,} events are brought over; the same command goes on from there")
+        raise
+    return done
+
+
+@click.command("panko-views")
+@stores.option("events")
+@click.option("--drop", is_flag=True, help="Remove the views.")
+def panko_views(store: str | None, drop: bool) -> None:
+    """Make views with the names and columns of Panko's tables, so that a query that was written for them runs here.
+
+    Reading a page through them takes longer than asking us for it. SQL databases only; they must have no tables of these names.
+
+    \b
+    Examples:
+      undercroft events panko-views --store sqlite:///events.db
+      undercroft events panko-views --drop
+    """
+    from undercroft.core.errors import Unsupported
+
+    with stores.opened(store, "events") as target:
+        if not hasattr(target, "create_panko_views"):
+            raise Unsupported(f"{type(target).__module__} has no views")
+        if drop:
+            target.drop_panko_views()
+            click.echo("the views are gone")
+        else:
+            click.echo(f"views: {', '.join(target.create_panko_views())}")

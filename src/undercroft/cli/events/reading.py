@@ -1,0 +1,210 @@
+"""`undercroft events list`, `tail`, `types`, `count` and `export`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Unpack
+
+import rich_click as click
+
+from undercroft.cli import stores
+from undercroft.cli.events import selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from undercroft.events import Event
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+@click.command("list")
+@stores.option("events")
+@selection.options
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Events to show at most.")
+@click.option("--after", "marker", metavar="ID", help="Begin after the event with this message id.")
+@click.option("--newest", is_flag=True, help="The newest first.")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True, help="How to print."
+)
+def list_(store: str | None, limit: int, marker: str | None, newest: bool, form: str, **asked: Unpack[selection.Which]) -> None:
+    """Show a page of events, the oldest first.
+
+    \b
+    Examples:
+      undercroft events list --type compute.instance.create.end --newest --limit 20
+      undercroft events list --trait host=web-1 --begin 2026-01-01 --format jsonl
+      undercroft events list --where 'event_type ^= "volume." and size > 100'
+    """
+    from undercroft.events.files import FORMS
+
+    page = {"limit": limit, "marker": marker, "sort": [("generated", "desc"), ("message_id", "desc")] if newest else None}
+    with stores.opened(store, "events") as opened:
+        found = opened.get_events(selection.event_filter(asked), page, where=asked["where"])
+        if form == "table":
+            _show(found)
+        else:
+            for part in FORMS[form][1](found):
+                sys.stdout.buffer.write(part)
+            sys.stdout.buffer.flush()
+
+
+def _show(events: Iterable[Event]) -> None:
+    import datetime as dt
+
+    from undercroft.cli import output
+    from undercroft.events import serialize_dt
+
+    rows = [
+        (
+            event.generated.replace(tzinfo=dt.UTC),
+            event.event_type,
+            event.message_id,
+            " ".join(f"{trait.name}={serialize_dt(trait.value)}" for trait in event.traits or ()),
+        )
+        for event in events
+    ]
+    if rows:
+        output.table(("generated", "type", "message id", "traits"), rows)
+
+
+@click.command()
+@stores.option("events")
+@selection.options
+@click.option(
+    "--from", "after", metavar="CURSOR", help="Go on after this cursor; `start` for everything. Default: what comes from now."
+)
+@click.option("--follow/--no-follow", default=True, help="Wait for more, or end with what is there.  [default: follow]")
+@click.option("--every", type=click.FloatRange(min=0.05), default=1.0, show_default=True, help="Seconds between two looks.")
+def tail(store: str | None, after: str | None, follow: bool, every: float, **asked: Unpack[selection.Which]) -> None:
+    """Show events as they arrive, as JSON lines; the cursor to go on from is told on stderr at the end.
+
+    \b
+    Examples:
+      undercroft events tail --type compute.instance.create.error
+      undercroft events tail --from start --no-follow > everything.jsonl
+    """
+    from undercroft.events.files import jsonl
+
+    with stores.opened(store, "events") as opened:
+        cursor = None if after == "start" else after or opened.tail_end()
+        pause = threading.Event()
+        which = selection.event_filter(asked)
+        try:
+            while True:
+                events, cursor = opened.tail(which, cursor, 1_000, where=asked["where"])
+                for part in jsonl(events):
+                    sys.stdout.buffer.write(part)
+                sys.stdout.buffer.flush()
+                if not events:
+                    if not follow:
+                        break
+                    pause.wait(every)
+        finally:
+            click.echo(f"cursor: {cursor}", err=True)
+
+
+@click.command()
+@stores.option("events")
+@click.argument("event_type", required=False, metavar="[TYPE]")
+def types(store: str | None, event_type: str | None) -> None:
+    """List the types of events, or the traits that events of a type have.
+
+    \b
+    Examples:
+      undercroft events types
+      undercroft events types compute.instance.create.end
+    """
+    from undercroft.cli import output
+    from undercroft.cli.failures import printable
+    from undercroft.events import Trait
+
+    with stores.opened(store, "events") as opened:
+        if event_type is None:
+            for name in opened.get_event_types():
+                click.echo(printable(name))
+            return
+        rows = [(row["name"], Trait.get_name_by_type(row["data_type"])) for row in opened.get_trait_types(event_type)]
+    if rows:
+        output.table(("trait", "type"), rows)
+
+
+def _interval(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    number, unit = (value[:-1], value[-1]) if value[-1:] in _UNITS else (value, "s")
+    try:
+        return float(number) * _UNITS[unit]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no time span such as 15m, 1h, 1d, or a number of seconds") from None
+
+
+@click.command()
+@stores.option("events")
+@selection.options
+@click.option("--by", multiple=True, metavar="NAME[,NAME...]", help="Count by event_type, or by the values of text traits.")
+@click.option("--interval", callback=_interval, metavar="SPAN", help="Count by time, too: 15m, 1h, 1d, or a number of seconds.")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="How to print."
+)
+def count(store: str | None, by: tuple[str, ...], interval: float | None, form: str, **asked: Unpack[selection.Which]) -> None:
+    """Count events, in groups and by time.
+
+    \b
+    Examples:
+      undercroft events count --by event_type
+      undercroft events count --by project_id,host --interval 1h --begin 2026-01-01 --format csv
+    """
+    import datetime as dt
+
+    from undercroft.cli import output
+
+    names = [name.strip() for part in by for name in part.split(",") if name.strip()]
+    with stores.opened(store, "events") as opened:
+        found = opened.count_events(selection.event_filter(asked), groupby=names, interval=interval, where=asked["where"])
+    columns = [*(["start"] if interval else []), *names, "events"]
+    rows: list[tuple[Any, ...]] = [
+        (
+            *([each.start.replace(tzinfo=dt.UTC)] if interval else []),
+            *("" if value is None else value for value in each.group.values()),
+            each.events,
+        )
+        for each in found
+    ]
+    with output.target(None) as out:
+        if form == "json":
+            out.write(output.json_text([dict(zip(columns, row, strict=True)) for row in rows]) + "\n")
+        elif form == "csv":
+            output.write_csv(out, columns, rows, raw=False)
+        elif rows:
+            output.table(columns, rows)
+
+
+@click.command()
+@stores.option("events")
+@selection.options
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option("--name", default="events", show_default=True, help="The file's name, without its ending.")
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv", "parquet"]), default="jsonl", show_default=True, help="What to write."
+)
+def export(store: str | None, folder: str, name: str, form: str, **asked: Unpack[selection.Which]) -> None:
+    """Write events to a file in FOLDER, which gets its name when it is complete. JSON lines can be imported again.
+
+    \b
+    Examples:
+      undercroft events export archive --begin 2026-01-01 --end 2026-02-01 --name january --format parquet
+    """
+    from undercroft.cli.folder import Folder
+    from undercroft.core.errors import InvalidInput
+    from undercroft.events.files import FORMS
+
+    if not name or "/" in name or name.startswith("."):
+        raise InvalidInput("--name", f"{name!r} is no name of a file")
+    size = 0
+    with stores.opened(store, "events") as opened, Folder(folder) as target, target.file(f"{name}.{form}") as out:
+        for part in FORMS[form][1](opened.get_events(selection.event_filter(asked), where=asked["where"])):
+            out.write(part)
+            size += len(part)
+    click.echo(f"{folder}/{name}.{form}: {size:,} bytes")

@@ -1,0 +1,93 @@
+"""Inside the hosts of events: a storage driver for Panko, and a publisher for Ceilometer's pipelines.
+
+Panko: `[database] connection = undercroft+postgresql://user@host/database`; what follows the plus is our URL.
+Ceilometer: `undercroft://user:password@host:port/database?engine=postgresql` as a publisher of event_pipeline.yaml. The query's
+`engine` names the store's engine; the rest of the query are options of the store. `undercroft:///var/lib/events.db?engine=sqlite`
+is a file.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterable
+from typing import Any
+
+from undercroft.core import registry, time
+from undercroft.core import url as urls
+from undercroft.core.errors import ConfigInvalid
+from undercroft.events import InvalidMarker, Store
+from undercroft.events.gather import Gatherer
+
+OURS = "undercroft+"
+
+
+def storage(url: str, conf: Any = None) -> Any:
+    """Open the store of events that `undercroft+URL` names; Panko calls this as it calls a driver's class.
+
+    What the store gives are Panko's own models, what it raises for a marker is Panko's own exception, and its clock is the host's.
+
+    Raises:
+        ConfigInvalid: the URL is not of that form, or its driver is unknown.
+    """
+    own = url.removeprefix(OURS)
+    if own == url:
+        raise ConfigInvalid("the URL of Panko's connection is undercroft+URL, such as undercroft+postgresql://user@host/database")
+    # Panko's package imports its drivers: at this module's import it is not complete.
+    from oslo_utils import timeutils  # noqa: PLC0415
+    from panko import storage as host  # noqa: PLC0415
+    from panko.storage import models  # noqa: PLC0415
+
+    driver: Any = registry.load("events", urls.scheme(own))
+
+    class Connection(driver):
+        """The driver, with the host's models and exception."""
+
+        event_class, trait_class = models.Event, models.Trait
+
+        def get_events(self, event_filter: Any, pagination: Any = None, **more: Any) -> Any:
+            """See `undercroft.events.Store.get_events`."""
+            try:
+                return super().get_events(event_filter, pagination, **more)
+            except InvalidMarker as error:
+                raise host.InvalidMarker(str(error)) from error
+
+    time.bind(lambda: time.as_utc(timeutils.utcnow()))
+    return Connection(own, conf)
+
+
+class Publisher:
+    """Writes Ceilometer's events straight to a store. Shared by threads, whose events are committed together.
+
+    Args:
+        conf: the host's configuration, of which nothing is needed.
+        parsed_url: the publisher's URL, split.
+
+    Raises:
+        ConfigInvalid: the URL names no engine.
+    """
+
+    def __init__(self, conf: Any, parsed_url: urllib.parse.SplitResult) -> None:
+        query = urllib.parse.parse_qsl(parsed_url.query, keep_blank_values=True)
+        engine = dict(query).get("engine")
+        if not engine:
+            raise ConfigInvalid("the URL of the publisher needs the store's engine: undercroft://host/database?engine=postgresql")
+        options = urllib.parse.urlencode([(name, value) for name, value in query if name != "engine"])
+        url = f"{engine}://{parsed_url.netloc}{parsed_url.path}"
+        self._store: Store = registry.connect("events", f"{url}?{options}" if options else url)
+        self._store.upgrade()
+        self._gatherer = Gatherer(self._store)
+
+    def publish_events(self, events: Iterable[Any]) -> None:
+        """Store events; they are durable when this returns.
+
+        Raises:
+            UndercroftError: the store is away, or an event cannot be stored. Ceilometer keeps the notification where
+                `[notification] ack_on_event_error` is false.
+        """
+        outcomes = self._gatherer.store_events(list(events))
+        if errors := [outcome.error for outcome in outcomes if outcome.error is not None]:
+            raise errors[-1]
+
+    def publish_samples(self, samples: Iterable[Any]) -> None:
+        """Samples are not events."""
+        raise NotImplementedError("samples are not stored by this publisher; name another one in pipeline.yaml")

@@ -1,0 +1,182 @@
+"""MongoDB: one client a server for the whole process, deadlines, and the translation of errors."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import bson.errors
+import msgspec
+import pymongo
+from pymongo import errors as mongo
+
+from undercroft.core import deadline, findings, time
+from undercroft.core import url as urls
+from undercroft.core.errors import ConfigInvalid, InvalidInput, OutcomeUnknown, Unavailable, UndercroftError
+from undercroft.core.findings import Finding, error, ok, warning
+
+# The oldest version that the drivers are made for.
+OLDEST = (5, 0)
+# URL query keys that belong to the client library.
+PASSED_ON = (
+    "appname", "authMechanism", "authSource", "directConnection", "readPreference", "replicaSet", "ssl", "tls", "tlsCAFile",
+    "tlsCertificateKeyFile",
+)  # fmt: skip
+
+
+class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """Options that every MongoDB driver takes.
+
+    Attributes:
+        namespace: prefix of every collection; none for the host's own names.
+        pool_size: connections at most.
+        connect_timeout: seconds to wait for a server.
+        statement_timeout: seconds that one call may take.
+    """
+
+    namespace: str = ""
+    pool_size: int = 50
+    connect_timeout: float = 5.0
+    statement_timeout: float = 60.0
+
+
+class ConnectionPool:
+    """Clients by place: whoever opens the same server shares its connections."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, EngineOptions], tuple[Any, int]] = {}
+
+    def connect(self, url: str, options: EngineOptions) -> Any:
+        """The client for `url`; `release` gives it back.
+
+        Raises:
+            ConfigInvalid: no URL of a MongoDB.
+        """
+        key = url, options
+        with self._lock:
+            client, users = self._clients.get(key, (None, 0))
+            if client is None:
+                try:
+                    client = pymongo.MongoClient(
+                        url, maxPoolSize=options.pool_size, serverSelectionTimeoutMS=round(options.connect_timeout * 1000),
+                        connectTimeoutMS=round(options.connect_timeout * 1000),
+                        socketTimeoutMS=round(options.statement_timeout * 1000),
+                        waitQueueTimeoutMS=round(options.connect_timeout * 1000),
+                        # A write that a library repeats may be done twice; ours repeat by themselves, and know when they may.
+                        retryWrites=False, w="majority", journal=True, tz_aware=False,
+                    )  # fmt: skip
+                except (mongo.PyMongoError, ValueError) as error:
+                    raise ConfigInvalid(f"{urls.redacted(url)!r} is no URL of a MongoDB: {error}") from None
+            self._clients[key] = client, users + 1
+            return client
+
+    def release(self, url: str, options: EngineOptions) -> None:
+        """Close the client when nobody uses it any more."""
+        with self._lock:
+            client, users = self._clients.pop((url, options), (None, 0))
+            if client is not None and users > 1:
+                self._clients[url, options] = client, users - 1
+                return
+        if client is not None:
+            client.close()
+
+
+@contextlib.contextmanager
+def call(client: Any, place: str, options: EngineOptions, *, writes: bool = False) -> Iterator[None]:
+    """A call to a server, within the deadline; its errors come out as ours.
+
+    Args:
+        client: as the pool gives it.
+        place: the URL without a password.
+        options: how long to wait for a server, and what the call may take where no deadline is set.
+        writes: when the connection breaks, it is not known whether it was done.
+
+    Raises:
+        Unavailable: no answer in time; with `writes`, OutcomeUnknown where it may have been done.
+        InvalidInput: the server cannot store such a document.
+    """
+    left = deadline.remaining()
+    limit = options.statement_timeout if left is None else min(left, options.statement_timeout)
+    if limit <= 0:
+        raise Unavailable(f"{place}: no time is left for this call")
+    try:
+        if client.read_preference.mode == pymongo.ReadPreference.PRIMARY.mode:
+            # A deadline takes the place of the client's own limit for finding a server: it would be waited for to the end.
+            with pymongo.timeout(min(limit, options.connect_timeout)):
+                client.is_primary  # noqa: B018 - asks nothing of a server that is known
+        with pymongo.timeout(limit):
+            yield
+    except (mongo.PyMongoError, bson.errors.BSONError) as error:
+        raise _translated(error, place, writes=writes) from error
+
+
+def _translated(failure: Exception, place: str, *, writes: bool) -> UndercroftError:
+    text = f"{place}: {str(failure)[:300]}"
+    if isinstance(failure, (mongo.DocumentTooLarge, bson.errors.BSONError)):
+        return InvalidInput("event", f"is no document that MongoDB stores: {str(failure)[:200]}")
+    if isinstance(failure, mongo.ServerSelectionTimeoutError):
+        return Unavailable(text)
+    if isinstance(failure, (mongo.ConnectionFailure, mongo.ExecutionTimeout, mongo.WTimeoutError)) or getattr(
+        failure, "timeout", False
+    ):
+        return OutcomeUnknown(text) if writes else Unavailable(text)
+    if isinstance(failure, mongo.OperationFailure) and failure.code in (11600, 11602, 10107, 13435, 189, 91):
+        # The server steps down or goes away.
+        return Unavailable(text)
+    return UndercroftError(text)
+
+
+def now(client: Any) -> dt.datetime:
+    """The server's clock; to be called within `call`."""
+    # The one name of this command that every server of the protocol knows.
+    found: dt.datetime = client.admin.command("isMaster")["localTime"]
+    return found.replace(tzinfo=dt.UTC)
+
+
+# -- examining ---------------------------------------------------------------------------------------------------------
+
+
+def examine(client: Any, place: str, options: EngineOptions) -> Iterator[Finding]:
+    """Version, clock, and whether what the server acknowledges is on disk. Nothing is changed.
+
+    Args:
+        client: as the pool gives it.
+        place, options: as for `call`.
+    """
+    with call(client, place, options):
+        version = client.server_info()["versionArray"]
+    found = f"mongodb {'.'.join(map(str, version[:3]))} at {place}"
+    yield ok("connection", found) if tuple(version) >= OLDEST else error("connection", found, "upgrade to 5.0 or later")
+    concern = client.write_concern.document
+    yield ok("durability: write concern", ", ".join(f"{name}: {value}" for name, value in concern.items()))
+    try:
+        with call(client, place, options):
+            status = client.admin.command("serverStatus")
+    except Unavailable:
+        raise
+    except UndercroftError as failure:
+        yield warning(
+            "durability: server", str(failure), "grant this user clusterMonitor, to see whether the server keeps what it is given"
+        )
+        return
+    yield findings.clock(status["localTime"].replace(tzinfo=dt.UTC) - time.now())
+    yield _storage(status)
+    members = len(status.get("repl", {}).get("hosts", ()))
+    yield ok("replicas", f"{members} members of {status['repl'].get('setName')}" if members else "none: one server")
+
+
+def _storage(status: dict[str, Any]) -> Finding:
+    engine = status.get("storageEngine", {})
+    match engine.get("persistent"):
+        case True:
+            return ok("durability: server", f"{engine.get('name')} keeps its files on disk")
+        case False:
+            return warning("durability: server", f"{engine.get('name')} is in memory", "it is gone with the server")
+        case _:
+            return warning(
+                "durability: server", "does not tell how it stores", "see that it keeps files on disk, and flushes its journal"
+            )

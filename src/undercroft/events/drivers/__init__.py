@@ -1,0 +1,1 @@
+"""One module or package an engine; reached by entry point."""

@@ -1,0 +1,418 @@
+"""Events in OpenSearch or Elasticsearch: an index a day, `<namespace>_events_YYYY-MM-DD`.
+
+The day is that of `generated`, the document's id the message id, so a repetition on the same day is refused by the index. One whose
+`generated` falls on another day is found by a search for the ids before the documents are sent: of two writers who send the same id
+with different days at the same moment, both may be stored.
+
+Traits are nested fields `{name, dtype, text, number}`, four for every name there is: floats as integers of the same order, moments
+in microseconds. What is read comes from `traits_json` and `raw`, which are kept and not indexed. Pages go on by `search_after`.
+Every write can be seen when it returns. There is no tail: an index tells no order of arrival.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import msgspec
+
+from undercroft.core import findings
+from undercroft.core import url as urls
+from undercroft.core.capabilities import never
+from undercroft.core.errors import UndercroftError
+from undercroft.core.findings import Finding
+from undercroft.engines import opensearch
+from undercroft.events import contract, query
+from undercroft.events.errors import InvalidMarker
+from undercroft.events.models import Event, Trait
+from undercroft.events.ordered import indexed
+from undercroft.events.record import Record
+
+_AT_ONCE = 1_000
+_BULK_BYTES = 8_000_000
+_MOST_TERMS = 10_000
+_DAY = 86_400_000_000
+_SCROLL = "2m"
+# No index is an answer, too; part of one is none.
+_ALL_OR_NOTHING: dict[str, Any] = {
+    "ignore_unavailable": "true",
+    "allow_no_indices": "true",
+    "allow_partial_search_results": "false",
+}
+_HASHED = "sha256:"
+_INFINITE = (math.inf, -math.inf)
+# Bytes of an id that an index takes, less some.
+_LONGEST_ID = 480
+_encode = msgspec.json.Encoder().encode
+_decode_traits = msgspec.json.Decoder(list[tuple[str, int, Any]]).decode
+_COMPARE = {query.LT: "lt", query.LE: "lte", query.GT: "gt", query.GE: "gte"}
+_FIELDS = {query.GENERATED: "generated", query.MESSAGE_ID: "message_id", query.EVENT_TYPE: "event_type"}
+_WORD = {"type": "keyword"}
+_KEPT = {"type": "keyword", "index": False, "doc_values": False}
+_MAPPINGS = {
+    "dynamic": False,
+    "properties": {
+        "message_id": _WORD,
+        "event_type": _WORD,
+        "generated": {"type": "long"},
+        "timestamp": {"type": "date", "index": False, "doc_values": False, "ignore_malformed": True},
+        "traits": {
+            "type": "nested",
+            "dynamic": False,
+            "properties": {"name": _WORD, "dtype": {"type": "byte"}, "text": _WORD, "number": {"type": "long"}},
+        },
+        "traits_json": _KEPT,
+        "raw": _KEPT,
+    },
+}
+# Of the template that new indices are made by.
+_VERSION = 1
+
+Query = dict[str, Any]
+
+
+class Options(opensearch.EngineOptions, kw_only=True, frozen=True):
+    """Options of the store of events."""
+
+
+class Connection(contract.Store):
+    """Events behind `undercroft.events.Connection`.
+
+    Args:
+        url: `opensearch://host:port`, or `es://host:port`; options follow a question mark.
+        conf: the host's configuration, of which nothing is needed.
+        options: the same options as a dict; they win over the URL's.
+    """
+
+    Options = Options
+    capabilities = contract.Capabilities.without(tail=never("an index tells no order of arrival"))
+
+    def __init__(self, url: str, conf: Any = None, *, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(url, conf)
+        base, self.options, _ = urls.split(url, Options, options or {})
+        self._client = opensearch.Client(base, self.options)
+        self._prefix = f"{self.options.namespace}_events_"
+        self._all = f"{self._prefix}*"
+
+    @classmethod
+    def open(cls, url: str, **options: Any) -> Self:
+        return cls(url, options=options)
+
+    # -- the store's life ------------------------------------------------------------------------------------------
+
+    def upgrade(self) -> None:  # type: ignore[override]
+        settings = {"index": {"number_of_shards": 1, "number_of_replicas": self.options.replicas}}
+        made_by = {"settings": settings, "mappings": _MAPPINGS}
+        template = {"index_patterns": [self._all], "priority": 200, "version": _VERSION, "template": made_by}
+        self._client.call("PUT", f"/_index_template/{self._prefix}template", template, writes=True)
+
+    def _template(self) -> Query | None:
+        """The template that is there."""
+        answer = self._client.call("GET", f"/_index_template/{self._prefix}template", accept=(404,))
+        found: Query | None = answer["index_templates"][0]["index_template"] if answer else None
+        return found
+
+    def check(self) -> list[str]:
+        """What keeps template and indices from being what this version needs; empty when nothing does."""
+        template = self._template()
+        if template is None or template.get("version") != _VERSION or not _is_ours(template["template"].get("mappings")):
+            what = "there is no template" if template is None else "the template is another version's"
+            return [f"{what} {self._prefix}template; run `undercroft db upgrade --kind events`"]
+        mappings = self._client.call("GET", f"/{self._all}/_mapping")
+        wrong = sorted(name for name, each in mappings.items() if not _is_ours(each["mappings"]))
+        advice = "made without the template: export its events, delete it, import them again"
+        return [f"index {name} has other fields; {advice}" for name in wrong]
+
+    def schema_version(self) -> tuple[str | None, str]:
+        """The template's version (None: there is none), and the version that this package has."""
+        template = self._template()
+        return None if template is None else f"events_{template.get('version', 0)}", f"events_{_VERSION}"
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
+        yield from opensearch.examine(self._client, self._all)
+        yield from findings.layout("template", self.check())
+        yield from self._examine_events()
+
+    def clear(self) -> None:  # type: ignore[override]
+        for name in self._indices():
+            self._client.call("DELETE", f"/{name}", writes=True, accept=(404,))
+
+    def drop(self) -> None:
+        self.clear()
+        self._client.call("DELETE", f"/_index_template/{self._prefix}template", writes=True, accept=(404,))
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _indices(self) -> list[str]:
+        found = self._client.call("GET", f"/_cat/indices/{self._all}", format="json", h="index", accept=(404,))
+        return sorted(each["index"] for each in found or ())
+
+    # -- writes ----------------------------------------------------------------------------------------------------
+
+    def _record(self, records: Sequence[Record]) -> list[str]:
+        known = self._known([record.message_id for record in records])
+        fresh = [record for record in records if record.message_id not in known]
+        there = set().union(*map(self._create, _portions(fresh, self._prefix)))
+        return [record.message_id for record in records if record.message_id in known or _id(record.message_id) in there]
+
+    def _known(self, ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for start in range(0, len(ids), _AT_ONCE):
+            part = list(ids[start : start + _AT_ONCE])
+            hits = self._search({"query": {"terms": {"message_id": part}}, "size": len(part), "_source": ["message_id"]})
+            found |= {hit["_source"]["message_id"] for hit in hits}
+        return found
+
+    def _create(self, lines: bytes) -> set[str]:
+        """Create documents; their ids where they were there already."""
+        answer = self._client.call("POST", "/_bulk", lines, writes=True, refresh="true")
+        known: set[str] = set()
+        for item in answer["items"]:
+            done = item["create"]
+            if done["status"] == 409:
+                known.add(done["_id"])
+            elif done["status"] >= 300:
+                raise UndercroftError(f"{self._client.place}: {str(done.get('error'))[:300]}")
+        return known
+
+    def _expire(self, before: int, count: int | None) -> int:
+        deleted = 0
+        for name in self._indices():
+            day = dt.date.fromisoformat(name.removeprefix(self._prefix))
+            start = (day - dt.date(1970, 1, 1)).days * _DAY
+            left = None if count is None else count - deleted
+            if start >= before or left == 0:
+                break
+            events = self._client.call("GET", f"/{name}/_count")["count"]
+            if start + _DAY <= before and (left is None or events <= left):
+                # The whole day at once: nothing is searched for.
+                self._client.call("DELETE", f"/{name}", writes=True, accept=(404,))
+                deleted += events
+            else:
+                deleted += self._delete_oldest(name, before, left)
+        return deleted
+
+    def _delete_oldest(self, name: str, before: int, count: int | None) -> int:
+        deleted = 0
+        while count is None or deleted < count:
+            most = _AT_ONCE if count is None else min(_AT_ONCE, count - deleted)
+            old = {"query": {"range": {"generated": {"lt": before}}}, "sort": _order(query.Page()), "size": most, "_source": False}
+            ids = [hit["_id"] for hit in self._client.call("POST", f"/{name}/_search", old)["hits"]["hits"]]
+            if ids:
+                lines = b"".join(_encode({"delete": {"_index": name, "_id": each}}) + b"\n" for each in ids)
+                answer = self._client.call("POST", "/_bulk", lines, writes=True, refresh="true")
+                deleted += sum(item["delete"]["status"] == 200 for item in answer["items"])
+            if len(ids) < most:
+                break
+        return deleted
+
+    # -- reads -----------------------------------------------------------------------------------------------------
+
+    def _search(self, body: Query) -> list[Query]:
+        answer = self._client.call("POST", f"/{self._all}/_search", body, **_ALL_OR_NOTHING)
+        hits: list[Query] = answer["hits"]["hits"]
+        return hits
+
+    def _aggregate(self, body: Query) -> Query:
+        answer = self._client.call("POST", f"/{self._all}/_search", {"size": 0, **body}, **_ALL_OR_NOTHING)
+        found: Query = answer.get("aggregations") or {}
+        return found
+
+    def _events(self, selection: query.Selection, page: query.Page) -> Iterable[Event]:
+        after = None
+        if page.marker is not None:
+            marker = {"query": {"term": {"message_id": page.marker}}, "size": 1, "_source": ["generated", "message_id"]}
+            hits = self._search(marker)
+            if not hits:
+                raise InvalidMarker(f"Marker {page.marker} not found.")
+            after = [hits[0]["_source"][_FIELDS[key]] for key, _ in page.order]
+        if page.limit == 0 or selection.nothing:
+            return []
+        body: Query = {"query": _query(selection), "sort": _order(page)}
+        if page.limit is None or page.limit > _AT_ONCE:
+            if after is not None:
+                body["query"]["bool"]["filter"].append(_behind(page, after))
+            return self._scroll(body, page.limit)
+        hits = self._search(
+            {**body, "size": page.limit, "track_total_hits": False, **({} if after is None else {"search_after": after})}
+        )
+        return [self._of(hit["_source"]) for hit in hits]
+
+    def _scroll(self, body: Query, limit: int | None) -> Iterator[Event]:
+        """Everything, as it was when the first part was asked for."""
+        answer = self._client.call(
+            "POST", f"/{self._all}/_search", {**body, "size": _AT_ONCE}, scroll=_SCROLL, **_ALL_OR_NOTHING,
+        )  # fmt: skip
+        left = limit
+        try:
+            while hits := answer["hits"]["hits"]:
+                part = hits if left is None else hits[:left]
+                yield from (self._of(hit["_source"]) for hit in part)
+                left = None if left is None else left - len(part)
+                if len(hits) < _AT_ONCE or left == 0:
+                    return
+                answer = self._client.call("POST", "/_search/scroll", {"scroll": _SCROLL, "scroll_id": answer["_scroll_id"]})
+        finally:
+            if "_scroll_id" in answer:
+                self._client.call("DELETE", "/_search/scroll", {"scroll_id": [answer["_scroll_id"]]}, accept=(404,))
+
+    def _of(self, source: Query) -> Event:
+        traits = [
+            (name, dtype, float(value) if dtype == Trait.FLOAT_TYPE else value)
+            for name, dtype, value in _decode_traits(source["traits_json"])
+        ]
+        raw = msgspec.json.decode(source["raw"])
+        event: Event = self._event(source["message_id"], source["event_type"], source["generated"], traits, raw)
+        return event
+
+    def _event_types(self) -> list[str]:
+        found = self._aggregate({"aggs": {"types": {"terms": {"field": "event_type", "size": _MOST_TERMS}}}})
+        return sorted(each["key"] for each in found["types"]["buckets"]) if found else []
+
+    def _trait_types(self, event_type: str) -> list[tuple[str, int]]:
+        types = {"types": {"terms": {"field": "traits.dtype", "size": 4}}}
+        names = {"names": {"terms": {"field": "traits.name", "size": _MOST_TERMS}, "aggs": types}}
+        found = self._aggregate(
+            {"query": {"term": {"event_type": event_type}}, "aggs": {"traits": {"nested": {"path": "traits"}, "aggs": names}}}
+        )
+        if not found:
+            return []
+        return sorted(
+            (name["key"], dtype["key"]) for name in found["traits"]["names"]["buckets"] for dtype in name["types"]["buckets"]
+        )
+
+    def _traits(self, event_type: str, name: str | None) -> Iterable[Trait]:
+        found: list[Trait] = []
+        for event in self._events(query.Selection(event_type=event_type), query.Page()):
+            found += [trait for trait in event.traits or () if name in (None, trait.name)]
+        return iter(sorted(found, key=lambda trait: (trait.dtype, trait.name)))
+
+
+def _id(message_id: str) -> str:
+    """The document's id: the message id, or a hash where an index takes no such id."""
+    size = len(message_id.encode())
+    if 0 < size <= _LONGEST_ID and not message_id.startswith(_HASHED):
+        return message_id
+    return _HASHED + hashlib.sha256(message_id.encode()).hexdigest()
+
+
+def _is_ours(mappings: Query | None) -> bool:
+    """Whether an index has our fields; servers write truth as text in some places."""
+
+    def plain(value: Any) -> Any:
+        return {name: plain(each) for name, each in value.items()} if isinstance(value, dict) else str(value).lower()
+
+    return bool(plain(mappings) == plain(_MAPPINGS))
+
+
+def _document(record: Record) -> Query:
+    fields = {dtype: "text" if dtype == Trait.TEXT_TYPE else "number" for _, dtype, _ in record.traits}
+    return {
+        "message_id": record.message_id,
+        "event_type": record.event_type,
+        "generated": record.generated,
+        "timestamp": query.moment(record.generated).isoformat(),
+        "traits": [{"name": name, "dtype": dtype, fields[dtype]: indexed(dtype, value)} for name, dtype, value in record.traits],
+        # JSON has no infinite numbers: they are text here.
+        "traits_json": _encode(
+            [(name, dtype, str(value) if value in _INFINITE else value) for name, dtype, value in record.traits]
+        ).decode(),
+        "raw": record.raw,
+    }
+
+
+def _portions(records: Iterable[Record], prefix: str) -> Iterator[bytes]:
+    """Bodies of bulk requests, none much larger than what a server takes."""
+    lines: list[bytes] = []
+    size = 0
+    for record in records:
+        name = f"{prefix}{query.moment(record.generated).date().isoformat()}"
+        lines.append(
+            _encode({"create": {"_index": name, "_id": _id(record.message_id)}}) + b"\n" + _encode(_document(record)) + b"\n"
+        )
+        size += len(lines[-1])
+        if size > _BULK_BYTES:
+            yield b"".join(lines)
+            lines, size = [], 0
+    if lines:
+        yield b"".join(lines)
+
+
+# -- queries -----------------------------------------------------------------------------------------------------------
+
+
+def _order(page: query.Page) -> list[Query]:
+    kinds = {"generated": "long", "message_id": "keyword"}
+    return [{_FIELDS[key]: {"order": "desc" if down else "asc", "unmapped_type": kinds[_FIELDS[key]]}} for key, down in page.order]
+
+
+def _query(selection: query.Selection) -> Query:
+    must: list[Query] = []
+    bounds = {name: value for name, value in (("gte", selection.start), ("lte", selection.end)) if value is not None}
+    if bounds:
+        must.append({"range": {"generated": bounds}})
+    if selection.event_type is not None:
+        must.append({"term": {"event_type": selection.event_type}})
+    if selection.message_id is not None:
+        must.append({"term": {"message_id": selection.message_id}})
+    must += [_test(test) for test in selection.tests]
+    must += [_clause(clause) for clause in selection.where]
+    if selection.project is not None:
+        own = _test(query.Test("project_id", Trait.TEXT_TYPE, query.EQ, selection.project))
+        anybody_s = _test(query.Test("project_id", Trait.TEXT_TYPE, query.HAS))
+        must.append({"bool": {"should": [own, {"bool": {"must_not": [anybody_s]}}], "minimum_should_match": 1}})
+    return {"bool": {"filter": must}}
+
+
+def _behind(page: query.Page, values: list[Any]) -> Query:
+    """Behind the marker, by value."""
+    alternatives: list[Query] = []
+    equal: list[Query] = []
+    for (key, down), value in zip(page.order, values, strict=True):
+        alternatives.append({"bool": {"filter": [*equal, {"range": {_FIELDS[key]: {"lt" if down else "gt": value}}}]}})
+        equal.append({"term": {_FIELDS[key]: value}})
+    return {"bool": {"should": alternatives, "minimum_should_match": 1}}
+
+
+def _test(test: query.Test) -> Query:
+    inner: list[Query] = [{"term": {"traits.name": test.name}}]
+    refused: list[Query] = []
+    if test.dtype is not None:
+        inner.append({"term": {"traits.dtype": test.dtype}})
+    if test.op != query.HAS and test.dtype is not None:
+        text = test.dtype == Trait.TEXT_TYPE
+        value = test.value if text else indexed(test.dtype, test.value)
+        condition = _compared("traits.text" if text else "traits.number", query.EQ if test.op == query.NE else test.op, value)
+        (refused if test.op == query.NE else inner).append(condition)
+    return {"nested": {"path": "traits", "query": {"bool": {"filter": inner, "must_not": refused}}}}
+
+
+def _clause(clause: query.Clause) -> Query:
+    match clause:
+        case query.Test():
+            return _test(clause)
+        case query.Field(name, query.NE, value):
+            return {"bool": {"must_not": [_compared(_FIELDS[name], query.EQ, value)]}}
+        case query.Field(name, op, value):
+            return _compared(_FIELDS[name], op, value)
+        case query.Every(parts):
+            return {"bool": {"filter": [_clause(part) for part in parts]}}
+        case query.Either(parts):
+            return (
+                {"bool": {"should": [_clause(part) for part in parts], "minimum_should_match": 1}} if parts else {"match_none": {}}
+            )
+        case query.Except(part):
+            return {"bool": {"must_not": [_clause(part)]}}
+
+
+def _compared(field: str, op: str, value: Any) -> Query:
+    if op == query.EQ:
+        return {"term": {field: value}}
+    if op != query.PREFIX:
+        return {"range": {field: {_COMPARE[op]: value}}}
+    high = query.behind_prefix(value)
+    return {"range": {field: {"gte": value} | ({} if high is None else {"lt": high})}}

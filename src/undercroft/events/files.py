@@ -1,0 +1,61 @@
+"""Events as files, part by part, in memory that does not grow: JSON lines, CSV and Parquet."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import msgspec
+
+from undercroft.core.cells import guarded
+from undercroft.events import wire
+from undercroft.events.models import Event
+
+COLUMNS = ("message_id", "event_type", "generated", "traits", "raw")
+_AT_ONCE = 500
+_encode = msgspec.json.Encoder().encode
+
+
+def jsonl(events: Iterable[Event]) -> Iterator[bytes]:
+    """One event a line, as `wire` has it."""
+    rest = iter(events)
+    while part := list(islice(rest, _AT_ONCE)):
+        yield b"".join(_encode(wire.serialize(event)) + b"\n" for event in part)
+
+
+def csv_rows(events: Iterable[Event], raw: bool = False) -> Iterator[bytes]:
+    """One event a row, traits and `raw` as JSON; text that a spreadsheet takes for a formula is guarded, unless `raw`."""
+    keep = str if raw else guarded
+
+    def rows() -> Iterator[list[str]]:
+        yield list(COLUMNS)
+        for event in events:
+            found = wire.serialize(event)
+            texts = [keep(found[name]) for name in COLUMNS[:3]]
+            yield [*texts, *(_encode(found[name]).decode() for name in COLUMNS[3:])]
+
+    rest = rows()
+    while part := list(islice(rest, _AT_ONCE)):
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(part)
+        yield text.getvalue().encode()
+
+
+def parquet(events: Iterable[Event]) -> Iterator[bytes]:
+    """One event a row, see `undercroft.events.parquet`.
+
+    Raises:
+        ConfigInvalid: pyarrow is not installed.
+    """
+    parts: Iterator[bytes] = importlib.import_module("undercroft.events.parquet").parts(events)
+    return parts
+
+
+FORMS: dict[str, tuple[str, Callable[[Iterable[Event]], Iterator[bytes]]]] = {
+    "jsonl": ("application/x-ndjson", jsonl),
+    "csv": ("text/csv; charset=utf-8", csv_rows),
+    "parquet": ("application/vnd.apache.parquet", parquet),
+}

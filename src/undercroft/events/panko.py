@@ -1,0 +1,139 @@
+"""Reading the events of a Panko database, in the order of their ids, so that an import can break off and go on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple, Self
+
+import msgspec
+import sqlalchemy as sa
+
+from undercroft.core.errors import ConfigInvalid
+from undercroft.engines.sql import Database, EngineOptions
+from undercroft.events import query
+from undercroft.events.models import Event, Trait
+
+_AT_ONCE = 1_000
+
+
+class Batch(NamedTuple):
+    """Events, and the id of the last one."""
+
+    events: list[Event]
+    last: int
+
+
+class Source:
+    """A Panko database: its SQLAlchemy driver's tables, or views of that form.
+
+    Args:
+        url: the database, as `[database] connection` of the host has it, whatever client library that names.
+
+    Raises:
+        ConfigInvalid: the tables are not there, or no file of that name is.
+    """
+
+    def __init__(self, url: str) -> None:
+        head, separator, rest = url.partition("://")
+        self._db, _ = Database.open(f"{head.partition('+')[0]}{separator}{rest}", EngineOptions, {})
+        number, moment = sa.BigInteger, sa.Numeric(20, 6) if self._db.dialect == "mariadb" else sa.DateTime
+        types = ((Trait.TEXT_TYPE, "text", sa.String), (Trait.INT_TYPE, "int", number), (Trait.FLOAT_TYPE, "float", sa.Double))
+        self._traits = [
+            (_table(f"trait_{name}", event_id=number, key=sa.String, value=type_), dtype)
+            for dtype, name, type_ in (*types, (Trait.DATETIME_TYPE, "datetime", moment))
+        ]
+        self._type = _table("event_type", id=number, desc=sa.String)
+        self._event = _table("event", id=number, message_id=sa.String, generated=moment, raw=sa.Text, event_type_id=number)
+        try:
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._db.close()
+
+    @property
+    def place(self) -> str:
+        """The database, without a password."""
+        return self._db.place
+
+    def count(self, after: int = 0) -> int:
+        """How many events there are behind an id."""
+        counted = sa.select(sa.func.count()).select_from(self._event).where(self._event.c.id > after)
+        return int(self._db.alone(lambda c: c.execute(counted).scalar_one()))
+
+    def batches(self, after: int = 0) -> Iterator[Batch]:
+        """The events behind an id, in the order of ids; five statements a thousand."""
+        while batch := self._batch(after):
+            yield batch
+            after = batch.last
+
+    def _check(self) -> None:
+        file = self._db.engine.url.database
+        if self._db.dialect == "sqlite" and not self._db.in_memory and file and not pathlib.Path(file).is_file():
+            # SQLite would make it.
+            raise ConfigInvalid(f"{self.place}: there is no such file")
+
+        def names(connection: sa.Connection) -> set[str]:
+            found = sa.inspect(connection)
+            return {*found.get_table_names(), *found.get_view_names()}
+
+        wanted = {"event", "event_type", *(table.name for table, _ in self._traits)}
+        if missing := sorted(wanted - self._db.read(names)):
+            raise ConfigInvalid(f"{self.place}: no database of Panko: it has no {', '.join(missing)}")
+
+    def _batch(self, after: int) -> Batch | None:
+        def work(connection: sa.Connection) -> Batch | None:
+            event, kind = self._event.c, self._type.c
+            listed = (
+                sa.select(event.id, event.message_id, kind.desc, event.generated, event.raw)
+                .join_from(self._event, self._type, event.event_type_id == kind.id)
+                .where(event.id > after)
+                .order_by(event.id)
+                .limit(_AT_ONCE)
+            )
+            rows = connection.execute(listed).all()
+            if not rows:
+                return None
+            first, last = rows[0][0], rows[-1][0]
+            traits: dict[int, list[Trait]] = {row[0]: [] for row in rows}
+            for table, dtype in self._traits:
+                column = table.c
+                found = sa.select(column.event_id, column.key, column.value).where(column.event_id.between(first, last))
+                for event_id, name, value in connection.execute(found):
+                    # What has no event, or no value, the host does not show either.
+                    if event_id in traits and value is not None:
+                        traits[event_id].append(Trait(name, dtype, _moment(value) if dtype == Trait.DATETIME_TYPE else value))
+            return Batch(
+                [
+                    Event(message_id, desc, _moment(generated), traits[number], _raw(raw))
+                    for number, message_id, desc, generated, raw in rows
+                ],
+                last,
+            )
+
+        return self._db.read(work)
+
+
+def _table(name: str, **columns: Any) -> sa.TableClause:
+    return sa.table(name, *(sa.column(column, type_) for column, type_ in columns.items()))
+
+
+def _moment(value: Any) -> dt.datetime:
+    """A moment as models have it; MySQL's are seconds."""
+    return query.moment(int(value * 1_000_000)) if isinstance(value, Decimal) else value
+
+
+def _raw(text: Any) -> Any:
+    return msgspec.json.decode(text) if isinstance(text, (str, bytes)) else text

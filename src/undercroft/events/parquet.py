@@ -1,0 +1,78 @@
+"""Events as Parquet: message_id, event_type, generated (UTC, microseconds), raw (JSON), and traits, a list of structs.
+
+A trait's struct has its name, its type's name, and a column for each type, of which one is set.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from undercroft.core.errors import ConfigInvalid
+from undercroft.events.models import Event, Trait
+
+try:
+    import pyarrow
+    import pyarrow.parquet
+except ImportError as missing:
+    raise ConfigInvalid("Parquet needs the Python module 'pyarrow': pip install 'undercroft[parquet]'") from missing
+
+_ROW_GROUP = 10_000
+_encode = msgspec.json.Encoder().encode
+_MOMENT, _TEXT = pyarrow.timestamp("us", tz="UTC"), pyarrow.string()
+_KINDS = {"string": _TEXT, "integer": pyarrow.int64(), "float": pyarrow.float64(), "datetime": _MOMENT}
+SCHEMA = pyarrow.schema(
+    [
+        ("message_id", _TEXT),
+        ("event_type", _TEXT),
+        ("generated", _MOMENT),
+        ("traits", pyarrow.list_(pyarrow.struct([("name", _TEXT), ("type", _TEXT), *_KINDS.items()]))),
+        ("raw", _TEXT),
+    ]
+)
+
+
+class _Sink(io.RawIOBase):
+    """Takes what a writer writes, to be fetched."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        return len(self._parts[-1])
+
+    def fetch(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+def parts(events: Iterable[Event]) -> Iterator[bytes]:
+    """The bytes of a file, a group of rows at a time."""
+    sink, rest = _Sink(), iter(events)
+    with pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(sink, mode="w"), SCHEMA, compression="zstd") as writer:
+        while group := list(islice(rest, _ROW_GROUP)):
+            writer.write_batch(pyarrow.RecordBatch.from_pylist(list(map(_row, group)), SCHEMA))
+            yield sink.fetch()
+    yield sink.fetch()
+
+
+def _row(event: Event) -> dict[str, Any]:
+    traits = []
+    for each in event.traits or ():
+        kind = Trait.get_name_by_type(each.dtype)
+        traits.append({"name": each.name, "type": kind, kind: each.value})
+    return {
+        "message_id": event.message_id,
+        "event_type": event.event_type,
+        "generated": event.generated,
+        "traits": traits,
+        "raw": _encode(event.raw).decode(),
+    }

@@ -1,0 +1,103 @@
+"""Events as JSON, in the form that Ceilometer sends and that our own files have.
+
+    {"message_id": ..., "event_type": ..., "generated": "2026-01-01T12:00:00.5", "traits": [["size", 2, 2048], ...], "raw": ...}
+
+A trait may also be an object `{"name": ..., "type": "integer", "value": ...}`. Moments are ISO 8601, UTC where no zone is named.
+Infinite floats, which JSON does not have, are the texts `inf` and `-inf`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from undercroft.core import time
+from undercroft.core.errors import InvalidInput
+from undercroft.events import query
+from undercroft.events.models import Event, Trait, naive_utc, serialize_dt
+
+RAW = "raw"
+_TYPES = {**query.TYPES, "none": Trait.NONE_TYPE}
+_numbers = frozenset(_TYPES.values())
+_canonical = msgspec.json.Encoder(order="sorted")
+
+
+def serialize(event: Event) -> dict[str, Any]:
+    """An event in JSON's types; `parse` makes the same event of it."""
+    return {
+        "message_id": event.message_id,
+        "event_type": event.event_type,
+        "generated": serialize_dt(event.generated),
+        "traits": [(trait.name, trait.dtype, _written(trait.value)) for trait in event.traits or ()],
+        "raw": event.raw,
+    }
+
+
+def _written(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and math.isinf(value) else serialize_dt(value)
+
+
+def parse(given: Any) -> Event:
+    """An event that came as JSON.
+
+    An object without message id and event type is a notification's bare payload, as Ceilometer's publisher sends it with
+    `raw_only`: it becomes an event of type `raw`, now, with a hash of it as its id.
+
+    Raises:
+        InvalidInput: no event.
+    """
+    if not isinstance(given, Mapping):
+        raise InvalidInput("event", f"expected an object, got {type(given).__name__}")
+    if "message_id" not in given and "event_type" not in given:
+        digest = hashlib.sha256(_canonical.encode(given)).hexdigest()
+        return Event(f"raw-{digest}", RAW, time.now().replace(tzinfo=None), [], given)
+    for name in ("message_id", "event_type", "generated"):
+        if not isinstance(given.get(name), str) or not given[name]:
+            raise InvalidInput(name, "is not there, or no text")
+    traits = given.get("traits")
+    if not isinstance(traits, (list, type(None))):
+        raise InvalidInput("traits", f"expected a list, got {type(traits).__name__}")
+    return Event(
+        given["message_id"],
+        given["event_type"],
+        _moment(given["generated"], "generated"),
+        [_trait(each, f"traits[{place}]") for place, each in enumerate(traits or ())],
+        given.get("raw", {}),
+    )
+
+
+def _trait(given: Any, field: str) -> Trait:
+    if isinstance(given, Mapping):
+        name, dtype, value = given.get("name"), given.get("type", "string"), given.get("value")
+    elif isinstance(given, (list, tuple)) and len(given) == 3:
+        name, dtype, value = given
+    else:
+        raise InvalidInput(field, "expected [name, type, value]")
+    number = _TYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if not isinstance(name, str) or number.__class__ is not int or number not in _numbers:
+        raise InvalidInput(field, "has no name, or a type that there is not")
+    return Trait(name, number, _value(number, value, field))
+
+
+def _value(dtype: int, value: Any, field: str) -> Any:
+    if dtype == Trait.DATETIME_TYPE:
+        return _moment(value, field)
+    if dtype in (Trait.INT_TYPE, Trait.FLOAT_TYPE) and isinstance(value, (str, int, float)):
+        try:
+            return Trait.convert_value(dtype, value)
+        except (ValueError, OverflowError):
+            raise InvalidInput(field, f"{str(value)[:64]!r} is no {Trait.get_name_by_type(dtype)}") from None
+    return value
+
+
+def _moment(value: Any, field: str) -> Any:
+    if not isinstance(value, str):
+        raise InvalidInput(field, f"expected ISO 8601 text, got {type(value).__name__}")
+    try:
+        return naive_utc(value)
+    except ValueError:
+        raise InvalidInput(field, f"{value[:64]!r} is no moment") from None

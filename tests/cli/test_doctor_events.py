@@ -1,0 +1,200 @@
+"""`undercroft doctor` and `undercroft db` on stores of events that are made wrong on purpose, each on its engine."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import sqlite3
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+import undercroft
+from tests.conftest import url_of
+from undercroft.core import settings, time
+from undercroft.events import Event, Trait
+
+START = dt.datetime(2026, 1, 1)
+DOCUMENTS = ("mongodb", "opensearch", "es")
+
+
+def made(number: int) -> Event:
+    traits = [Trait("project_id", 1, "p"), Trait("host", 1, f"h{number % 3}"), Trait("size", 2, number)]
+    return Event(f"m{number:02}", f"k{number % 2}", START + dt.timedelta(minutes=number), traits, {})
+
+
+def examined(run, url: str, *more: str, code: int = 0) -> dict[str, dict[str, str]]:
+    done = run("doctor", "--kind", "events", "--store", url, *more, "--format", "json", code=code)
+    return {one["check"]: one for one in msgspec.json.decode(done.stdout)}
+
+
+class Harm(NamedTuple):
+    """What is done to a store, which check sees it, and what it says."""
+
+    do: Callable[[Any], object]
+    check: str
+    says: str
+    level: str = "error"
+
+
+def without_index(store: Any) -> None:
+    table = store._tables.event.name
+    suffix = f" ON {table}" if store._db.dialect == "mariadb" else ""
+    store._db.write(lambda c: c.exec_driver_sql(f"DROP INDEX {table}_order{suffix}"))
+
+
+def without_key(store: Any) -> None:
+    setting = store._tables.setting
+    store._db.write(lambda c: c.execute(setting.delete().where(setting.c.name.like("cursor%"))))
+
+
+def index_with_other_fields(store: Any) -> None:
+    store._events_in.drop_index("event_kind")
+    store._events_in.create_index([("kind", 1)], name="event_kind")
+
+
+def set_on_all(store: Any, name: str, value: object) -> None:
+    store._client.call("PUT", f"/{store._all}/_settings", {name: value}, writes=True)
+
+
+def foreign_index(store: Any) -> None:
+    store._client.call("DELETE", f"/_index_template/{store._prefix}template", writes=True)
+    store._client.call("PUT", f"/{store._prefix}2026-02-02/_doc/1", {"traits": "text"}, writes=True, refresh="true")
+    store.upgrade()
+
+
+SQL = [Harm(without_index, "tables", "event_order"), Harm(without_key, "tables", "set up to its end")]
+SEARCH = [
+    Harm(
+        lambda store: store._client.call("DELETE", f"/_index_template/{store._prefix}template", writes=True),
+        "template",
+        "no template",
+    ),
+    Harm(foreign_index, "template", "2026-02-02 has other fields"),
+    Harm(lambda store: set_on_all(store, "index.translog.durability", "async"), "durability: translog", "async", "warning"),
+    Harm(lambda store: set_on_all(store, "index.blocks.read_only_allow_delete", True), "writes", "read only"),
+]
+HARMS = {
+    "sqlite": SQL, "postgresql": SQL, "mariadb": SQL,
+    "mongodb": [
+        Harm(lambda store: store._events_in.drop_index("event_order"), "indexes", "no index event_order"),
+        Harm(index_with_other_fields, "indexes", "event_kind has other fields"),
+    ],
+    "opensearch": SEARCH, "es": SEARCH,
+}  # fmt: skip
+
+
+def harms_of(driver: str) -> list[Harm]:
+    return HARMS[{"mysql": "mariadb"}.get(driver, driver)]
+
+
+@pytest.fixture
+def an_hour(monkeypatch):
+    """Events are kept for an hour."""
+    monkeypatch.setenv("UNDERCROFT_EVENTS__TIME_TO_LIVE", "3600")
+    settings.current.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.current.cache_clear()
+
+
+@pytest.mark.promise("D1")
+@pytest.mark.usefixtures("an_hour")
+def test_a_sound_store_and_what_its_engine_tells(run, event_opener, event_engine):
+    """No errors; warnings of what is old, and of what a test's engine leaves out to be quick, or for want of nodes."""
+    store = event_opener()
+    store.record_events([made(n) for n in range(20)])
+    found = examined(run, url_of(event_opener), "--verify", code=1)
+    assert [one for one in found.values() if one["level"] == "error"] == []
+    assert found["events"]["found"] == "of 2 types, the first of 2026-01-01"
+    assert any(check.startswith("durability") for check in found)
+    warned = {check.partition(":")[0] for check, one in found.items() if one["level"] == "warning"}
+    assert "retention" in warned
+    if event_engine.driver not in DOCUMENTS:
+        assert warned <= {"retention", "durability"}
+        assert {"clock", "tables", "rights", "size"} <= found.keys()
+        assert found["traits"]["found"] == "are found by their values, all of 20 events"
+
+
+def test_what_is_wrong_is_seen_and_an_upgrade_mends_what_it_can(run, event_opener, event_engine):
+    place = url_of(event_opener)
+    for harm in harms_of(event_engine.driver.partition("#")[0]):
+        store = event_opener()
+        store.record_events([made(n) for n in range(4)])
+        harm.do(store)
+        found = examined(run, place, code=2 if harm.level == "error" else 1)[harm.check]
+        assert (found["level"], harm.says in found["found"]) == (harm.level, True), found
+        if harm.check in {"tables", "indexes", "template"}:
+            assert harm.says in run("db", "check", "--kind", "events", "--store", place, code=1).stdout
+            if "db upgrade" in found["advice"] and "drop" not in found["advice"]:
+                run("db", "upgrade", "--kind", "events", "--store", place)
+                assert run("db", "check", "--kind", "events", "--store", place).stdout.startswith("events: current, ")
+        store.drop()
+
+
+def test_db_makes_what_the_engine_needs_once(run, event_opener):
+    place = url_of(event_opener)
+    assert "db upgrade --kind events" in run("db", "check", "--kind", "events", "--store", place, code=1).stdout
+    assert run("db", "upgrade", "--kind", "events", "--store", place).stdout.startswith("events: from nothing to events_")
+    assert run("db", "upgrade", "--kind", "events", "--store", place).stdout == "events: was current\n"
+    assert run("db", "check", "--kind", "events", "--store", place).stdout.startswith("events: current, events_")
+    event_opener.used = True
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A file of twelve events."""
+    url = f"sqlite:///{tmp_path}/events.db"
+    with contextlib.closing(undercroft.connect("events", url)) as store:
+        store.upgrade()
+        store.record_events([made(n) for n in range(12)])
+    return url
+
+
+@pytest.mark.parametrize(
+    ("statement", "check", "says"),
+    [
+        ("DELETE FROM undercroft_events_event_type WHERE name = 'k1'", "references", "6 events whose type is missing"),
+        ("DELETE FROM undercroft_events_trait_key WHERE name = 'host'", "references", "12 traits whose name is missing"),
+        ("DELETE FROM undercroft_events_event WHERE message_id = 'm03'", "references", "2 traits whose event is missing"),
+        ("DELETE FROM undercroft_events_trait_text WHERE event_id < 5", "traits", "of 4 events not every trait"),
+        ("UPDATE undercroft_events_event SET project_id = 'q' WHERE message_id = 'm07'", "traits", "of 1 events not every trait"),
+    ],
+)
+def test_verify_sees_rows_that_do_not_fit(run, place, tmp_path, statement, check, says):
+    with sqlite3.connect(tmp_path / "events.db") as database:
+        assert database.execute(statement).rowcount > 0
+    database.close()
+    found = examined(run, place, "--verify", code=2)
+    assert found[check]["level"] == "error"
+    assert says in found[check]["found"]
+    assert check not in examined(run, place)
+
+
+@pytest.mark.usefixtures("an_hour")
+def test_old_events_without_a_worker(run, place):
+    try:
+        time.bind(lambda: START.replace(day=2, tzinfo=dt.UTC))
+        assert examined(run, place)["retention"]["level"] == "ok"
+        time.bind(lambda: START.replace(day=4, tzinfo=dt.UTC))
+        found = examined(run, place, code=1)["retention"]
+    finally:
+        time.bind(None)
+    assert found["level"] == "warning"
+    assert "events of 2026-01-01" in found["found"]
+
+
+def test_a_log_has_nothing_to_be_wrong(run):
+    assert examined(run, "log://") == {"events": {"check": "events", "level": "ok", "found": "are not read again", "advice": ""}}
+
+
+@pytest.mark.promise("S7")
+@pytest.mark.timeout(30)  # far above a second, and below what a statement may take
+@pytest.mark.parametrize("scheme", ["postgresql", "mongodb", "opensearch"])
+def test_a_server_that_does_not_answer_is_a_finding_without_a_password(run, scheme):
+    timeout = "statement_timeout" if scheme == "opensearch" else "connect_timeout"
+    done = run("doctor", "--kind", "events", "--store", f"{scheme}://u:canary-word@127.0.0.1:1/db?{timeout}=1", code=2)
+    assert "connection" in done.stdout
+    assert "canary-word" not in done.stdout + done.stderr

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# start-elasticsearch.sh DATADIR PORT   a real single Elasticsearch node (the build without X-Pack). Transport port PORT+1.
+# ES_VERSION: 7.17.9 (default); wants a JDK of 17 to 21; ES_HEAP (default 1g). This build lacks the reindex, painless and
+# analysis modules: no _delete_by_query, no _update_by_query, no scripts. (8.11.1 starts too, but lacks even GET /.)
+. "$(dirname "$0")/_lib.sh"
+args "$@"
+URL=http://127.0.0.1:$PORT
+STORE=es://127.0.0.1:$PORT
+already "$STORE"
+V=${ES_VERSION:-7.17.9}
+HOME_DIR=$CACHE/elasticsearch-$V
+if [ ! -x "$HOME_DIR/bin/elasticsearch" ]; then
+  (
+    flock -w 900 9
+    [ -x "$HOME_DIR/bin/elasticsearch" ] && exit 0
+    apt_need mvn maven; apt_need unzip unzip
+    say "fetching Elasticsearch $V"
+    mvn -q -B ${MAVEN_REPO:+-Dmaven.repo.local="$MAVEN_REPO"} dependency:get -Dtransitive=false -Dartifact="org.elasticsearch.distribution.integ-test-zip:elasticsearch:$V:zip" >&2
+    M2=${MAVEN_REPO:-$HOME/.m2/repository}
+    unzip -q -o "$M2/org/elasticsearch/distribution/integ-test-zip/elasticsearch/$V/elasticsearch-$V.zip" -d "$CACHE" >&2
+  ) 9>"$CACHE/elasticsearch.lock"
+fi
+java_major() { "$1/bin/java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p'; }
+JH=${ES_JAVA_HOME:-}
+if [ -z "$JH" ]; then
+  for j in /usr/lib/jvm/*/ ${JAVA_HOME:-}; do
+    [ -x "$j/bin/java" ] && m=$(java_major "$j") && [ -n "$m" ] && [ "$m" -ge 17 ] && [ "$m" -le 21 ] && JH=$j
+  done
+fi
+[ -n "$JH" ] || die "no JDK of 17 to 21 under /usr/lib/jvm (set ES_JAVA_HOME)"
+unroot
+mkdir -p "$DATADIR"/{data,logs,config,tmp}
+cp -n "$HOME_DIR"/config/log4j2.properties "$DATADIR/config/"
+cat >"$DATADIR/config/jvm.options" <<J
+-Xms${ES_HEAP:-1g}
+-Xmx${ES_HEAP:-1g}
+-XX:+UseG1GC
+-XX:-AlwaysPreTouch
+-Djava.io.tmpdir=$DATADIR/tmp
+J
+cat >"$DATADIR/config/elasticsearch.yml" <<Y
+cluster.name: undercroft
+node.name: n1
+network.host: 127.0.0.1
+http.port: $PORT
+transport.port: $((PORT + 1))
+discovery.type: single-node
+xpack.security.enabled: false
+path.data: $DATADIR/data
+path.logs: $DATADIR/logs
+cluster.routing.allocation.disk.threshold_enabled: false
+Y
+[ "${UNROOT[0]:-}" != setpriv ] || chown -R nobody "$DATADIR"
+ES_JAVA_HOME=${JH%/} JAVA_HOME=${JH%/} ES_PATH_CONF=$DATADIR/config ES_TMPDIR=$DATADIR/tmp \
+  launch "${UNROOT[@]}" "$HOME_DIR/bin/elasticsearch"
+wait_for curl -fsS -m 3 "$URL/_cluster/health?wait_for_status=yellow&timeout=2s"
+echo "$STORE"
