@@ -167,8 +167,10 @@ class Connection(contract.Store):
                 self._db.alone(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
 
     def _expire(self, before: int, count: int | None) -> int:
-        deleted, size, pause = 0, _FIRST, threading.Event()
+        deleted, size, took, pause = 0, _FIRST, 0.0, threading.Event()
         while count is None or deleted < count:
+            # Between two parts: who waits for the lock would else seldom be faster than this loop.
+            pause.wait(min(took, _FREE))
             most = size if count is None else min(size, count - deleted)
             began = monotonic.monotonic()
             found = self._db.write(lambda c, most=most: self._dialect.expire(c, before, most))  # type: ignore[misc]
@@ -176,9 +178,7 @@ class Connection(contract.Store):
             if found < most:
                 break
             took = monotonic.monotonic() - began
-            # As many at a time as keep others waiting no longer than that. Who waits for the lock would else seldom be faster than
-            # this loop.
-            pause.wait(min(took, _FREE))
+            # As many at a time as keep others waiting no longer than that.
             size = max(1, min(_MOST, size * 2 if took < _HELD / 2 else size // 2 if took > _HELD else size))
         return deleted
 
