@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from undercroft.conformance import events_workers, processes
-from undercroft.conformance.events_data import OpenStore, event, everything, ids, text, trait_types, whole
+from undercroft.conformance.events_data import START, OpenStore, event, everything, ids, now, text, trait_types, whole
 from undercroft.conformance.marks import assumes, clause, needs, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.events import Store
@@ -111,3 +111,58 @@ def test_clear_beside_writers(store: Store) -> None:
     store.record_events([event("a", text("x", "1"), kind="k0")])
     assert ids(store) == ["a"]
     assert trait_types(store, "k0") == [("x", 1)]
+
+
+@clause("E17", "E21", "E10")
+@needs("expire")
+def test_whole_days_go_beside_readers(store: Store) -> None:
+    """What stays is found all the time, by who asks for everything, for a page, or for a number."""
+    days, each = 24, 60
+    for day in range(2, days + 2):
+        store.record_events([event(f"{day}-{n}", whole("n", n), text("x", "v"), at=-86_400 * day - n) for n in range(each)])
+    stay = [f"s{n:02}" for n in range(each)]
+    store.record_events([event(name, whole("n", 1), text("x", "v"), at=n) for n, name in enumerate(stay)])
+    finished = threading.Event()
+
+    def expire() -> None:
+        try:
+            while store.clear_expired_data(86_400, each):
+                pass
+        finally:
+            finished.set()
+
+    def asking(question: Callable[[], bool]) -> Callable[[], None]:
+        def ask() -> None:
+            while not finished.is_set():
+                assert question()
+
+        return ask
+
+    with now(START):
+        together(
+            expire,
+            asking(lambda: [one.message_id for one in everything(store) if len(one.traits) == 2][-each:] == stay),
+            asking(lambda: ids(store, {"sort": [("generated", "desc")], "limit": each}) == stay[::-1]),
+            asking(lambda: sum(count.events for count in store.count_events()) >= each),
+            asking(lambda: list(store.get_event_types()) == ["thing.made"]),
+        )
+    assert ids(store) == stay
+
+
+@clause("E21", "E10")
+@needs("expire")
+def test_expirers_of_whole_days_and_of_some(store: Store, open_store: OpenStore) -> None:
+    counts: list[int] = []
+    for day in range(2, 10):
+        store.record_events([event(f"{day}-{n}", text("x", "v"), at=-86_400 * day - n) for n in range(40)])
+
+    def expire(by: Store, most: int | None) -> None:
+        while deleted := by.clear_expired_data(86_400, most):
+            counts.append(deleted)
+
+    with now(START):
+        others = [open_store(init=False) for _ in range(2)]
+        together(lambda: expire(others[0], 7), lambda: expire(others[1], 7), lambda: expire(store, None))
+    assert everything(store) == []
+    # Of a day that goes as a whole, what another deletes in that moment may be counted by both.
+    assert sum(counts) >= 320

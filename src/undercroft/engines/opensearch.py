@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -21,8 +22,12 @@ PORT = 9200
 # The oldest versions that the drivers are made for.
 OLDEST = {"opensearch": 2, "elasticsearch": 7}
 _BUSY = {429, 502, 503, 504}
+# That there are too many views is told as an error of the server.
+_TOO_MANY_VIEWS = "too many scroll contexts"
 # Seconds for which a question is asked again.
 _PATIENCE = 3.0
+# No index is an answer, too; part of one is none.
+_ALL_OR_NOTHING = {"ignore_unavailable": "true", "allow_no_indices": "true", "allow_partial_search_results": "false"}
 
 
 class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
@@ -89,16 +94,56 @@ class Client:
         Raises:
             Unavailable: no answer in time, or the server is busy; with `writes`, OutcomeUnknown where it may have been done.
         """
-        if writes:
-            return self._once(method, path, body, params, accept, writes=True)
-        # An index that has just been made answers in a moment: a question may be asked again.
+        once = functools.partial(self._once, method, path, body, params, accept, writes=writes)
+        return once() if writes else self._patiently(once)
+
+    def search(self, indices: str, body: Any, **params: Any) -> Any:
+        """The answer of all indices of a name or a pattern, complete; of none, too.
+
+        Raises:
+            Unavailable: no answer in time, or the server is busy.
+        """
+        return self._patiently(functools.partial(self._search, f"/{indices}/_search", body, {**params, **_ALL_OR_NOTHING}))
+
+    def scroll(self, indices: str, body: Any, keep: str) -> Iterator[list[dict[str, Any]]]:
+        """The hits of all indices of a pattern, in parts of `size`, as they were when the first part was asked for.
+
+        Args:
+            indices: a name or a pattern.
+            body: of the search.
+            keep: how long the server holds that view until the next part is asked for, such as `2m`.
+
+        Raises:
+            Busy: the server cannot hold the view, or holds it no longer; nothing is asked again.
+        """
+        answer = self._search(f"/{indices}/_search", body, {"scroll": keep, **_ALL_OR_NOTHING})
+        try:
+            while hits := answer["hits"]["hits"]:
+                yield hits
+                if len(hits) < body["size"]:
+                    return
+                answer = self._search("/_search/scroll", {"scroll": keep, "scroll_id": answer["_scroll_id"]}, {})
+        finally:
+            if "_scroll_id" in answer:
+                with contextlib.suppress(UndercroftError):
+                    self.call("DELETE", "/_search/scroll", {"scroll_id": [answer["_scroll_id"]]}, accept=(404,))
+
+    def _search(self, path: str, body: Any, params: dict[str, Any]) -> Any:
+        answer = self._once("POST", path, body, params, (404,), writes=False)
+        # An index that is deleted between two phases, or two parts, is told as not found, or as a part that failed.
+        if answer is None or answer["_shards"]["failed"]:
+            raise Busy(f"{self.place}: an index went away, or was not ready, while it was searched")
+        return answer
+
+    def _patiently(self, once: Callable[[], Any]) -> Any:
+        """Ask again for a while where the server is busy: an index that has just been made answers in a moment."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Busy),
             stop=self._is_over,
             wait=tenacity.wait_random_exponential(0.01, 0.3),
             reraise=True,
         )
-        return retrying(self._once, method, path, body, params, accept, writes=False)
+        return retrying(once)
 
     @staticmethod
     def _is_over(state: tenacity.RetryCallState) -> bool:
@@ -126,7 +171,8 @@ class Client:
             if failure.status_code in accept:
                 return
             text = f"{self.place}: {failure.status_code} {str(failure.error)[:120]} {str(failure.info)[:400]}"
-            raise (Busy(text) if failure.status_code in _BUSY else UndercroftError(text)) from failure
+            busy = failure.status_code in _BUSY or _TOO_MANY_VIEWS in text
+            raise (Busy(text) if busy else UndercroftError(text)) from failure
 
     def close(self) -> None:
         """Close the connections."""

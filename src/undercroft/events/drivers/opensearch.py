@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import itertools
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -36,16 +38,11 @@ _BULK_BYTES = 8_000_000
 _MOST_TERMS = 10_000
 _DAY = 86_400_000_000
 _SCROLL = "2m"
-# No index is an answer, too; part of one is none.
-_ALL_OR_NOTHING: dict[str, Any] = {
-    "ignore_unavailable": "true",
-    "allow_no_indices": "true",
-    "allow_partial_search_results": "false",
-}
 _HASHED = "sha256:"
 _INFINITE = (math.inf, -math.inf)
 # Bytes of an id that an index takes, less some.
 _LONGEST_ID = 480
+LOG = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode_traits = msgspec.json.Decoder(list[tuple[str, int, Any]]).decode
 _COMPARE = {query.LT: "lt", query.LE: "lte", query.GT: "gt", query.GE: "gte"}
@@ -187,7 +184,7 @@ class Connection(contract.Store):
             left = None if count is None else count - deleted
             if start >= before or left == 0:
                 break
-            events = self._client.call("GET", f"/{name}/_count")["count"]
+            events = (self._client.call("GET", f"/{name}/_count", accept=(404,)) or {"count": 0})["count"]
             if start + _DAY <= before and (left is None or events <= left):
                 # The whole day at once: nothing is searched for.
                 self._client.call("DELETE", f"/{name}", writes=True, accept=(404,))
@@ -201,7 +198,7 @@ class Connection(contract.Store):
         while count is None or deleted < count:
             most = _AT_ONCE if count is None else min(_AT_ONCE, count - deleted)
             old = {"query": {"range": {"generated": {"lt": before}}}, "sort": _order(query.Page()), "size": most, "_source": False}
-            ids = [hit["_id"] for hit in self._client.call("POST", f"/{name}/_search", old)["hits"]["hits"]]
+            ids = [hit["_id"] for hit in self._client.search(name, old)["hits"]["hits"]]
             if ids:
                 lines = b"".join(_encode({"delete": {"_index": name, "_id": each}}) + b"\n" for each in ids)
                 answer = self._client.call("POST", "/_bulk", lines, writes=True, refresh="true")
@@ -213,12 +210,11 @@ class Connection(contract.Store):
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _search(self, body: Query) -> list[Query]:
-        answer = self._client.call("POST", f"/{self._all}/_search", body, **_ALL_OR_NOTHING)
-        hits: list[Query] = answer["hits"]["hits"]
+        hits: list[Query] = self._client.search(self._all, body)["hits"]["hits"]
         return hits
 
     def _aggregate(self, body: Query) -> Query:
-        answer = self._client.call("POST", f"/{self._all}/_search", {"size": 0, **body}, **_ALL_OR_NOTHING)
+        answer = self._client.search(self._all, {"size": 0, **body})
         found: Query = answer.get("aggregations") or {}
         return found
 
@@ -236,29 +232,30 @@ class Connection(contract.Store):
         if page.limit is None or page.limit > _AT_ONCE:
             if after is not None:
                 body["query"]["bool"]["filter"].append(_behind(page, after))
-            return self._scroll(body, page.limit)
-        hits = self._search(
-            {**body, "size": page.limit, "track_total_hits": False, **({} if after is None else {"search_after": after})}
-        )
+            every = itertools.chain.from_iterable(self._parts({**body, "size": _AT_ONCE}))
+            return (self._of(hit["_source"]) for hit in itertools.islice(every, page.limit))
+        hits = self._search({**body, **_behind_hit(after), "size": page.limit, "track_total_hits": False})
         return [self._of(hit["_source"]) for hit in hits]
 
-    def _scroll(self, body: Query, limit: int | None) -> Iterator[Event]:
-        """Everything, as it was when the first part was asked for."""
-        answer = self._client.call(
-            "POST", f"/{self._all}/_search", {**body, "size": _AT_ONCE}, scroll=_SCROLL, **_ALL_OR_NOTHING,
-        )  # fmt: skip
-        left = limit
+    def _parts(self, body: Query) -> Iterator[list[Query]]:
+        """Everything, as it was when the first part was asked for; from where the server gave that up on, as it is.
+
+        It does so when an index is deleted, and for more walks and days at once than it has been set up for.
+        """
+        after = None
         try:
-            while hits := answer["hits"]["hits"]:
-                part = hits if left is None else hits[:left]
-                yield from (self._of(hit["_source"]) for hit in part)
-                left = None if left is None else left - len(part)
-                if len(hits) < _AT_ONCE or left == 0:
-                    return
-                answer = self._client.call("POST", "/_search/scroll", {"scroll": _SCROLL, "scroll_id": answer["_scroll_id"]})
-        finally:
-            if "_scroll_id" in answer:
-                self._client.call("DELETE", "/_search/scroll", {"scroll_id": [answer["_scroll_id"]]}, accept=(404,))
+            for hits in self._client.scroll(self._all, body, _SCROLL):
+                after = hits[-1]["sort"]
+                yield hits
+        except opensearch.Busy as given_up:
+            LOG.debug("the rest is read by pages: %s", given_up)
+        else:
+            return
+        while hits := self._search({**body, **_behind_hit(after), "track_total_hits": False}):
+            after = hits[-1]["sort"]
+            yield hits
+            if len(hits) < body["size"]:
+                return
 
     def _of(self, source: Query) -> Event:
         traits = [
@@ -366,6 +363,11 @@ def _query(selection: query.Selection) -> Query:
         anybody_s = _test(query.Test("project_id", Trait.TEXT_TYPE, query.HAS))
         must.append({"bool": {"should": [own, {"bool": {"must_not": [anybody_s]}}], "minimum_should_match": 1}})
     return {"bool": {"filter": must}}
+
+
+def _behind_hit(values: list[Any] | None) -> Query:
+    """What makes a search go on behind a hit, by what that was sorted by; None: from the beginning."""
+    return {} if values is None else {"search_after": values}
 
 
 def _behind(page: query.Page, values: list[Any]) -> Query:
