@@ -44,6 +44,10 @@ class Life:
             raise TimeoutError("the process says nothing")
         return self._end.recv()
 
+    def speaks(self) -> bool:
+        """Whether there is something to hear, an end included."""
+        return self._end.poll()
+
     def tell(self, what: Any) -> None:
         """Say something to the process."""
         self._end.send(what)

@@ -26,8 +26,9 @@ from undercroft.cli.main import root
 from undercroft.conformance.plugin import Opener, Target
 
 pytestmark = pytest.mark.timeout(7200)
-# Once the server is there again, so must we be.
-LIVE_AGAIN_SECONDS = 5
+# Seconds after which we must be there again, once the server is. Beside other work the server itself is slow: there, only a hang
+# is told.
+LIVE_AGAIN, LIVE_AGAIN_BUSY = 5, 60
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -60,13 +61,14 @@ class Killed(Judge):
 
     kills = 0
     slowest = 0.0
+    patience = LIVE_AGAIN_BUSY
 
     def kill(self, server: Server, writer: Life) -> None:
         """Kill the server in the middle of the writer's work, start it again, and look before the writer goes on."""
         time.sleep(self.rng.uniform(0.2, 0.7))
         server.kill()
         self.kills += 1
-        assert writer.hear() == "down"
+        assert writer.hear().startswith("down: ")
         server.start()
         self.judge()
 
@@ -74,8 +76,13 @@ class Killed(Judge):
         """Let the writer go on; until its next call is acknowledged."""
         writer.tell(last)
         began = time.monotonic()
-        while len(self.acknowledgements.read()) == self.done:
-            assert time.monotonic() - began <= LIVE_AGAIN_SECONDS, "the client has not recovered"
+        while True:
+            # Who is at the end of its work has acknowledged something before.
+            speaks = writer.speaks()
+            if len(self.acknowledgements.read()) > self.done:
+                break
+            assert not speaks, f"the client has not recovered: {writer.hear()}"
+            assert time.monotonic() - began <= self.patience, "the client has not recovered"
             time.sleep(0.01)
         self.slowest = max(self.slowest, time.monotonic() - began)
 
@@ -110,6 +117,7 @@ def test_nothing_acknowledged_is_lost_with_the_server(
     kind: str, durable: Server, tmp_path: pathlib.Path, seed: int, record, figure
 ):
     found = Killed(opener_on(durable, kind), tmp_path, seed)
+    found.patience = figure(LIVE_AGAIN_BUSY, LIVE_AGAIN)
     kill_again_and_again(found, durable, figure(5, 25))
     record(**found.figures())
     assert not found.faults, found.faults

@@ -71,7 +71,7 @@ def write_on(
         except UndercroftError as error:
             if not error.retryable:
                 raise
-            pipe.send("down")
+            pipe.send(f"down: {error}")
             last = pipe.recv()
         else:
             ledger.write(file, number)

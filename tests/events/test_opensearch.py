@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from tests.conftest import opener_of, stores
+from undercroft.core.errors import Unavailable
 from undercroft.events import Event, EventFilter
 
 START = dt.datetime(2026, 1, 1)
@@ -56,3 +57,16 @@ def test_days_that_go_while_they_are_walked_through_leave_no_hole(store):
     store._client.call("DELETE", f"/{store._prefix}2026-01-01", writes=True)
     seen += [event.message_id for event in walk]
     assert seen == [event.message_id for event in made]
+
+
+def test_a_document_that_is_not_taken_for_now_may_be_sent_again(store):
+    event = Event("a", "t", START, [], {})
+    store.record_events([event])
+    store._client.call("PUT", f"/{store._all}/_settings", {"index.blocks.read_only_allow_delete": True}, writes=True)
+    later = Event("b", "t", START, [], {})
+    with pytest.raises(Unavailable, match="read-only") as refused:
+        store.record_events([later])
+    assert refused.value.retryable
+    store._client.call("PUT", f"/{store._all}/_settings", {"index.blocks.read_only_allow_delete": None}, writes=True)
+    store.record_events([later])
+    assert [event.message_id for event in store.get_events(EventFilter())] == ["a", "b"]

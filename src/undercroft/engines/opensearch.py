@@ -54,6 +54,11 @@ class Busy(Unavailable):
     """The server answers that it cannot answer now."""
 
 
+def failed(status: int | str, text: str) -> UndercroftError:
+    """The error for a request, or one document of it, that was answered with such a status."""
+    return (Busy if status in _BUSY or _TOO_MANY_VIEWS in text else UndercroftError)(text)
+
+
 class Client:
     """A server, or a cluster behind one address. Shared by threads.
 
@@ -171,8 +176,7 @@ class Client:
             if failure.status_code in accept:
                 return
             text = f"{self.place}: {failure.status_code} {str(failure.error)[:120]} {str(failure.info)[:400]}"
-            busy = failure.status_code in _BUSY or _TOO_MANY_VIEWS in text
-            raise (Busy(text) if busy else UndercroftError(text)) from failure
+            raise failed(failure.status_code, text) from failure
 
     def close(self) -> None:
         """Close the connections."""

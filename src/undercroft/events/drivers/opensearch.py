@@ -24,7 +24,6 @@ import msgspec
 from undercroft.core import findings
 from undercroft.core import url as urls
 from undercroft.core.capabilities import never
-from undercroft.core.errors import UndercroftError
 from undercroft.core.findings import Finding
 from undercroft.engines import opensearch
 from undercroft.events import contract, query
@@ -173,7 +172,7 @@ class Connection(contract.Store):
             if done["status"] == 409:
                 known.add(done["_id"])
             elif done["status"] >= 300:
-                raise UndercroftError(f"{self._client.place}: {str(done.get('error'))[:300]}")
+                raise opensearch.failed(done["status"], f"{self._client.place}: {str(done.get('error'))[:300]}")
         return known
 
     def _expire(self, before: int, count: int | None) -> int:
