@@ -40,7 +40,8 @@ def few_views(store):
     limit(None)
 
 
-def test_more_days_are_read_than_the_server_holds_views_of(store, few_views):
+@pytest.mark.usefixtures("few_views")
+def test_more_days_are_read_than_the_server_holds_views_of(store):
     made = [Event(f"m{day}-{n:03}", "t", START + dt.timedelta(days=day, seconds=n), [], {}) for day in range(4) for n in range(600)]
     store.record_events(made)
     wanted = [event.message_id for event in made]
