@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import multiprocessing.connection
 import pathlib
@@ -59,9 +60,10 @@ def write_on(
 ) -> None:
     """Do operations, acknowledging each, with one store all the time.
 
-    When a call fails as one that may be repeated, say so, wait to be told how far to go now (None: on and on), and repeat it.
+    When a call fails as one that may be repeated, say so, wait to be told how far to go now (None: on and on), and do the operation
+    again. Say so, too, when its first call has returned: it may be many.
     """
-    store = undercroft.connect(kind, url, **options)
+    store = _Followed(undercroft.connect(kind, url, **options))
     file = ledger.open()
     pipe.send("ready")
     number, last = 0, None
@@ -73,10 +75,30 @@ def write_on(
                 raise
             pipe.send(f"down: {error}")
             last = pipe.recv()
+            store.returned = functools.partial(pipe.send, "up")
         else:
             ledger.write(file, number)
             number += 1
     store.close()
+
+
+class _Followed:
+    """A store; what is set as `returned` is called when the next of its calls has returned, once."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.returned: Callable[[], None] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        return functools.partial(self._followed, found) if callable(found) else found
+
+    def _followed(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        answer = call(*arguments, **options)
+        returned, self.returned = self.returned, None
+        if returned:
+            returned()
+        return answer
 
 
 def push_again(
