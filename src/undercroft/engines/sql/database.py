@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import pathlib
 import re
+import sqlite3
 import threading
 import time as monotonic
 import urllib.parse
@@ -300,7 +301,7 @@ class Database:
         cursor = connection.cursor()
         try:
             if not self.in_memory:
-                cursor.execute("PRAGMA journal_mode=WAL")
+                self._log_ahead(cursor)
                 # 16 MiB of log: a page that changes every hour is copied back once for several pushes.
                 cursor.execute("PRAGMA wal_autocheckpoint=4000")
             cursor.execute(f"PRAGMA synchronous={self.options.synchronous.upper()}")
@@ -308,6 +309,21 @@ class Database:
             cursor.execute("PRAGMA temp_store=MEMORY")
         finally:
             cursor.close()
+
+    def _log_ahead(self, cursor: Any) -> None:
+        """Give the file a write-ahead log. While somebody writes to one that has none yet, SQLite does not wait by itself."""
+        waiting = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_busy),
+            stop=tenacity.stop_after_delay(self.options.busy_timeout),
+            wait=tenacity.wait_random(0.005, 0.05),
+            reraise=True,
+        )
+        waiting(cursor.execute, "PRAGMA journal_mode=WAL")
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether somebody else has the lock of a SQLite file."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
