@@ -151,9 +151,9 @@ class Client:
         return retrying(once)
 
     @staticmethod
-    def _is_over(state: tenacity.RetryCallState) -> bool:
+    def _is_over(retry_state: tenacity.RetryCallState) -> bool:
         left = deadline.remaining()
-        return (state.seconds_since_start or 0) > _PATIENCE or (left is not None and left < 0.5)
+        return (retry_state.seconds_since_start or 0) > _PATIENCE or (left is not None and left < 0.5)
 
     def _once(self, method: str, path: str, body: Any, params: dict[str, Any], accept: tuple[int, ...], *, writes: bool) -> Any:
         left = deadline.remaining()
