@@ -7,25 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import opener_of, stores
 from undercroft.core import time
 from undercroft.events import Event
 
 DAY = 86_400
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    found = [store for store in stores(metafunc.config, "events") if store.url.startswith("mongodb:")]
-    nothing = pytest.mark.skip(reason="NOT RUN: none of this run's engines speaks MongoDB's protocol")
-    given = [pytest.param(store, id=store.driver) for store in found] or [pytest.param(None, marks=nothing)]
-    metafunc.parametrize("server", given)
-
-
-@pytest.fixture
-def store(server, tmp_path):
-    opener = opener_of(server, tmp_path)
-    yield opener()
-    opener.clear()
+SCHEMES = ("mongodb:",)
 
 
 def expiry(store: Any) -> float | None:

@@ -6,26 +6,12 @@ import datetime as dt
 
 import pytest
 
-from tests.conftest import opener_of, stores
 from undercroft.core.errors import Unavailable
 from undercroft.events import Event, EventFilter
 
 START = dt.datetime(2026, 1, 1)
 _MOST_VIEWS = "search.max_open_scroll_context"
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    found = [store for store in stores(metafunc.config, "events") if store.url.startswith(("opensearch:", "es:"))]
-    nothing = pytest.mark.skip(reason="NOT RUN: none of this run's engines is one of these")
-    given = [pytest.param(store, id=store.driver) for store in found] or [pytest.param(None, marks=nothing)]
-    metafunc.parametrize("server", given)
-
-
-@pytest.fixture
-def store(server, tmp_path):
-    opener = opener_of(server, tmp_path)
-    yield opener()
-    opener.clear()
+SCHEMES = ("opensearch:", "es:")
 
 
 @pytest.fixture

@@ -102,13 +102,13 @@ class Client:
         once = functools.partial(self._once, method, path, body, params, accept, writes=writes)
         return once() if writes else self._patiently(once)
 
-    def search(self, indices: str, body: Any, **params: Any) -> Any:
+    def search(self, indices: str, body: Any) -> Any:
         """The answer of all indices of a name or a pattern, complete; of none, too.
 
         Raises:
             Unavailable: no answer in time, or the server is busy.
         """
-        return self._patiently(functools.partial(self._search, f"/{indices}/_search", body, {**params, **_ALL_OR_NOTHING}))
+        return self._patiently(functools.partial(self._search, f"/{indices}/_search", body, _ALL_OR_NOTHING))
 
     def scroll(self, indices: str, body: Any, keep: str) -> Iterator[list[dict[str, Any]]]:
         """The hits of all indices of a pattern, in parts of `size`, as they were when the first part was asked for.
