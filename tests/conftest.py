@@ -20,6 +20,8 @@ import pytest
 from undercroft.conformance.plugin import Opener, Target, targets
 from undercroft.core import registry, url
 
+pytest_plugins = ["tests.times"]
+
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("undercroft", deadline=None)
 hypothesis.settings.load_profile("undercroft")
