@@ -1,8 +1,7 @@
-"""Where the time of a run went: sums by file, by store, and by set-up, call and tear-down. A pytest plugin; `tests/conftest.py` loads it."""
+"""Where the time of a run went: sums by file, by store, and by set-up, call and tear-down. `tests/conftest.py` loads it."""
 
 from __future__ import annotations
 
-import collections
 from typing import Any
 
 import pytest
@@ -27,26 +26,29 @@ class Sums:
     """Seconds by name and phase."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        self.rows: dict[str, list[float]] = {}
 
     def add(self, name: str, report: pytest.TestReport) -> None:
         """Add a phase of a test."""
-        self.seconds[name][report.when] += report.duration
-        self.seconds[name]["tests"] += report.when == "setup"
+        row = self.rows.setdefault(name, [0.0] * (1 + len(_PHASES)))
+        row[0] += report.when == "setup"
+        row[1 + _PHASES.index(report.when or "")] += report.duration
 
     def lines(self) -> list[str]:
         """A line for each name, the longest first; those below the limit together."""
-        total = {name: sum(row[phase] for phase in _PHASES) for name, row in self.seconds.items()}
-        shown = sorted((name for name in total if total[name] >= _SHOWN_SECONDS), key=lambda name: -total[name])
-        rest = [self.seconds[name] for name in total if total[name] < _SHOWN_SECONDS]
-        rows = [(name, self.seconds[name]) for name in shown]
-        rows += [(f"{len(rest)} below {_SHOWN_SECONDS:g} s", sum(rest, collections.Counter()))] if rest else []
-        rows += [("together", sum(self.seconds.values(), collections.Counter()))]
+        shown = sorted(
+            ((name, row) for name, row in self.rows.items() if sum(row[1:]) >= _SHOWN_SECONDS), key=lambda one: -sum(one[1][1:])
+        )
+        short = [row for row in self.rows.values() if sum(row[1:]) < _SHOWN_SECONDS]
+        rest = [(f"{len(short)} below {_SHOWN_SECONDS:g} s", _added(short))] if short else []
         return [
-            f"{name:<64.64} {row['tests']:>6} "
-            + " ".join(f"{seconds:>9.1f}" for seconds in (*(row[phase] for phase in _PHASES), sum(row[phase] for phase in _PHASES)))
-            for name, row in rows
+            f"{name:<64.64} {tests:>6.0f} " + " ".join(f"{seconds:>9.1f}" for seconds in (*phases, sum(phases)))
+            for name, (tests, *phases) in (*shown, *rest, ("together", _added(list(self.rows.values()))))
         ]
+
+
+def _added(rows: list[list[float]]) -> list[float]:
+    return [sum(column) for column in zip(*rows, strict=True)]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -56,9 +58,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if not isinstance(report, pytest.TestReport) or report.when not in _PHASES:
             continue
         by_file.add(report.nodeid.partition("::")[0], report)
-        stores = [value for name, value in report.user_properties if name == _STORE]
-        by_store.add(stores[0] if stores else "no store", report)
-    if not by_file.seconds:
+        by_store.add(next((str(value) for name, value in report.user_properties if name == _STORE), "no store"), report)
+    if not by_file.rows:
         return
     for name, sums in (("file", by_file), ("store", by_store)):
         terminalreporter.section(f"seconds by {name}")
