@@ -76,18 +76,18 @@ test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest v
 	@$(RUN) $(PYTEST) -n $(WORKERS) --dist loadfile --timeout=1800 tests/hosts {stores} $(ARGS)
 
 .PHONY: chaos
-chaos: export UNDERCROFT_CHAOS = full
-chaos: export UNDERCROFT_DURABLE = 1
+chaos: export UCTEST_CHAOS = full
+chaos: export UCTEST_DURABLE = 1
 chaos: $(VENV)/.dev ## The reliability promises at their full figures
 	@$(RUN) $(PYTEST) -m chaos --timeout=7200 -s tests/chaos tests/api {stores} $(ARGS)
 
 .PHONY: bench-rating
-bench-rating: export UNDERCROFT_DURABLE = 1
+bench-rating: export UCTEST_DURABLE = 1
 bench-rating: $(VENV)/.dev ## Speed and size of rated usage, engines beside each other, durable settings
 	@$(RUN) $(PY) -m bench.rating $(ARGS)
 
 .PHONY: bench-events
-bench-events: export UNDERCROFT_DURABLE = 1
+bench-events: export UCTEST_DURABLE = 1
 # 100,000 events are in this server's memory.
 bench-events: export MONGO_HEAP ?= 2g
 bench-events: $(VENV)/.dev ## Speed of events, beside Panko's own driver, durable settings

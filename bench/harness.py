@@ -74,7 +74,7 @@ def say(text: str) -> None:
 
 def store_urls(kind: str) -> dict[str, str]:
     """The stores that `tests/engines/run.py` gives a kind, by engine."""
-    stores = [line.partition("=") for line in os.environ["UNDERCROFT_TEST_STORES"].splitlines()]
+    stores = [line.partition("=") for line in os.environ["UCTEST_STORES"].splitlines()]
     urls = {urllib.parse.urlsplit(url).scheme.partition("+")[0]: url for each, _, url in stores if each == kind}
     return {{"mysql": "mariadb", "es": "elasticsearch"}.get(name, name): url for name, url in urls.items()}
 

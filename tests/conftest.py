@@ -27,7 +27,7 @@ hypothesis.settings.register_profile("undercroft", deadline=None)
 hypothesis.settings.load_profile("undercroft")
 
 FIGURES = pathlib.Path(__file__).parent.parent / "docs" / "promises.json"
-FULL = os.environ.get("UNDERCROFT_CHAOS") == "full"
+FULL = os.environ.get("UCTEST_CHAOS") == "full"
 _FIGURE = "figure"
 
 
@@ -100,8 +100,8 @@ def openers(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[
 
 @pytest.fixture
 def seed() -> int:
-    """Of everything random in a test; UNDERCROFT_SEED repeats a run."""
-    return int(os.environ.get("UNDERCROFT_SEED") or secrets.randbits(32))
+    """Of everything random in a test; UCTEST_SEED repeats a run."""
+    return int(os.environ.get("UCTEST_SEED") or secrets.randbits(32))
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ MUTATIONS = [
 def run(package: pathlib.Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """Run Python on the copy of the package that lies in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment |= {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "UNDERCROFT_CONFORMANCE": "quick"}
+    environment |= {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "UCTEST_CONFORMANCE": "quick"}
     return subprocess.run(
         [sys.executable, *arguments], cwd=package.parent, env=environment, capture_output=True, text=True, check=False
     )

@@ -159,7 +159,7 @@ def main() -> None:
     peers = [name for name in arguments.peers.split(",") if name in urls]
     results: dict[str, Any] = {
         "began": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}",
-        "durable": os.environ.get("UNDERCROFT_DURABLE") == "1",
+        "durable": os.environ.get("UCTEST_DURABLE") == "1",
         "machine": machine(),
         "load": [[round(each, 1) for each in os.getloadavg()]],
     }

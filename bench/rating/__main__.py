@@ -193,7 +193,7 @@ def main() -> None:
         runs = [runs[int(arguments.data) - 1]]
     results: dict[str, Any] = {
         "began": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}",
-        "durable": os.environ.get("UNDERCROFT_DURABLE") == "1",
+        "durable": os.environ.get("UCTEST_DURABLE") == "1",
         "machine": machine(),
         "load": [],
         "runs": [],

@@ -28,7 +28,7 @@ def place(engine: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def figure() -> Callable[[T, T], T]:
     """`figure(ci, full)`: the smallest figure at which the twins fail with certainty, or that of `make chaos`."""
-    full = os.environ.get("UNDERCROFT_CHAOS") == "full"
+    full = os.environ.get("UCTEST_CHAOS") == "full"
     return lambda ci, at_full: at_full if full else ci
 
 

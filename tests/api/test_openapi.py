@@ -23,7 +23,7 @@ from undercroft.conformance.plugin import Opener
 
 DOCUMENT = openapi.document()
 TOP = pathlib.Path(__file__).parent.parent.parent
-EXAMPLES = 300 if os.environ.get("UNDERCROFT_CHAOS") == "full" else 25
+EXAMPLES = 300 if os.environ.get("UCTEST_CHAOS") == "full" else 25
 SCHEMA = schemathesis.openapi.from_dict(json.loads(json.dumps(DOCUMENT)))
 
 

@@ -1,4 +1,4 @@
-"""Every test here is marked `chaos`; how much it does depends on UNDERCROFT_CHAOS."""
+"""Every test here is marked `chaos`; how much it does depends on UCTEST_CHAOS."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def figure() -> Callable[[T, T], T]:
     """`figure(ci, full)`: the smallest figure at which the twins fail with certainty, or that of `make chaos`."""
-    full = os.environ.get("UNDERCROFT_CHAOS") == "full"
+    full = os.environ.get("UCTEST_CHAOS") == "full"
     return lambda ci, at_full: at_full if full else ci

@@ -19,7 +19,7 @@ PATIENCE = 60
 def names(kind: str = "rating") -> list[str]:
     """The engines of this run that are servers of a kind and keep what they hold; without the runner, those that run everywhere."""
     known = run.table(run.TABLE)
-    chosen = os.environ.get("UNDERCROFT_TEST_ENGINES")
+    chosen = os.environ.get("UCTEST_ENGINES")
     wanted = chosen.split(",") if chosen else [engine.name for engine in known.values() if engine.everywhere]
     return [name for name in wanted if kind in known[name].kinds and known[name].start and not known[name].forgets]
 
@@ -73,9 +73,9 @@ def _stat(pid: int) -> list[str]:
 def own(name: str, *, durable: bool) -> Iterator[Server]:
     """A server that nobody else uses, with or without what makes its commits durable. It ends with the block, or with us."""
     engine = run.table(run.TABLE)[name]
-    engine = dataclasses.replace(engine, environment={**engine.environment, "UNDERCROFT_DURABLE": str(int(durable))})
-    before = os.environ.get("UNDERCROFT_DURABLE")
-    os.environ["UNDERCROFT_DURABLE"] = str(int(durable))
+    engine = dataclasses.replace(engine, environment={**engine.environment, "UCTEST_DURABLE": str(int(durable))})
+    before = os.environ.get("UCTEST_DURABLE")
+    os.environ["UCTEST_DURABLE"] = str(int(durable))
     try:
         with run.engines_running(run.TABLE, [engine]) as (started, _):
             result = started[name]
@@ -83,6 +83,6 @@ def own(name: str, *, durable: bool) -> Iterator[Server]:
             yield Server(engine, result["url"], pathlib.Path(result["folder"]), int(result["port"]))
     finally:
         if before is None:
-            del os.environ["UNDERCROFT_DURABLE"]
+            del os.environ["UCTEST_DURABLE"]
         else:
-            os.environ["UNDERCROFT_DURABLE"] = before
+            os.environ["UCTEST_DURABLE"] = before

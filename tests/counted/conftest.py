@@ -1,4 +1,4 @@
-"""A filled store per engine for the tests that count; UNDERCROFT_COUNTED says of how many points."""
+"""A filled store per engine for the tests that count; UCTEST_COUNTED says of how many points."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Filled:
 
 def points() -> int:
     """How many points a filled store has."""
-    full = os.environ.get("UNDERCROFT_CHAOS") == "full"
-    return int(os.environ.get("UNDERCROFT_COUNTED") or (1_000_000 if full else 100_000))
+    full = os.environ.get("UCTEST_CHAOS") == "full"
+    return int(os.environ.get("UCTEST_COUNTED") or (1_000_000 if full else 100_000))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.counted import memory
 from undercroft.conformance.plugin import Opener
 
 pytestmark = pytest.mark.timeout(7200)
-FULL = os.environ.get("UNDERCROFT_CHAOS") == "full"
+FULL = os.environ.get("UCTEST_CHAOS") == "full"
 POINTS = 500_000 if FULL else 12_000
 TIMES = 10
 GROWTH = 1.2

@@ -6,15 +6,15 @@
 #   - prints one line on stdout, the URL, once the engine answers; everything else goes to stderr
 #   - run again while the engine runs: prints the URL and exits 0; a port that somebody else holds is an error
 # stop.sh DATADIR ends it.  Environment read by all:
-#   UNDERCROFT_CACHE     where downloads and builds are kept (default ~/.cache/undercroft-engines)
-#   UNDERCROFT_WAIT      seconds to wait for readiness (default 120)
-#   UNDERCROFT_DURABLE   1 = leave fsync on (default 0: off where the engine allows it)
-#   UNDERCROFT_PYTHON    the interpreter whose environment may carry engines as wheels (default python3)
+#   UCTEST_CACHE     where downloads and builds are kept (default ~/.cache/undercroft-engines)
+#   UCTEST_WAIT      seconds to wait for readiness (default 120)
+#   UCTEST_DURABLE   1 = leave fsync on (default 0: off where the engine allows it)
+#   UCTEST_PYTHON    the interpreter whose environment may carry engines as wheels (default python3)
 set -euo pipefail
-CACHE=${UNDERCROFT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/undercroft-engines}
-WAIT=${UNDERCROFT_WAIT:-120}
-DURABLE=${UNDERCROFT_DURABLE:-0}
-PYTHON=${UNDERCROFT_PYTHON:-python3}
+CACHE=${UCTEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/undercroft-engines}
+WAIT=${UCTEST_WAIT:-120}
+DURABLE=${UCTEST_DURABLE:-0}
+PYTHON=${UCTEST_PYTHON:-python3}
 mkdir -p "$CACHE"
 
 say() { printf '%s\n' "$*" >&2; }

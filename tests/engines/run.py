@@ -4,7 +4,7 @@
 
 Starts the engines of `servers.toml` on free loopback ports, each with a temporary folder, and runs the command; without a command
 it prints the URLs and waits. In the command, `{stores}` stands for `--store KIND=URL` once per kind and engine; the environment
-variable UNDERCROFT_TEST_STORES has one KIND=URL a line, UNDERCROFT_TEST_ENGINES the engines' names with commas between. The URLs
+variable UCTEST_STORES has one KIND=URL a line, UCTEST_ENGINES the engines' names with commas between. The URLs
 differ for engines without a server: the option leaves `{tmp}` in the URL, a folder of each test's own; the variable has the run's.
 The exit code is the command's. What did not run is printed last.
 
@@ -105,7 +105,7 @@ def start(engine: Engine, folder: pathlib.Path, port: int) -> dict[str, str]:
     folder.mkdir(exist_ok=True)
     if engine.url:
         return {"url": engine.url.replace("{tmp}", str(folder))}
-    environment = {"UNDERCROFT_PYTHON": sys.executable, **os.environ, **engine.environment}
+    environment = {"UCTEST_PYTHON": sys.executable, **os.environ, **engine.environment}
     script = [str(HERE / engine.start), str(folder), str(port)]
     try:
         done = subprocess.run(
@@ -166,8 +166,8 @@ def run(command: list[str], engines: list[Engine], started: dict[str, dict[str, 
     words = [each for word in command for each in (options if word == "{stores}" else [word])]
     environment = {
         **os.environ,
-        "UNDERCROFT_TEST_STORES": "\n".join(f"{kind}={url}" for kind, _, url in running),
-        "UNDERCROFT_TEST_ENGINES": ",".join(dict.fromkeys(engine.name for _, engine, _ in running)),
+        "UCTEST_STORES": "\n".join(f"{kind}={url}" for kind, _, url in running),
+        "UCTEST_ENGINES": ",".join(dict.fromkeys(engine.name for _, engine, _ in running)),
     }
     # What we were started to ignore (by nohup, say) stays ignored by us, not by the command: its tests may send such signals.
     heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]

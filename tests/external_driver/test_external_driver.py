@@ -41,7 +41,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def run(installed: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the installed suite in a folder of its own, as somebody else would."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-    environment |= {"PYTHONPATH": str(installed / "site"), "UNDERCROFT_CONFORMANCE": "quick"}
+    environment |= {"PYTHONPATH": str(installed / "site"), "UCTEST_CONFORMANCE": "quick"}
     command = [sys.executable, "-m", "pytest", "--pyargs", "undercroft.conformance", "-q", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(command, cwd=installed, env=environment, capture_output=True, text=True, check=False)
 

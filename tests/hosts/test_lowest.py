@@ -51,7 +51,7 @@ def pytest_in(environment, folder, *arguments) -> str:
 
 def test_conformance_passes(lowest, tmp_path, pytestconfig, monkeypatch):
     # Its random walks are as long as they should be with the locked versions.
-    monkeypatch.setenv("UNDERCROFT_CONFORMANCE", "quick")
+    monkeypatch.setenv("UCTEST_CONFORMANCE", "quick")
     given = pytestconfig.getoption("--store")
     assert given, "give --store, or run it by make test-hosts"
     # Another version of a server is no other version of a client; both search engines have one client, and a log has none.

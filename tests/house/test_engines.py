@@ -73,7 +73,7 @@ def processes_in(folder: str) -> list[str]:
 def test_command_gets_running_engines_and_they_are_gone_afterwards():
     code = """
 import os, sys, psycopg
-stores = dict(line.split("=", 1) for line in os.environ["UNDERCROFT_TEST_STORES"].splitlines())
+stores = dict(line.split("=", 1) for line in os.environ["UCTEST_STORES"].splitlines())
 with psycopg.connect(stores["rating"]) as connection:
     print("SEEN", connection.execute("show data_directory").fetchone()[0])
 print("ARGUMENTS", sys.argv[1:])
@@ -96,7 +96,7 @@ sys.exit(7)
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_interrupted_run_leaves_no_server(number):
-    code = "import os; print(os.environ['UNDERCROFT_TEST_STORES'], flush=True); import time; time.sleep(600)"
+    code = "import os; print(os.environ['UCTEST_STORES'], flush=True); import time; time.sleep(600)"
     process = runner("--engines", "postgresql", *python(code))
     assert process.stdout is not None
     url = ""
@@ -133,7 +133,7 @@ def test_killed_command_is_reported_and_its_children_end():
 
 
 def test_engine_without_a_server_gives_each_test_its_own_folder():
-    code = "import os, sys; print(os.environ['UNDERCROFT_TEST_STORES'].splitlines()[0]); print(sys.argv[2])"
+    code = "import os, sys; print(os.environ['UCTEST_STORES'].splitlines()[0]); print(sys.argv[2])"
     out, _ = runner("--engines", "sqlite", *python(code), "{stores}").communicate(timeout=60)
     of_the_run, of_a_test = out.splitlines()[1:3]
     assert re.fullmatch(r"rating=sqlite:////\S+/undercroft\.db", of_the_run)
@@ -196,7 +196,7 @@ def test_unknown_engine_is_refused():
 def test_durable_setting_reaches_the_server():
     code = """
 import os, psycopg
-url = os.environ["UNDERCROFT_TEST_STORES"].splitlines()[0].partition("=")[2]
+url = os.environ["UCTEST_STORES"].splitlines()[0].partition("=")[2]
 with psycopg.connect(url) as connection:
     names = ("fsync", "synchronous_commit", "full_page_writes")
     print("FSYNC", *(connection.execute(f"show {name}").fetchone()[0] for name in names))
@@ -204,7 +204,7 @@ with psycopg.connect(url) as connection:
     for durable, expected in (("1", "FSYNC on on on"), ("0", "FSYNC off off off")):
         done = subprocess.run(
             [sys.executable, str(RUNNER), "--engines", "postgresql", *python(code)],
-            env={**os.environ, "UNDERCROFT_DURABLE": durable},
+            env={**os.environ, "UCTEST_DURABLE": durable},
             capture_output=True,
             text=True,
             timeout=110,

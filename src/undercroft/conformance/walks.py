@@ -1,4 +1,4 @@
-"""How long random walks are: UNDERCROFT_CONFORMANCE is quick, ci or thorough."""
+"""How long random walks are: UCTEST_CONFORMANCE is quick, ci or thorough."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-PROFILE = os.environ.get("UNDERCROFT_CONFORMANCE", "ci")
+PROFILE = os.environ.get("UCTEST_CONFORMANCE", "ci")
 # Walks, and steps of each.
 PROFILES = {"quick": (5, 15), "ci": (20, 20), "thorough": (300, 50)}
 # Where all stores walk together, each has its own walks beside.
