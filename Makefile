@@ -75,8 +75,14 @@ test: $(VENV)/.dev ## Unit tests and the conformance suite on real engines (ENGI
 test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest versions we declare
 	@$(RUN) $(PYTEST) -n $(WORKERS) --dist loadfile --timeout=1800 tests/hosts {stores} $(ARGS)
 
+.PHONY: test-all
+test-all: export UCTEST_WHOLE = 1
+test-all: ## What the gate leaves out, too: every test on every engine (ENGINES=all), hosts included
+	@$(MAKE) --no-print-directory test test-hosts
+
 .PHONY: chaos
 chaos: export UCTEST_CHAOS = full
+chaos: export UCTEST_WHOLE = 1
 chaos: export UCTEST_DURABLE = 1
 chaos: $(VENV)/.dev ## The reliability promises at their full figures
 	@$(RUN) $(PYTEST) -m chaos --timeout=7200 -s tests/chaos tests/api {stores} $(ARGS)

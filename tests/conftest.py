@@ -17,10 +17,12 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests import recorded
 from undercroft.conformance.plugin import Opener, Target, targets
 from undercroft.core import registry, url
 
 pytest_plugins = ["tests.times"]
+recorded.install()
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("undercroft", deadline=None)
@@ -28,6 +30,7 @@ hypothesis.settings.load_profile("undercroft")
 
 FIGURES = pathlib.Path(__file__).parent.parent / "docs" / "promises.json"
 FULL = os.environ.get("UCTEST_CHAOS") == "full"
+WHOLE = bool(os.environ.get("UCTEST_WHOLE"))
 _FIGURE = "figure"
 
 
@@ -37,6 +40,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found = stores(metafunc.config, kind)
             if metafunc.definition.get_closest_marker("any_engine") and not FULL:
                 found = found[:1]
+            if metafunc.definition.get_closest_marker("one_per_driver") and not WHOLE:
+                found = one_per_driver(found)
             metafunc.parametrize(fixture, found, ids=[store.driver for store in found], scope="module")
     if "any_engine" in metafunc.fixturenames:
         found = [store for kind in registry.kinds() for store in stores(metafunc.config, kind)]
@@ -44,14 +49,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def stores(config: pytest.Config, kind: str = "rating") -> list[Target]:
-    """The stores of the run that give back what they take: of servers of one driver the first, the conformance suite runs on all.
+    """The stores of the run that give back what they take; of servers of one driver the first.
+
     One without a server gets a file of the test's own: other processes have to reach it.
     """
+    known = [store for store in targets(config).get(kind, []) if not store.second and "#" not in store.driver]
     return [
         store if store.host or "{tmp}" in store.url else Target(store.kind, store.driver, f"{store.driver}:///{{tmp}}/{kind}.db")
-        for store in targets(config).get(kind, [])
-        if "#" not in store.driver and getattr(registry.load(kind, url.scheme(store.url)).capabilities, "read", True)
+        for store in known
+        if getattr(registry.load(kind, url.scheme(store.url)).capabilities, "read", True)
     ]
+
+
+def one_per_driver(found: list[Target]) -> list[Target]:
+    """One store for each driver class; a server where there is one, since several processes meet there."""
+    chosen: dict[Any, Target] = {}
+    for store in found:
+        driver = registry.load(store.kind, store.driver)
+        if driver not in chosen or (store.host and not chosen[driver].host):
+            chosen[driver] = store
+    return list(chosen.values())
 
 
 def opener_of(engine: Target, folder: pathlib.Path) -> Opener:

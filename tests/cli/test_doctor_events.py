@@ -87,7 +87,7 @@ HARMS = {
 
 
 def harms_of(driver: str) -> list[Harm]:
-    return HARMS[{"mysql": "mariadb"}.get(driver, driver)]
+    return HARMS[driver]
 
 
 @pytest.fixture

@@ -42,7 +42,6 @@ def scans() -> Iterator[list[str]]:
     explaining: dict[str, tuple[str, Callable[[list[Any]], Iterator[str]]]] = {
         "sqlite": ("EXPLAIN QUERY PLAN ", _sqlite_scans),
         "postgresql": ("EXPLAIN (FORMAT JSON) ", _postgresql_scans),
-        "mysql": ("EXPLAIN ", _mariadb_scans),
         "mariadb": ("EXPLAIN ", _mariadb_scans),
     }
 

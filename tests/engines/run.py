@@ -3,8 +3,9 @@
     python tests/engines/run.py --engines sqlite,postgresql -- pytest tests {stores}
 
 Starts the engines of `servers.toml` on free loopback ports, each with a temporary folder, and runs the command; without a command
-it prints the URLs and waits. In the command, `{stores}` stands for `--store KIND=URL` once per kind and engine; the environment
-variable UCTEST_STORES has one KIND=URL a line, UCTEST_ENGINES the engines' names with commas between. The URLs
+it prints the URLs and waits. In the command, `{stores}` stands for `--store KIND=URL` once per kind and engine; beside the engine
+that it is a second server of, it is `--second-store KIND=URL`, unless UCTEST_WHOLE is set. The environment variable UCTEST_STORES
+has one KIND=URL a line, UCTEST_ENGINES the names of the engines that are not second, with commas between. The URLs
 differ for engines without a server: the option leaves `{tmp}` in the URL, a folder of each test's own; the variable has the run's.
 The exit code is the command's. What did not run is printed last.
 
@@ -54,6 +55,7 @@ class Engine:
     url: str = ""
     program: str = ""
     forgets: bool = False
+    second_of: str = ""
 
 
 def table(path: pathlib.Path) -> dict[str, Engine]:
@@ -75,6 +77,11 @@ def choose(known: dict[str, Engine], wanted: str) -> tuple[list[Engine], bool]:
     if unknown:
         raise SystemExit(f"unknown engines: {', '.join(unknown)}. Known: {', '.join(known)}, or all")
     return [known[name] for name in names], True
+
+
+def is_missing(engine: Engine) -> bool:
+    """Whether it is a program that this machine does not have."""
+    return bool(engine.program) and shutil.which(engine.program) is None
 
 
 def free_ports(count: int) -> list[int]:
@@ -162,12 +169,18 @@ def run(command: list[str], engines: list[Engine], started: dict[str, dict[str, 
     running = [
         (kind, engine, started[engine.name]["url"]) for engine in engines for kind in engine.kinds if "url" in started[engine.name]
     ]
-    options = [word for kind, engine, url in running for word in ("--store", f"{kind}={engine.url or url}")]
+    names = {engine.name for _, engine, _ in running}
+    second = set() if os.environ.get("UCTEST_WHOLE") else {engine.name for _, engine, _ in running if engine.second_of in names}
+    options = [
+        word
+        for kind, engine, url in running
+        for word in ("--second-store" if engine.name in second else "--store", f"{kind}={engine.url or url}")
+    ]
     words = [each for word in command for each in (options if word == "{stores}" else [word])]
     environment = {
         **os.environ,
         "UCTEST_STORES": "\n".join(f"{kind}={url}" for kind, _, url in running),
-        "UCTEST_ENGINES": ",".join(dict.fromkeys(engine.name for _, engine, _ in running)),
+        "UCTEST_ENGINES": ",".join(dict.fromkeys(engine.name for _, engine, _ in running if engine.name not in second)),
     }
     # What we were started to ignore (by nohup, say) stays ignored by us, not by the command: its tests may send such signals.
     heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
@@ -215,8 +228,7 @@ def main() -> int:
     if arguments.keep:
         keep(engines)
         return 0
-    others = [each for each in known.values() if each not in engines and not (each.program and shutil.which(each.program))]
-    missing = {engine.name: "not asked for" if engine.everywhere else f"needs {engine.needs}" for engine in others}
+    others = [name for name, each in known.items() if each not in engines and (each.kinds or is_missing(each))]
     with engines_running(arguments.table, engines) as (started, keeper):
         try:
             failed = {name: result["error"] for name, result in started.items() if "error" in result}
@@ -232,8 +244,10 @@ def main() -> int:
             # Nothing may cut the wait for the engines' end short.
             for number in STOPPING:
                 signal.signal(number, signal.SIG_IGN)
-    for name, why in {**failed, **missing}.items():
-        print(f"NOT RUN {name}: {why}", flush=True)
+    for name, error in failed.items():
+        print(f"NOT RUN {name}: {error} (needs {known[name].needs})", flush=True)
+    if others:
+        print(f"NOT RUN {', '.join(others)}: not asked for; ENGINES=all runs every engine, and as root installs what is missing")
     return code
 
 

@@ -148,7 +148,8 @@ def test_servers_without_a_command_wait_for_the_signal():
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert out.splitlines()[-1].startswith("NOT RUN ")
+    (line,) = [line for line in out.splitlines() if line.startswith("NOT RUN ")]
+    assert "postgresql, " in line
 
 
 @pytest.fixture
@@ -165,16 +166,17 @@ def test_missing_engine_is_said_last_in_a_plain_run(table):
     lines = out.splitlines()
     assert lines[-3] == "the command ran"
     assert lines[-2].startswith("NOT RUN absent: ")
-    assert lines[-1] == "NOT RUN elsewhere: needs root"
+    assert lines[-2].endswith("(needs a machine that has it)")
+    assert lines[-1].startswith("NOT RUN elsewhere: not asked for; ENGINES=all ")
 
 
-@pytest.mark.parametrize(("program", "told"), [("sh", []), ("no-such-program", ["NOT RUN helper: needs Debian's helper"])])
+@pytest.mark.parametrize(("program", "told"), [("sh", []), ("no-such-program", ["NOT RUN helper: not asked for"])])
 def test_a_program_that_is_there_has_run_whoever_installed_it(tmp_path, program, told):
     path = tmp_path / "servers.toml"
     head = MISSING.partition("[absent]")[0]
     path.write_text(f'{head}[helper]\nkinds = []\nneeds = "Debian\'s helper"\neverywhere = false\nprogram = "{program}"\n')
     out, _ = runner("--table", path, *python("print('the command ran')")).communicate(timeout=60)
-    assert out.splitlines()[2:] == told
+    assert [line.partition(";")[0] for line in out.splitlines()[2:]] == told
 
 
 @pytest.mark.parametrize("engines", ["all", "sqlite,absent"])
@@ -184,6 +186,39 @@ def test_missing_engine_fails_where_it_was_asked_for(table, engines):
     assert process.returncode == 1
     assert "the command ran" not in out
     assert "MISSING absent: " in err
+
+
+SECOND = """
+[sqlite]
+kinds = ["rating"]
+needs = "nothing"
+everywhere = true
+url = "sqlite:///{tmp}/first.db"
+
+[again]
+kinds = ["rating"]
+needs = "nothing"
+everywhere = true
+second_of = "sqlite"
+url = "sqlite:///{tmp}/second.db"
+"""
+
+
+@pytest.mark.parametrize(
+    ("engines", "whole", "told", "names"),
+    [
+        ("sqlite,again", "", ["--store", "--second-store"], "sqlite"),
+        ("sqlite,again", "1", ["--store", "--store"], "sqlite,again"),
+        ("again", "", ["--store"], "again"),
+    ],
+)
+def test_second_servers_are_told_apart_unless_all_tests_are_wanted(tmp_path, engines, whole, told, names):
+    path = tmp_path / "servers.toml"
+    path.write_text(SECOND)
+    code = "import os, sys; print(sys.argv[1::2], os.environ['UCTEST_ENGINES'])"
+    words = [sys.executable, str(RUNNER), "--table", str(path), "--engines", engines, *python(code), "{stores}"]
+    done = subprocess.run(words, env={**os.environ, "UCTEST_WHOLE": whole}, capture_output=True, text=True, check=True)
+    assert f"{told} {names}" in done.stdout
 
 
 def test_unknown_engine_is_refused():

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from undercroft.conformance.events_data import START, everything, exact, flat, follow, now, trait_types, traits
 from undercroft.conformance.events_oracle import Oracle, Refused, Unknown
+from undercroft.conformance.examination import problems
 from undercroft.conformance.plugin import Opener
 from undercroft.core.errors import InvalidInput
 from undercroft.events import Event, EventFilter, InvalidMarker, Store, Trait
@@ -132,12 +133,17 @@ class EventsMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         """Close the objects and open others."""
-        self.teardown()
+        self._close()
         self.stores = [opener() for opener in self.openers]
         self._compare()
 
     def teardown(self) -> None:
-        """Close the objects."""
+        """Examine the stores, then close the objects."""
+        found = [problems(store) for store in self.stores]
+        self._close()
+        assert not any(found), found
+
+    def _close(self) -> None:
         for opener, store in zip(self.openers, self.stores, strict=True):
             opener.close(store)
 

@@ -17,6 +17,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).parent
 _PROPERTY = "undercroft"
+_GAPS = "undercroft gaps"
 _TARGETS = pytest.StashKey["dict[str, list[Target]]"]()
 _CAPABILITIES: dict[Target, Any] = {}
 
@@ -27,13 +28,15 @@ class Target:
 
     Attributes:
         kind: the kind of data, such as `rating`.
-        driver: the scheme of its URL, numbered where one scheme is given twice.
+        driver: the scheme of its URL (that of its engine, where it has several), numbered where one is given twice.
         url: may hold `{tmp}`, a folder of the test's own, and `{name}`, a name of its own.
+        second: another server of a driver that runs the whole suite elsewhere; runs the essential tests only.
     """
 
     kind: str
     driver: str
     url: str
+    second: bool = False
 
     def __repr__(self) -> str:
         return f"{self.kind}={self.driver}"
@@ -48,14 +51,22 @@ class Target:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--store`."""
-    parser.getgroup("undercroft").addoption(
+    """Add `--store` and `--second-store`."""
+    group = parser.getgroup("undercroft")
+    group.addoption(
         "--store",
         action="append",
         default=[],
         metavar="KIND=URL",
         help="a store to run the conformance suite against; may be repeated. {tmp} in the URL is a folder of each test's own. "
         "Default: every installed driver that needs no server.",
+    )
+    group.addoption(
+        "--second-store",
+        action="append",
+        default=[],
+        metavar="KIND=URL",
+        help="another server of a driver that a --store runs the whole suite on: it runs the tests marked essential only.",
     )
 
 
@@ -66,6 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "promise(id): the reliability promise that the test proves",
         "needs(capability): must pass where the driver has it, must end in Unsupported where it declares a gap",
         "assumes(capability): does not run where the driver declares a gap",
+        "essential: runs on second stores, too",
     ):
         config.addinivalue_line("markers", mark)
     if not config.pluginmanager.hasplugin("timeout"):
@@ -83,16 +95,16 @@ def kind_of(path: pathlib.Path) -> str:
 def targets(config: pytest.Config) -> dict[str, list[Target]]:
     """The stores to run against, by kind."""
     if _TARGETS not in config.stash:
-        config.stash[_TARGETS] = _given(config.getoption("--store")) or _ephemeral()
+        config.stash[_TARGETS] = _given(config.getoption("--store"), config.getoption("--second-store")) or _ephemeral()
     return config.stash[_TARGETS]
 
 
-def _given(texts: list[str]) -> dict[str, list[Target]]:
+def _given(first: list[str], second: list[str]) -> dict[str, list[Target]]:
     from undercroft.core import registry, url
     from undercroft.core.errors import ConfigInvalid
 
     found: dict[str, list[Target]] = {}
-    for text in texts:
+    for place, text in enumerate(first + second):
         kind, equals, where = text.partition("=")
         if not equals:
             raise pytest.UsageError("--store takes KIND=URL, such as rating=SCHEME://HOST/NAME")
@@ -101,8 +113,10 @@ def _given(texts: list[str]) -> dict[str, list[Target]]:
             registry.load(kind, scheme)
         except ConfigInvalid as error:
             raise pytest.UsageError(f"--store: {error}") from None
-        same = sum(target.driver.partition("#")[0] == scheme for target in found.get(kind, []))
-        found.setdefault(kind, []).append(Target(kind, f"{scheme}#{same + 1}" if same else scheme, where))
+        name = registry.SYNONYMS.get(scheme, scheme)
+        same = sum(target.driver.partition("#")[0] == name for target in found.get(kind, []))
+        driver = f"{name}#{same + 1}" if same else name
+        found.setdefault(kind, []).append(Target(kind, driver, where, second=place >= len(first)))
     return found
 
 
@@ -141,6 +155,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     stores = targets(metafunc.config).get(kind_of(path), [])
     if not stores:
         pytest.fail(f"no store to test {kind_of(path)} with: give --store {kind_of(path)}=URL", pytrace=False)
+    if not metafunc.definition.get_closest_marker("essential"):
+        stores = [store for store in stores if not store.second]
     if "target" in metafunc.fixturenames:
         metafunc.parametrize("target", stores, ids=[store.driver for store in stores])
 
@@ -180,8 +196,8 @@ class Opener:
         store.close()
 
     def clear(self) -> None:
-        """Drop the namespace and close what was opened."""
-        if self.used:
+        """Drop the namespace, unless it goes with the test's own folder, and close what was opened."""
+        if self.used and "{tmp}" not in self.target.url:
             self(init=False).drop()
         for store in self.opened:
             store.close()
@@ -207,11 +223,22 @@ def store(open_store: Opener) -> Any:
 
 
 @pytest.fixture
+def examined(open_store: Opener) -> Iterator[None]:
+    """Fail at the end of the test if an examination of its stores finds something wrong; for `pytest.mark.usefixtures`."""
+    from undercroft.conformance.examination import problems
+
+    yield
+    for store in open_store.opened:
+        assert problems(store) == []
+
+
+@pytest.fixture
 def side_by_side(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[Opener]]:
-    """An opener for every target of the test's kind that has what the test assumes, to compare them side by side."""
+    """An opener for every first store of the test's kind that has what the test assumes, to compare them side by side."""
     names = [name for mark in request.node.iter_markers("assumes") for name in mark.args]
     known = targets(request.config)[kind_of(request.node.path)]
-    openers = [_opener(target, tmp_path) for target in known if all(getattr(_capabilities(target), name) for name in names)]
+    chosen = [one for one in known if not one.second and all(getattr(_capabilities(one), name) for name in names)]
+    openers = [_opener(target, tmp_path) for target in chosen]
     if not openers:
         pytest.skip(f"gap: no store of this run has {', '.join(names)}")
     yield openers
@@ -222,14 +249,20 @@ def side_by_side(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iter
 # -- gaps ------------------------------------------------------------------------------------------------------------
 
 
-def _gaps(item: pytest.Item, mark: str) -> list[str]:
-    """The gaps that the test's store declares among the capabilities that its marks name."""
+def _gaps(item: pytest.Item, mark: str) -> list[list[str]]:
+    """The gaps that the test's store declares among the capabilities that its marks name: name, when, reason of each."""
     target = getattr(item, "callspec", None) and item.callspec.params.get("target")  # type: ignore[attr-defined]
     names = [name for found in item.iter_markers(mark) for name in found.args]
     if not target or not names:
         return []
     declared = _capabilities(target)
-    return [f"{name} ({gap.when}: {gap.reason})" for name in names if not (gap := getattr(declared, name))]
+    return [[name, gap.when, gap.reason] for name in names if not (gap := getattr(declared, name))]
+
+
+def _pass_over(item: pytest.Item, gaps: list[list[str]]) -> None:
+    """Count the test as a gap; the lines at the end say which capabilities the driver lacks, and why."""
+    item.user_properties.append((_GAPS, gaps))
+    pytest.skip("a gap that the driver declares")
 
 
 def _capabilities(target: Target) -> Any:
@@ -250,7 +283,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if target:
         item.user_properties.append((_PROPERTY, [target.kind, target.driver]))
     if gaps := _gaps(item, "assumes"):
-        pytest.skip(f"gap: {', '.join(gaps)}")
+        _pass_over(item, gaps)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -264,40 +297,48 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     try:
         yield
     except Unsupported:
-        pytest.skip(f"gap: {', '.join(gaps)}")
-    pytest.fail(f"declared as a gap, but it works: {', '.join(gaps)}")
+        _pass_over(pyfuncitem, gaps)
+    pytest.fail(f"declared as a gap, but it works: {', '.join(name for name, *_ in gaps)}")
 
 
 # -- the table at the end --------------------------------------------------------------------------------------------
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print driver by kind: passed, gaps, failed, or NOT RUN."""
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print per kind and driver how many tests passed, met gaps or failed; a line for the gaps of each, and what did not run."""
     counts: dict[tuple[str, str], dict[str, int]] = {}
-    reasons: set[str] = set()
+    gaps: dict[tuple[str, str], dict[str, set[str]]] = {}
     for report in (report for reports in terminalreporter.stats.values() for report in reports):
-        for name, value in getattr(report, "user_properties", ()):
-            if name != _PROPERTY:
-                continue
-            row = counts.setdefault((value[0], value[1]), {"passed": 0, "gaps": 0, "failed": 0})
-            if report.failed:
-                row["failed"] += 1
-            elif report.skipped:
-                row["gaps"] += 1
-                reasons.add(f"{value[0]} {value[1]}: {str(report.longrepr[2]).removeprefix('Skipped: ')}")
-            elif report.when == "call":
-                row["passed"] += 1
-    if not counts:
-        return
+        properties = dict(getattr(report, "user_properties", ()))
+        if _PROPERTY not in properties:
+            continue
+        kind, driver = properties[_PROPERTY]
+        row = counts.setdefault((kind, driver), {"passed": 0, "gaps": 0, "failed": 0})
+        if report.failed:
+            row["failed"] += 1
+        elif report.skipped:
+            row["gaps"] += 1
+            for name, when, reason in properties.get(_GAPS, ()):
+                gaps.setdefault((kind, driver), {}).setdefault(f"{when}: {reason}", set()).add(name)
+        elif report.when == "call":
+            row["passed"] += 1
+    if counts:
+        _print_table(terminalreporter, counts, gaps)
+
+
+def _print_table(
+    reporter: Any, counts: dict[tuple[str, str], dict[str, int]], gaps: dict[tuple[str, str], dict[str, set[str]]]
+) -> None:
     from undercroft.core import registry
 
-    terminalreporter.section("undercroft conformance")
-    terminalreporter.line(f"{'kind':<12} {'driver':<16} {'passed':>7} {'gaps':>7} {'failed':>7}")
-    for kind in registry.kinds():
-        ran = {driver for of, driver in counts if of == kind}
-        for driver in sorted({*ran, *(scheme for scheme in registry.schemes(kind))}):
-            found = counts.get((kind, driver))
-            figures = " ".join(f"{number:>7}" for number in found.values()) if found else "NOT RUN".rjust(23)
-            terminalreporter.line(f"{kind:<12} {driver:<16} {figures}")
-    for reason in sorted(reasons):
-        terminalreporter.line(reason)
+    reporter.section("undercroft conformance")
+    reporter.line(f"{'kind':<12} {'driver':<16} {'passed':>7} {'gaps':>7} {'failed':>7}")
+    for (kind, driver), row in sorted(counts.items()):
+        reporter.line(f"{kind:<12} {driver:<16} {' '.join(f'{number:>7}' for number in row.values())}")
+    for (kind, driver), reasons in sorted(gaps.items()):
+        told = "; ".join(f"{', '.join(sorted(names))} ({reason})" for reason, names in sorted(reasons.items()))
+        reporter.line(f"gaps of {kind} {driver}: {told}")
+    ran = {(kind, driver.partition("#")[0]) for kind, driver in counts}
+    known = [(kind, scheme) for kind in registry.kinds() for scheme in registry.schemes(kind) if scheme not in registry.SYNONYMS]
+    if others := [f"{kind} {scheme}" for kind, scheme in known if (kind, scheme) not in ran]:
+        reporter.line(f"NOT RUN: {', '.join(others)}")

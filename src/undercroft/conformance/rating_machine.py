@@ -11,6 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from undercroft.conformance.examination import problems
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating_data import ALWAYS, everything, flat, same_points, same_rows, sums
 from undercroft.conformance.rating_oracle import KeyTaken, Oracle, Stored, add
@@ -213,8 +214,10 @@ class RatingMachine(RuleBasedStateMachine):
         self._compare()
 
     def teardown(self) -> None:
-        """Close the objects."""
+        """Examine the stores, then close the objects."""
+        found = [problems(store) for store in self.stores]
         self._close()
+        assert not any(found), found
 
     # -- reads -----------------------------------------------------------------------------------------------------
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from undercroft.conformance import events_workers, processes
 from undercroft.conformance.events_data import START, OpenStore, event, everything, ids, now, text, trait_types, whole
-from undercroft.conformance.marks import assumes, clause, needs, promise
+from undercroft.conformance.marks import assumes, clause, essential, needs, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.events import Store
 
-pytestmark = [needs("read"), assumes("concurrent_writers")]
+pytestmark = [essential, needs("read"), assumes("concurrent_writers")]
 
 
 def together(*works: Callable[[], None]) -> None:

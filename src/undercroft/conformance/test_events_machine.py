@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from undercroft.conformance.events_machine import EventsMachine
-from undercroft.conformance.marks import assumes, clause, needs, promise
+from undercroft.conformance.marks import assumes, clause, essential, needs, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.walks import SIDE_BY_SIDE, TIMEOUT, walk
 
-pytestmark = TIMEOUT
+pytestmark = [essential, TIMEOUT]
 
 
 @clause("E5", "E6", "E7", "E8", "E9", "E11", "E12", "E13", "E14", "E15", "E18", "E19", "E20", "E21", "E22")

@@ -27,11 +27,11 @@ from undercroft.conformance.events_data import (
     whole,
 )
 from undercroft.conformance.events_oracle import Oracle
-from undercroft.conformance.marks import assumes, clause, needs, promise
+from undercroft.conformance.marks import assumes, clause, essential, needs, promise
 from undercroft.core.errors import InvalidInput
 from undercroft.events import Store, Trait
 
-pytestmark = needs("read")
+pytestmark = [essential, needs("read")]
 
 
 def bad(message_id: str = "bad") -> Any:

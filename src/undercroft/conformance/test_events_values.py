@@ -29,8 +29,8 @@ from undercroft.conformance.events_data import (
 )
 from undercroft.conformance.events_oracle import stored
 from undercroft.conformance.marks import clause, needs, promise
-from undercroft.core.errors import InvalidInput
-from undercroft.events import EventFilter, Store, Trait
+from undercroft.conformance.rows import rows
+from undercroft.events import EventFilter, Store
 
 pytestmark = needs("read")
 
@@ -67,23 +67,21 @@ def test_hostile_names_and_values_come_back(store: Store) -> None:
 @clause("E12", "E17")
 @promise("S3")
 @needs("filter_traits")
-@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_names_and_values_are_found(store: Store, name: str) -> None:
-    other = name + "x" if len(name) < 255 else "x"
-    store.record_events(
-        [
-            event("own", text(name, name), kind=name),
-            event("value", text(name, other)),
-            event("name", text(other, name)),
-            event("none"),
-        ]
-    )
-    assert having(store, {"key": name, "string": name}) == ["own"]
-    assert having(store, {"key": name, "op": "ne", "string": name}) == ["value"]
-    assert having(store, {"key": name}) == ["own", "value"]
-    if name:
-        assert ids(store, event_type=name) == ["own"]
-        assert traits(store, name, name) == [(name, 1, name)]
+def test_hostile_names_and_values_are_found(store: Store) -> None:
+    store.record_events([event("none")])
+    for n, name in enumerate(HOSTILE):
+        # A name that no other event of the test has.
+        other = f"{name[:200]}{n}x"
+        own, value, reverse = f"{n}own", f"{n}value", f"{n}reverse"
+        given = [event(own, text(name, name), kind=name), event(value, text(name, other)), event(reverse, text(other, name))]
+        store.record_events(given)
+        assert having(store, {"key": name, "string": name}) == [own], ascii(name)
+        assert having(store, {"key": name, "op": "ne", "string": name}) == [value], ascii(name)
+        assert having(store, {"key": name}) == [own, value], ascii(name)
+        assert having(store, {"key": other, "string": name}) == [reverse], ascii(name)
+        if name:
+            assert ids(store, event_type=name) == [own], ascii(name)
+            assert traits(store, name, name) == [(name, 1, name)], ascii(name)
 
 
 @clause("E8")
@@ -115,21 +113,6 @@ def test_a_megabyte_of_text(store: Store) -> None:
     assert one.raw == {"r": "z" * 1_000_000}
 
 
-@clause("E7", "E8")
-@pytest.mark.parametrize("place", ["message_id", "event_type", "trait"])
-@pytest.mark.parametrize("length", [256, 1_000_000])
-def test_long_names_are_refused(store: Store, place: str, length: int) -> None:
-    name = "n" * length
-    wrong = {
-        "message_id": event(name),
-        "event_type": event("a", kind=name),
-        "trait": event("a", text(name, "v")),
-    }[place]
-    with pytest.raises(InvalidInput):
-        store.record_events([event("b"), wrong, event("c")])
-    assert ids(store) == ["b", "c"]
-
-
 @clause("E8")
 def test_names_of_255_characters(store: Store) -> None:
     name = "\U0001f600" * 255
@@ -151,7 +134,7 @@ def test_numbers_come_back_exactly(store: Store) -> None:
 @clause("E9", "E12")
 @promise("C7")
 @needs("filter_traits")
-@pytest.mark.parametrize("op", ["eq", "ne", "lt", "le", "gt", "ge"])
+@rows("op", ["eq", "ne", "lt", "le", "gt", "ge"])
 @pytest.mark.parametrize(
     ("kind", "make", "values"),
     [("integer", whole, INTEGERS), ("float", real, FLOATS), ("datetime", moment, [*MOMENTS, START])],
@@ -167,28 +150,11 @@ def test_extreme_values_compare_exactly(store: Store, op: str, kind: str, make: 
 
 @clause("E12")
 @needs("filter_traits")
-@pytest.mark.parametrize("bound", [2**63, -(2**63) - 1, 10**30, -(10**30)])
+@rows("bound", [2**63, -(2**63) - 1, 10**30, -(10**30)])
 def test_integers_beyond_64_bits_can_be_compared_with(store: Store, bound: int) -> None:
     store.record_events([event("a", whole("x", 2**63 - 1)), event("b", whole("x", -(2**63))), event("c", text("x", "1"))])
     for op, holds in {"eq": False, "ne": True, "lt": bound > 0, "le": bound > 0, "gt": bound < 0, "ge": bound < 0}.items():
         assert having(store, {"key": "x", "op": op, "integer": bound}) == (["a", "b"] if holds else []), op
-
-
-@clause("E9")
-@pytest.mark.parametrize(
-    "trait",
-    [
-        whole("x", 2**63), whole("x", -(2**63) - 1), whole("x", 10**400), real("x", math.nan), real("x", 10**400),
-        whole("x", "five"),
-        moment("x", "yesterday"), moment("x", dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1)))),
-        text("x", "\ud800"), text("\udfff", "x"), text("x", None), Trait("x", 9, "v"), Trait("x", 1, None),
-    ],
-    ids=lambda trait: f"{trait.dtype}-{str(trait.value)[:12]!a}",
-)  # fmt: skip
-def test_what_no_store_can_keep_is_refused(store: Store, trait: Trait) -> None:
-    with pytest.raises(InvalidInput):
-        store.record_events([event("a"), event("b", trait), event("c")])
-    assert ids(store) == ["a", "c"]
 
 
 @clause("E9")
@@ -213,26 +179,16 @@ def test_moments_with_a_zone_become_utc(store: Store) -> None:
 
 
 @clause("E9")
-@pytest.mark.parametrize(
+@rows(
     "raw",
     [None, True, 0, -1, 1.5, "", "text", "\0\U0001f600", [], [1, [2, {"a": None}]], {"a.b": {"$gt": ""}, "": 0}, 2**63, -(2**70),
      1e300,
-     {"k": {"k": {"k": [None, False]}}}, {str(n): n for n in range(1000)}],
-    ids=lambda raw: str(raw)[:12].encode("unicode_escape").decode(),
-)  # fmt: skip
+     {"k": {"k": {"k": [None, False]}}}, {str(n): n for n in range(1000)}], empty="clear")  # fmt: skip
 def test_raw_comes_back_as_it_was(store: Store, raw: Any) -> None:
     one = event("a")
     one.raw = raw
     store.record_events([one])
     assert repr(everything(store)[0].raw) == repr(raw)
-
-
-@clause("E9")
-@pytest.mark.parametrize("raw", [math.nan, {"a": [math.inf]}, {"a": {1, 2}, "b": object()}], ids=["nan", "infinity", "object"])
-def test_raw_that_is_not_json_is_refused(store: Store, raw: Any) -> None:
-    with pytest.raises(InvalidInput):
-        store.record_events([event("a"), event("b", raw=raw)])
-    assert ids(store) == ["a"]
 
 
 @clause("E9")

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from undercroft.conformance import processes, rating_workers
-from undercroft.conformance.marks import assumes, clause, needs, promise
+from undercroft.conformance.marks import assumes, clause, essential, needs, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating_data import ALWAYS, everything, flat, frame, hour, of, quantity, same_rows, sums, table
 from undercroft.conformance.rating_oracle import Oracle
 from undercroft.core.errors import Conflict
 from undercroft.rating import BaseStorage
+
+pytestmark = essential
 
 POINTS = 60
 READS = 40

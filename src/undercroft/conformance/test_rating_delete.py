@@ -25,6 +25,7 @@ from undercroft.conformance.rating_data import (
     table,
 )
 from undercroft.conformance.rating_oracle import Oracle
+from undercroft.conformance.rows import rows
 from undercroft.core.errors import Conflict, InvalidInput
 from undercroft.rating import BaseStorage, DataFrame
 
@@ -58,7 +59,7 @@ def _same_totals(store: BaseStorage, oracle: Oracle) -> None:
 
 
 @clause("R21")
-@pytest.mark.parametrize(
+@rows(
     ("begin", "end", "filters"),
     [
         (None, None, None),
@@ -81,7 +82,7 @@ def _same_totals(store: BaseStorage, oracle: Oracle) -> None:
         (None, None, {"project_id": []}),
         (hour(500), hour(600), None),
     ],
-    ids=str,
+    empty="delete",
 )
 @assumes("filter_metadata")
 def test_delete_takes_what_matches_and_nothing_else(
@@ -135,7 +136,7 @@ def test_equal_points_are_deleted_together_or_by_their_metadata(store: BaseStora
 
 
 @clause("R21")
-@pytest.mark.parametrize("text", ["'", "%", "*", "' OR '1'='1", "'; DELETE FROM x; --", "\x00", "\\", ""], ids=ascii)
+@rows("text", ["'", "%", "*", "' OR '1'='1", "'; DELETE FROM x; --", "\x00", "\\", ""])
 def test_a_hostile_filter_deletes_nothing_else(store: BaseStorage, text: str) -> None:
     store.push([frame(0, of("a", 1), of("b", 2, x="plain"))])
     store.delete(filters={"project_id": text})
@@ -177,7 +178,7 @@ def test_a_scope_is_reprocessed_as_cloudkitty_does(store: BaseStorage) -> None:
 
 @clause("R22")
 @needs("replace_atomic")
-@pytest.mark.parametrize(
+@rows(
     ("begin", "end", "filters"),
     [
         (hour(10), hour(20), {"project_id": "a"}),
@@ -186,7 +187,7 @@ def test_a_scope_is_reprocessed_as_cloudkitty_does(store: BaseStorage) -> None:
         (hour(500), hour(600), None),
         (hour(3), hour(3), None),
     ],
-    ids=str,
+    empty="delete",
 )
 def test_replace_is_delete_and_push(
     store: BaseStorage, begin: dt.datetime | None, end: dt.datetime | None, filters: dict[str, Any] | None

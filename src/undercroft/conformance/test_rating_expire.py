@@ -9,8 +9,11 @@ import pytest
 
 from undercroft.conformance.marks import clause, needs
 from undercroft.conformance.rating_data import OpenStore, everything, frame, hour, of, quantity, sums
+from undercroft.conformance.rows import rows
 from undercroft.core.findings import Level
 from undercroft.rating import BaseStorage
+
+pytestmark = pytest.mark.usefixtures("examined")
 
 DAY = dt.timedelta(days=1)
 
@@ -21,7 +24,7 @@ def _fill(store: BaseStorage, hours: int = 100) -> None:
 
 
 @clause("R28")
-@pytest.mark.parametrize("limit", [-1, 0, 0.5, 1, 24, 30.25, 47, 99, 100, 200])
+@rows("limit", [-1, 0, 0.5, 1, 24, 30.25, 47, 99, 100, 200], empty="delete")
 def test_everything_older_goes_and_nothing_else(store: BaseStorage, limit: float) -> None:
     _fill(store)
     kept = [p for p in everything(store) if p.start >= hour(limit)]

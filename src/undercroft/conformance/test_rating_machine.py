@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from undercroft.conformance.marks import clause, promise
+from undercroft.conformance.marks import clause, essential, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating_machine import RatingMachine
 from undercroft.conformance.walks import SIDE_BY_SIDE, TIMEOUT, walk
 
-pytestmark = TIMEOUT
+pytestmark = [essential, TIMEOUT]
 
 
 @clause("R4", "R6", "R7", "R10", "R11", "R12", "R14", "R15", "R18", "R19", "R21", "R22", "R23", "R31")

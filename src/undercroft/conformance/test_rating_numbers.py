@@ -11,6 +11,7 @@ import pytest
 from undercroft.conformance.marks import clause, needs, promise
 from undercroft.conformance.rating_data import ALWAYS, everything, foreign, frame, of, point, sums, table
 from undercroft.conformance.rating_oracle import add
+from undercroft.conformance.rows import rows
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.rating import BaseStorage
 
@@ -100,9 +101,7 @@ def test_what_a_float_would_lose(store: BaseStorage) -> None:
 @clause("R8", "R15")
 @promise("M1")
 @pytest.mark.parametrize("price", ["654321.123456789013", "-654321.123456789013", "999999999.000000000001"])
-@pytest.mark.parametrize(
-    "groupby", [[], ["type"], ["project_id"], ["project_id", "type"], ["id"], ["time"], ["project_id", "time"]]
-)
+@rows("groupby", [[], ["type"], ["project_id"], ["project_id", "type"], ["id"], ["time"], ["project_id", "time"]])
 def test_what_a_float_would_lose_of_everyday_numbers(store: BaseStorage, price: str, groupby: list[str]) -> None:
     """Few digits of a price make the digits of a bill."""
     store.push([frame(n, *(of("ab"[m % 2], "0.000000000001", price, id=m) for m in range(4))) for n in range(30)])
@@ -174,7 +173,7 @@ def test_zeros_beyond_the_38th_place_are_no_rounding(store: BaseStorage, caplog:
 @clause("R4", "R8")
 @promise("M1")
 @pytest.mark.parametrize("field", ["qty", "price"])
-@pytest.mark.parametrize(
+@rows(
     "wrong",
     [
         "NaN", "sNaN", "Infinity", "-inf", float("nan"), float("inf"), Decimal("NaN"), Decimal("-Infinity"),
@@ -201,7 +200,7 @@ def test_numbers_out_of_range_are_refused(store: BaseStorage, field: str, wrong:
 
 @clause("R4", "R8")
 @pytest.mark.parametrize("field", ["qty", "price"])
-@pytest.mark.parametrize("wrong", [None, True, b"1", [1], {"a": 1}, 1j])
+@rows("wrong", [None, True, b"1", [1], {"a": 1}, 1j])
 def test_what_is_no_number_is_refused(store: BaseStorage, field: str, wrong: Any) -> None:
     with pytest.raises(WrongType):
         point(**{field: wrong})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from undercroft.conformance.marks import assumes, clause, needs, promise
+from undercroft.conformance.marks import assumes, clause, essential, needs, promise
 from undercroft.conformance.rating_data import (
     OpenStore,
     everything,
@@ -24,8 +24,11 @@ from undercroft.conformance.rating_data import (
     sums,
     table,
 )
+from undercroft.conformance.rows import rows
 from undercroft.core.errors import Conflict, WrongType
 from undercroft.rating import BaseStorage, DataFrame
+
+pytestmark = essential
 
 
 @clause("R4")
@@ -46,7 +49,7 @@ def test_what_was_pushed_is_there_for_another_object(store: BaseStorage, open_st
 
 
 @clause("R5")
-@pytest.mark.parametrize("frames", [[], [frame(0)], [DataFrame(hour(0), hour(1))], [frame(0), frame(1)], ()])
+@rows("frames", [[], [frame(0)], [DataFrame(hour(0), hour(1))], [frame(0), frame(1)], ()])
 def test_nothing_to_push(store: BaseStorage, frames: list[DataFrame]) -> None:
     store.push(frames)
     assert everything(store) == []
@@ -112,7 +115,7 @@ def test_pushing_a_period_again_adds_nothing_up(store: BaseStorage) -> None:
 
 @clause("R6")
 @promise("C9")
-@pytest.mark.parametrize("change", [{"metadata": {"name": "new"}}, {"metadata": {}}, {"unit": "MiB"}, {"qty": 9}, {"price": 9}])
+@rows("change", [{"metadata": {"name": "new"}}, {"metadata": {}}, {"unit": "MiB"}, {"qty": 9}, {"price": 9}], empty="delete")
 def test_unit_metadata_and_numbers_are_not_in_the_key(store: BaseStorage, change: dict[str, object]) -> None:
     original = {"qty": 1, "price": 1, "groupby": {"id": "r"}, "metadata": {"name": "old"}, "unit": "GiB"}
     replaced = frame(0, point(**{**original, **change}))  # type: ignore[arg-type]
@@ -124,7 +127,7 @@ def test_unit_metadata_and_numbers_are_not_in_the_key(store: BaseStorage, change
 
 @clause("R6")
 @promise("C9")
-@pytest.mark.parametrize("again", [1, 2, 3, 5])
+@rows("again", [1, 2, 3, 5], empty="delete")
 @needs("group_calendar")
 def test_fewer_or_more_equal_points_replace_all_of_them(store: BaseStorage, again: int) -> None:
     store.push([frame(0, of("a", 1), of("a", 2), of("a", 4))])
@@ -142,7 +145,7 @@ def test_only_the_pushed_keys_are_replaced(store: BaseStorage) -> None:
 
 
 @clause("R6")
-@pytest.mark.parametrize(
+@rows(
     ("left", "right"),
     [
         ({"x": 1}, {"x": "1"}),
@@ -163,6 +166,7 @@ def test_only_the_pushed_keys_are_replaced(store: BaseStorage) -> None:
         ({"month": "3"}, {"month": "03"}),
         ({"year": "2024", "month": "3"}, {"year": "2024"}),
     ],
+    empty="delete",
 )
 def test_keys_that_differ_only_a_little(store: BaseStorage, left: dict[str, object], right: dict[str, object]) -> None:
     store.push([frame(0, point(1, 0, left))])
@@ -327,7 +331,7 @@ def test_frames_of_another_class(store: BaseStorage) -> None:
 
 
 @clause("R5")
-@pytest.mark.parametrize("missing", ["unit", "qty", "price", "groupby", "metadata"])
+@rows("missing", ["unit", "qty", "price", "groupby", "metadata"])
 def test_a_point_that_lacks_a_field(store: BaseStorage, missing: str) -> None:
     incomplete = foreign()
     delattr(incomplete, missing)
@@ -341,12 +345,3 @@ def test_a_point_that_lacks_a_field(store: BaseStorage, missing: str) -> None:
 def test_a_price_set_without_conversion(store: BaseStorage) -> None:
     store.push([frame(0, point(1, 0).set_price(5), point(1, 0).set_price("0.25"), point(1, 0).set_price(0.1))])
     assert sums(store)[0]["rate"] == Decimal("5.35")
-
-
-@clause("R4")
-@pytest.mark.parametrize("wrong", ["text", b"bytes", {"a": 1}, None, 7, [None], [frame(0, of("a")), "text"], [object()]])
-def test_what_is_no_list_of_frames(store: BaseStorage, wrong: object) -> None:
-    with pytest.raises(WrongType) as caught:
-        store.push(wrong)  # type: ignore[arg-type]
-    assert caught.value.field.startswith("dataframes")
-    assert everything(store) == []

@@ -13,6 +13,8 @@ from undercroft.conformance.rating_data import everything, frame, hour, of, quan
 from undercroft.core import settings, time
 from undercroft.rating import BaseStorage, DataFrame
 
+pytestmark = pytest.mark.usefixtures("examined")
+
 
 def frames() -> list[DataFrame]:
     """Sixty hours of three points each."""

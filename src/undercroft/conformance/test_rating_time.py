@@ -7,8 +7,7 @@ import itertools
 import os
 import time as process_time
 import zoneinfo
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -31,6 +30,7 @@ from undercroft.conformance.rating_data import (
     table,
 )
 from undercroft.conformance.rating_oracle import Oracle
+from undercroft.conformance.rows import rows
 from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid, InvalidInput, WrongType
 from undercroft.rating import BaseStorage, DataFrame
@@ -83,7 +83,7 @@ def test_periods_of_several_lengths_at_once(store: BaseStorage) -> None:
 
 @clause("R9")
 @promise("T2")
-@pytest.mark.parametrize(
+@rows(
     "moment",
     [
         dt.datetime(1, 1, 1, tzinfo=dt.UTC),
@@ -97,7 +97,7 @@ def test_periods_of_several_lengths_at_once(store: BaseStorage) -> None:
         dt.datetime(2262, 4, 12, tzinfo=dt.UTC),
         dt.datetime(9999, 12, 31, 23, 59, 59, 999998, tzinfo=dt.UTC),
     ],
-    ids=str,
+    empty="delete",
 )
 @needs("group_calendar")
 def test_every_microsecond_from_year_1_to_9999(store: BaseStorage, moment: dt.datetime) -> None:
@@ -135,41 +135,8 @@ def test_bounds_at_the_ends_of_time(store: BaseStorage) -> None:
     assert quantity(store, groupby=["time-d"], **naive) == 3
 
 
-@clause("R9")
-@pytest.mark.parametrize(
-    ("arguments", "field", "error"),
-    [
-        ({"begin": hour(2), "end": hour(1)}, "begin", InvalidInput),
-        ({"begin": hour(1) + MICROSECOND, "end": hour(1)}, "begin", InvalidInput),
-        ({"begin": "2024-03-01", "end": hour(1)}, "begin", WrongType),
-        ({"begin": hour(0), "end": 7}, "end", WrongType),
-        ({"begin": dt.date(2024, 3, 1), "end": hour(1)}, "begin", WrongType),
-        ({"begin": dt.datetime(1, 1, 1, tzinfo=dt.timezone(HOUR)), "end": hour(1)}, "begin", InvalidInput),
-    ],
-)
-def test_bounds_that_cannot_be_meant(
-    store: BaseStorage, arguments: dict[str, dt.datetime], field: str, error: type[InvalidInput]
-) -> None:
-    store.push([frame(n, of("a", 1)) for n in range(4)])
-    begin, end = arguments["begin"], arguments["end"]
-    asks: list[Callable[[], Any]] = [
-        lambda: store.retrieve(begin, end),
-        lambda: store.total(None, begin, end),
-        lambda: list(store.iter_frames(begin, end)),
-        lambda: store.delete(begin, end),
-        lambda: store.get_tenants(begin, end),
-    ]
-    if store.capabilities.replace_atomic:
-        asks.append(lambda: store.replace(begin, end, None, []))
-    for ask in asks:
-        with pytest.raises(error) as caught:
-            ask()
-        assert caught.value.field == field
-    assert quantity(store) == 4
-
-
 @clause("R4")
-@pytest.mark.parametrize(
+@rows(
     ("start", "end", "field", "error"),
     [
         (hour(1), hour(0), "start", InvalidInput),
@@ -309,7 +276,7 @@ def test_calendar_groups_of_ranges_with_any_edges(open_store: OpenStore, zone: s
 @clause("R17")
 @promise("T3")
 @needs("group_calendar")
-@pytest.mark.parametrize(
+@rows(
     ("moment", "week", "day"),
     [
         (dt.datetime(2023, 1, 1), "01", "1"),
@@ -320,6 +287,7 @@ def test_calendar_groups_of_ranges_with_any_edges(open_store: OpenStore, zone: s
         (dt.datetime(2000, 12, 31), "53", "366"),
         (dt.datetime(2022, 12, 31), "52", "365"),
     ],
+    empty="delete",
 )
 def test_weeks_count_from_the_years_first_sunday(store: BaseStorage, moment: dt.datetime, week: str, day: str) -> None:
     store.push([frame(moment, of("a", 1))])
@@ -383,7 +351,7 @@ def test_the_stores_zone_stays_what_it_was(open_store: OpenStore) -> None:
 
 
 @clause("R17")
-@pytest.mark.parametrize("wrong", ["Mars/Olympus", "", "../etc/passwd", "europe/paris "])
+@rows("wrong", ["Mars/Olympus", "", "../etc/passwd", "europe/paris "])
 def test_a_zone_that_nobody_knows(open_store: OpenStore, wrong: str) -> None:
     with pytest.raises(ConfigInvalid, match="timezone"):
         open_store(timezone=wrong)

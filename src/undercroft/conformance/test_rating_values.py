@@ -9,6 +9,7 @@ import pytest
 from undercroft.conformance.marks import assumes, clause, needs
 from undercroft.conformance.rating_data import everything, flat, foreign, frame, hour, of, point, same_points, sums, table
 from undercroft.conformance.rating_oracle import identity
+from undercroft.conformance.rows import rows
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
@@ -84,7 +85,7 @@ def test_values_in_values(store: BaseStorage) -> None:
 
 
 @clause("R4")
-@pytest.mark.parametrize("name", [name for name in NAMES if name] + ["x" * 255])
+@rows("name", [name for name in NAMES if name] + ["x" * 255], empty="delete")
 def test_every_metric_type_and_unit(store: BaseStorage, name: str) -> None:
     frames = [DataFrame(hour(0), hour(1), {name: [point(1, 1, unit=name)], "other": [point(2, 2)]})]
     store.push(frames)
@@ -94,7 +95,7 @@ def test_every_metric_type_and_unit(store: BaseStorage, name: str) -> None:
 
 
 @clause("R4")
-@pytest.mark.parametrize("unit", [None, ""])
+@rows("unit", [None, ""], empty="delete")
 def test_no_unit_is_undefined(store: BaseStorage, unit: str | None) -> None:
     store.push([frame(0, point(unit=unit))])  # type: ignore[arg-type]
     assert [p.unit for p in everything(store)] == ["undefined"]
@@ -102,7 +103,7 @@ def test_no_unit_is_undefined(store: BaseStorage, unit: str | None) -> None:
 
 @clause("R4")
 @pytest.mark.parametrize("place", ["groupby", "metadata"])
-@pytest.mark.parametrize(
+@rows(
     ("wrong", "error"),
     [
         ({"x": float("nan")}, InvalidInput),
@@ -119,7 +120,6 @@ def test_no_unit_is_undefined(store: BaseStorage, unit: str | None) -> None:
         ("text", WrongType),
         (None, WrongType),
     ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else ascii(value)[:24],
 )
 def test_attributes_that_could_not_come_back(store: BaseStorage, place: str, wrong: Any, error: type[InvalidInput]) -> None:
     with pytest.raises(error) as caught:
@@ -169,7 +169,7 @@ def test_each_calendar_is_a_key_of_its_own(store: BaseStorage) -> None:
 
 
 @clause("R12")
-@pytest.mark.parametrize(("name", "letter"), [("year", "y"), ("month", "m"), ("week_of_the_year", "w"), ("day_of_the_year", "d")])
+@rows(("name", "letter"), [("year", "y"), ("month", "m"), ("week_of_the_year", "w"), ("day_of_the_year", "d")])
 @assumes("filter_metadata")
 @needs("group_calendar")
 def test_filters_and_groups_on_stored_calendar_attributes(store: BaseStorage, name: str, letter: str) -> None:

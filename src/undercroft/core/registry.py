@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 from typing import Any
 
@@ -10,19 +11,27 @@ from undercroft.core.errors import ConfigInvalid
 
 GROUP = "undercroft."
 
+# Other names of a scheme, as host projects write them.
+SYNONYMS = {"mysql": "mariadb"}
 # Schemes whose client library comes with an extra of another name.
-_EXTRAS = {"mysql": "mariadb", "es": "opensearch"}
+_EXTRAS = {**SYNONYMS, "es": "opensearch"}
+
+
+@functools.cache
+def _installed() -> importlib.metadata.EntryPoints:
+    """Every entry point of the environment. Finding them reads the metadata of all packages, which a process does once."""
+    found: importlib.metadata.EntryPoints = importlib.metadata.entry_points()  # type: ignore[assignment]  # of Python 3.9
+    return found
 
 
 def kinds() -> list[str]:
     """The kinds of data that have drivers installed."""
-    groups = importlib.metadata.entry_points().groups
-    return sorted(group.removeprefix(GROUP) for group in groups if group.startswith(GROUP))
+    return sorted(group.removeprefix(GROUP) for group in _installed().groups if group.startswith(GROUP))
 
 
 def schemes(kind: str) -> list[str]:
     """The URL schemes that `kind` has drivers for."""
-    return sorted({entry.name for entry in importlib.metadata.entry_points(group=GROUP + kind)})
+    return sorted({entry.name for entry in _installed().select(group=GROUP + kind)})
 
 
 def load(kind: str, scheme: str) -> Any:
@@ -31,7 +40,7 @@ def load(kind: str, scheme: str) -> Any:
     Raises:
         ConfigInvalid: no such kind or scheme (the message lists the known ones), or its client library is missing.
     """
-    for entry in importlib.metadata.entry_points(group=GROUP + kind):
+    for entry in _installed().select(group=GROUP + kind):
         if entry.name == scheme:
             try:
                 return entry.load()

@@ -41,8 +41,6 @@ PASSED_ON: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 CLIENTS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql"}
-# Other names of the same thing, as host projects write them.
-DIALECTS = {"mysql": "mariadb"}
 
 
 class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
@@ -343,7 +341,7 @@ def _begin_mariadb(connection: sa.Connection) -> None:
 def dialect_of(url: str) -> str:
     """The dialect that a URL's scheme stands for."""
     scheme = urls.scheme(url)
-    return DIALECTS.get(scheme, scheme)
+    return registry.SYNONYMS.get(scheme, scheme)
 
 
 _locks: dict[str, threading.Lock] = {}
