@@ -8,7 +8,6 @@ installs this in the test processes only; the commands and services that tests s
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,8 +22,7 @@ _KEPT = ("CREATE", "ALTER", "INSERT", "UPDATE")
 class Recorder:
     """Takes the place of `migrate.upgrade` and `migrate.drop`."""
 
-    def __init__(self, upgrade: Callable[[Database, str], None]) -> None:
-        self._upgrade = upgrade
+    def __init__(self) -> None:
         self._recorded: dict[Key, list[str]] = {}
         self._lock = threading.Lock()
 
@@ -36,7 +34,7 @@ class Recorder:
             with self._lock:
                 self._record(db, kind, key)
         elif not self._replayed(db, kind, known):
-            self._upgrade(db, kind)
+            upgrade_by_migration(db, kind)
 
     def drop(self, db: Database, kind: str, metadata: sa.MetaData) -> None:
         """Remove a kind's tables by one statement each, or all by one, without asking which are there."""
@@ -60,7 +58,7 @@ class Recorder:
 
         sa.event.listen(db.engine, "before_cursor_execute", note)
         try:
-            self._upgrade(db, kind)
+            upgrade_by_migration(db, kind)
         finally:
             sa.event.remove(db.engine, "before_cursor_execute", note)
         # Tables that were there before, or came from another process in the middle, made no complete record.
@@ -88,8 +86,11 @@ def _prefix(db: Database, kind: str) -> str:
     return f"{db.options.namespace}_{kind}_"
 
 
-def install() -> Recorder:
+# The migration itself, before `install`.
+upgrade_by_migration = migrate.upgrade
+
+
+def install() -> None:
     """Use recorded statements in this process from now on."""
-    recorder = Recorder(migrate.upgrade)
+    recorder = Recorder()
     migrate.upgrade, migrate.drop = recorder.upgrade, recorder.drop
-    return recorder

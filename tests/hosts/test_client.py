@@ -12,6 +12,7 @@ import pytest
 from tests.api.service import Service, frame, serving
 from tests.hosts.conftest import Environment, make
 
+pytestmark = pytest.mark.one_per_driver
 METRICS = "metrics: {cpu: {unit: instance, alt_name: instance, metadata: [flavor]}}"
 TOKENS = "secret-admin - someone admin\nsecret-member b someone member\n"
 NOVEMBER = ("-b", "2026-11-01T00:00:00Z", "-e", "2026-12-01T00:00:00Z")

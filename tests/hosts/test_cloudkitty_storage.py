@@ -10,6 +10,7 @@ from tests.conftest import opener_of
 from tests.hosts.deployment import Deployment, inside
 from tests.hosts.inside.urls import with_namespace
 
+pytestmark = pytest.mark.one_per_driver
 OLD, NEW = Decimal("0.0123"), Decimal("0.0457")
 
 

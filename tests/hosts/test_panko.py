@@ -14,6 +14,7 @@ from tests.hosts.conftest import make
 from tests.hosts.deployment import inside
 from undercroft.events import Event, Trait
 
+pytestmark = pytest.mark.one_per_driver
 CLIENT = """
 import json, sys
 from keystoneauth1 import session
