@@ -108,6 +108,7 @@ def test_upgrade_twice_is_harmless(store: Store, open_store: OpenStore) -> None:
 
 @clause("E4")
 @needs("read")
+@pytest.mark.usefixtures("examined")
 def test_clear_removes_everything_and_the_store_goes_on(store: Store) -> None:
     store.record_events([event("a", text("project_id", "p")), event("b", text("x", "1"), kind="other")])
     store.clear()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from undercroft.conformance.marks import assumes, clause, needs, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating_data import ALWAYS, HOUR, everything, frame, hour, of, same_points, same_rows, sums, table
-from undercroft.conformance.rating_oracle import Oracle
+from undercroft.conformance.rating_oracle import Oracle, add
 from undercroft.conformance.test_rating_concurrency import _adds_up, _together
 from undercroft.rating import BaseStorage, DataFrame
 
@@ -51,6 +53,19 @@ def test_no_answer_changes(store: BaseStorage) -> None:
     oracle = Oracle()
     oracle.push(_usage())
     same_points(everything(store), oracle.retrieve())
+
+
+@clause("R8", "R31")
+@promise("M1", "M2")
+def test_numbers_of_any_width_are_summed_up(store: BaseStorage) -> None:
+    """Long quantities beside short prices, and the reverse: an engine may have a shorter way for short ones."""
+    numbers = [Decimal(text) for text in ("1.5", "12345678901234567890.123456789", "-1234567890123456.7", "0.00000000000000000001")]
+    pairs = list(itertools.product(numbers, numbers))
+    for n, (qty, price) in enumerate(pairs):
+        store.push([frame(hour, of("a", qty, price, id=n)) for hour in (2 * n, 2 * n + 1)])
+        store.maintain()
+    found = {row["id"]: (row["qty"], row["rate"]) for row in sums(store, ["id"])}
+    assert found == {n: (add([qty, qty]), add([price, price])) for n, (qty, price) in enumerate(pairs)}
 
 
 @clause("R31")

@@ -239,6 +239,16 @@ def test_equal_keys_in_two_frames_of_a_call_are_several_points(store: BaseStorag
     assert quantity(store) == 16
 
 
+@clause("R4", "R7")
+def test_points_with_the_same_metadata_keep_their_own_unit(store: BaseStorage) -> None:
+    units = ["GiB", "MiB", "GiB", None]
+    frames = [frame(0, *(point(n, 1, {"id": n}, {"name": "web"}, unit=unit) for n, unit in enumerate(units)))]  # type: ignore[arg-type]
+    for _ in range(2):
+        store.push(frames)
+        found = {p.groupby["id"]: p.unit for p in everything(store)}
+        assert found == {n: unit or "undefined" for n, unit in enumerate(units)}
+
+
 @clause("R7")
 def test_equal_keys_with_other_metadata_keep_it_each(store: BaseStorage) -> None:
     frames = [frame(0, *(point(n, n, {"id": "r"}, {"part": n}, unit=f"u{n}") for n in range(4)))]
