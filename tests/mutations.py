@@ -287,15 +287,18 @@ def run(package: pathlib.Path, arguments: list[str]) -> subprocess.CompletedProc
     )
 
 
+# What `suite` leaves out.
+OTHERS = ("processes", "random_walk", "side_by_side")
+
+
 def suite(package: pathlib.Path, store: str, workers: str) -> tuple[bool, list[str], str]:
     """Run the suite: whether it passed, what failed, what it printed.
 
-    Without its random walks, because what only a walk finds deserves an example; without races between processes, which take longest.
+    Its random walks are left out, because what only a walk finds deserves an example; so are races between processes, which take
+    longest.
     """
     pytest = ["-m", "pytest", "--pyargs", "undercroft.conformance", "--store", store, "-q", "--tb=no", "-rfE", "--maxfail=4"]
-    done = run(
-        package, [*pytest, "-n", workers, "-p", "no:cacheprovider", "-k", "not processes and not random_walk and not side_by_side"]
-    )
+    done = run(package, [*pytest, "-n", workers, "-p", "no:cacheprovider", "-k", " and ".join(f"not {name}" for name in OTHERS)])
     failed = re.findall(r"^(?:FAILED|ERROR) \S*?(test_\w+\.py::\w+)", done.stdout, re.MULTILINE)
     return done.returncode == 0, sorted(set(failed)), done.stdout
 
