@@ -31,6 +31,7 @@ hypothesis.settings.load_profile("undercroft")
 FIGURES = pathlib.Path(__file__).parent.parent / "docs" / "promises.json"
 FULL = os.environ.get("UCTEST_CHAOS") == "full"
 WHOLE = bool(os.environ.get("UCTEST_WHOLE"))
+CHAOS = pathlib.Path(__file__).parent / "chaos"
 _FIGURE = "figure"
 
 
@@ -40,11 +41,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found = stores(metafunc.config, kind)
             if metafunc.definition.get_closest_marker("any_engine") and not FULL:
                 found = found[:1]
-            if metafunc.definition.get_closest_marker("one_per_driver") and not WHOLE:
-                found = one_per_driver(found)
+            found = sample(metafunc.definition, found)
             metafunc.parametrize(fixture, found, ids=[store.driver for store in found], scope="module")
     if "any_engine" in metafunc.fixturenames:
-        found = [store for kind in registry.kinds() for store in stores(metafunc.config, kind)]
+        found = sample(metafunc.definition, [store for kind in registry.kinds() for store in stores(metafunc.config, kind)])
         metafunc.parametrize("any_engine", found, ids=[f"{store.kind}-{store.driver}" for store in found], scope="module")
 
 
@@ -61,13 +61,30 @@ def stores(config: pytest.Config, kind: str = "rating") -> list[Target]:
     ]
 
 
-def one_per_driver(found: list[Target]) -> list[Target]:
-    """One store for each driver class; a server where there is one, since several processes meet there."""
+def sample(definition: Any, found: list[Target]) -> list[Target]:
+    """The stores that a test runs on: where its mark says so, and for chaos, some of them, unless the run is whole."""
+    if WHOLE:
+        return found
+    if definition.get_closest_marker("one_per_driver"):
+        # A server where there is one, since several processes meet there.
+        return _first_of_each(sorted(found, key=lambda store: not store.host), _driver)
+    if (
+        definition.get_closest_marker("one_per_family")
+        or definition.get_closest_marker("chaos")
+        or CHAOS in definition.path.parents
+    ):
+        return _first_of_each(found, lambda store: (_driver(store), store.host is None))
+    return found
+
+
+def _driver(store: Target) -> Any:
+    return registry.load(store.kind, store.driver)
+
+
+def _first_of_each(found: list[Target], family: Callable[[Target], Any]) -> list[Target]:
     chosen: dict[Any, Target] = {}
     for store in found:
-        driver = registry.load(store.kind, store.driver)
-        if driver not in chosen or (store.host and not chosen[driver].host):
-            chosen[driver] = store
+        chosen.setdefault(family(store), store)
     return list(chosen.values())
 
 

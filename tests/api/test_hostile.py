@@ -15,6 +15,8 @@ import pytest
 from tests.api.service import Service, frame, serving
 from tests.conftest import url_of
 
+pytestmark = pytest.mark.one_per_family
+
 ADMIN = "t-admin"
 NOVEMBER = {"begin": "2026-11-01", "end": "2026-12-01"}
 HEADERS = {"X-Auth-Token": ADMIN, "Content-Type": "application/json"}

@@ -11,6 +11,8 @@ from tests.conftest import url_of
 from undercroft.api.limits import Budget, Busy
 from undercroft.core import deadline
 
+pytestmark = pytest.mark.one_per_family
+
 NOVEMBER = "begin=2026-11-01&end=2026-12-01"
 EVERYTHING = f"/v1/storage/dataframes?{NOVEMBER}"
 

@@ -11,17 +11,24 @@ import time
 from collections.abc import Iterator
 
 from tests.engines import run
+from undercroft.core import registry
 
 # Far above what an end takes; ends a test that hangs.
 PATIENCE = 60
 
 
 def names(kind: str = "rating") -> list[str]:
-    """The engines of this run that are servers of a kind and keep what they hold; without the runner, those that run everywhere."""
+    """The engines of this run that are servers of a kind and keep what they hold; one of each driver, unless the run is whole.
+
+    Without the runner, those that run everywhere.
+    """
     known = run.table(run.TABLE)
     chosen = os.environ.get("UCTEST_ENGINES")
     wanted = chosen.split(",") if chosen else [engine.name for engine in known.values() if engine.everywhere]
-    return [name for name in wanted if kind in known[name].kinds and known[name].start and not known[name].forgets]
+    found = [name for name in wanted if kind in known[name].kinds and known[name].start and not known[name].forgets]
+    if os.environ.get("UCTEST_WHOLE"):
+        return found
+    return list({registry.load(kind, name): name for name in reversed(found)}.values())
 
 
 @dataclasses.dataclass

@@ -15,6 +15,8 @@ import pytest
 from undercroft.core import settings, time
 from undercroft.rating import DataFrame, DataPoint
 
+pytestmark = pytest.mark.one_per_family
+
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
 

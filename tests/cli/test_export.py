@@ -23,6 +23,8 @@ from undercroft.cli.folder import Folder
 from undercroft.core.errors import ConfigInvalid, Conflict
 from undercroft.rating import DataFrame, DataPoint
 
+pytestmark = pytest.mark.one_per_family
+
 RANGE = ("--begin", "2026-01-01", "--end", "2026-02-01")
 FORMATS = ("jsonl", "csv", "parquet")
 decode = msgspec.json.Decoder(float_hook=Decimal).decode

@@ -16,6 +16,8 @@ import pytest
 import undercroft
 from undercroft.rating import BaseStorage
 
+pytestmark = pytest.mark.one_per_family
+
 HOURS = 400
 POINTS = 40
 WHOLE: dict[str, Any] = {"begin": dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "end": dt.datetime(2027, 1, 1, tzinfo=dt.UTC)}

@@ -15,6 +15,8 @@ import pytest
 
 from undercroft.rating import DataFrame, DataPoint
 
+pytestmark = pytest.mark.one_per_family
+
 FIRST = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
 LIMIT = 60  # seconds; ends a test that fails, decides nothing else

@@ -18,7 +18,7 @@ import pytest
 from tests.api.service import Service
 from tests.chaos import servers
 from tests.chaos.servers import Server
-from tests.conftest import WHOLE, url_of
+from tests.conftest import url_of
 from tests.engines.run import free_ports
 from tests.hosts.conftest import Environment, make
 from undercroft.conformance.plugin import Opener, Target
@@ -117,7 +117,7 @@ def test_our_publisher_writes_straight_to_the_store(ceilometer, event_opener, tm
 
 
 @pytest.mark.promise("D3")
-@pytest.mark.parametrize("name", servers.names() if WHOLE else servers.names()[:1])
+@pytest.mark.parametrize("name", servers.names())
 def test_a_database_that_is_killed_loses_no_event(ceilometer, name, tmp_path, seed, record):
     rng, kills = random.Random(seed), 0
     with servers.own(name, durable=True) as database:
