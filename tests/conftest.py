@@ -68,11 +68,7 @@ def sample(definition: Any, found: list[Target]) -> list[Target]:
     if definition.get_closest_marker("one_per_driver"):
         # A server where there is one, since several processes meet there.
         return _first_of_each(sorted(found, key=lambda store: not store.host), _driver)
-    if (
-        definition.get_closest_marker("one_per_family")
-        or definition.get_closest_marker("chaos")
-        or CHAOS in definition.path.parents
-    ):
+    if CHAOS in definition.path.parents or any(map(definition.get_closest_marker, ("one_per_family", "chaos"))):
         return _first_of_each(found, lambda store: (_driver(store), store.host is None))
     return found
 

@@ -84,8 +84,8 @@ def own(name: str, *, durable: bool) -> Iterator[Server]:
     before = os.environ.get("UCTEST_DURABLE")
     os.environ["UCTEST_DURABLE"] = str(int(durable))
     try:
-        with run.engines_running(run.TABLE, [engine]) as (started, _):
-            result = started[name]
+        with run.engines_running(run.TABLE, [engine]) as running:
+            result = running.started[name]
             assert "url" in result, result
             yield Server(engine, result["url"], pathlib.Path(result["folder"]), int(result["port"]))
     finally:

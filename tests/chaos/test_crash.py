@@ -15,7 +15,7 @@ from tests.chaos.judge import Judge
 from tests.chaos.processes import life
 from tests.chaos.works import WORKS, harmful
 from tests.chaos.writers import write
-from tests.conftest import opener_of, stores
+from tests.conftest import opener_of, sample, stores
 from undercroft.conformance.plugin import Opener
 
 pytestmark = [pytest.mark.promise("D2"), pytest.mark.timeout(1800)]
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.promise("D2"), pytest.mark.timeout(1800)]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "weakened" in metafunc.fixturenames:
-        targets = [target for kind in WORKS for target in stores(metafunc.config, kind)]
+        targets = sample(metafunc.definition, [target for kind in WORKS for target in stores(metafunc.config, kind)])
         pairs = [(target, twin) for target in targets for twin in harmful(target)]
         names = [f"{target.kind}-{target.driver}-{twin}" for target, twin in pairs]
         metafunc.parametrize("weakened", pairs, ids=names, indirect=True)

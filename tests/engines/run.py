@@ -40,6 +40,9 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 START_SECONDS = 1800
 GRACE_SECONDS = 30
 PORTS = range(15_000, 32_000, 2)
+# A file system in memory, and the room that it must have.
+MEMORY = pathlib.Path("/dev/shm")
+MEMORY_BYTES = 8 * 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,10 +129,19 @@ def start(engine: Engine, folder: pathlib.Path, port: int) -> dict[str, str]:
     return {"url": done.stdout.strip(), "folder": str(folder), "port": str(port)}
 
 
-def keep(engines: list[Engine]) -> None:
-    """The keeper: start engines, tell their URLs on stdout; when stdin ends, kill the process groups named there, and stop them."""
+def in_memory() -> pathlib.Path | None:
+    """Where files are made quickly that need not survive: tables by the thousand take an engine several times as long on a disk."""
+    if os.environ.get("UCTEST_DURABLE") == "1" or not os.access(MEMORY, os.W_OK):
+        return None
+    return MEMORY if shutil.disk_usage(MEMORY).free >= MEMORY_BYTES else None
+
+
+def keep(engines: list[Engine], folder: pathlib.Path) -> None:
+    """The keeper: start engines, tell their URLs on stdout; when stdin ends, kill the process groups named there, and stop them.
+
+    The folder, which holds all that the engines and the command write, is removed then.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="undercroft-"))
     folders = [folder / engine.name for engine in engines]
     try:
         with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -144,12 +156,28 @@ def keep(engines: list[Engine]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """What a keeper runs.
+
+    Attributes:
+        started: by engine, its `url` or its `error`.
+        keeper: where to tell it the command's process group.
+        folder: for the command's own temporary files; they go with the engines.
+    """
+
+    started: dict[str, dict[str, str]]
+    keeper: IO[str]
+    folder: pathlib.Path
+
+
 @contextlib.contextmanager
-def engines_running(path: pathlib.Path, engines: list[Engine]) -> Iterator[tuple[dict[str, dict[str, str]], IO[str]]]:
-    """What the keeper started, by engine (its `url` or its `error`), and where to tell it the command's process group."""
+def engines_running(path: pathlib.Path, engines: list[Engine]) -> Iterator[Running]:
+    """Have a keeper start the engines; they are stopped at the end of the block, or with this process."""
     names = ",".join(engine.name for engine in engines)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="undercroft-", dir=in_memory()))
     with subprocess.Popen(
-        [sys.executable, __file__, "--table", str(path), "--keep", "--engines", names],
+        [sys.executable, __file__, "--table", str(path), "--keep", str(folder), "--engines", names],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -158,14 +186,17 @@ def engines_running(path: pathlib.Path, engines: list[Engine]) -> Iterator[tuple
         assert keeper.stdin is not None
         assert keeper.stdout is not None
         try:
-            yield json.loads(keeper.stdout.readline()), keeper.stdin
+            yield Running(json.loads(keeper.stdout.readline()), keeper.stdin, folder)
         finally:
             keeper.stdin.close()
             keeper.wait()
 
 
-def run(command: list[str], engines: list[Engine], started: dict[str, dict[str, str]], keeper: IO[str]) -> int:
+def run(command: list[str], engines: list[Engine], runs: Running) -> int:
     """Run the command until it ends or we are told to stop; its exit code as a shell would give it."""
+    started = runs.started
+    temporary = runs.folder / "tmp"
+    temporary.mkdir()
     running = [
         (kind, engine, started[engine.name]["url"]) for engine in engines for kind in engine.kinds if "url" in started[engine.name]
     ]
@@ -179,6 +210,7 @@ def run(command: list[str], engines: list[Engine], started: dict[str, dict[str, 
     words = [each for word in command for each in (options if word == "{stores}" else [word])]
     environment = {
         **os.environ,
+        "TMPDIR": str(temporary),
         "UCTEST_STORES": "\n".join(f"{kind}={url}" for kind, _, url in running),
         "UCTEST_ENGINES": ",".join(dict.fromkeys(engine.name for _, engine, _ in running if engine.name not in second)),
     }
@@ -188,7 +220,7 @@ def run(command: list[str], engines: list[Engine], started: dict[str, dict[str, 
         signal.signal(number, signal.SIG_DFL)
     # A session of its own: a signal reaches the command and all it started through us, once.
     with subprocess.Popen(words, env=environment, start_new_session=True) as child:
-        print(child.pid, file=keeper, flush=True)
+        print(child.pid, file=runs.keeper, flush=True)
 
         def forward(number: int, _: Any) -> None:
             with contextlib.suppress(ProcessLookupError):
@@ -220,26 +252,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", default="", help="names with commas between, or all; those that run everywhere when empty")
     parser.add_argument("--table", type=pathlib.Path, default=TABLE, help="another servers.toml")
-    parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help=argparse.SUPPRESS)
     parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="what to run; nothing: print the URLs and wait")
     arguments = parser.parse_args()
     known = table(arguments.table)
     engines, needed = choose(known, arguments.engines)
     if arguments.keep:
-        keep(engines)
+        keep(engines, arguments.keep)
         return 0
     others = [name for name, each in known.items() if each not in engines and (each.kinds or is_missing(each))]
-    with engines_running(arguments.table, engines) as (started, keeper):
+    with engines_running(arguments.table, engines) as runs:
         try:
-            failed = {name: result["error"] for name, result in started.items() if "error" in result}
+            failed = {name: result["error"] for name, result in runs.started.items() if "error" in result}
             if failed and needed:
                 for name, error in failed.items():
                     print(f"MISSING {name}: {error} (needs: {known[name].needs})", file=sys.stderr)
                 return 1
-            for name, result in started.items():
+            for name, result in runs.started.items():
                 if "url" in result:
                     print(f"{name:15} {result['url']}", flush=True)
-            code = run(arguments.command, engines, started, keeper) if arguments.command else wait()
+            code = run(arguments.command, engines, runs) if arguments.command else wait()
         finally:
             # Nothing may cut the wait for the engines' end short.
             for number in STOPPING:
