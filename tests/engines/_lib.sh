@@ -38,16 +38,15 @@ already() { # URL: prints it and ends the script when our engine runs; refuses a
 }
 
 # Only one apt at a time: on images with a docker-clean hook, an "apt-get update" in one process deletes the archives
-# that another "apt-get install" is about to unpack.
+# that another "apt-get install" is about to unpack. Looking waits, too: a program may be unpacked before its libraries are.
 apt_need() { # command-or-path package...
   local probe=$1; shift
-  if command -v "$probe" >/dev/null 2>&1 || [ -e "$probe" ]; then return 0; fi
-  [ "$(id -u)" = 0 ] || die "$probe is missing, and only root can install it: $*"
-  command -v apt-get >/dev/null || die "$probe is missing, and there is no apt-get to install it: $*"
-  say "installing $*"
   (
     flock -w 600 9
     if command -v "$probe" >/dev/null 2>&1 || [ -e "$probe" ]; then exit 0; fi
+    [ "$(id -u)" = 0 ] || die "$probe is missing, and only root can install it: $*"
+    command -v apt-get >/dev/null || die "$probe is missing, and there is no apt-get to install it: $*"
+    say "installing $*"
     export DEBIAN_FRONTEND=noninteractive
     apt-get -o DPkg::Lock::Timeout=600 update -qq >&2
     apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "$@" >&2
