@@ -53,6 +53,25 @@ apt_need() { # command-or-path package...
   ) 9>"$CACHE/apt.lock"
 }
 
+pip_need() { # PACKAGE VERSION: prints the interpreter of an environment in the cache that has it
+  local environment=$CACHE/$1
+  (
+    flock -w 600 9
+    [ -x "$environment/bin/pip" ] || "$PYTHON" -m venv "$environment"
+    "$environment/bin/pip" install -q "$1==$2"
+  ) 9>"$CACHE/$1.lock" >&2 && echo "$environment/bin/python"
+}
+
+java_home() { # MIN MAX: prints the folder of a Java from MIN to MAX that the machine has; nothing when it has none
+  local home version found=
+  for home in /usr/lib/jvm/*/ ${JAVA_HOME:-}; do
+    [ -x "$home/bin/java" ] || continue
+    version=$("$home/bin/java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p')
+    if [ -n "$version" ] && [ "$version" -ge "$1" ] && [ "$version" -le "$2" ]; then found=${home%/}; fi
+  done
+  echo "$found"
+}
+
 # Engines that refuse uid 0 run in a user namespace where root is seen as nobody: the files stay root's, and a data
 # directory below a 0700 folder stays reachable. UNROOT is empty when we are not root.
 unroot() {
