@@ -38,7 +38,7 @@ class Recorder:
 
     def drop(self, db: Database, kind: str, metadata: sa.MetaData) -> None:
         """Remove a kind's tables by one statement each, or all by one, without asking which are there."""
-        names = [f'"{name}"' for name in (*metadata.tables, migrate.version_table(db.options.namespace, kind))]
+        names = [f'"{name}"' for name in {*metadata.tables, migrate.version_table(db.options.namespace, kind)}]
         lists = names if db.dialect == "sqlite" else [", ".join(names)]
 
         def work(connection: sa.Connection) -> None:

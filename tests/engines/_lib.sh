@@ -38,20 +38,38 @@ already() { # URL: prints it and ends the script when our engine runs; refuses a
 }
 
 # Only one apt at a time: on images with a docker-clean hook, an "apt-get update" in one process deletes the archives
-# that another "apt-get install" is about to unpack.
+# that another "apt-get install" is about to unpack. Looking waits, too: a program may be unpacked before its libraries are.
 apt_need() { # command-or-path package...
   local probe=$1; shift
-  if command -v "$probe" >/dev/null 2>&1 || [ -e "$probe" ]; then return 0; fi
-  [ "$(id -u)" = 0 ] || die "$probe is missing, and only root can install it: $*"
-  command -v apt-get >/dev/null || die "$probe is missing, and there is no apt-get to install it: $*"
-  say "installing $*"
   (
     flock -w 600 9
     if command -v "$probe" >/dev/null 2>&1 || [ -e "$probe" ]; then exit 0; fi
+    [ "$(id -u)" = 0 ] || die "$probe is missing, and only root can install it: $*"
+    command -v apt-get >/dev/null || die "$probe is missing, and there is no apt-get to install it: $*"
+    say "installing $*"
     export DEBIAN_FRONTEND=noninteractive
     apt-get -o DPkg::Lock::Timeout=600 update -qq >&2
     apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "$@" >&2
   ) 9>"$CACHE/apt.lock"
+}
+
+pip_need() { # PACKAGE VERSION: prints the interpreter of an environment in the cache that has it
+  local environment=$CACHE/$1
+  (
+    flock -w 600 9
+    [ -x "$environment/bin/pip" ] || "$PYTHON" -m venv "$environment"
+    "$environment/bin/pip" install -q "$1==$2"
+  ) 9>"$CACHE/$1.lock" >&2 && echo "$environment/bin/python"
+}
+
+java_home() { # MIN MAX: prints the folder of a Java from MIN to MAX that the machine has; nothing when it has none
+  local home version found=
+  for home in /usr/lib/jvm/*/ ${JAVA_HOME:-}; do
+    [ -x "$home/bin/java" ] || continue
+    version=$("$home/bin/java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p')
+    if [ -n "$version" ] && [ "$version" -ge "$1" ] && [ "$version" -le "$2" ]; then found=${home%/}; fi
+  done
+  echo "$found"
 }
 
 # Engines that refuse uid 0 run in a user namespace where root is seen as nobody: the files stay root's, and a data

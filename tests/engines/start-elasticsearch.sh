@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # start-elasticsearch.sh DATADIR PORT   a real single Elasticsearch node (the build without X-Pack). Transport port PORT+1.
-# ES_VERSION: 7.17.9 (default); wants a JDK of 17 to 21; ES_HEAP (default 1g). This build lacks the reindex, painless and
+# ES_VERSION: 7.17.9 (default); wants a Java of 17 to 21; ES_HEAP (default 1g). This build lacks the reindex, painless and
 # analysis modules: no _delete_by_query, no _update_by_query, no scripts. (8.11.1 starts too, but lacks even GET /.)
 . "$(dirname "$0")/_lib.sh"
 args "$@"
 URL=http://127.0.0.1:$PORT
 STORE=es://127.0.0.1:$PORT
 already "$STORE"
+apt_need curl curl
 V=${ES_VERSION:-7.17.9}
 HOME_DIR=$CACHE/elasticsearch-$V
 if [ ! -x "$HOME_DIR/bin/elasticsearch" ]; then
@@ -20,14 +21,8 @@ if [ ! -x "$HOME_DIR/bin/elasticsearch" ]; then
     unzip -q -o "$M2/org/elasticsearch/distribution/integ-test-zip/elasticsearch/$V/elasticsearch-$V.zip" -d "$CACHE" >&2
   ) 9>"$CACHE/elasticsearch.lock"
 fi
-java_major() { "$1/bin/java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p'; }
-JH=${ES_JAVA_HOME:-}
-if [ -z "$JH" ]; then
-  for j in /usr/lib/jvm/*/ ${JAVA_HOME:-}; do
-    [ -x "$j/bin/java" ] && m=$(java_major "$j") && [ -n "$m" ] && [ "$m" -ge 17 ] && [ "$m" -le 21 ] && JH=$j
-  done
-fi
-[ -n "$JH" ] || die "no JDK of 17 to 21 under /usr/lib/jvm (set ES_JAVA_HOME)"
+JH=${ES_JAVA_HOME:-$(java_home 17 21)}
+if [ -z "$JH" ]; then apt_need /usr/lib/jvm/default-java default-jre-headless; JH=/usr/lib/jvm/default-java; fi
 unroot
 mkdir -p "$DATADIR"/{data,logs,config,tmp}
 cp -n "$HOME_DIR"/config/log4j2.properties "$DATADIR/config/"
@@ -51,7 +46,7 @@ path.logs: $DATADIR/logs
 cluster.routing.allocation.disk.threshold_enabled: false
 Y
 [ "${UNROOT[0]:-}" != setpriv ] || chown -R nobody "$DATADIR"
-ES_JAVA_HOME=${JH%/} JAVA_HOME=${JH%/} ES_PATH_CONF=$DATADIR/config ES_TMPDIR=$DATADIR/tmp \
+ES_JAVA_HOME=$JH JAVA_HOME=$JH ES_PATH_CONF=$DATADIR/config ES_TMPDIR=$DATADIR/tmp \
   launch "${UNROOT[@]}" "$HOME_DIR/bin/elasticsearch"
 wait_for curl -fsS -m 3 "$URL/_cluster/health?wait_for_status=yellow&timeout=2s"
 echo "$STORE"

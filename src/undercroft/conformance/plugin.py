@@ -298,7 +298,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         yield
     except Unsupported:
         _pass_over(pyfuncitem, gaps)
-    pytest.fail(f"declared as a gap, but it works: {', '.join(name for name, *_ in gaps)}")
+    told = ", ".join(f"{name} ({when}: {reason})" for name, when, reason in gaps)
+    pytest.fail(f"declared as a gap, but it works: {told}")
 
 
 # -- the table at the end --------------------------------------------------------------------------------------------
