@@ -58,13 +58,12 @@ def test_a_driver_from_outside_passes_the_suite(installed: pathlib.Path) -> None
     done = run(installed, "--store", "rating=jsonfile:///{tmp}/rating")
     assert done.returncode == 0, done.stdout[-5000:]
     passed, gaps, failed = map(int, row(done.stdout, "jsonfile"))
-    assert passed > 500
+    assert passed > 250
     assert gaps > 0
     assert failed == 0
     assert "gaps of rating jsonfile: " in done.stdout
     assert "custom_fields (not yet: only sums so far)" in done.stdout
-    assert row(done.stdout, "boasting") == ["NOT", "RUN"]
-    assert re.search(r"^NOT RUN: .*events sqlite", done.stdout, re.MULTILINE), "no store of another kind was given"
+    assert re.search(r"^NOT RUN: .*events sqlite, .*rating boasting, ", done.stdout, re.MULTILINE), "no such store was given"
 
 
 def test_a_driver_that_declares_all_its_gaps_passes(installed: pathlib.Path) -> None:
@@ -72,8 +71,8 @@ def test_a_driver_that_declares_all_its_gaps_passes(installed: pathlib.Path) -> 
     done = run(installed, "--store", "rating=modest:///{tmp}/rating")
     assert done.returncode == 0, done.stdout[-5000:]
     passed, gaps, failed = map(int, row(done.stdout, "modest"))
-    assert passed > 400
-    assert gaps > 150
+    assert passed > 150
+    assert gaps > 50
     assert failed == 0
 
 

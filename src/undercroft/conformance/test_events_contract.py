@@ -23,9 +23,9 @@ METHODS = [
     "upgrade", "clear", "record_events", "get_events", "get_event_types", "get_trait_types", "get_traits", "clear_expired_data",
     "get_capabilities", "get_storage_capabilities", "tail", "tail_end", "cursor_key", "diagnose", "init", "drop", "close", "locks",
 ]  # fmt: skip
-# They check arguments and make models, for all drivers.
+# They check arguments and make models, for all drivers. `clear_expired_data` may be extended, and is asked of each.
 INHERITED = [
-    "record_events", "store_events", "get_events", "get_event_types", "get_trait_types", "get_traits", "clear_expired_data", "tail",
+    "record_events", "store_events", "get_events", "get_event_types", "get_trait_types", "get_traits", "tail",
     "tail_end", "cursor_key", "count_events", "init",
 ]  # fmt: skip
 

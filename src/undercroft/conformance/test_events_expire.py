@@ -23,6 +23,7 @@ from undercroft.conformance.events_data import (
 )
 from undercroft.conformance.marks import assumes, clause, needs, promise
 from undercroft.conformance.rows import rows
+from undercroft.core.errors import InvalidInput
 from undercroft.events import Store
 
 # A store that keeps nothing has nothing to delete, and says so instead of refusing.
@@ -87,6 +88,15 @@ def test_any_number_of_seconds(store: Store, ttl: Any, gone: int) -> None:
     with now(START):
         assert store.clear_expired_data(ttl) == gone
     assert len(ids(store)) == 5 - gone
+
+
+@clause("E21")
+@rows("ttl", ["soon", None, float("nan"), {}])
+def test_an_age_that_is_not_a_number_is_refused(store: Store, ttl: Any) -> None:
+    store.record_events([event("a", at=-900)])
+    with pytest.raises(InvalidInput):
+        store.clear_expired_data(ttl)
+    assert ids(store) == ["a"]
 
 
 @clause("E21")

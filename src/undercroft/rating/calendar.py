@@ -113,7 +113,7 @@ class Coverage(NamedTuple):
         """How many months and days of months in part there are."""
         months_ = 0
         if self.first_month is not None and self.last_month is not None:
-            months_ = len(list(months(self.first_month, self.last_month)))
+            months_ = _month_number(self.last_month) - _month_number(self.first_month) + 1
         return months_ + sum((_date(last) - _date(first)).days + 1 for first, last in self.day_ranges())
 
     def day_ranges(self) -> list[tuple[int, int]]:
@@ -218,5 +218,10 @@ def _month_bounds(key: int) -> tuple[dt.date, dt.date]:
 
 def months(first: int, last: int) -> Iterator[int]:
     """Every month key from `first` to `last`, both included."""
-    for month in range(first // 100 * 12 + first % 100 - 1, last // 100 * 12 + last % 100):
+    for month in range(_month_number(first), _month_number(last) + 1):
         yield month // 12 * 100 + month % 12 + 1
+
+
+def _month_number(key: int) -> int:
+    """A number for each month that is one larger than that of the month before."""
+    return key // 100 * 12 + key % 100 - 1
