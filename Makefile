@@ -102,7 +102,8 @@ bench-events: $(VENV)/.dev ## Speed of events, beside Panko's own driver, durabl
 # -- quality -------------------------------------------------------------------------------------------------------------
 
 .PHONY: check
-check: lint types layers unused fresh ## Lint, format, types, layers, dependencies, dead code, fresh docs (each a target, too)
+check: $(VENV)/.dev ## Lint, format, types, layers, dependencies, dead code, fresh docs
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint types layers unused fresh
 
 .PHONY: lint
 lint: $(VENV)/.dev

@@ -33,6 +33,8 @@ from undercroft.events.ordered import indexed
 from undercroft.events.record import Record
 
 _AT_ONCE = 1_000
+# How often documents are sent whose index is deleted in that moment.
+_TRIES = 10
 _BULK_BYTES = 8_000_000
 _MOST_TERMS = 10_000
 _DAY = 86_400_000_000
@@ -163,17 +165,25 @@ class Connection(contract.Store):
             found |= {hit["_source"]["message_id"] for hit in hits}
         return found
 
-    def _create(self, lines: bytes) -> set[str]:
+    def _create(self, documents: list[bytes]) -> set[str]:
         """Create documents; their ids where they were there already."""
-        answer = self._client.call("POST", "/_bulk", lines, writes=True, refresh="true")
         known: set[str] = set()
-        for item in answer["items"]:
-            done = item["create"]
-            if done["status"] == 409:
-                known.add(done["_id"])
-            elif done["status"] >= 300:
-                raise opensearch.failed(done["status"], f"{self._client.place}: {str(done.get('error'))[:300]}")
-        return known
+        for _ in range(_TRIES):
+            answer = self._client.call("POST", "/_bulk", b"".join(documents), writes=True, refresh="true")
+            homeless = []
+            for document, item in zip(documents, answer["items"], strict=True):
+                done = item["create"]
+                if done["status"] == 409:
+                    known.add(done["_id"])
+                elif done["status"] == 404:
+                    homeless.append(document)
+                elif done["status"] >= 300:
+                    raise opensearch.failed(done["status"], f"{self._client.place}: {str(done.get('error'))[:300]}")
+            if not homeless:
+                return known
+            # Their index was deleted between the two phases of the request; the next one makes it anew.
+            documents = homeless
+        raise opensearch.Busy(f"{self._client.place}: indices are deleted as fast as they are made")
 
     def _expire(self, before: int, count: int | None) -> int:
         deleted = 0
@@ -321,8 +331,8 @@ def _document(record: Record) -> Query:
     }
 
 
-def _portions(records: Iterable[Record], prefix: str) -> Iterator[bytes]:
-    """Bodies of bulk requests, none much larger than what a server takes."""
+def _portions(records: Iterable[Record], prefix: str) -> Iterator[list[bytes]]:
+    """Documents for bulk requests, none much larger than what a server takes."""
     lines: list[bytes] = []
     size = 0
     for record in records:
@@ -332,10 +342,10 @@ def _portions(records: Iterable[Record], prefix: str) -> Iterator[bytes]:
         )
         size += len(lines[-1])
         if size > _BULK_BYTES:
-            yield b"".join(lines)
+            yield lines
             lines, size = [], 0
     if lines:
-        yield b"".join(lines)
+        yield lines
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------
