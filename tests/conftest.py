@@ -35,14 +35,24 @@ CHAOS = pathlib.Path(__file__).parent / "chaos"
 _FIGURE = "figure"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    for mark in (
+        "chaos: kills processes or breaks engines; `make chaos` runs it at its full figures",
+        "any_engine: runs on one engine, which does not matter; `make test-all` runs it on all",
+        "one_per_family: runs on one engine with a server and one without of each driver, as chaos does; "
+        "`make test-all` runs it on all",
+        "one_per_driver: runs on one engine of each driver; `make test-all` runs it on all",
+    ):
+        config.addinivalue_line("markers", mark)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture, kind in (("engine", "rating"), ("event_engine", "events")):
         if fixture in metafunc.fixturenames:
             found = stores(metafunc.config, kind)
-            if metafunc.definition.get_closest_marker("any_engine") and not FULL:
-                found = found[:1]
             found = sample(metafunc.definition, found)
-            metafunc.parametrize(fixture, found, ids=[store.driver for store in found], scope="module")
+            given = [pytest.param(store, id=store.driver) for store in found] or [_not_run(kind)]
+            metafunc.parametrize(fixture, given, scope="module")
     if "any_engine" in metafunc.fixturenames:
         found = sample(metafunc.definition, [store for kind in registry.kinds() for store in stores(metafunc.config, kind)])
         metafunc.parametrize("any_engine", found, ids=[f"{store.kind}-{store.driver}" for store in found], scope="module")
@@ -61,10 +71,17 @@ def stores(config: pytest.Config, kind: str = "rating") -> list[Target]:
     ]
 
 
+def _not_run(kind: str) -> Any:
+    """In the place of a store, where a run has none of the kind."""
+    return pytest.param(None, marks=pytest.mark.skip(reason=f"NOT RUN: no engine of this run stores {kind}"))
+
+
 def sample(definition: Any, found: list[Target]) -> list[Target]:
     """The stores that a test runs on: where its mark says so, and for chaos, some of them, unless the run is whole."""
     if WHOLE:
         return found
+    if definition.get_closest_marker("any_engine"):
+        return found[:1]
     if definition.get_closest_marker("one_per_driver"):
         # A server where there is one, since several processes meet there.
         return _first_of_each(sorted(found, key=lambda store: not store.host), _driver)

@@ -12,7 +12,7 @@ import pytest
 from tests.counted import memory
 from undercroft.conformance.plugin import Opener
 
-pytestmark = [pytest.mark.timeout(7200), pytest.mark.one_per_family]
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.any_engine]
 FULL = os.environ.get("UCTEST_CHAOS") == "full"
 POINTS = 500_000 if FULL else 12_000
 TIMES = 10

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 PROFILE = os.environ.get("UCTEST_CONFORMANCE", "ci")
 # Walks, and steps of each.
-PROFILES = {"quick": (5, 15), "ci": (20, 20), "thorough": (300, 50)}
+PROFILES = {"quick": (5, 15), "ci": (20, 25), "thorough": (300, 50)}
 # Where all stores walk together, each has its own walks beside.
 SIDE_BY_SIDE = PROFILES[PROFILE][0] // 2
 # Seconds; 0 for as long as it takes.
