@@ -78,8 +78,8 @@ test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest v
 
 .PHONY: test-all
 test-all: export UCTEST_WHOLE = 1
-test-all: ## What the gate leaves out, too: every test on every engine (ENGINES=all), hosts included
-	@$(MAKE) --no-print-directory test test-hosts
+test-all: ## What the gate leaves out, too: every test on every engine, hosts included
+	@$(MAKE) --no-print-directory ENGINES="$(or $(ENGINES),all)" test test-hosts
 
 .PHONY: chaos
 chaos: export UCTEST_CHAOS = full

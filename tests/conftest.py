@@ -39,8 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for mark in (
         "chaos: kills processes or breaks engines; `make chaos` runs it at its full figures",
         "any_engine: runs on one engine, which does not matter; `make test-all` runs it on all",
-        "one_per_family: runs on one engine with a server and one without of each driver, as chaos does; "
-        "`make test-all` runs it on all",
+        "one_per_family: runs on one engine with a server and one without of each driver; `make test-all` runs it on all",
         "one_per_driver: runs on one engine of each driver; `make test-all` runs it on all",
     ):
         config.addinivalue_line("markers", mark)

@@ -279,7 +279,7 @@ def main() -> int:
     for name, error in failed.items():
         print(f"NOT RUN {name}: {error} (needs {known[name].needs})", flush=True)
     if others:
-        print(f"NOT RUN {', '.join(others)}: not asked for; ENGINES=all runs every engine, and as root installs what is missing")
+        print(f"NOT RUN {', '.join(others)}: not asked for; `make test ENGINES=all`, as root, installs and runs every engine")
     return code
 
 

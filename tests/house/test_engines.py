@@ -167,7 +167,7 @@ def test_missing_engine_is_said_last_in_a_plain_run(table):
     assert lines[-3] == "the command ran"
     assert lines[-2].startswith("NOT RUN absent: ")
     assert lines[-2].endswith("(needs a machine that has it)")
-    assert lines[-1].startswith("NOT RUN elsewhere: not asked for; ENGINES=all ")
+    assert lines[-1].startswith("NOT RUN elsewhere: not asked for; `make test ENGINES=all`")
 
 
 @pytest.mark.parametrize(("program", "told"), [("sh", []), ("no-such-program", ["NOT RUN helper: not asked for"])])
