@@ -66,6 +66,14 @@ def test_a_driver_from_outside_passes_the_suite(installed: pathlib.Path) -> None
     assert re.search(r"^NOT RUN: .*events sqlite, .*rating boasting, ", done.stdout, re.MULTILINE), "no such store was given"
 
 
+def test_a_second_store_runs_the_essential_tests(installed: pathlib.Path) -> None:
+    stores = ("--store", "rating=jsonfile:///{tmp}/rating", "--second-store", "rating=jsonfile:///{tmp}/second")
+    done = run(installed, *stores, "-k", "test_namespaces_share_nothing or test_nothing_to_push or test_no_groupby_is_one_row")
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert row(done.stdout, "jsonfile") == ["3", "0", "0"]
+    assert row(done.stdout, "jsonfile#2") == ["2", "0", "0"]
+
+
 def test_a_driver_that_declares_all_its_gaps_passes(installed: pathlib.Path) -> None:
     """No test asks for more than its marks say."""
     done = run(installed, "--store", "rating=modest:///{tmp}/rating")

@@ -47,11 +47,15 @@ def functions(kind: str) -> Iterator[tuple[str, Any]]:
                 yield f"{path.stem}::{name}", value
 
 
+def marks_of(test: Any) -> list[Any]:
+    """The marks of a test and of its module."""
+    module = getattr(sys.modules[test.__module__], "pytestmark", [])
+    return [*(module if isinstance(module, list) else [module]), *getattr(test, "pytestmark", [])]
+
+
 def marked(test: Any, mark: str) -> set[str]:
     """What a test, or its module, is marked with."""
-    module = getattr(sys.modules[test.__module__], "pytestmark", [])
-    marks = [*(module if isinstance(module, list) else [module]), *getattr(test, "pytestmark", [])]
-    return {name for found in marks if found.name == mark for name in found.args}
+    return {name for found in marks_of(test) if found.name == mark for name in found.args}
 
 
 def clauses(kind: str) -> list[str]:
@@ -101,6 +105,12 @@ def test_every_clause_has_a_test(kind: str) -> None:
 def test_capabilities_are_known_and_each_is_asked_for(kind: str) -> None:
     asked = {name for _, test in functions(kind) for mark in ("needs", "assumes") for name in marked(test, mark)}
     assert asked == set(vars(CONTRACTS[kind][2].full()))
+
+
+@pytest.mark.parametrize(("kind", "writes"), [("rating", "push"), ("events", "record")])
+def test_second_stores_run_contract_writes_concurrency_and_walks(kind: str, writes: str) -> None:
+    found = {name.partition("::")[0] for name, test in functions(kind) if any(mark.name == "essential" for mark in marks_of(test))}
+    assert found == {f"test_{kind}_{part}" for part in ("contract", writes, "concurrency", "machine")}
 
 
 @pytest.mark.parametrize("path", sorted(HERE.rglob("*.py")), ids=lambda path: path.name)
