@@ -63,7 +63,8 @@ class Recorder:
             sa.event.remove(db.engine, "before_cursor_execute", note)
         # Tables that were there before, or came from another process in the middle, made no complete record.
         if sum(statement.lstrip().upper().startswith("CREATE") for statement in statements) > 1:
-            self._recorded[key] = statements
+            # Once each: a transaction that was in another's way ran again.
+            self._recorded[key] = list(dict.fromkeys(statements))
 
     def _replayed(self, db: Database, kind: str, statements: list[str]) -> bool:
         """Make the tables; False where there are some."""
