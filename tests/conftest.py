@@ -11,8 +11,8 @@ import os
 import pathlib
 import secrets
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
@@ -33,6 +33,7 @@ FULL = os.environ.get("UCTEST_CHAOS") == "full"
 WHOLE = bool(os.environ.get("UCTEST_WHOLE"))
 CHAOS = pathlib.Path(__file__).parent / "chaos"
 _FIGURE = "figure"
+T = TypeVar("T")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,9 +84,9 @@ def sample(definition: Any, found: list[Target]) -> list[Target]:
         return found[:1]
     if definition.get_closest_marker("one_per_driver"):
         # A server where there is one, since several processes meet there.
-        return _first_of_each(sorted(found, key=lambda store: not store.host), _driver)
+        return first_of_each(sorted(found, key=lambda store: not store.host), _driver)
     if CHAOS in definition.path.parents or any(map(definition.get_closest_marker, ("one_per_family", "chaos"))):
-        return _first_of_each(found, lambda store: (_driver(store), store.host is None))
+        return first_of_each(found, lambda store: (_driver(store), store.host is None))
     return found
 
 
@@ -93,10 +94,11 @@ def _driver(store: Target) -> Any:
     return registry.load(store.kind, store.driver)
 
 
-def _first_of_each(found: list[Target], family: Callable[[Target], Any]) -> list[Target]:
-    chosen: dict[Any, Target] = {}
-    for store in found:
-        chosen.setdefault(family(store), store)
+def first_of_each(found: Iterable[T], family: Callable[[T], Any]) -> list[T]:
+    """The first of each family, in order."""
+    chosen: dict[Any, T] = {}
+    for each in found:
+        chosen.setdefault(family(each), each)
     return list(chosen.values())
 
 

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 
+from tests.conftest import WHOLE, first_of_each
 from tests.engines import run
 from undercroft.core import registry
 
@@ -26,9 +27,7 @@ def names(kind: str = "rating") -> list[str]:
     chosen = os.environ.get("UCTEST_ENGINES")
     wanted = chosen.split(",") if chosen else [engine.name for engine in known.values() if engine.everywhere]
     found = [name for name in wanted if kind in known[name].kinds and known[name].start and not known[name].forgets]
-    if os.environ.get("UCTEST_WHOLE"):
-        return found
-    return list({registry.load(kind, name): name for name in reversed(found)}.values())
+    return found if WHOLE else first_of_each(found, lambda name: registry.load(kind, name))
 
 
 @dataclasses.dataclass

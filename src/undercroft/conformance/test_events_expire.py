@@ -21,6 +21,7 @@ from undercroft.conformance.events_data import (
     trait_types,
     whole,
 )
+from undercroft.conformance.examination import problems
 from undercroft.conformance.marks import assumes, clause, needs, promise
 from undercroft.conformance.rows import rows
 from undercroft.core.errors import InvalidInput
@@ -88,6 +89,8 @@ def test_any_number_of_seconds(store: Store, ttl: Any, gone: int) -> None:
     with now(START):
         assert store.clear_expired_data(ttl) == gone
     assert len(ids(store)) == 5 - gone
+    # Here, too: the store is emptied after each row.
+    assert problems(store) == []
 
 
 @clause("E21")

@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 
+from undercroft.conformance.examination import problems
 from undercroft.conformance.marks import clause, needs
 from undercroft.conformance.rating_data import OpenStore, everything, frame, hour, of, quantity, sums
 from undercroft.conformance.rows import rows
@@ -34,6 +35,8 @@ def test_everything_older_goes_and_nothing_else(store: BaseStorage, limit: float
     assert quantity(store, groupby=["project_id"]) == sum(p.qty for p in kept)
     assert quantity(store) == sum(p.qty for p in kept)
     assert sum(batch.points for batch in store.expire_before(hour(limit))) == 0
+    # Here, too: the store is emptied after each row.
+    assert problems(store) == []
 
 
 @clause("R28")
