@@ -77,7 +77,7 @@ def settings_page() -> str:
 The environment wins over the file.
 """,
     ]
-    for group, options in sorted(settings.OPTIONS.items()):
+    for group, options in sorted(settings.options().items()):
         rows = [
             [
                 f"`{option.name}`",

@@ -17,7 +17,7 @@ def shown(run, *more):
 
 def test_every_setting_is_shown_with_its_default(run):
     found = shown(run)
-    assert set(found) == {f"{group}.{option.name}" for group, options in settings.OPTIONS.items() for option in options}
+    assert set(found) == {f"{group}.{option.name}" for group, options in settings.options().items() for option in options}
     assert found["storage.retention_period"] == {
         "group": "storage", "option": "retention_period", "value": 2400, "origin": "default", "place": "",
     }  # fmt: skip

@@ -71,7 +71,7 @@ def _settings() -> Iterator[Shown]:
 
     conf = settings.current()
     origins = {cfg.Locations.environment: "environment", cfg.Locations.user: "file"}
-    for group, options in sorted(settings.OPTIONS.items()):
+    for group, options in sorted(settings.options().items()):
         for option in options:
             value = settings.get(group, option.dest)
             where = conf.get_location(option.dest, group)
@@ -99,7 +99,7 @@ def _strangers() -> Iterator[str]:
     """Variables that look like settings and are none."""
     from undercroft.core import settings, url
 
-    pairs = [(group, option.dest) for group, options in settings.OPTIONS.items() for option in options]
+    pairs = [(group, option.dest) for group, options in settings.options().items() for option in options]
     known = [f"{settings.PREFIX}{group}__{option}".upper() for group, option in pairs]
     for name in sorted(os.environ):
         if name.startswith(settings.PREFIX) and "__" in name and name not in known:

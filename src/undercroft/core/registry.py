@@ -24,14 +24,19 @@ def _installed() -> importlib.metadata.EntryPoints:
     return found
 
 
+def entries(group: str) -> importlib.metadata.EntryPoints:
+    """The entry points of the group `undercroft.<group>`."""
+    return _installed().select(group=GROUP + group)
+
+
 def kinds() -> list[str]:
-    """The kinds of data that have drivers installed."""
-    return sorted(group.removeprefix(GROUP) for group in _installed().groups if group.startswith(GROUP))
+    """The names of the kinds of data that are installed; `undercroft.core.kinds` has their values."""
+    return sorted({entry.name for entry in entries("kinds")})
 
 
 def schemes(kind: str) -> list[str]:
     """The URL schemes that `kind` has drivers for."""
-    return sorted({entry.name for entry in _installed().select(group=GROUP + kind)})
+    return sorted({entry.name for entry in entries(kind)})
 
 
 def load(kind: str, scheme: str) -> Any:
@@ -40,7 +45,7 @@ def load(kind: str, scheme: str) -> Any:
     Raises:
         ConfigInvalid: no such kind or scheme (the message lists the known ones), or its client library is missing.
     """
-    for entry in _installed().select(group=GROUP + kind):
+    for entry in entries(kind):
         if entry.name == scheme:
             try:
                 return entry.load()

@@ -13,41 +13,13 @@ from typing import Any
 
 from oslo_config import cfg, sources
 
+from undercroft.core import kinds
 from undercroft.core.errors import ConfigInvalid
 
 PREFIX = "UNDERCROFT_"
 DEFAULT_FILE = pathlib.Path("/etc/undercroft/undercroft.conf")
 
-OPTIONS: dict[str, list[cfg.Opt]] = {
-    "storage": [
-        cfg.IntOpt("retention_period", default=2400, min=0, help="Hours for which rated usage is kept; 0 keeps everything."),
-    ],
-    "rating": [
-        cfg.StrOpt("connection", default=None, secret=True, help="URL of the store of rated usage."),
-        cfg.ListOpt(
-            "resource_keys",
-            default=["id", "resource_id"],
-            help="Names of the attributes that may hold a resource's id; what one resource cost is looked up by them.",
-        ),
-        cfg.StrOpt("scope_key", default="project_id", help="Name of the attribute that tells whose a point is."),
-    ],
-    "events": [
-        cfg.StrOpt("connection", default=None, secret=True, help="URL of the store of events."),
-        cfg.IntOpt("default_limit", default=100, min=1, help="Events of a page when a question names no limit."),
-        cfg.FloatOpt("time_to_live", default=-1, help="Seconds for which events are kept; 0 or less keeps everything."),
-        cfg.StrOpt(
-            "on_error",
-            default="close",
-            choices=["close", "answer"],
-            help="When the store is away and events come: `close` breaks the connection off, so that Ceilometer keeps them; "
-            "`answer` answers 503.",
-        ),
-        cfg.StrOpt(
-            "definitions_file",
-            default=None,
-            help="How notifications become events: a file in the form of Ceilometer's event_definitions.yaml. Default: our own.",
-        ),
-    ],
+_SHARED: dict[str, list[cfg.Opt]] = {
     "api": [
         cfg.StrOpt("host", default="127.0.0.1", help="Address that the service listens on."),
         cfg.PortOpt("port", default=8889, help="Port that the service listens on."),
@@ -65,17 +37,26 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt("long_requests", default=4, min=1, help="Long requests (everything at once, large pages) at once."),
         cfg.FloatOpt("long_deadline", default=60.0, min=0.5, help="Seconds that a long request may take."),
         cfg.ListOpt("cors_origins", default=[], help="Origins whose pages may ask, such as https://console.example.org."),
-        cfg.StrOpt("metrics_file", default=None, help="The metrics.yml of the collectors, which /v1/info tells about."),
     ],
     "worker": [
         cfg.IntOpt(
-            "expire_interval", default=3600, min=0, help="Seconds from one deletion of expired usage to the next; 0 does none."
+            "expire_interval", default=3600, min=0, help="Seconds from one deletion of expired data to the next; 0 does none."
         ),
         cfg.IntOpt(
             "maintain_interval", default=3600, min=0, help="Seconds from one run of what stores put off to the next; 0 does none."
         ),
     ],
 }
+
+
+@functools.cache
+def options() -> dict[str, list[cfg.Opt]]:
+    """Every option by its group: those of the process, and those that each kind of data brings."""
+    found = {group: list(shared) for group, shared in _SHARED.items()}
+    for kind in kinds.installed().values():
+        for group, own in kind.load_settings().items():
+            found.setdefault(group, []).extend(own)
+    return found
 
 
 class _Environment(sources.ConfigurationSource):
@@ -106,7 +87,7 @@ def load(file: str | os.PathLike[str] | None = None) -> cfg.ConfigOpts:
     conf = cfg.ConfigOpts()
     # The one place for a prefix of one's own that oslo.config has (seen up to 10.7).
     conf._env_driver = _Environment()  # type: ignore[assignment]
-    for group, options in OPTIONS.items():
+    for group, options in options().items():
         conf.register_opts(options, group=group)
     try:
         conf(args=[], project="undercroft", default_config_files=files, default_config_dirs=[])

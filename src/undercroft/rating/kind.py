@@ -1,0 +1,16 @@
+"""What rated usage brings to the shared parts of the product."""
+
+from __future__ import annotations
+
+from undercroft.core.kinds import Kind
+
+KIND = Kind(
+    name="rating",
+    title="rated usage",
+    settings="undercroft.rating.settings:OPTIONS",
+    tasks="undercroft.rating.tasks:TASKS",
+    api="undercroft.api.rating:API",
+    cli={"rating": "undercroft.cli.rating:rating"},
+    suite="undercroft.conformance.rating",
+    takes_bare_url=True,
+)
