@@ -87,8 +87,8 @@ def load(file: str | os.PathLike[str] | None = None) -> cfg.ConfigOpts:
     conf = cfg.ConfigOpts()
     # The one place for a prefix of one's own that oslo.config has (seen up to 10.7).
     conf._env_driver = _Environment()  # type: ignore[assignment]
-    for group, options in options().items():
-        conf.register_opts(options, group=group)
+    for group, declared in options().items():
+        conf.register_opts(declared, group=group)
     try:
         conf(args=[], project="undercroft", default_config_files=files, default_config_dirs=[])
     except (cfg.ConfigFilesNotFoundError, cfg.ConfigFilesPermissionDeniedError, cfg.ConfigFileParseError) as error:
