@@ -8,7 +8,6 @@ service, and a host that embeds one driver loads no command line.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import functools
 import pkgutil
 import threading
@@ -26,15 +25,13 @@ class Task:
         name: with the kind's name before it, the job's name and that of its lock: `expire`.
         run: does the work; takes the store, and an event that says when to stop.
         interval: the option of [worker] that holds its period in seconds, 0 for never.
+        does: what it does, as a phrase for help.
     """
 
     name: str
     run: Callable[[Any, threading.Event], object]
     interval: str
-
-    def period(self, conf: Mapping[str, Any]) -> dt.timedelta:
-        """Its period by the group [worker] of the settings."""
-        return dt.timedelta(seconds=conf[self.interval])
+    does: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +47,7 @@ class Kind:
         api: what is served below `/<name>`, `module:attribute` of an `undercroft.api.kind.Api`; None for nothing.
         cli: groups of commands, name to `module:attribute`.
         suite: the package that holds its conformance suite; None when there is none.
+        examples: command lines for the help of the program.
         takes_bare_url: its store is meant by `--store URL` without a kind. One kind was here before all others.
         serve_option: an option of `serve` that names its store, from before `--store KIND=URL`.
     """
@@ -61,6 +59,7 @@ class Kind:
     api: str | None = None
     cli: Mapping[str, str] = dataclasses.field(default_factory=dict)
     suite: str | None = None
+    examples: Sequence[str] = ()
     takes_bare_url: bool = False
     serve_option: str | None = None
 

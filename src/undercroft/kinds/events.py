@@ -12,5 +12,6 @@ KIND = Kind(
     api="undercroft.api.events:API",
     cli={"events": "undercroft.cli.events:events"},
     suite="undercroft.conformance.events",
+    examples=("undercroft events list --newest --limit 20 --store sqlite:///events.db",),
     serve_option="--events",
 )

@@ -12,5 +12,9 @@ KIND = Kind(
     api="undercroft.api.rating:API",
     cli={"rating": "undercroft.cli.rating:rating"},
     suite="undercroft.conformance.rating",
+    examples=(
+        "undercroft rating push usage.jsonl --store sqlite:///rating.db",
+        "undercroft rating total --by project_id,type --begin 2026-01-01",
+    ),
     takes_bare_url=True,
 )
