@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import rich_click as click
 from click.exceptions import Exit
 
 from undercroft.cli import failures, stores
+from undercroft.core.store import Versioned
 
 _UNVERSIONED = "no tables whose version is known"
-
-
-@runtime_checkable
-class Versioned(Protocol):
-    """A store whose tables have a version."""
-
-    def init(self) -> None:
-        """Create or upgrade the tables."""
-
-    def check(self) -> list[str]:
-        """What keeps the tables from being current."""
-
-    def schema_version(self) -> tuple[str | None, str]:
-        """The tables' version, and the one that is needed."""
 
 
 @click.group()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from undercroft.core import registry
+from undercroft.core.errors import ConfigInvalid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Kind:
         tasks: periodic work, `module:attribute`, a sequence of `Task`.
         api: what is served below `/<name>`, `module:attribute` of an `undercroft.api.kind.Api`; None for nothing.
         cli: groups of commands, name to `module:attribute`.
+        migrations: the package (a folder is enough) that holds the steps of its SQL tables; None when there is none.
         suite: the package that holds its conformance suite; None when there is none.
         examples: command lines for the help of the program.
         takes_bare_url: its store is meant by `--store URL` without a kind. One kind was here before all others.
@@ -58,6 +60,7 @@ class Kind:
     tasks: str | None = None
     api: str | None = None
     cli: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    migrations: str | None = None
     suite: str | None = None
     examples: Sequence[str] = ()
     takes_bare_url: bool = False
@@ -90,5 +93,12 @@ def _load() -> Iterator[Kind]:
 
 
 def bare() -> Kind:
-    """The kind that a bare URL is for."""
-    return next(kind for kind in installed().values() if kind.takes_bare_url)
+    """The kind that a bare URL is for.
+
+    Raises:
+        ConfigInvalid: the installation has none.
+    """
+    for kind in installed().values():
+        if kind.takes_bare_url:
+            return kind
+    raise ConfigInvalid("the metadata of this installation are of another version: install undercroft again")

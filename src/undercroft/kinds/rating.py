@@ -11,6 +11,7 @@ KIND = Kind(
     tasks="undercroft.rating.tasks:TASKS",
     api="undercroft.api.rating:API",
     cli={"rating": "undercroft.cli.rating:rating"},
+    migrations="undercroft.migrations.rating",
     suite="undercroft.conformance.rating",
     examples=(
         "undercroft rating push usage.jsonl --store sqlite:///rating.db",
