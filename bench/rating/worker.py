@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench.harness import obey, own_stdout, peak_memory
@@ -46,8 +48,10 @@ def questions(subject: Subject, points: int) -> dict[str, Callable[[], Any]]:
 class Worker:
     """Carries out orders."""
 
-    def __init__(self, subject: Subject, data: Data) -> None:
+    def __init__(self, subject: Subject, data: Data, pusher: int = 0) -> None:
         self._subject = subject
+        self._frames: Iterator[Any] = workload.scopes(data, subject.point, subject.frame, pusher)
+        self._made: list[Any] = []
         self._points = workload.points(data, subject.point)
         self._pushed = 0
 
@@ -61,6 +65,30 @@ class Worker:
             seconds += time.perf_counter() - start
         self._pushed += points
         return {"seconds": seconds}
+
+    def make(self, pushes: int) -> dict[str, Any]:
+        """Make what `race` pushes."""
+        self._made = list(itertools.islice(self._frames, pushes))
+        # Nobody has so many frames at hand: they are none of the garbage collector's business.
+        gc.collect()
+        gc.freeze()
+        return {}
+
+    def race(self, at: float) -> dict[str, Any]:
+        """Wait for a moment of the clock that all processes of the machine share, then push what was made, frame by frame."""
+        made, self._made = self._made, []
+        pushes: list[float] = []
+        time.sleep(max(0.0, at - time.monotonic()))
+        began = time.monotonic()
+        for frame in made:
+            start = time.perf_counter()
+            self._subject.push([frame])
+            pushes.append(time.perf_counter() - start)
+        return {"began": began, "ended": time.monotonic(), "pushes": pushes}
+
+    def count(self) -> dict[str, Any]:
+        """How many points are stored."""
+        return {"points": self._subject.storage.retrieve(begin=START, end=MONTH_END, limit=1)["total"]}
 
     def settle(self) -> dict[str, Any]:
         """Do what was put off; its time is the pushes', too."""
@@ -104,9 +132,11 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--folder", default="")
     parser.add_argument("--data", type=json.loads, default={})
+    parser.add_argument("--pusher", type=int, default=0, help="its number among processes that push at once")
     arguments = parser.parse_args()
     answers = own_stdout()
-    obey(Worker(SUBJECTS[arguments.subject](arguments.url, arguments.folder), Data(**arguments.data)), answers)
+    subject = SUBJECTS[arguments.subject](arguments.url, arguments.folder)
+    obey(Worker(subject, Data(**arguments.data), arguments.pusher), answers)
 
 
 if __name__ == "__main__":
