@@ -1,4 +1,4 @@
-"""One subject in a process of its own: reads orders as JSON lines, answers each with one. `run.py` starts it."""
+"""One subject in a process of its own: reads orders as JSON lines, answers each with one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ class Worker:
         self._frames: Iterator[Any] = workload.scopes(data, subject.point, subject.frame, pusher)
         self._made: list[Any] = []
         self._points = workload.points(data, subject.point)
-        self._pushed = 0
+        self._stored = 0
+        self._compared: set[str] = set()
 
     def push(self, points: int, call: int) -> dict[str, Any]:
         """Push the next points; only the time within `push` counts, not that of making the frames."""
@@ -63,7 +64,8 @@ class Worker:
             start = time.perf_counter()
             self._subject.push(frames)
             seconds += time.perf_counter() - start
-        self._pushed += points
+        self._stored += points
+        self._compared.clear()
         return {"seconds": seconds}
 
     def make(self, pushes: int) -> dict[str, Any]:
@@ -96,11 +98,23 @@ class Worker:
         self._subject.settle()
         return {"seconds": time.perf_counter() - start}
 
+    def by_hand(self, name: str) -> dict[str, Any]:
+        """Answer one question by hand; the answer must be the store's."""
+        asked = self._subject.by_hand.questions(self._stored, PAGE)[name]  # type: ignore[attr-defined]
+        start = time.perf_counter()
+        answer = asked()
+        seconds = time.perf_counter() - start
+        if name not in self._compared:
+            self._compared.add(name)
+            if answer != questions(self._subject, self._stored)[name]():
+                raise SystemExit(f"by hand the answer to {name!r} is another one")
+        return {"seconds": seconds}
+
     def ask(self, name: str) -> dict[str, Any]:
         """Ask one question; `rows` and `rate` show that something was answered."""
         if name in self._subject.lacks:
             return {}
-        asked = questions(self._subject, self._pushed)[name]
+        asked = questions(self._subject, self._stored)[name]
         start = time.perf_counter()
         answer = asked()
         seconds = time.perf_counter() - start
@@ -109,13 +123,18 @@ class Worker:
             return {"seconds": seconds, "rows": len(answer["results"]), "rate": str(rate)}
         return {"seconds": seconds, "rows": sum(1 for frame in answer["dataframes"] for _ in frame.iterpoints())}
 
-    def delete(self) -> dict[str, Any]:
-        """Delete the first day."""
-        if "delete a day" in self._subject.lacks:
+    def delete(self, begin: int, end: int, project: int | None = None) -> dict[str, Any]:
+        """Delete what starts in these hours, of one project or of all; how many points went."""
+        if "delete" in self._subject.lacks:
             return {}
+        filters = None if project is None else {"project_id": workload.project(project)}
+        bounds = {"begin": START + begin * workload.HOUR, "end": START + end * workload.HOUR}
         start = time.perf_counter()
-        self._subject.storage.delete(begin=START, end=START + 24 * workload.HOUR)
-        return {"seconds": time.perf_counter() - start, "rows": min(self._pushed, 24 * workload.RESOURCES)}
+        self._subject.storage.delete(**bounds, filters=filters)
+        seconds = time.perf_counter() - start
+        stored, self._stored = self._stored, self.count()["points"]
+        self._compared.clear()
+        return {"seconds": seconds, "rows": stored - self._stored}
 
     def floor(self, points: int, call: int) -> dict[str, Any]:
         """Write rows already encoded."""
@@ -134,9 +153,10 @@ def main() -> None:
     parser.add_argument("--data", type=json.loads, default={})
     parser.add_argument("--pusher", type=int, default=0, help="its number among processes that push at once")
     arguments = parser.parse_args()
+    data = Data(**arguments.data)
     answers = own_stdout()
-    subject = SUBJECTS[arguments.subject](arguments.url, arguments.folder)
-    obey(Worker(subject, Data(**arguments.data), arguments.pusher), answers)
+    subject = SUBJECTS[arguments.subject](arguments.url, arguments.folder, data.digits)
+    obey(Worker(subject, data, arguments.pusher), answers)
 
 
 if __name__ == "__main__":

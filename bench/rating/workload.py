@@ -68,7 +68,9 @@ class Rated:
     point: Any
 
 
-def _point(rng: random.Random, data: Data, make: Callable[..., Any], number: int, owner: int, version: int, start: dt.datetime) -> Any:
+def _point(
+    rng: random.Random, data: Data, make: Callable[..., Any], number: int, owner: int, version: int, start: dt.datetime
+) -> Any:
     groupby = {
         "id": resource(number),
         "project_id": project(owner),
