@@ -114,6 +114,8 @@ class ByHand:
     def __init__(self, floor: Floor, digits: int) -> None:
         self._floor = floor
         self._numbers = Limbs(digits) if floor.limbs else Numbers()
+        # SQLite, which nobody has told how many there are, would go through all that have the attribute.
+        self._by_text, self._pending = (" INDEXED BY {attribute}_text", " INDEXED BY {slot}_pending") if floor.limbs else ("", "")
         self._range = [to_micros(START), to_micros(MONTH_END)]
 
     def questions(self, points: int, page: int) -> dict[str, Callable[[], Answer]]:
@@ -162,7 +164,7 @@ class ByHand:
 
     def _project(self, project: str) -> Answer:
         found = self._ask(
-            f"SELECT {self._numbers.sums('r')} FROM {{attribute}} a JOIN {{scope_rollup}} r ON r.bucket = ? "
+            f"SELECT {self._numbers.sums('r')} FROM {{attribute}} a{self._by_text} JOIN {{scope_rollup}} r ON r.bucket = ? "
             f"AND r.scope_id = a.entry_id WHERE {MATCHES}",
             [MONTH, *Matched(SCOPE, "project_id", project).given],
         )
@@ -172,11 +174,11 @@ class ByHand:
         """Sums by series, and the points that are not in them yet."""
         numbers, matched = self._numbers, Matched(SERIES, "id", resource).given
         found = self._ask(
-            f"SELECT {numbers.sums('f')} FROM (SELECT {numbers.of('r')} FROM {{attribute}} a JOIN {{rollup}} r "
+            f"SELECT {numbers.sums('f')} FROM (SELECT {numbers.of('r')} FROM {{attribute}} a{self._by_text} JOIN {{rollup}} r "
             f"ON r.bucket = ? AND r.series_id = a.entry_id WHERE {MATCHES} "
-            f"UNION ALL SELECT {numbers.of('p')} FROM {{attribute}} a "
+            f"UNION ALL SELECT {numbers.of('p')} FROM {{attribute}} a{self._by_text} "
             "JOIN {attribute} k ON k.kind = ? AND k.name = ? AND k.entry_id = a.entry_id "
-            "JOIN {slot} s ON s.type = k.text AND s.pending = 1 AND s.begin >= ? AND s.begin < ? "
+            f"JOIN {{slot}} s{self._pending} ON s.type = k.text AND s.pending = 1 AND s.begin >= ? AND s.begin < ? "
             f"JOIN {{point}} p ON p.slot_id = s.id AND p.series_id = a.entry_id WHERE {MATCHES}) f",
             [MONTH, *matched, TYPE, b"", *self._range, *matched],
         )
