@@ -52,9 +52,8 @@ class Process:
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        # Closes its stdin, waits, and closes the rest.
+        self._process.communicate()
 
 
 def obey(worker: Any, answers: Any) -> None:
