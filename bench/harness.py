@@ -30,9 +30,10 @@ class Process:
         self.name = name
         command = [str(python), "-m", module, *map(str, arguments)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TOP, bufsize=1)
-        self._answer()
+        self.answer()
 
-    def _answer(self) -> Any:
+    def answer(self) -> Any:
+        """The answer to the order given last."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -41,15 +42,18 @@ class Process:
 
     def order(self, do: str, **arguments: Any) -> Any:
         """Give an order; the answer."""
+        self.send(do, **arguments)
+        return self.answer()
+
+    def send(self, do: str, **arguments: Any) -> None:
+        """Give an order; its answer is to be asked for, so that others can have theirs meanwhile."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        return self._answer()
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        # Closes its stdin, waits, and closes the rest.
+        self._process.communicate()
 
 
 def obey(worker: Any, answers: Any) -> None:

@@ -1,6 +1,7 @@
 """The raw floor: how fast an engine takes rows that are already in its own form, into an identical table with identical indexes.
 
-The rows are those of our own table of points, read back from the store that was just filled.
+The rows are those of our own table of points, read back from the store that was just filled. Whoever asks by hand (see `byhand`)
+speaks to the engine here, too.
 """
 
 from __future__ import annotations
@@ -8,19 +9,29 @@ from __future__ import annotations
 import abc
 import time
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
+TABLES = "undercroft_rating_"
 POINT, FLOOR = "undercroft_rating_point", "bench_floor"
 
 
 class Floor(abc.ABC):
-    """One engine, spoken to by its client library alone."""
+    """One engine, spoken to by its client library alone.
+
+    Attributes:
+        limbs: whether an exact number is several columns of integers.
+        place: what stands for a value in a statement.
+    """
 
     create: str
+    limbs = False
+    place = "%s"
 
     def __init__(self, url: str) -> None:
         self._url = urllib.parse.urlsplit(url)
         self._connection = self._connect()
+        self._written: dict[str, str] = {}
 
     @abc.abstractmethod
     def _connect(self) -> Any: ...
@@ -51,6 +62,29 @@ class Floor(abc.ABC):
         """The only value of a statement."""
         return self.execute(statement)[0][0]
 
+    def ask(self, statement: str, given: Sequence[Any]) -> Sequence[Any]:
+        """Rows of a statement, in which a table's name stands in braces and `?` for a value."""
+        own = self._written.get(statement)
+        if own is None:
+            names = {
+                name: TABLES + name for name in ("attribute", "entry", "point", "rollup", "scope_rollup", "slot", "slot_total")
+            }
+            own = statement.format(**names)
+            if self.place != "?":
+                own = own.replace("%", "%%").replace("?", self.place)
+            self._written[statement] = own
+        return self._rows(own, given)
+
+    def _rows(self, statement: str, given: Sequence[Any]) -> Sequence[Any]:
+        cursor = self._connection.cursor()
+        cursor.execute(statement, given)
+        rows: Sequence[Any] = cursor.fetchall()
+        return rows
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def run(self, points: int, call: int) -> float:
         """Seconds to write `points` rows in transactions of `call`; reading them is not counted."""
         self.execute(f"DROP TABLE IF EXISTS {FLOOR}")
@@ -70,6 +104,9 @@ class Floor(abc.ABC):
 
 class SQLite(Floor):
     """executemany."""
+
+    limbs = True
+    place = "?"
 
     def _connect(self) -> Any:
         import sqlite3
@@ -115,6 +152,10 @@ class PostgreSQL(Floor):
 
         return psycopg.connect(self._url.geturl(), autocommit=True)
 
+    def _rows(self, statement: str, given: Sequence[Any]) -> Sequence[Any]:
+        rows: Sequence[Any] = self._connection.execute(statement, given, prepare=True).fetchall()
+        return rows
+
     def _read(self, first: int, count: int) -> Any:
         chosen = f"SELECT * FROM {POINT} ORDER BY 1, 2, 3 LIMIT {count} OFFSET {first}"
         with self._connection.cursor() as cursor, cursor.copy(f"COPY ({chosen}) TO STDOUT (FORMAT BINARY)") as copy:
@@ -143,6 +184,7 @@ class MariaDB(Floor):
         return pymysql.connect(
             host=self._url.hostname, port=self._url.port or 3306, user=self._url.username, password=self._url.password or "",
             database=self._url.path.lstrip("/"), autocommit=True, charset="utf8mb4",
+            init_command="SET SESSION sql_mode = 'ANSI_QUOTES'",
         )  # fmt: skip
 
     def _read(self, first: int, count: int) -> Any:

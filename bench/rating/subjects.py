@@ -14,7 +14,7 @@ class Subject(abc.ABC):
     Attributes:
         storage: has `push`, `total`, `retrieve` and `delete`.
         frame, point: its classes of frames and points.
-        lacks: questions that it cannot answer.
+        lacks: what it cannot do: questions, and "delete".
     """
 
     storage: Any
@@ -41,8 +41,9 @@ class Subject(abc.ABC):
 class Ours(Subject):
     """Undercroft on any of its engines."""
 
-    def __init__(self, url: str, folder: str) -> None:
+    def __init__(self, url: str, folder: str, digits: int) -> None:
         import undercroft
+        from bench.rating.byhand import ByHand
         from bench.rating.floor import floor
         from undercroft.rating import DataFrame, DataPoint
 
@@ -50,6 +51,7 @@ class Ours(Subject):
         self.storage = undercroft.connect("rating", url)
         self.storage.init()
         self.floor = floor(url)
+        self.by_hand = ByHand(self.floor, digits)
 
     def settle(self) -> None:
         self.storage.maintain()
@@ -76,7 +78,7 @@ class CloudKitty(Subject):
 class InfluxDB(CloudKitty):
     """CloudKitty's v2 driver for InfluxDB 1."""
 
-    def __init__(self, url: str, folder: str) -> None:
+    def __init__(self, url: str, folder: str, digits: int) -> None:
         super().__init__()
         from cloudkitty.storage.v2 import influx
         from influxdb import InfluxDBClient  # type: ignore[import-not-found]
@@ -103,9 +105,9 @@ class V1(CloudKitty):
     """CloudKitty's v1 SQL driver, behind its own adapter to the interface of v2."""
 
     # `delete` only warns; groups are project and type; pages are not cut.
-    lacks = frozenset({"time", "time-d", "resource", "page first", "page middle", "page last", "delete a day"})
+    lacks = frozenset({"time", "time-d", "resource", "page first", "page middle", "page last", "delete"})
 
-    def __init__(self, url: str, folder: str) -> None:
+    def __init__(self, url: str, folder: str, digits: int) -> None:
         super().__init__()
         import sqlalchemy as sa
         from cloudkitty import storage

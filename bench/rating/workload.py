@@ -15,6 +15,8 @@ from typing import Any
 
 PROJECTS = 500
 RESOURCES = 14_000
+# Points of a small push; projects of each of several processes that push at once.
+SMALL, OWN = 40, 10
 TYPES = ("cpu", "image.size", "instance", "network.bytes", "volume.size")
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 MONTH_END = dt.datetime(2026, 2, 1, tzinfo=dt.UTC)
@@ -66,6 +68,22 @@ class Rated:
     point: Any
 
 
+def _point(
+    rng: random.Random, data: Data, make: Callable[..., Any], number: int, owner: int, version: int, start: dt.datetime
+) -> Any:
+    groupby = {
+        "id": resource(number),
+        "project_id": project(owner),
+        "user_id": f"{owner * 3 + number % 3:032x}",
+        "flavor_id": f"f{number % 7}",
+        **calendar(start),
+    }
+    metadata = {"name": f"vm-{number}", "flavor_name": f"m{number % 7}.large", "version": str(version)}
+    price = Decimal(rng.randrange(10**data.digits)).scaleb(-data.digits)
+    qty = 1 if number % 5 == 2 else Decimal(rng.randrange(10**4)).scaleb(-2)
+    return make("GiB", qty, price, groupby, metadata)
+
+
 def points(data: Data, make: Callable[..., Any]) -> Iterator[Rated]:
     """Points without end: hour after hour, project after project, each resource once an hour.
 
@@ -76,25 +94,34 @@ def points(data: Data, make: Callable[..., Any]) -> Iterator[Rated]:
     rng = random.Random(data.seed)
     per_project = RESOURCES // PROJECTS
     versions = [0] * RESOURCES
-    scale = 10**data.digits
     for hour in itertools.count():
         start = START + hour * HOUR
-        attributes = calendar(start)
         for number in range(RESOURCES):
             if data.churn and rng.random() < data.churn:
                 versions[number] += 1
             owner = number // per_project
-            groupby = {
-                "id": resource(number),
-                "project_id": project(owner),
-                "user_id": f"{owner * 3 + number % 3:032x}",
-                "flavor_id": f"f{number % 7}",
-                **attributes,
-            }
-            metadata = {"name": f"vm-{number}", "flavor_name": f"m{number % 7}.large", "version": str(versions[number])}
-            price = Decimal(rng.randrange(scale)).scaleb(-data.digits)
-            qty = 1 if number % 5 == 2 else Decimal(rng.randrange(10**4)).scaleb(-2)
-            yield Rated(start, owner, TYPES[number % 5], make("GiB", qty, price, groupby, metadata))
+            yield Rated(start, owner, TYPES[number % 5], _point(rng, data, make, number, owner, versions[number], start))
+
+
+def scopes(data: Data, make: Callable[..., Any], frame: Callable[..., Any], pusher: int) -> Iterator[Any]:
+    """Frames without end of one of several processes: hour after hour, one frame for each of the projects that are its own.
+
+    As a worker of CloudKitty's does it: a push is one project's usage of one hour, here of 40 resources.
+
+    Args:
+        data: what to make.
+        make: builds a point of unit, quantity, price, groupby and metadata.
+        frame: builds a frame of start, end and a dict of lists of points by type.
+        pusher: number of the process; others have other projects.
+    """
+    rng = random.Random(data.seed * 1_000 + pusher)
+    for hour in itertools.count():
+        start = START + hour * HOUR
+        for owner in range(pusher * OWN, (pusher + 1) * OWN):
+            usage: dict[str, list[Any]] = {}
+            for number in range(owner * SMALL, (owner + 1) * SMALL):
+                usage.setdefault(TYPES[number % 5], []).append(_point(rng, data, make, number, owner, 0, start))
+            yield frame(start, start + HOUR, usage)
 
 
 def call(source: Iterator[Rated], size: int, frame: Callable[..., Any]) -> list[Any]:
