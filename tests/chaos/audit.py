@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.chaos.faults import Faults
 from tests.chaos.operations import APART, HOUR, START, Ledger
-from undercroft.conformance.rating_data import ALWAYS, flat
-from undercroft.conformance.rating_oracle import Oracle, Stored, column, identity, order
+from undercroft.conformance.rating.data import ALWAYS, flat
+from undercroft.conformance.rating.oracle import Oracle, Stored, column, identity, order
 from undercroft.rating import BaseStorage
 
 Question = tuple[list[str], dict[str, Any]]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.chaos.event_operations import HOUR, TYPES, Ledger
 from tests.chaos.faults import Faults
-from undercroft.conformance.events_data import START, exact, flat, trait_types, traits
+from undercroft.conformance.events.data import START, exact, flat, trait_types, traits
 from undercroft.events import EventFilter, Store
 
 Question = dict[str, Any]

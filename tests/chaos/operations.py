@@ -8,7 +8,7 @@ import random
 from decimal import Decimal
 from typing import Any
 
-from undercroft.conformance.rating_oracle import Stored, kept, matches, series, utc
+from undercroft.conformance.rating.oracle import Stored, kept, matches, series, utc
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
 KINDS = ("push", "again", "delete", "replace")

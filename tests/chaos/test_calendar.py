@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.rating_data import frame, of
+from undercroft.conformance.rating.data import frame, of
 from undercroft.core.time import from_micros
 from undercroft.rating import BaseStorage, calendar
 

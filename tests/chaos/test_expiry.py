@@ -12,9 +12,9 @@ import hypothesis
 import pytest
 from hypothesis.stateful import invariant
 
-from undercroft.conformance.events_machine import EventsMachine
+from undercroft.conformance.events.state_machine import EventsMachine
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.walks import walk
+from undercroft.conformance.stateful import walk
 from undercroft.core.time import from_micros
 from undercroft.events import EventFilter
 

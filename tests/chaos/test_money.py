@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.rating_data import ALWAYS, everything, frame, hour, of
+from undercroft.conformance.rating.data import ALWAYS, everything, frame, hour, of
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
 pytestmark = [pytest.mark.promise("M1"), pytest.mark.timeout(1800)]

@@ -11,8 +11,8 @@ import pytest
 from tests.chaos.audit import QUESTIONS
 from tests.chaos.operations import operation
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.rating_data import ALWAYS, flat
-from undercroft.conformance.rating_oracle import Stored, identity
+from undercroft.conformance.rating.data import ALWAYS, flat
+from undercroft.conformance.rating.oracle import Stored, identity
 from undercroft.rating import BaseStorage, DataFrame
 
 pytestmark = [pytest.mark.promise("M2"), pytest.mark.timeout(1800)]

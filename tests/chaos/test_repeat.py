@@ -14,7 +14,7 @@ from tests.chaos.operations import operation
 from tests.chaos.processes import Acknowledgements, life
 from tests.chaos.writers import push_again
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.rating_data import ALWAYS
+from undercroft.conformance.rating.data import ALWAYS
 from undercroft.rating import BaseStorage, DataFrame
 
 pytestmark = [pytest.mark.promise("C9"), pytest.mark.timeout(1800)]

@@ -15,7 +15,7 @@ from alembic.util.exc import CommandError
 from tests.chaos.processes import Life, life
 from tests.chaos.starters import die, start
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.rating_data import everything, frame, of, quantity
+from undercroft.conformance.rating.data import everything, frame, of, quantity
 
 pytestmark = [pytest.mark.promise("D8"), pytest.mark.timeout(1800)]
 STARTERS = 8

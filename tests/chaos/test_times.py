@@ -10,8 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.rating_data import ALWAYS, everything, of
-from undercroft.conformance.rating_oracle import utc
+from undercroft.conformance.rating.data import ALWAYS, everything, of
+from undercroft.conformance.rating.oracle import utc
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput
 from undercroft.rating import BaseStorage, DataFrame
