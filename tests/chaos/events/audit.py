@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from tests.chaos.event_operations import HOUR, TYPES, Ledger
+from tests.chaos.events.operations import HOUR, TYPES, Ledger
 from tests.chaos.faults import Faults
 from undercroft.conformance.events.data import START, exact, flat, trait_types, traits
 from undercroft.events import EventFilter, Store

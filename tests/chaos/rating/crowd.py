@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import Any
 
 import undercroft
-from tests.chaos.operations import APART, HOUR, PERIODS, START, TYPES, Operation
-from tests.chaos.twins import in_parts
+from tests.chaos.rating.operations import APART, HOUR, PERIODS, START, TYPES, Operation
+from tests.chaos.rating.sabotaged import in_parts
 from undercroft.conformance.rating.data import ALWAYS
 from undercroft.core.errors import UndercroftError
 from undercroft.rating import BaseStorage, DataFrame, DataPoint

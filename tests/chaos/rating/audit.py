@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tests.chaos.faults import Faults
-from tests.chaos.operations import APART, HOUR, START, Ledger
+from tests.chaos.rating.operations import APART, HOUR, START, Ledger
 from undercroft.conformance.rating.data import ALWAYS, flat
 from undercroft.conformance.rating.oracle import Oracle, Stored, column, identity, order
 from undercroft.rating import BaseStorage

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.audit import QUESTIONS
-from tests.chaos.operations import operation
 from tests.chaos.processes import Acknowledgements, life
-from tests.chaos.writers import push_again
+from tests.chaos.rating.audit import QUESTIONS
+from tests.chaos.rating.operations import operation
+from tests.chaos.rating.writers import push_again
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating.data import ALWAYS
 from undercroft.rating import BaseStorage, DataFrame

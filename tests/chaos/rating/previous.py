@@ -1,6 +1,6 @@
 """The version before: a client of it, for as long as tables are brought to this version beneath it.
 
-    python -m tests.chaos.previous URL NAMESPACE SEED FILE
+    python -m tests.chaos.rating.previous URL NAMESPACE SEED FILE
 
 Until there has been a release, the version before is this package without its newest step: one that knows nothing of the tables
 which that step makes, and finds a version in the database that it does not know.
@@ -21,12 +21,12 @@ from typing import Any
 import sqlalchemy as sa
 
 import undercroft
-from tests.chaos.audit import audit
-from tests.chaos.operations import Ledger, operation
 from tests.chaos.processes import Acknowledgements
+from tests.chaos.rating.audit import audit
+from tests.chaos.rating.operations import Ledger, operation
 from undercroft.core.errors import UndercroftError
 
-TOP = pathlib.Path(__file__).parent.parent.parent
+TOP = pathlib.Path(__file__).parents[3]
 
 
 def package(folder: pathlib.Path) -> str:
@@ -41,7 +41,7 @@ def package(folder: pathlib.Path) -> str:
 def client(folder: pathlib.Path, url: str, namespace: str, seed: int, told: Acknowledgements) -> Iterator[subprocess.Popen[str]]:
     """A process of the version in `folder`. It makes its tables, works until its input ends, and then compares all answers."""
     environment = {**os.environ, "PYTHONPATH": str(folder)}
-    command = [sys.executable, "-m", "tests.chaos.previous", url, namespace, str(seed), str(told.path)]
+    command = [sys.executable, "-m", "tests.chaos.rating.previous", url, namespace, str(seed), str(told.path)]
     process = subprocess.Popen(
         command, env=environment, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.audit import audit
-from tests.chaos.crowd import PUSHES, read, step, write
 from tests.chaos.faults import Faults
-from tests.chaos.operations import Ledger
 from tests.chaos.processes import PATIENCE, life
+from tests.chaos.rating.audit import audit
+from tests.chaos.rating.crowd import PUSHES, read, step, write
+from tests.chaos.rating.operations import Ledger
 from undercroft.conformance.plugin import Opener
 
 pytestmark = [pytest.mark.promise("M2"), pytest.mark.timeout(1800)]

@@ -9,12 +9,12 @@ from typing import Any
 
 from tests.chaos.faults import Faults
 from tests.chaos.processes import Acknowledgements
-from tests.chaos.works import WORKS
+from tests.chaos.workloads import WORKLOADS
 from undercroft.conformance.plugin import Opener
 
 
 @dataclasses.dataclass
-class Judge:
+class Verifier:
     """Knows what a writer was told is stored, and whether it is.
 
     Attributes:
@@ -28,7 +28,7 @@ class Judge:
     seed: int
 
     def __post_init__(self) -> None:
-        self.work = WORKS[self.opener.target.kind]
+        self.work = WORKLOADS[self.opener.target.kind]
         self.store = self.opener()
         self.store.close()
         self.rng = random.Random(self.seed)
@@ -38,7 +38,7 @@ class Judge:
         self.unanswered = 0
         self.faults: Faults | None = None
 
-    def judge(self, *, settled: bool = False) -> None:
+    def verify(self, *, settled: bool = False) -> None:
         """Compare the store with the ledger. The call that was not acknowledged may have happened, or not."""
         acknowledged = self.acknowledgements.read()
         assert acknowledged == sorted(set(acknowledged))

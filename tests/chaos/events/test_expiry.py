@@ -70,9 +70,9 @@ def watched(opener: Opener, twin: Callable[[Any, Expire], Expire] | None = None)
     return Watched(opener.target, opener.url, opener.namespace, opener.opened, twin=twin)
 
 
-def test_what_is_valid_stays(event_opener: Opener, seed: int, record, figure):
-    event_opener()
-    found = walked(watched(event_opener), seed, figure(400, 50_000))
+def test_what_is_valid_stays(opener: Opener, seed: int, record, figure):
+    opener()
+    found = walked(watched(opener), seed, figure(400, 50_000))
     record(**found)
     assert found["expired"] > 0
 
@@ -103,8 +103,8 @@ def newest_first(store: Any, expire: Expire) -> Expire:
 
 
 @pytest.mark.parametrize("twin", [too_young, too_many, newest_first])
-def test_twin_is_caught(event_opener: Opener, seed: int, twin: Callable[[Any, Expire], Expire], record):
-    event_opener()
+def test_twin_is_caught(opener: Opener, seed: int, twin: Callable[[Any, Expire], Expire], record):
+    opener()
     with pytest.raises(AssertionError) as caught:
-        walked(watched(event_opener, twin), seed, 2_000)
+        walked(watched(opener, twin), seed, 2_000)
     record(noticed=type(caught.value).__name__)

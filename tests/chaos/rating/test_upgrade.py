@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.chaos.audit import audit
-from tests.chaos.operations import Ledger, operation
-from tests.chaos.previous import client, package
 from tests.chaos.processes import PATIENCE, Acknowledgements, life
-from tests.chaos.starters import die
+from tests.chaos.rating.audit import audit
+from tests.chaos.rating.operations import Ledger, operation
+from tests.chaos.rating.previous import client, package
+from tests.chaos.rating.starters import die
 from undercroft.conformance.plugin import Opener
 
 pytestmark = [pytest.mark.promise("D8"), pytest.mark.timeout(1800)]

@@ -13,7 +13,7 @@ import pytest
 from alembic.util.exc import CommandError
 
 from tests.chaos.processes import Life, life
-from tests.chaos.starters import die, start
+from tests.chaos.rating.starters import die, start
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating.data import everything, frame, of, quantity
 

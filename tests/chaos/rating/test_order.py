@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.audit import QUESTIONS
-from tests.chaos.operations import operation
+from tests.chaos.rating.audit import QUESTIONS
+from tests.chaos.rating.operations import operation
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating.data import ALWAYS, flat
 from undercroft.conformance.rating.oracle import Stored, identity
