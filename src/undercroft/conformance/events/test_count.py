@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from undercroft.conformance.events.data import FIRST, LAST, START, event, text, whole
-from undercroft.conformance.markers import clause, needs
+from undercroft.conformance.markers import assumes, clause, needs
 from undercroft.core.errors import InvalidInput
 from undercroft.events import EventFilter, Store
 
@@ -108,6 +108,7 @@ def test_random_events_are_counted_as_one_would_by_hand(store: Store) -> None:
 
 
 @clause("E24")
+@assumes("large_stores")
 def test_more_groups_than_anybody_reads_are_refused(store: Store) -> None:
     store.record_events([event(f"m{n}", at=n) for n in range(10_001)])
     with pytest.raises(InvalidInput, match="10,000"):

@@ -104,6 +104,7 @@ def test_an_age_that_is_not_a_number_is_refused(store: Store, ttl: Any) -> None:
 
 @clause("E21")
 @pytest.mark.timeout(600)
+@assumes("large_stores")
 def test_thousands_go_in_batches(store: Store) -> None:
     store.record_events([event(f"m{n:05}", text("x", f"{n}"), whole("n", n), at=-n) for n in range(6_000)])
     with now(START):

@@ -23,7 +23,7 @@ from undercroft.conformance.events.data import (
     whole,
 )
 from undercroft.conformance.events.oracle import COMPARE, Oracle
-from undercroft.conformance.markers import clause, needs, promise
+from undercroft.conformance.markers import assumes, clause, needs, promise
 from undercroft.conformance.rows import rows
 from undercroft.events import Store
 
@@ -170,6 +170,7 @@ def test_nan_is_equal_to_nothing(store: Store) -> None:
 @promise("C7")
 @needs("filter_traits")
 @pytest.mark.timeout(600)
+@assumes("large_stores")
 def test_every_filter_among_thousands(store: Store) -> None:
     """So many that rare and frequent values differ: whatever way an engine takes, the answer is the same."""
     oracle = Oracle()

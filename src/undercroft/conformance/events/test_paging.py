@@ -9,7 +9,7 @@ import pytest
 
 from undercroft.conformance.events.data import FIRST, LAST, after, event, everything, exact, found, ids, text, walk, whole
 from undercroft.conformance.events.oracle import Oracle
-from undercroft.conformance.markers import clause, needs
+from undercroft.conformance.markers import assumes, clause, needs
 from undercroft.conformance.rows import rows
 from undercroft.events import Event, EventFilter, InvalidMarker, Store
 
@@ -109,6 +109,7 @@ def test_a_marker_that_was_deleted_is_unknown(store: Store) -> None:
 @clause("E15", "E17")
 @needs("page")
 @pytest.mark.timeout(600)
+@assumes("large_stores")
 def test_a_walk_through_thousands(store: Store) -> None:
     """Of a few moments only, so that the message id decides."""
     events = [event(f"m{n * 7919 % 5_000:05}", text("project_id", f"p{n % 2}"), at=n % 3) for n in range(5_000)]
@@ -122,6 +123,7 @@ def test_a_walk_through_thousands(store: Store) -> None:
 
 
 @clause("E17")
+@assumes("large_stores")
 def test_an_answer_shows_one_moment(store: Store) -> None:
     """However lazy it is: what is recorded after its first event does not appear, and what is cleared does not vanish."""
     store.record_events([event(f"m{n:05}", text("x", "1"), at=n) for n in range(3_000)])
@@ -134,6 +136,7 @@ def test_an_answer_shows_one_moment(store: Store) -> None:
 
 
 @clause("E17")
+@assumes("large_stores")
 def test_an_answer_may_be_left_unread(store: Store) -> None:
     store.record_events([event(f"m{n:05}", at=n) for n in range(3_000)])
     for _ in range(40):

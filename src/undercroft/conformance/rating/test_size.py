@@ -54,7 +54,7 @@ def filled(store: BaseStorage) -> tuple[BaseStorage, Oracle]:
 @clause("R11", "R12", "R17", "R18")
 @promise("M2")
 @needs("group_calendar")
-@assumes("filter_metadata")
+@assumes("filter_metadata", "large_stores")
 def test_many_series_and_many_days(filled: tuple[BaseStorage, Oracle]) -> None:
     store, oracle = filled
     asks: list[dict[str, Any]] = [
@@ -92,7 +92,7 @@ def test_many_series_and_many_days(filled: tuple[BaseStorage, Oracle]) -> None:
 @clause("R21")
 @promise("M2")
 @needs("group_calendar")
-@assumes("filter_metadata")
+@assumes("filter_metadata", "large_stores")
 def test_deletes_where_there_are_many(filled: tuple[BaseStorage, Oracle]) -> None:
     store, oracle = filled
     for begin, end, filters in (
@@ -110,6 +110,7 @@ def test_deletes_where_there_are_many(filled: tuple[BaseStorage, Oracle]) -> Non
 
 @clause("R4", "R6")
 @promise("C9")
+@assumes("large_stores")
 def test_many_points_in_one_call(store: BaseStorage) -> None:
     for factor in (1, 3):
         store.push([frame(n, *(of(f"p{m % 7}", factor, id=m) for m in range(3000))) for n in range(4)])
@@ -123,6 +124,7 @@ def test_many_points_in_one_call(store: BaseStorage) -> None:
 
 
 @clause("R4", "R6")
+@assumes("large_stores")
 def test_many_periods_in_one_call(store: BaseStorage) -> None:
     frames = [frame(n, of("a", 1, n=n), metric=f"type{n % 10}") for n in range(6000)]
     for _ in range(2):
