@@ -1,6 +1,8 @@
 """What our own tests on real stores share: the stores that the runner passes, a seed, and the figures at the end of a run.
 
-Tests that ask for `opener` run once for each `--store` that the run was given, like the conformance suite.
+Tests that ask for `engine` or `opener` run once for each `--store` of their kind that the run was given, like the conformance
+suite. A test is about the kind that its mark `kind` names, else the kind whose name a folder above it has (`tests/chaos/<kind>/`),
+else the kind that a bare `--store URL` means.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import pytest
 
 from tests import recorded
 from undercroft.conformance.plugin import Opener, Target, targets
-from undercroft.core import registry, url
+from undercroft.core import kinds, registry, url
 
 pytest_plugins = ["tests.times"]
 recorded.install()
@@ -31,7 +33,8 @@ hypothesis.settings.load_profile("undercroft")
 FIGURES = pathlib.Path(__file__).parent.parent / "docs" / "promises.json"
 FULL = os.environ.get("UCTEST_CHAOS") == "full"
 WHOLE = bool(os.environ.get("UCTEST_WHOLE"))
-CHAOS = pathlib.Path(__file__).parent / "chaos"
+HERE = pathlib.Path(__file__).parent
+CHAOS = HERE / "chaos"
 _FIGURE = "figure"
 T = TypeVar("T")
 
@@ -39,6 +42,7 @@ T = TypeVar("T")
 def pytest_configure(config: pytest.Config) -> None:
     for mark in (
         "chaos: kills processes or breaks engines; `make chaos` runs it at its full figures",
+        "kind(name, ...): the kinds whose stores the test runs on",
         "any_engine: runs on one engine, which does not matter; `make test-all` runs it on all",
         "one_per_family: runs on one engine with a server and one without of each driver; `make test-all` runs it on all",
         "one_per_driver: runs on one engine of each driver; `make test-all` runs it on all",
@@ -46,19 +50,28 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", mark)
 
 
+def kinds_of(definition: Any) -> tuple[str, ...]:
+    """The kinds that a test, or a module of tests, is about."""
+    if mark := definition.get_closest_marker("kind"):
+        return tuple(mark.args)
+    folders = definition.path.relative_to(HERE).parts if definition.path.is_relative_to(HERE) else ()
+    return tuple(name for name in kinds.installed() if name in folders) or (kinds.bare().name,)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    for fixture, kind in (("engine", "rating"), ("event_engine", "events")):
-        if fixture in metafunc.fixturenames:
-            found = stores(metafunc.config, kind)
-            found = sample(metafunc.definition, found)
-            given = [pytest.param(store, id=store.driver) for store in found] or [_not_run(kind)]
-            metafunc.parametrize(fixture, given, scope="module")
+    if "engine" in metafunc.fixturenames:
+        (kind,) = kinds_of(metafunc.definition)
+        found = sample(metafunc.definition, stores(metafunc.config, kind))
+        given = [pytest.param(store, id=store.driver) for store in found] or [_not_run(kind)]
+        metafunc.parametrize("engine", given, scope="module")
     if "any_engine" in metafunc.fixturenames:
-        found = sample(metafunc.definition, [store for kind in registry.kinds() for store in stores(metafunc.config, kind)])
+        mark = metafunc.definition.get_closest_marker("kind")
+        names = mark.args if mark else kinds.installed()
+        found = sample(metafunc.definition, [store for kind in names for store in stores(metafunc.config, kind)])
         metafunc.parametrize("any_engine", found, ids=[f"{store.kind}-{store.driver}" for store in found], scope="module")
 
 
-def stores(config: pytest.Config, kind: str = "rating") -> list[Target]:
+def stores(config: pytest.Config, kind: str) -> list[Target]:
     """The stores of the run that give back what they take; of servers of one driver the first.
 
     One without a server gets a file of the test's own: other processes have to reach it.
@@ -122,16 +135,8 @@ def opener(engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
 
 
 @pytest.fixture
-def event_opener(event_engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
-    """The same for stores of events, for tests that ask for `event_engine`."""
-    found = opener_of(event_engine, tmp_path)
-    yield found
-    found.clear()
-
-
-@pytest.fixture
 def any_opener(any_engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
-    """The same for stores of every kind."""
+    """The same for stores of every kind, or of those that the mark `kind` names."""
     found = opener_of(any_engine, tmp_path)
     yield found
     found.clear()
@@ -139,8 +144,9 @@ def any_opener(any_engine: Target, tmp_path: pathlib.Path) -> Iterator[Opener]:
 
 @pytest.fixture
 def openers(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[Opener]]:
-    """One opener for each store of the run."""
-    found = [opener_of(store, tmp_path) for store in stores(request.config)]
+    """One opener for each store of the run, of the test's kind."""
+    (kind,) = kinds_of(request.node)
+    found = [opener_of(store, tmp_path) for store in stores(request.config, kind)]
     yield found
     for each in found:
         each.clear()

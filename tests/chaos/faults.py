@@ -9,7 +9,7 @@ class Faults(NamedTuple):
     """How a store differs from what was acknowledged.
 
     Attributes:
-        lost: items (points, events) that are missing, or are there fewer times than they should be.
+        lost: items that are missing, or are there fewer times than they should be.
         doubled: items that are there too often, or should not be there, or not in this form.
         answers: questions whose answer differs from what follows from the items that should be there.
     """

@@ -12,12 +12,15 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from undercroft.core import kinds, registry
+
+HERE = pathlib.Path(__file__).parent
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
-        *(f"tests.chaos.{module}" for module in ("writers", "starters", "crowd")),
-        "undercroft.rating.drivers.sql",
-        *(f"undercroft.events.drivers.{module}" for module in ("sql", "mongodb", "opensearch")),
+        "tests.chaos.writers",
+        *sorted({entry.module for kind in kinds.installed() for entry in registry.entries(kind)}),
+        *(f"tests.chaos.{kind}.{path.stem}" for kind in kinds.installed() for path in sorted(HERE.glob(f"{kind}/[!t]*.py"))),
         "sqlalchemy.dialects.postgresql.psycopg",
     ]
 )

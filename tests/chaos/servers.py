@@ -8,17 +8,19 @@ import os
 import pathlib
 import signal
 import time
+import uuid
 from collections.abc import Iterator
 
 from tests.conftest import WHOLE, first_of_each
 from tests.engines import run
+from undercroft.conformance.plugin import Opener, Target
 from undercroft.core import registry
 
 # Far above what an end takes; ends a test that hangs.
 PATIENCE = 60
 
 
-def names(kind: str = "rating") -> list[str]:
+def names(kind: str) -> list[str]:
     """The engines of this run that are servers of a kind and keep what they hold; one of each driver, unless the run is whole.
 
     Without the runner, those that run everywhere.
@@ -92,3 +94,8 @@ def own(name: str, *, durable: bool) -> Iterator[Server]:
             del os.environ["UCTEST_DURABLE"]
         else:
             os.environ["UCTEST_DURABLE"] = before
+
+
+def opener_on(server: Server, kind: str) -> Opener:
+    """Opens stores on a namespace of its own."""
+    return Opener(Target(kind, server.engine.name, server.url), server.url, f"k{uuid.uuid4().hex[:12]}")

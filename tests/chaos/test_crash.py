@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.judge import Judge
 from tests.chaos.processes import life
-from tests.chaos.works import WORKS, harmful
+from tests.chaos.verifier import Verifier
+from tests.chaos.workloads import WORKLOADS, harmful
 from tests.chaos.writers import write
 from tests.conftest import opener_of, sample, stores
 from undercroft.conformance.plugin import Opener
 
-pytestmark = [pytest.mark.promise("D2"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.kind(*WORKLOADS), pytest.mark.promise("D2"), pytest.mark.timeout(1800)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "weakened" in metafunc.fixturenames:
-        targets = sample(metafunc.definition, [target for kind in WORKS for target in stores(metafunc.config, kind)])
+        targets = sample(metafunc.definition, [target for kind in WORKLOADS for target in stores(metafunc.config, kind)])
         pairs = [(target, twin) for target in targets for twin in harmful(target)]
         names = [f"{target.kind}-{target.driver}-{twin}" for target, twin in pairs]
         metafunc.parametrize("weakened", pairs, ids=names, indirect=True)
@@ -39,7 +39,7 @@ def weakened(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator
 
 
 @dataclasses.dataclass
-class Chaos(Judge):
+class Chaos(Verifier):
     """A writer that is killed, again and again, and repeats what it had no answer for.
 
     Attributes:
@@ -72,12 +72,12 @@ class Chaos(Judge):
             before = self.done
             code = self.live()
             assert code == -9, f"the writer ended by itself: {code}"
-            self.judge()
+            self.verify()
             self.longest = min(1, self.longest * 1.2) if self.done == before else max(0.12, self.longest / 1.2)
             if self.faults:
                 # A server may still have been busy with the last statement of the one who died.
                 time.sleep(1)
-                self.judge()
+                self.verify()
             self.kills[self.work.operation(self.seed, self.done).kind] += 1
             assert self.kills.total() < 100 * kills, "some calls are never hit"
 
@@ -97,7 +97,7 @@ def test_everything_acknowledged_is_there_once(any_opener: Opener, tmp_path: pat
     assert not chaos.faults, chaos.faults
     # Faults off: the writer repeats its last call, goes on, and comes to an end.
     assert chaos.live(last=chaos.done + 10) == 0
-    chaos.judge(settled=True)
+    chaos.verify(settled=True)
     record(**chaos.figures())
     assert not chaos.faults, chaos.faults
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.power import Disk, trace
-from tests.chaos.works import WORKS
+from tests.chaos.workloads import WORKLOADS
 from tests.chaos.writers import ACKNOWLEDGED
 from undercroft.conformance.plugin import Opener, Target
 
@@ -36,7 +36,7 @@ def after_cuts(kind: str, folder: pathlib.Path, seed: int, cuts: int, **options:
     """Trace a writer, cut the power at random moments, and compare what is left with what was acknowledged."""
     live = folder / "live"
     live.mkdir()
-    work, opener = WORKS[kind], file_in(live, kind)
+    work, opener = WORKLOADS[kind], file_in(live, kind)
     opener.close(opener())
     disk = Disk(live)
     query = "&".join(f"{name}={value}" for name, value in {"namespace": "p", **options}.items())
@@ -67,7 +67,7 @@ def after_cuts(kind: str, folder: pathlib.Path, seed: int, cuts: int, **options:
 
 def compare(folder: pathlib.Path, kind: str, ledger: Any, unanswered: Any, rng: random.Random) -> int | None:
     """Open what is left, as after a restart: 0 when it agrees with the ledger, 1 when the call without an answer was done."""
-    work, opener = WORKS[kind], file_in(folder, kind)
+    work, opener = WORKLOADS[kind], file_in(folder, kind)
     store = opener(init=False)
     try:
         questions = rng.sample(work.questions, 4)
@@ -78,7 +78,7 @@ def compare(folder: pathlib.Path, kind: str, ledger: Any, unanswered: Any, rng: 
         opener.close(store)
 
 
-@pytest.mark.parametrize("kind", WORKS)
+@pytest.mark.parametrize("kind", WORKLOADS)
 @pytest.mark.usefixtures("_strace")
 def test_no_power_cut_takes_what_was_acknowledged(kind: str, tmp_path: pathlib.Path, seed: int, record, figure):
     found = after_cuts(kind, tmp_path, seed, figure(25, 500))
@@ -87,7 +87,7 @@ def test_no_power_cut_takes_what_was_acknowledged(kind: str, tmp_path: pathlib.P
     assert found["syncs_of_the_log"] >= found["commits"]
 
 
-@pytest.mark.parametrize("kind", WORKS)
+@pytest.mark.parametrize("kind", WORKLOADS)
 @pytest.mark.usefixtures("_strace")
 def test_twin_synchronous_normal_loses(kind: str, tmp_path: pathlib.Path, seed: int, record, figure):
     found = after_cuts(kind, tmp_path, seed, figure(25, 200), synchronous="normal")

@@ -13,9 +13,8 @@ from typing import Any
 
 import undercroft
 from tests.chaos.processes import Acknowledgements
-from tests.chaos.works import ACKNOWLEDGED_FIRST, WORKS
+from tests.chaos.workloads import ACKNOWLEDGED_FIRST, WORKLOADS
 from undercroft.core.errors import UndercroftError
-from undercroft.rating import DataFrame
 
 # The name of the file of acknowledgements of a traced writer.
 ACKNOWLEDGED = "acknowledged"
@@ -35,9 +34,9 @@ def write(
     twin: str | None,
 ) -> None:
     """Do the operations from `first` on, acknowledging each, until killed or done with `last`."""
-    work = WORKS[kind]
+    work = WORKLOADS[kind]
     store = undercroft.connect(kind, url, **options)
-    run: Callable[[Any], None] = work.twins[twin](store) if twin in work.twins else lambda done: done.run(store)
+    run: Callable[[Any], None] = work.sabotaged[twin](store) if twin and twin in work.sabotaged else lambda done: done.run(store)
     file = ledger.open()
     pipe.send("ready")
     for number in itertools.count(first) if last is None else range(first, last + 1):
@@ -69,7 +68,7 @@ def write_on(
     number, last = 0, None
     while last is None or number <= last:
         try:
-            WORKS[kind].operation(seed, number).run(store)
+            WORKLOADS[kind].operation(seed, number).run(store)
         except UndercroftError as error:
             if not error.retryable:
                 raise
@@ -101,22 +100,6 @@ class _Followed:
         return answer
 
 
-def push_again(
-    pipe: multiprocessing.connection.Connection,
-    url: str,
-    options: dict[str, Any],
-    calls: list[list[DataFrame]],
-    ledger: Acknowledgements,
-) -> None:
-    """Push the same usage again and again, each time in another of the given orders."""
-    store = undercroft.connect("rating", url, **options)
-    file = ledger.open()
-    pipe.send("ready")
-    for number in itertools.count():
-        store.push(calls[number % len(calls)])
-        ledger.write(file, number)
-
-
 def write_traced(kind: str, url: str, seed: int, count: int) -> None:
     """Do so many operations, in several sessions of a file, and tell each beside it."""
     told = Acknowledgements(pathlib.Path(urllib.parse.urlsplit(url).path[1:]).with_name(ACKNOWLEDGED))
@@ -124,7 +107,7 @@ def write_traced(kind: str, url: str, seed: int, count: int) -> None:
     for first in range(0, count, _SESSION):
         store = undercroft.connect(kind, url)
         for number in range(first, min(first + _SESSION, count)):
-            WORKS[kind].operation(seed, number).run(store)
+            WORKLOADS[kind].operation(seed, number).run(store)
             told.write(file, number)
         store.close()
 

@@ -16,6 +16,7 @@ from tests.conftest import url_of
 from undercroft.core import settings, time
 from undercroft.events import Event, Trait
 
+pytestmark = pytest.mark.kind("events")
 START = dt.datetime(2026, 1, 1)
 DOCUMENTS = ("mongodb", "opensearch", "es")
 
@@ -102,26 +103,26 @@ def an_hour(monkeypatch):
 
 @pytest.mark.promise("D1")
 @pytest.mark.usefixtures("an_hour")
-def test_a_sound_store_and_what_its_engine_tells(run, event_opener, event_engine):
+def test_a_sound_store_and_what_its_engine_tells(run, opener, engine):
     """No errors; warnings of what is old, and of what a test's engine leaves out to be quick, or for want of nodes."""
-    store = event_opener()
+    store = opener()
     store.record_events([made(n) for n in range(20)])
-    found = examined(run, url_of(event_opener), "--verify", code=1)
+    found = examined(run, url_of(opener), "--verify", code=1)
     assert [one for one in found.values() if one["level"] == "error"] == []
     assert found["events"]["found"] == "of 2 types, the first of 2026-01-01"
     assert any(check.startswith("durability") for check in found)
     warned = {check.partition(":")[0] for check, one in found.items() if one["level"] == "warning"}
     assert "retention" in warned
-    if event_engine.driver not in DOCUMENTS:
+    if engine.driver not in DOCUMENTS:
         assert warned <= {"retention", "durability"}
         assert {"clock", "tables", "rights", "size"} <= found.keys()
         assert found["traits"]["found"] == "are found by their values, all of 20 events"
 
 
-def test_what_is_wrong_is_seen_and_an_upgrade_mends_what_it_can(run, event_opener, event_engine):
-    place = url_of(event_opener)
-    for harm in harms_of(event_engine.driver.partition("#")[0]):
-        store = event_opener()
+def test_what_is_wrong_is_seen_and_an_upgrade_mends_what_it_can(run, opener, engine):
+    place = url_of(opener)
+    for harm in harms_of(engine.driver.partition("#")[0]):
+        store = opener()
         store.record_events([made(n) for n in range(4)])
         harm.do(store)
         found = examined(run, place, code=2 if harm.level == "error" else 1)[harm.check]
@@ -134,13 +135,13 @@ def test_what_is_wrong_is_seen_and_an_upgrade_mends_what_it_can(run, event_opene
         store.drop()
 
 
-def test_db_makes_what_the_engine_needs_once(run, event_opener):
-    place = url_of(event_opener)
+def test_db_makes_what_the_engine_needs_once(run, opener):
+    place = url_of(opener)
     assert "db upgrade --kind events" in run("db", "check", "--kind", "events", "--store", place, code=1).stdout
     assert run("db", "upgrade", "--kind", "events", "--store", place).stdout.startswith("events: from nothing to events_")
     assert run("db", "upgrade", "--kind", "events", "--store", place).stdout == "events: was current\n"
     assert run("db", "check", "--kind", "events", "--store", place).stdout.startswith("events: current, events_")
-    event_opener.used = True
+    opener.used = True
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.counted.tally import Tally, tally
 from undercroft.conformance.plugin import Opener, Target
 from undercroft.events import Event, EventFilter, Store, Trait
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.kind("events"), pytest.mark.timeout(1800)]
 # Fewer where the engine's stand-in looks at every document: what comes back does not depend on it.
 EVENTS, FEWER = 30_000, 3_000
 START = dt.datetime(2026, 1, 1)
@@ -51,8 +51,8 @@ class Filled(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def filled(event_engine: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
-    opener = opener_of(event_engine, tmp_path_factory.mktemp("events"))
+def filled(engine: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    opener = opener_of(engine, tmp_path_factory.mktemp("events"))
     store: Store = opener()
     found = Filled(opener, EVENTS if hasattr(store, "create_panko_views") else FEWER)
     store.record_events(made(range(found.events)))
@@ -134,12 +134,12 @@ def test_types_are_told_without_looking_at_events(filled: Filled, record):
     assert found.rows <= TYPES + TRAITS + ASIDE
 
 
-def test_a_batch_takes_as_many_statements_as_one_event(event_opener: Opener, record):
+def test_a_batch_takes_as_many_statements_as_one_event(opener: Opener, record):
     counts = {}
-    first: Store = event_opener()
+    first: Store = opener()
     first.record_events(made(range(TYPES)))
     for size in (1, 1_000, 2_000):
-        with counted(event_opener) as (store, found):
+        with counted(opener) as (store, found):
             store.record_events(made(range(size * 10, size * 11)))
         counts[size] = len(asked(found))
     record(statements=counts)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.counted.conftest import Filled
 from tests.counted.usage import DAYS, HOUR, RESOURCES, START, TYPES, resource
-from undercroft.conformance.rating_data import flat
+from undercroft.conformance.rating.data import flat
 
 pytestmark = pytest.mark.timeout(1800)
 EVER: dict[str, Any] = {"begin": START, "end": START + DAYS * 24 * HOUR}

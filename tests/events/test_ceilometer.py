@@ -37,8 +37,8 @@ def test_the_sample_has_what_it_should() -> None:
     assert {dtype for body in SENT for _, dtype, _ in body["traits"]} >= {1, 4}
 
 
-def test_events_come_back_as_they_were_sent(event_opener: Opener) -> None:
-    store = event_opener()
+def test_events_come_back_as_they_were_sent(opener: Opener) -> None:
+    store = opener()
     for body in SENT:
         store.record_events([received(body)])
     store.record_events([received(body) for body in SENT])
@@ -51,8 +51,8 @@ def test_events_come_back_as_they_were_sent(event_opener: Opener) -> None:
     assert store.get_event_types() == sorted({body["event_type"] for body in wanted.values()})
 
 
-def test_they_are_found_by_whom_they_are_about(event_opener: Opener) -> None:
-    store = event_opener()
+def test_they_are_found_by_whom_they_are_about(opener: Opener) -> None:
+    store = opener()
     store.record_events([received(body) for body in SENT])
     wanted = first_of_each()
     projects = {value for body in wanted.values() for name, _, value in body["traits"] if name == "project_id"}

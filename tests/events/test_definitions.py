@@ -26,8 +26,8 @@ def converter(*definitions: dict[str, object], **options: bool) -> Converter:
     return Converter(list(definitions), **options)
 
 
-def test_nova_s_notifications_are_found_by_their_traits(event_opener):
-    store = event_opener()
+def test_nova_s_notifications_are_found_by_their_traits(opener):
+    store = opener()
     made = Converter.load()
     store.record_events([made.event(each) for each in NOVA])
     store.record_events([made.event(each) for each in NOVA])

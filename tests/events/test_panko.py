@@ -53,26 +53,26 @@ def made(values: list[float]) -> list[Event]:
 
 
 @pytest.fixture
-def database(event_engine: Target, event_opener: Opener):
+def database(engine: Target, opener: Opener):
     """A store in a database of its own, because the relations' names are fixed, and that database's URL."""
-    store = event_opener()
+    store = opener()
     if not hasattr(store, "create_panko_views"):
         pytest.skip("views are for SQL databases")
-    if not event_engine.host:
-        yield store, event_opener.url
+    if not engine.host:
+        yield store, opener.url
         return
-    engine = store._db.engine.execution_options(isolation_level="AUTOCOMMIT")
-    name = f"panko_{event_opener.namespace}"
-    with engine.connect() as connection:
+    server = store._db.engine.execution_options(isolation_level="AUTOCOMMIT")
+    name = f"panko_{opener.namespace}"
+    with server.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    parts = urllib.parse.urlsplit(event_opener.url)
+    parts = urllib.parse.urlsplit(opener.url)
     url = urllib.parse.urlunsplit(parts._replace(path=f"/{name}"))
     try:
         with contextlib.closing(undercroft.connect("events", url)) as own:
             own.upgrade()
             yield own, url
     finally:
-        with engine.connect() as connection:
+        with server.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name}")
 
 

@@ -24,7 +24,7 @@ from tests.hosts.conftest import Environment, make
 from undercroft.conformance.plugin import Opener, Target
 from undercroft.events import EventFilter
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.one_per_driver]
+pytestmark = [pytest.mark.kind("events"), pytest.mark.timeout(900), pytest.mark.one_per_driver]
 COUNT = 1_000
 PATIENCE = 300
 TOKENS = "secret - - service\n"
@@ -87,10 +87,10 @@ def stored(opener: Opener) -> Counter[str]:
 
 @pytest.mark.promise("D2")
 @pytest.mark.parametrize("server", ["granian", "gunicorn"])
-def test_a_service_that_is_killed_loses_no_event(ceilometer, event_opener, tmp_path, server, seed, record):
-    event_opener()
+def test_a_service_that_is_killed_loses_no_event(ceilometer, opener, tmp_path, server, seed, record):
+    opener()
     rng, kills = random.Random(seed), 0
-    with restarted(url_of(event_opener), tmp_path, server) as service:
+    with restarted(url_of(opener), tmp_path, server) as service:
         publisher = f"http://anybody:secret@127.0.0.1:{service.port}/events/v1/ceilometer/events?max_retries=0&batch=False"
         agent = Agent(ceilometer, publisher, tmp_path)
         while agent.process.poll() is None and kills < 5:
@@ -100,24 +100,25 @@ def test_a_service_that_is_killed_loses_no_event(ceilometer, event_opener, tmp_p
             service.service.await_alive()
         service.service.await_alive()
         result = agent.result()
-    found = stored(event_opener)
+    found = stored(opener)
     record(kills=kills, delivered=result["delivered"], came_back=result["came back"], stored=len(found))
     assert kills
     assert result["came back"]
     assert found == Counter(f"m-{number:05}" for number in range(COUNT))
 
 
-def test_our_publisher_writes_straight_to_the_store(ceilometer, event_opener, tmp_path):
-    event_opener()
-    scheme, _, rest = url_of(event_opener).partition("://")
+def test_our_publisher_writes_straight_to_the_store(ceilometer, opener, tmp_path):
+    opener()
+    scheme, _, rest = url_of(opener).partition("://")
     place, _, query = rest.partition("?")
     agent = Agent(ceilometer, f"undercroft://{place}?engine={scheme.partition('+')[0]}&{query}", tmp_path, 50)
     assert agent.result() == {"delivered": 50, "came back": 0}
-    assert stored(event_opener) == Counter(f"m-{number:05}" for number in range(50))
+    assert stored(opener) == Counter(f"m-{number:05}" for number in range(50))
 
 
 @pytest.mark.promise("D3")
-@pytest.mark.parametrize("name", servers.names())
+# Rated usage has drivers for SQL only, so these are the SQL servers.
+@pytest.mark.parametrize("name", servers.names("rating"))
 def test_a_database_that_is_killed_loses_no_event(ceilometer, name, tmp_path, seed, record):
     rng, kills = random.Random(seed), 0
     with servers.own(name, durable=True) as database:

@@ -14,7 +14,7 @@ from tests.hosts.conftest import make
 from tests.hosts.deployment import inside
 from undercroft.events import Event, Trait
 
-pytestmark = pytest.mark.one_per_driver
+pytestmark = [pytest.mark.kind("events"), pytest.mark.one_per_driver]
 CLIENT = """
 import json, sys
 from keystoneauth1 import session
@@ -42,15 +42,15 @@ def panko():
     return make("panko")
 
 
-def test_panko_s_own_scenarios_of_storage(panko, event_engine, tmp_path, record):
-    outcomes = inside(panko, tmp_path, "panko_storage", opener_of(event_engine, tmp_path).url)
+def test_panko_s_own_scenarios_of_storage(panko, engine, tmp_path, record):
+    outcomes = inside(panko, tmp_path, "panko_storage", opener_of(engine, tmp_path).url)
     assert outcomes["others"] == {}, "\n".join(f"{name}: {text}" for name, text in outcomes["others"].items())
     record(passed=len(outcomes["passed"]))
     assert len(outcomes["passed"]) == 24
 
 
-def test_the_real_pankoclient(panko, event_opener, tmp_path):
-    store = event_opener()
+def test_the_real_pankoclient(panko, opener, tmp_path):
+    store = opener()
     start = dt.datetime(2026, 1, 1)
     store.record_events(
         [
@@ -62,7 +62,7 @@ def test_the_real_pankoclient(panko, event_opener, tmp_path):
     )
     tokens = tmp_path / "tokens"
     tokens.write_text("t-admin p u admin\n")
-    with serving(None, events=url_of(event_opener), auth="tokens", token_file=tokens) as service:
+    with serving(None, events=url_of(opener), auth="tokens", token_file=tokens) as service:
         done = subprocess.run(
             [str(panko.python), "-c", CLIENT, f"{service.url}/events"],
             env=panko.variables, capture_output=True, text=True, check=False, cwd=tmp_path,

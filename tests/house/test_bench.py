@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+import pytest
+
 import undercroft
 from bench.events import floor, report, workload
 from bench.harness import database
@@ -25,17 +27,18 @@ def made(number: int) -> Event:
     return workload.event(number, Event, Trait)  # type: ignore[no-any-return]
 
 
-def test_the_raw_floor_writes_what_the_store_holds(event_engine, tmp_path):
+@pytest.mark.kind("events")
+def test_the_raw_floor_writes_what_the_store_holds(engine, tmp_path):
     """Found by our own driver in the place that the engine's client filled: every event, and by a trait that an index knows."""
-    url = database(event_engine.url.replace("{tmp}", str(tmp_path)), "bench_of_tests", tmp_path)
-    with contextlib.closing(undercroft.connect("events", url)) as store, contextlib.closing(floor.floor(url)) as engine:
+    url = database(engine.url.replace("{tmp}", str(tmp_path)), "bench_of_tests", tmp_path)
+    with contextlib.closing(undercroft.connect("events", url)) as store, contextlib.closing(floor.floor(url)) as raw:
         store.upgrade()
         store.record_events([made(number) for number in range(EVENTS)])
-        parts = list(engine.parts(EVENTS, CALL))
+        parts = list(raw.parts(EVENTS, CALL))
         assert len(parts) == 3
         with floor.empty(url, floor.FLOOR) as place:
             for part in parts:
-                engine.write(part)
+                raw.write(part)
             assert list(place.get_events(EventFilter())) == list(store.get_events(EventFilter()))
             sizes = EventFilter(traits_filter=[{"key": "disk_gb", "op": "lt", "integer": 100}])
             asked = [each.message_id for each in place.get_events(sizes)]

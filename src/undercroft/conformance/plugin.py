@@ -1,13 +1,16 @@
 """The pytest plugin of the conformance suites: which stores, a fresh namespace for each test, gaps, and the table at the end.
 
-It imports only pytest when loaded, because pytest loads it in every environment that Undercroft is installed in.
+A test file belongs to the kind whose value (`undercroft.core.kinds.Kind.suite`) names the package that the file is in, wherever
+that package is installed. The plugin imports only pytest when loaded, because pytest loads it in every environment that Undercroft
+is installed in.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib.util
 import pathlib
-import re
 import urllib.parse
 import uuid
 from collections.abc import Generator, Iterator
@@ -15,7 +18,6 @@ from typing import Any
 
 import pytest
 
-HERE = pathlib.Path(__file__).parent
 _PROPERTY = "undercroft"
 _GAPS = "undercroft gaps"
 _TARGETS = pytest.StashKey["dict[str, list[Target]]"]()
@@ -27,7 +29,7 @@ class Target:
     """A store to run against.
 
     Attributes:
-        kind: the kind of data, such as `rating`.
+        kind: the name of the kind of data.
         driver: the scheme of its URL (that of its engine, where it has several), numbered where one is given twice.
         url: may hold `{tmp}`, a folder of the test's own, and `{name}`, a name of its own.
         second: another server of a driver that runs the whole suite elsewhere; runs the essential tests only.
@@ -86,10 +88,34 @@ def pytest_configure(config: pytest.Config) -> None:
         targets(config)
 
 
-def kind_of(path: pathlib.Path) -> str:
-    """The kind that a test file is about: `test_rating_push.py` and `rating/test_push.py` are about rating."""
-    first = path.relative_to(HERE).parts[0]
-    return re.sub(r"^test_", "", pathlib.PurePath(first).stem).partition("_")[0]
+@functools.cache
+def suites() -> dict[pathlib.Path, str]:
+    """The folders of the installed suites, each with its kind. No suite is imported to find them."""
+    from undercroft.core import kinds
+
+    found: dict[pathlib.Path, str] = {}
+    for kind in kinds.installed().values():
+        spec = importlib.util.find_spec(kind.suite) if kind.suite else None
+        for folder in (spec and spec.submodule_search_locations) or ():
+            found[pathlib.Path(folder).resolve()] = kind.name
+    return found
+
+
+@functools.cache
+def _packages() -> set[str]:
+    """The top-level packages that bring kinds, read without importing them. A suite is in the package of its kind."""
+    from undercroft.core import registry
+
+    return {entry.value.partition(".")[0].partition(":")[0] for entry in registry.entries("kinds")}
+
+
+def kind_of(path: pathlib.Path) -> str | None:
+    """The kind whose suite a test file belongs to; None for a file of no suite."""
+    # Most test runs that load the plugin have nothing to do with Undercroft: do not import the kinds for them.
+    if _packages().isdisjoint(path.parts):
+        return None
+    found = suites()
+    return next((found[folder] for folder in path.resolve().parents if folder in found), None)
 
 
 def targets(config: pytest.Config) -> dict[str, list[Target]]:
@@ -107,7 +133,7 @@ def _given(first: list[str], second: list[str]) -> dict[str, list[Target]]:
     for place, text in enumerate(first + second):
         kind, equals, where = text.partition("=")
         if not equals:
-            raise pytest.UsageError("--store takes KIND=URL, such as rating=SCHEME://HOST/NAME")
+            raise pytest.UsageError(f"--store takes KIND=URL, such as {registry.kinds()[0]}=SCHEME://HOST/NAME")
         try:
             scheme = url.scheme(where)
             registry.load(kind, scheme)
@@ -142,19 +168,20 @@ def pytest_ignore_collect(collection_path: pathlib.Path, config: pytest.Config) 
 
     A file that is named itself is collected in any case, and then wants a store.
     """
-    if collection_path.parent != HERE or not collection_path.match("test_*.py") or kind_of(collection_path) in targets(config):
+    if not collection_path.match("test_*.py"):
         return None
-    return bool(targets(config)) or None
+    kind = kind_of(collection_path)
+    return True if kind and targets(config) and kind not in targets(config) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test of a suite once per store of its kind."""
-    path = metafunc.definition.path
-    if not path.is_relative_to(HERE):
+    kind = kind_of(metafunc.definition.path)
+    if kind is None:
         return
-    stores = targets(metafunc.config).get(kind_of(path), [])
+    stores = targets(metafunc.config).get(kind, [])
     if not stores:
-        pytest.fail(f"no store to test {kind_of(path)} with: give --store {kind_of(path)}=URL", pytrace=False)
+        pytest.fail(f"no store to test {kind} with: give --store {kind}=URL", pytrace=False)
     if not metafunc.definition.get_closest_marker("essential"):
         stores = [store for store in stores if not store.second]
     if "target" in metafunc.fixturenames:
@@ -236,7 +263,7 @@ def examined(open_store: Opener) -> Iterator[None]:
 def side_by_side(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[list[Opener]]:
     """An opener for every first store of the test's kind that has what the test assumes, to compare them side by side."""
     names = [name for mark in request.node.iter_markers("assumes") for name in mark.args]
-    known = targets(request.config)[kind_of(request.node.path)]
+    known = targets(request.config).get(kind_of(request.node.path) or "", [])
     chosen = [one for one in known if not one.second and all(getattr(_capabilities(one), name) for name in names)]
     openers = [_opener(target, tmp_path) for target in chosen]
     if not openers:

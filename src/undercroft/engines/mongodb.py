@@ -117,7 +117,7 @@ def call(client: Any, place: str, options: EngineOptions, *, writes: bool = Fals
 def _translated(failure: Exception, place: str, *, writes: bool) -> UndercroftError:
     text = f"{place}: {str(failure)[:300]}"
     if isinstance(failure, (mongo.DocumentTooLarge, bson.errors.BSONError)):
-        return InvalidInput("event", f"is no document that MongoDB stores: {str(failure)[:200]}")
+        return InvalidInput("document", f"cannot be stored by MongoDB: {str(failure)[:200]}")
     if isinstance(failure, mongo.ServerSelectionTimeoutError):
         return Unavailable(text)
     if isinstance(failure, (mongo.ConnectionFailure, mongo.ExecutionTimeout, mongo.WTimeoutError)) or getattr(

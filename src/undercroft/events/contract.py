@@ -37,7 +37,11 @@ _LATE = 86_400
 
 @dataclasses.dataclass(frozen=True)
 class Capabilities(caps.Capabilities):
-    """What a driver of events may lack. Every default is the full contract."""
+    """What a driver of events may lack. Every default is the full contract.
+
+    `large_stores` is about time: a driver that reads all events for each answer declares it as a gap, and leaves out the tests that
+    need thousands of events.
+    """
 
     read: Truth = True
     filter_traits: Truth = True
@@ -48,6 +52,7 @@ class Capabilities(caps.Capabilities):
     tail: Truth = True
     concurrent_writers: Truth = True
     survives_restart: Truth = True
+    large_stores: Truth = True
 
 
 class Outcome(NamedTuple):

@@ -31,7 +31,11 @@ _DAY = dt.timedelta(days=1) // time.MICROSECOND
 
 @dataclasses.dataclass(frozen=True)
 class Capabilities(caps.Capabilities):
-    """What a rating driver may lack. Every default is the full contract."""
+    """What a rating driver may lack. Every default is the full contract.
+
+    `large_stores` is about time: a driver that reads all points for each answer declares it as a gap, and leaves out the tests that
+    need thousands of points.
+    """
 
     push_atomic: Truth = True
     delete_atomic: Truth = True
@@ -44,6 +48,7 @@ class Capabilities(caps.Capabilities):
     push_once: Truth = True
     concurrent_writers: Truth = True
     survives_restart: Truth = True
+    large_stores: Truth = True
 
 
 class Row(NamedTuple):

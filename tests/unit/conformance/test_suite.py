@@ -15,7 +15,7 @@ import pytest
 
 import undercroft.conformance
 from undercroft.conformance.plugin import Target, kind_of
-from undercroft.core import registry
+from undercroft.core import kinds, registry
 from undercroft.events import Capabilities as EventCapabilities
 from undercroft.events import Store
 from undercroft.rating import BaseStorage
@@ -35,13 +35,13 @@ CONTRACTS: dict[str, tuple[Any, str, Any]] = {
     "rating": (BaseStorage, "R", RatingCapabilities),
     "events": (Store, "E", EventCapabilities),
 }
-kinds = pytest.mark.parametrize("kind", CONTRACTS)
+each_kind = pytest.mark.parametrize("kind", CONTRACTS)
 
 
 def functions(kind: str) -> Iterator[tuple[str, Any]]:
     """Every test of a kind's suite, with its name."""
     for path in (path for path in SUITES if kind_of(path) == kind):
-        module = importlib.import_module(f"undercroft.conformance.{path.stem}")
+        module = importlib.import_module(f"undercroft.conformance.{kind}.{path.stem}")
         for name, value in vars(module).items():
             if name.startswith("test_") and value.__module__ == module.__name__:
                 yield f"{path.stem}::{name}", value
@@ -79,14 +79,14 @@ def test_every_suite_is_about_a_contract() -> None:
     assert {kind_of(path) for path in SUITES} == CONTRACTS.keys() == set(registry.kinds())
 
 
-@kinds
+@each_kind
 def test_the_contract_numbers_its_clauses(kind: str) -> None:
     found, letter = clauses(kind), CONTRACTS[kind][1]
     assert len(found) >= 20
     assert sorted(found, key=lambda name: int(name[1:])) == [f"{letter}{number}" for number in range(1, len(found) + 1)]
 
 
-@kinds
+@each_kind
 def test_every_test_names_clauses_that_exist(kind: str) -> None:
     wrong = {
         name: marked(test, "clause")
@@ -96,12 +96,12 @@ def test_every_test_names_clauses_that_exist(kind: str) -> None:
     assert wrong == {}
 
 
-@kinds
+@each_kind
 def test_every_clause_has_a_test(kind: str) -> None:
     assert set(clauses(kind)) - {clause for _, test in functions(kind) for clause in marked(test, "clause")} == set()
 
 
-@kinds
+@each_kind
 def test_capabilities_are_known_and_each_is_asked_for(kind: str) -> None:
     asked = {name for _, test in functions(kind) for mark in ("needs", "assumes") for name in marked(test, mark)}
     assert asked == set(vars(CONTRACTS[kind][2].full()))
@@ -110,10 +110,10 @@ def test_capabilities_are_known_and_each_is_asked_for(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "writes"), [("rating", "push"), ("events", "record")])
 def test_second_stores_run_contract_writes_concurrency_and_walks(kind: str, writes: str) -> None:
     found = {name.partition("::")[0] for name, test in functions(kind) if any(mark.name == "essential" for mark in marks_of(test))}
-    assert found == {f"test_{kind}_{part}" for part in ("contract", writes, "concurrency", "machine")}
+    assert found == {f"test_{part}" for part in ("contract", writes, "concurrency", "state_machine")}
 
 
-@pytest.mark.parametrize("path", sorted(HERE.rglob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(HERE.rglob("*.py")), ids=lambda path: str(path.relative_to(HERE)))
 def test_no_engine_is_named(path: pathlib.Path) -> None:
     names = ENGINES | {scheme for kind in registry.kinds() for scheme in registry.schemes(kind)}
     text = path.read_text().lower()
@@ -122,9 +122,9 @@ def test_no_engine_is_named(path: pathlib.Path) -> None:
     assert {name for name, form in forms.items() if re.search(form, text)} == set()
 
 
-@kinds
+@each_kind
 def test_the_oracle_shares_no_code_with_the_product(kind: str) -> None:
-    found = imports(HERE / f"{kind}_oracle.py")
+    found = imports(HERE / kind / "oracle.py")
     assert {name.partition(".")[0] for name in found} <= sys.stdlib_module_names
 
 
@@ -139,11 +139,20 @@ def test_no_test_is_passed_over_by_itself() -> None:
         assert not re.search(r"pytest\.(skip|xfail|importorskip)|mark\.(skip|skipif|xfail)", path.read_text()), path.name
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("test_rating_push.py", "rating"), ("test_events.py", "events"), ("messaging/test_claim.py", "messaging")]
-)
-def test_a_file_is_about_a_kind(name: str, kind: str) -> None:
-    assert kind_of(HERE / name) == kind
+@pytest.mark.parametrize("kind", kinds.installed())
+def test_a_file_in_the_package_of_a_suite_is_about_its_kind(kind: str) -> None:
+    assert kind_of(HERE / kind / "test_anything.py") == kind
+
+
+@pytest.mark.parametrize("path", [HERE / "test_anything.py", pathlib.Path(__file__), pathlib.Path("/elsewhere/test_rating.py")])
+def test_a_file_outside_the_suites_is_about_no_kind(path: pathlib.Path) -> None:
+    assert kind_of(path) is None
+
+
+def test_kinds_use_the_same_names_for_the_same_things() -> None:
+    files = {"__init__.py", "data.py", "oracle.py", "state_machine.py", "workers.py"}
+    for kind in kinds.installed():
+        assert {path.name for path in (HERE / kind).glob("*.py") if not path.name.startswith("test_")} == files
 
 
 def test_a_store_is_shown_without_its_password() -> None:

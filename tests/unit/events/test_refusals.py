@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from undercroft.conformance.events_data import event, moment, real, text, whole
-from undercroft.conformance.marks import clause, promise
+from undercroft.conformance.events.data import event, moment, real, text, whole
+from undercroft.conformance.markers import clause, promise
 from undercroft.core.errors import InvalidInput
 from undercroft.events import EventFilter, Store, Trait
 from undercroft.events.record import Record

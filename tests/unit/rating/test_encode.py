@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import undercroft
-from undercroft.conformance.rating_data import frame, of, sums
+from undercroft.conformance.rating.data import frame, of, sums
 from undercroft.rating.drivers.sql.storage import Storage
 
 

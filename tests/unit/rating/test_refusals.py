@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from undercroft.conformance.marks import clause
-from undercroft.conformance.rating_data import ALWAYS, frame, hour, of
+from undercroft.conformance.markers import clause
+from undercroft.conformance.rating.data import ALWAYS, frame, hour, of
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.rating import BaseStorage
 

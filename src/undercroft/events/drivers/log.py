@@ -45,6 +45,7 @@ class Connection(contract.Store):
         **dict.fromkeys(
             (
                 "read", "filter_traits", "expressions", "count", "page", "expire", "tail", "concurrent_writers", "survives_restart",
+                "large_stores",
             ),
             _GONE,
         )

@@ -1,0 +1,110 @@
+"""Random walks in which events expire by a clock of their own: what is still valid stays, and no more goes than was asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis.stateful import invariant
+
+from undercroft.conformance.events.state_machine import EventsMachine
+from undercroft.conformance.plugin import Opener
+from undercroft.conformance.stateful import walk
+from undercroft.core.time import from_micros
+from undercroft.events import EventFilter
+
+pytestmark = [pytest.mark.promise("C5"), pytest.mark.timeout(7200)]
+# Of one walk.
+STEPS = 50
+# Seconds after which no more walks begin: there are engines that take a second for a step.
+LONGEST = 1_200
+HOUR = 3_600_000_000
+Expire = Callable[[int, int | None], int]
+
+
+@dataclasses.dataclass
+class Watched(Opener):
+    """Opens stores whose expiries are counted; those of a twin expire something else."""
+
+    twin: Callable[[Any, Expire], Expire] | None = None
+    expired: int = 0
+
+    def __call__(self, **options: Any) -> Any:
+        store = super().__call__(**options)
+        expire: Expire = store._expire if self.twin is None else self.twin(store, store._expire)
+
+        def counted(before: int, count: int | None) -> int:
+            deleted = expire(before, count)
+            self.expired += deleted
+            return deleted
+
+        store._expire = counted
+        return store
+
+
+def walked(opener: Watched, seed: int, steps: int) -> dict[str, int]:
+    """Walk until so many steps are done."""
+
+    class Walker(EventsMachine):
+        steps = 0
+
+        @invariant()
+        def count(self) -> None:
+            Walker.steps += 1
+
+    rng = random.Random(seed)
+    end = time.monotonic() + LONGEST
+    while Walker.steps < steps and time.monotonic() < end:
+        walker = hypothesis.seed(rng.getrandbits(64))(lambda: Walker([opener], True))
+        walk(walker, 10, STEPS, shrink=opener.twin is None)
+    return {"steps": Walker.steps, "expired": opener.expired}
+
+
+def watched(opener: Opener, twin: Callable[[Any, Expire], Expire] | None = None) -> Watched:
+    """The same stores, watched."""
+    return Watched(opener.target, opener.url, opener.namespace, opener.opened, twin=twin)
+
+
+def test_what_is_valid_stays(opener: Opener, seed: int, record, figure):
+    opener()
+    found = walked(watched(opener), seed, figure(400, 50_000))
+    record(**found)
+    assert found["expired"] > 0
+
+
+# -- protections off -------------------------------------------------------------------------------------------------
+
+
+def too_young(_store: Any, expire: Expire) -> Expire:
+    """Takes what becomes old within the hour."""
+    return lambda before, count: expire(before + HOUR, count)
+
+
+def too_many(_store: Any, expire: Expire) -> Expire:
+    """Takes one more than was asked for."""
+    return lambda before, count: expire(before, None if count is None else count + 1)
+
+
+def newest_first(store: Any, expire: Expire) -> Expire:
+    """Takes the newest of what is old."""
+
+    def newest(before: int, count: int | None) -> int:
+        old = list(store.get_events(EventFilter(end_timestamp=from_micros(before - 1)), {"sort": [("generated", "desc")]}))
+        expire(before, None)
+        store.record_events(old[count:] if count is not None else [])
+        return len(old[:count])
+
+    return newest
+
+
+@pytest.mark.parametrize("twin", [too_young, too_many, newest_first])
+def test_twin_is_caught(opener: Opener, seed: int, twin: Callable[[Any, Expire], Expire], record):
+    opener()
+    with pytest.raises(AssertionError) as caught:
+        walked(watched(opener, twin), seed, 2_000)
+    record(noticed=type(caught.value).__name__)
