@@ -32,7 +32,6 @@ from undercroft.rating.receipt import KEPT, Receipt
 LOG = logging.getLogger(__name__)
 UTC = "UTC"
 _ANALYSE_FROM = 20_000
-_ANALYSE = {"postgresql": "ANALYZE (SKIP_LOCKED)", "mariadb": "ANALYZE NO_WRITE_TO_BINLOG TABLE"}
 # Beside the names of settings.
 _WAITING = "waiting"
 
@@ -85,9 +84,9 @@ class Storage(contract.BaseStorage):
             self.resource_keys = tuple(key.strip() for key in (keys.split(",") if isinstance(keys, str) else keys))
         self.scope_key = self.options.scope_key or self.scope_key
         self.zone = None if self.options.timezone is None else time.zone(self.options.timezone)
-        self._tables: Tables = tables(self.options.namespace, self._db.dialect)
+        self._tables: Tables = tables(self.options.namespace, self._db.dialect.name)
         self._encoder = Encoder()
-        self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
+        self._writer = Writer(self._tables, writes(self._db.dialect.name, self._tables))
         self._folder = Folder(self._tables, self._writer)
         self._fixed: Fixed | None = None
         # How sums are asked for: the quick way, until some had too many digits for that.
@@ -255,7 +254,7 @@ class Storage(contract.BaseStorage):
     def _analyse(self, points: int) -> None:
         """Tell a server's planner about a store that grows from nothing; later its own rounds do."""
         self._pushed += points
-        analyse = _ANALYSE.get(self._db.dialect)
+        analyse = self._db.dialect.analyse
         if analyse and self._pushed >= self._analyse_at:
             self._analyse_at = self._pushed * 4
             names = ", ".join(table.name for table in self._tables.metadata.sorted_tables)
@@ -273,12 +272,12 @@ class Storage(contract.BaseStorage):
         return batch
 
     def _deleter(self) -> Deleter:
-        return Deleter(self._tables, self._db.dialect, self._writer, self._reader())
+        return Deleter(self._tables, self._db.dialect.name, self._writer, self._reader())
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
-        return Reader(self._tables, self._db.dialect, *self._fix(), self._exact)
+        return Reader(self._tables, self._db.dialect.name, *self._fix(), self._exact)
 
     def _page(self, selection: query.Selection, page: Page) -> tuple[int, list[contract.Row]]:
         reader = self._reader()
