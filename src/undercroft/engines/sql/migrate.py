@@ -47,12 +47,12 @@ def locked(db: Database, kind: str, work: Callable[[sa.Connection], T]) -> T:
     """Run `work` in a transaction that writes, while no other process migrates this kind in this namespace."""
     namespace = db.options.namespace
 
-    def alone(connection: sa.Connection) -> T:
+    def in_lock(connection: sa.Connection) -> T:
         db.dialect.lock_migration(connection, namespace, kind)
         return work(connection)
 
     with db.dialect.migrating(db.engine, namespace, kind):
-        return db.write(alone)
+        return db.write(in_lock)
 
 
 def versions(db: Database, kind: str) -> tuple[str | None, str]:
