@@ -140,10 +140,10 @@ MUTATIONS = [
     Mutation(
         "push in two transactions",
         DRIVER + "storage.py",
-        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._analyse",
+        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._store.added",
         "        half = batch._replace(columns=batch.columns[: len(batch.columns) // 2])\n"
         "        self._db.write(self._pushing(half))\n"
-        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._analyse",
+        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._store.added",
     ),
     Mutation("key taken in spite of on_conflict", DRIVER + "writer.py", 'if numbers and on_conflict == "error":', "if False:"),
     Mutation("rounding half up", "rating/numbers.py", "rounding=decimal.ROUND_HALF_EVEN", "rounding=decimal.ROUND_HALF_UP"),
@@ -186,13 +186,13 @@ MUTATIONS = [
     Mutation("a prefix without an end", EVENTS + "conditions.py", "AND {column} < ?", "AND {column} IS NOT ?"),
     Mutation(
         "the newest expire first",
-        EVENTS + "dialects.py",
+        EVENTS + "dialects/sqlite.py",
         "generated < ? ORDER BY generated, ",
         "generated < ? ORDER BY generated DESC, ",
     ),
     Mutation(
         "pieces of the index left out",
-        EVENTS + "conditions.py",
+        EVENTS + "dialects/sqlite.py",
         "SELECT n + 1 FROM parts WHERE n <",
         "SELECT n + 1 FROM parts WHERE n + 1 <",
     ),
@@ -222,7 +222,7 @@ MUTATIONS = [
     Mutation("long text kept", "events/record.py", "        return value[:LONGEST]\n", "        return value\n"),
     Mutation(
         "microseconds lost",
-        EVENTS + "dialects.py",
+        EVENTS + "dialects/base.py",
         "record.message_id, record.generated, types",
         "record.message_id, record.generated // 1000 * 1000, types",
     ),
@@ -257,7 +257,7 @@ MUTATIONS = [
     Mutation("frames one point too long", "rating/contract.py", "size >= max_points", "size > max_points"),
     Mutation(
         "expiry leaves text rows of traits",
-        EVENTS + "dialects.py",
+        EVENTS + "dialects/sqlite.py",
         'for table, key in ((self._text, "event_id"), (self._number, "event_id"), (self._event, "id")):\n'
         '                connection.exec_driver_sql(f"DELETE FROM {table} WHERE {key} IN (SELECT',
         'for table, key in ((self._number, "event_id"), (self._event, "id")):\n'
@@ -265,7 +265,7 @@ MUTATIONS = [
     ),
     Mutation(
         "clear leaves rows of traits",
-        EVENTS + "dialects.py",
+        EVENTS + "dialects/sqlite.py",
         "    def clear(self, connection: sa.Connection) -> None:\n        for table in (self._text, self._number, self._event):",
         "    def clear(self, connection: sa.Connection) -> None:\n        for table in (self._event,):",
     ),

@@ -28,7 +28,7 @@ class Recorder:
 
     def upgrade(self, db: Database, kind: str) -> None:
         """Bring a kind's tables to this version: by the recorded statements where there are none yet."""
-        key = (db.dialect, db.engine.url.host, db.engine.url.port, kind)
+        key = (db.dialect.name, db.engine.url.host, db.engine.url.port, kind)
         known = self._recorded.get(key)
         if known is None:
             with self._lock:
@@ -39,7 +39,7 @@ class Recorder:
     def drop(self, db: Database, kind: str, metadata: sa.MetaData) -> None:
         """Remove a kind's tables by one statement each, or all by one, without asking which are there."""
         names = [f'"{name}"' for name in {*metadata.tables, migrate.version_table(db.options.namespace, kind)}]
-        lists = names if db.dialect == "sqlite" else [", ".join(names)]
+        lists = names if db.dialect.name == "sqlite" else [", ".join(names)]
 
         def work(connection: sa.Connection) -> None:
             for tables in lists:
@@ -71,16 +71,14 @@ class Recorder:
         prefix = _prefix(db, kind)
 
         def work(connection: sa.Connection) -> bool:
-            migrate._lock(connection, db, kind)
             if sa.inspect(connection).has_table(migrate.version_table(db.options.namespace, kind)):
                 return False
             texts = [statement.replace("\0", prefix) for statement in statements]
-            for text in [";".join(texts)] if db.dialect == "postgresql" else texts:
+            for text in [";".join(texts)] if db.dialect.name == "postgresql" else texts:
                 connection.exec_driver_sql(text)
             return True
 
-        with migrate._turn(db, kind):
-            return db.write(work)
+        return migrate.locked(db, kind, work)
 
 
 def _prefix(db: Database, kind: str) -> str:

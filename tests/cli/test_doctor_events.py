@@ -42,7 +42,7 @@ class Harm(NamedTuple):
 
 def without_index(store: Any) -> None:
     table = store._tables.event.name
-    suffix = f" ON {table}" if store._db.dialect == "mariadb" else ""
+    suffix = f" ON {table}" if store._db.dialect.name == "mariadb" else ""
     store._db.write(lambda c: c.exec_driver_sql(f"DROP INDEX {table}_order{suffix}"))
 
 

@@ -99,7 +99,7 @@ def test_a_host_s_query_runs(database):
         WHERE t.{desc} <> 'type.0' AND p.{key} = 'project_id' AND p.value = 'p''1' AND f.{key} = 'load' AND f.value > 1.5
         ORDER BY e.generated, e.message_id
     """
-    names = ("`desc`", "`key`") if store._db.dialect == "mariadb" else ('"desc"', '"key"')
+    names = ("`desc`", "`key`") if store._db.dialect.name == "mariadb" else ('"desc"', '"key"')
     query = sa.text(asked.format(desc=names[0], key=names[1]))
     rows = store._db.alone(lambda c: c.execute(query).scalars().all())
     assert rows == ["m00001", "m00002"]

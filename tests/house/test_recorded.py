@@ -32,7 +32,7 @@ def described(db: Database, kind: str) -> dict[str, str]:
             )
             for name in inspector.get_table_names() if name.startswith(mine)
         }  # fmt: skip
-        rows = connection.exec_driver_sql(DEFINITIONS[db.dialect])
+        rows = connection.exec_driver_sql(DEFINITIONS[db.dialect.name])
         facts["definitions"] = sorted(repr(tuple(row)) for row in rows if str(row[0]).startswith(mine))
         facts["version"] = connection.exec_driver_sql(f"SELECT version_num FROM {mine}version").scalars().all()
         return facts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import pathlib
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
@@ -39,7 +38,7 @@ class Source:
     def __init__(self, url: str) -> None:
         head, separator, rest = url.partition("://")
         self._db, _ = Database.open(f"{head.partition('+')[0]}{separator}{rest}", EngineOptions, {})
-        number, moment = sa.BigInteger, sa.Numeric(20, 6) if self._db.dialect == "mariadb" else sa.DateTime
+        number, moment = sa.BigInteger, sa.DateTime().with_variant(sa.Numeric(20, 6), "mysql", "mariadb")
         types = ((Trait.TEXT_TYPE, "text", sa.String), (Trait.INT_TYPE, "int", number), (Trait.FLOAT_TYPE, "float", sa.Double))
         self._traits = [
             (_table(f"trait_{name}", event_id=number, key=sa.String, value=type_), dtype)
@@ -80,8 +79,7 @@ class Source:
             after = batch.last
 
     def _check(self) -> None:
-        file = self._db.engine.url.database
-        if self._db.dialect == "sqlite" and not self._db.in_memory and file and not pathlib.Path(file).is_file():
+        if self._db.dialect.missing_file() is not None:
             # SQLite would make it.
             raise ConfigInvalid(f"{self.place}: there is no such file")
 

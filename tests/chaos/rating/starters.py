@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing.connection
 import os
 import signal
@@ -15,7 +14,8 @@ from alembic.util import CommandError
 
 import undercroft
 from undercroft.core.errors import UndercroftError
-from undercroft.engines.sql import database, migrate
+from undercroft.engines.sql import migrate
+from undercroft.engines.sql.sqlite import SQLite
 
 # As long as a table may take to be made on a busy engine.
 _MOMENT = 0.02
@@ -72,14 +72,19 @@ def take_away(what: str | None) -> None:
 
 def without_locks() -> None:
     """Starters do not wait for each other, and have time to meet."""
-    vars(migrate).update(_lock=lambda *_: None, _turn=lambda *_: contextlib.nullcontext())
-    vars(database).update(_begin_sqlite=lambda connection: connection.exec_driver_sql("BEGIN"))
+    vars(migrate).update(locked=lambda db, _kind, work: db.write(work))
+    begin_by(lambda _self, connection: connection.exec_driver_sql("BEGIN"))
     before_statements(lambda sql: threading.Event().wait(_MOMENT) if sql.lstrip().startswith("CREATE TABLE") else None)
+
+
+def begin_by(begin: Callable[[SQLite, sa.Connection], object]) -> None:
+    """Begin the transactions of SQLite in another way; to be called before the store is opened."""
+    type.__setattr__(SQLite, "begin", begin)
 
 
 def without_transactions() -> None:
     """Every statement is a transaction, and none expects to find a part of the work done."""
-    vars(database).update(_begin_sqlite=lambda _connection: None)
+    begin_by(lambda _self, _connection: None)
     sa.event.listen(sa.Engine, "engine_connect", lambda c: c.execution_options(isolation_level="AUTOCOMMIT"))
 
     def unconditional(_c: Any, _cursor: Any, sql: str, parameters: Any, *_: Any) -> tuple[str, Any]:

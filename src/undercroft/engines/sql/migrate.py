@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import importlib.resources
 import importlib.util
 import io
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from alembic import autogenerate, command
@@ -17,9 +15,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from undercroft.core import kinds
-from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.errors import ConfigInvalid
 from undercroft.engines.sql.database import Database
-from undercroft.engines.sql.errors import translated
+
+T = TypeVar("T")
 
 _STEPS = "undercroft.migrations"
 
@@ -54,40 +53,20 @@ def _folder(kind: str) -> str:
 def upgrade(db: Database, kind: str) -> None:
     """Bring a kind's tables to this version. Safe to repeat, to kill, and to start from several processes at once."""
     current, head = versions(db, kind)
-    if current == head:
-        return
-
-    def work(connection: sa.Connection) -> None:
-        _lock(connection, db, kind)
-        command.upgrade(_config(db, kind, connection), "heads")
-
-    with _turn(db, kind):
-        db.write(work)
+    if current != head:
+        locked(db, kind, lambda connection: command.upgrade(_config(db, kind, connection), "heads"))
 
 
-def _lock(connection: sa.Connection, db: Database, kind: str) -> None:
-    """Let one starter in; SQLite's transaction holds the write lock already."""
-    if db.dialect == "postgresql":
-        name = f"undercroft migration {db.options.namespace} {kind}".encode()
-        key = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+def locked(db: Database, kind: str, work: Callable[[sa.Connection], T]) -> T:
+    """Run `work` in a transaction that writes, while no other process migrates this kind in this namespace."""
+    namespace = db.options.namespace
 
+    def in_lock(connection: sa.Connection) -> T:
+        db.dialect.lock_migration(connection, namespace, kind)
+        return work(connection)
 
-@contextlib.contextmanager
-def _turn(db: Database, kind: str) -> Iterator[None]:
-    """On MariaDB every change of a table commits: the lock that lets one starter in must outlive transactions."""
-    if db.dialect != "mariadb":
-        yield
-        return
-    name = f"undercroft.{version_table(db.options.namespace, kind)}"
-    with translated(db.place), db.engine.connect() as connection:
-        taken = connection.execute(sa.select(sa.func.get_lock(name, round(db.options.statement_timeout)))).scalar()
-        if not taken:
-            raise Unavailable(f"{db.place}: another process has been migrating {kind} for too long")
-        try:
-            yield
-        finally:
-            connection.execute(sa.select(sa.func.release_lock(name)))
+    with db.dialect.migrating(db.engine, namespace, kind):
+        return db.write(in_lock)
 
 
 def versions(db: Database, kind: str) -> tuple[str | None, str]:
@@ -136,10 +115,8 @@ def drop(db: Database, kind: str, metadata: sa.MetaData) -> None:
     """Remove a kind's tables and its version."""
 
     def work(connection: sa.Connection) -> None:
-        _lock(connection, db, kind)
         metadata.drop_all(connection)
         table = sa.Table(version_table(db.options.namespace, kind), sa.MetaData())
         table.drop(connection, checkfirst=True)
 
-    with _turn(db, kind):
-        db.write(work)
+    locked(db, kind, work)

@@ -1,8 +1,9 @@
 """Cuts off statements whose deadline has passed, also when the server no longer answers at all.
 
 A server's own statement timeout needs a server that can be reached, and TCP's timeouts a network that says no. So one thread of
-the process watches the connections in use: when time is over, it shuts the socket down (or interrupts SQLite), and the thread that
-waits for an answer gets an error at once, which becomes `Disconnected` or `Unavailable` like any other broken connection.
+the process watches the connections in use: when time is over, it has the dialect cut the connection off (a socket is shut down,
+SQLite interrupted), and the thread that waits for an answer gets an error at once, which becomes `Disconnected` or `Unavailable`
+like any other broken connection.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import contextlib
 import heapq
 import itertools
 import os
-import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -91,24 +90,17 @@ _watchdog = Watchdog()
 
 
 @contextlib.contextmanager
-def limited(connection: sa.Connection) -> Iterator[None]:
-    """Cut `connection` off when the deadline of the work at hand passes within the block; nothing when it has none."""
+def limited(connection: sa.Connection, cut: Callable[[Any], None]) -> Iterator[None]:
+    """Cut `connection` off when the deadline of the work at hand passes within the block; nothing when it has none.
+
+    Args:
+        connection: in use by this thread.
+        cut: ends what a connection of the client library waits for, called from another thread.
+    """
     left = deadline.remaining()
     if left is None:
         yield
         return
     driver = connection.connection.driver_connection
-    with _watchdog.watch(left, lambda: _cut(driver)):
+    with _watchdog.watch(left, lambda: cut(driver)):
         yield
-
-
-def _cut(driver: Any) -> None:
-    """End what a connection of psycopg, PyMySQL or sqlite3 waits for."""
-    if isinstance(driver, sqlite3.Connection):
-        driver.interrupt()
-        return
-    with contextlib.suppress(Exception):
-        # A second handle on the same socket: shutting that down reaches the driver's own, also below TLS.
-        number = driver.fileno() if hasattr(driver, "fileno") else driver._sock.fileno()
-        with socket.socket(fileno=os.dup(number)) as handle:
-            handle.shutdown(socket.SHUT_RDWR)

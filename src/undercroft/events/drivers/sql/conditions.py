@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from undercroft.events import query
-from undercroft.events.drivers.sql.dialects import PART
 from undercroft.events.drivers.sql.dictionary import Dictionary
 from undercroft.events.drivers.sql.schema import COLUMNS, PROJECT, Tables
 from undercroft.events.models import Trait
@@ -73,16 +72,10 @@ class Condition(NamedTuple):
 class Conditions:
     """Makes conditions for one store."""
 
-    def __init__(self, tables: Tables, dialect: str, dictionary: Dictionary) -> None:
+    def __init__(self, tables: Tables, in_parts: str, dictionary: Dictionary) -> None:
         self._t = tables
         self._dictionary = dictionary
-        event = tables.event.name
-        # On SQLite each piece of the index is a search of its own; elsewhere there is one.
-        parts = (
-            f"WITH RECURSIVE parts(n) AS (SELECT min(id) >> {PART} FROM {event} UNION ALL "  # noqa: S608
-            f"SELECT n + 1 FROM parts WHERE n < (SELECT max(id) >> {PART} FROM {event})) SELECT n FROM parts"
-        )
-        self._in_parts = f"l.part IN ({parts})" if dialect == "sqlite" else "l.part = 0"
+        self._in_parts = in_parts
 
     def of(self, selection: query.Selection) -> list[Condition] | None:
         """The conditions that all must hold, `project` left out; None when nothing can pass them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import secrets
@@ -13,12 +12,14 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from undercroft.core.errors import InvalidInput, NotInitialized, Unavailable
+from undercroft.core.errors import InvalidInput, NotInitialized
 from undercroft.core.findings import Finding
-from undercroft.engines.sql import Database, EngineOptions, diagnose, migrate
+from undercroft.engines.sql import Database, EngineOptions, dialect
 from undercroft.engines.sql.leases import Leases
+from undercroft.engines.sql.store import SqlStore
 from undercroft.events import contract, query
 from undercroft.events.drivers.sql import diagnosis, dialects, views
+from undercroft.events.drivers.sql.dialects import Dialect
 from undercroft.events.drivers.sql.dictionary import Dictionary
 from undercroft.events.drivers.sql.reader import Reader
 from undercroft.events.drivers.sql.schema import KIND, tables
@@ -30,7 +31,6 @@ LOG = logging.getLogger(__name__)
 _HELD = 0.3
 _FREE = 0.02
 _FIRST, _MOST = 500, 20_000
-_ANALYSE_FROM = 5_000
 # A key is kept as so many numbers of the table of settings.
 _KEY_PARTS = tuple(f"cursor_key_{place}" for place in range(4))
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -56,13 +56,15 @@ class Connection(contract.Store):
     def __init__(self, url: str, conf: Any = None, *, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(url, conf)
         self._db, self.options = Database.open(_own(url), Options, options or {})
-        self._tables = tables(self.options.namespace, self._db.dialect)
-        self._dialect = dialects.dialect(self._db.dialect, self._tables)
+        own: type[Dialect] = dialect.load(dialects.__name__, self._db.dialect.name)
+        self._tables = tables(self.options.namespace, own.ties)
+        self._dialect = own(self._tables)
+        self._store = SqlStore(
+            self._db, KIND, self._tables.metadata, self._tables.setting, analyse_after=self._dialect.analyse_after
+        )
         self._dictionary = Dictionary(self._db, self._tables)
-        self._reader = Reader(self._db, self._tables, self._dictionary)
+        self._reader = Reader(self._db, self._tables, self._dialect, self._dictionary)
         self._aligned = False
-        self._recorded = 0
-        self._analyse_at = _ANALYSE_FROM
 
     @classmethod
     def open(cls, url: str, **options: Any) -> Self:
@@ -76,43 +78,32 @@ class Connection(contract.Store):
     # -- the store's life ------------------------------------------------------------------------------------------
 
     def upgrade(self) -> None:  # type: ignore[override]
-        migrate.upgrade(self._db, KIND)
-
-        def fill(connection: sa.Connection) -> None:
-            if missing := self._missing(connection):
-                rows = [{"name": name, "value": value} for name, value in missing.items()]
-                connection.execute(self._tables.setting.insert(), rows)
-
-        self._db.write(fill)
+        self._store.upgrade(self._settings())
         self._dictionary.forget()
 
-    def _missing(self, connection: sa.Connection) -> dict[str, int]:
-        """Settings that the store has yet to get."""
-        known = set(connection.execute(sa.select(self._tables.setting.c.name)).scalars())
-        wanted = [*self._dialect.start(), *((name, _random()) for name in _KEY_PARTS)]
-        return {name: value for name, value in wanted if name not in known}
+    def _settings(self) -> dict[str, int]:
+        """What a new store has in its table of settings."""
+        return dict([*self._dialect.start(), *((name, _random()) for name in _KEY_PARTS)])
 
     def check(self) -> list[str]:
         """What keeps the tables from being what this version needs; empty when nothing does."""
-        problems = migrate.check(self._db, KIND, self._tables.metadata)
-        if not problems and self._db.read(self._missing):
+        problems = self._store.check()
+        if not problems and self._store.missing_settings(self._settings()):
             problems = ["the store was not set up to its end; run `undercroft db upgrade --kind events`"]
         return problems
 
     def schema_version(self) -> tuple[str | None, str]:
         """The tables' version (None: there are none), and the version that this package has."""
-        return migrate.versions(self._db, KIND)
+        return self._store.version()
 
     def locks(self) -> Leases:
-        leases = Leases(self._db)
-        leases.init()
-        return leases
+        return self._store.locks()
 
     def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
-        if (yield from diagnose.engine(self._db, self._tables.metadata, self.check)):
+        if (yield from self._store.diagnose(self.check)):
             yield from self._examine_events()
             if verify:
-                yield from diagnose.integrity(self._db)
+                yield from self._store.integrity()
                 yield from diagnosis.references(self._db, self._tables)
                 yield from diagnosis.indexed(self._db, self._tables)
 
@@ -125,7 +116,7 @@ class Connection(contract.Store):
         Raises:
             Conflict: the database has tables of these names.
         """
-        self._db.write(lambda c: views.create(c, self._tables, self._db.dialect))
+        self._db.write(lambda c: views.create(c, self._tables, self._dialect))
         return views.NAMES
 
     def drop_panko_views(self) -> None:
@@ -134,7 +125,7 @@ class Connection(contract.Store):
 
     def drop(self) -> None:
         self.drop_panko_views()
-        migrate.drop(self._db, KIND, self._tables.metadata)
+        self._store.drop()
         self._dictionary.forget()
 
     def close(self) -> None:
@@ -147,24 +138,13 @@ class Connection(contract.Store):
         types, keys = self._dictionary.learn(records)
         rows = [dialects.row(record, types, keys) for record in records]
         known = self._db.write(lambda c: self._dialect.record(c, rows))
-        self._analyse(len(rows))
+        self._store.added(len(rows))
         return known
 
     def _align(self) -> None:
-        """Once a process: see that arrival goes on behind the last event (PostgreSQL)."""
-        if not self._aligned and isinstance(self._dialect, dialects.PostgreSQL):
-            if self._db.alone(self._dialect.is_behind):
-                self._db.write(self._dialect.align)
+        if not self._aligned:
+            self._dialect.align(self._db)
             self._aligned = True
-
-    def _analyse(self, events: int) -> None:
-        """Tell PostgreSQL's planner about a store that grows from nothing; later its own autovacuum does."""
-        self._recorded += events
-        if self._db.dialect == "postgresql" and self._recorded >= self._analyse_at:
-            self._analyse_at = self._recorded * 4
-            names = ", ".join(table.name for table in self._tables.metadata.sorted_tables)
-            with contextlib.suppress(Unavailable):
-                self._db.alone(lambda c: c.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {names}"))
 
     def _expire(self, before: int, count: int | None) -> int:
         deleted, size, took, pause = 0, _FIRST, 0.0, threading.Event()

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from undercroft.engines.sql import Database
 from undercroft.events.drivers.sql.schema import Tables
@@ -73,14 +72,7 @@ class Dictionary:
 
     def _insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
         """Add the rows that are not there yet."""
-        insert: Any
-        match self._db.dialect:
-            case "sqlite":
-                insert = sqlite.insert(table).on_conflict_do_nothing()
-            case "postgresql":
-                insert = postgresql.insert(table).on_conflict_do_nothing()
-            case _:
-                insert = table.insert().prefix_with("IGNORE")
+        insert = self._db.dialect.insert_missing(table)
         for start in range(0, len(rows), _AT_ONCE):
             connection.execute(insert.values(rows[start : start + _AT_ONCE]))
 

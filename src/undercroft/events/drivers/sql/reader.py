@@ -17,6 +17,7 @@ from undercroft.core import time
 from undercroft.engines.sql import Database
 from undercroft.events import query
 from undercroft.events.drivers.sql.conditions import Condition, Conditions, Sql, joined
+from undercroft.events.drivers.sql.dialects import Dialect
 from undercroft.events.drivers.sql.dictionary import Dictionary
 from undercroft.events.drivers.sql.schema import COLUMNS, Tables
 from undercroft.events.errors import InvalidMarker
@@ -56,11 +57,12 @@ class Question(NamedTuple):
 class Reader:
     """Reads one store. Shared by threads."""
 
-    def __init__(self, db: Database, tables: Tables, dictionary: Dictionary) -> None:
+    def __init__(self, db: Database, tables: Tables, dialect: Dialect, dictionary: Dictionary) -> None:
         self._db = db
+        self._dialect = dialect
         self._t = tables
         self._dictionary = dictionary
-        self._conditions = Conditions(tables, db.dialect, dictionary)
+        self._conditions = Conditions(tables, dialect.in_parts, dictionary)
         self._event = tables.event.name
         self._columns = "e.message_id, e.type_id, e.generated, e.traits, e.raw"
 
@@ -80,8 +82,7 @@ class Reader:
         return self._parts(self._db.alone(lambda c: self._rows(c, statement)))
 
     def _rows(self, connection: sa.Connection, statement: Sql) -> Sequence[Any]:
-        text = statement.text if self._db.dialect == "sqlite" else statement.text.replace("?", "%s")
-        return connection.exec_driver_sql(text, statement.values).all()
+        return connection.exec_driver_sql(self._db.dialect.text(statement.text), statement.values).all()
 
     def _prelude(self, conditions: list[Condition], page: query.Page, *, choose: bool) -> tuple[int | None, Condition | None]:
         """The marker's `generated`, and the condition to be gone through by its list."""
@@ -178,9 +179,8 @@ class Reader:
             within = "<" if second_down else ">"
             bound = f"{_KEYS[first]} {sign}= ? AND ({_KEYS[first]} {sign} ? OR {_KEYS[second]} {within} ?)"
             return Sql(bound, (value, value, other))
-        if self._db.dialect != "mariadb":
+        if self._dialect.compares_pairs:
             return Sql(f"({_KEYS[first]}, {_KEYS[second]}) {sign} (?, ?)", (value, other))
-        # MariaDB finds ranges in a disjunction, and not in a comparison of pairs.
         return beyond.then(f" OR ({_KEYS[first]} = ? AND {_KEYS[second]} {sign} ?)", value, other)
 
     def _stream(self, question: Question, page: query.Page, place: int | None) -> Iterator[Parts]:
@@ -222,8 +222,9 @@ class Reader:
         if grouping.interval is not None:
             # Begins before the year 1, at a whole number of intervals before 1970: nothing below zero is divided.
             shift = -(time.FIRST // grouping.interval)
-            divide = "DIV" if self._db.dialect == "mariadb" else "/"
-            parts.append(Sql(f"(e.generated + ?) {divide} ? - ?", (shift * grouping.interval, grouping.interval, shift)))
+            parts.append(
+                Sql(f"(e.generated + ?) {self._dialect.divide} ? - ?", (shift * grouping.interval, grouping.interval, shift))
+            )
         wanted = ", ".join([*(part.text for part in parts), "count(*)"])
         where = joined(" AND ", clauses)
         by = f" GROUP BY {', '.join(str(number) for number in range(1, len(parts) + 1))}" if parts else ""

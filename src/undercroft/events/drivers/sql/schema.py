@@ -52,8 +52,8 @@ class Tables:
 
 
 @functools.lru_cache(maxsize=8)
-def tables(namespace: str, dialect: str) -> Tables:
-    """The tables whose names begin with `<namespace>_events_`, for a dialect."""
+def tables(namespace: str, ties: tuple[str, ...] = ()) -> Tables:
+    """The tables whose names begin with `<namespace>_events_`; `ties` end the indexes by time where a dialect wants it."""
     metadata = sa.MetaData()
 
     def table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
@@ -78,8 +78,6 @@ def tables(namespace: str, dialect: str) -> Tables:
 
     clustered: dict[str, Any] = {"sqlite_with_rowid": False}
     word = types.word(255)
-    # MariaDB sorts everything that matches where an index does not have the whole order; the others sort equals only.
-    ties = ("message_id",) if dialect == "mariadb" else ()
     return Tables(
         metadata=metadata,
         setting=table(

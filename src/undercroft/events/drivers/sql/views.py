@@ -12,23 +12,22 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from undercroft.core.errors import Conflict
+from undercroft.events.drivers.sql.dialects import Dialect
 from undercroft.events.drivers.sql.schema import COLUMNS, Tables
 from undercroft.events.models import Trait
 
 NAMES = ("event_type", "event", "trait_text", "trait_int", "trait_float", "trait_datetime")
 _EVENT_TYPE = "event_type"
 _FRACTION = 52
-_DOUBLE = {"sqlite": "REAL", "postgresql": "float8", "mariadb": "DOUBLE"}
-_INFINITY = {"sqlite": "9e999", "postgresql": "'Infinity'::float8", "mariadb": "1.7976931348623157e308"}
 
 
-def create(connection: sa.Connection, tables: Tables, dialect: str) -> None:
+def create(connection: sa.Connection, tables: Tables, dialect: Dialect) -> None:
     """Make the views, or make them anew.
 
     Args:
         connection: within a transaction.
         tables: what they show.
-        dialect: the database's.
+        dialect: the store's.
 
     Raises:
         Conflict: a table has the name of one of them.
@@ -53,9 +52,9 @@ def drop(connection: sa.Connection, of: Tables | None = None) -> None:
             connection.exec_driver_sql(f"DROP VIEW {name}")
 
 
-def _selects(tables: Tables, dialect: str) -> Iterable[str]:
+def _selects(tables: Tables, dialect: Dialect) -> Iterable[str]:
     event, key = tables.event.name, tables.trait_key.name
-    desc, key_column = ('"desc"', '"key"') if dialect != "mariadb" else ("`desc`", "`key`")
+    desc, key_column = (f"{dialect.quote}{name}{dialect.quote}" for name in ("desc", "key"))
 
     def traits(table: str, dtype: int, value: str) -> str:
         return (
@@ -70,51 +69,32 @@ def _selects(tables: Tables, dialect: str) -> Iterable[str]:
     ]
     yield f"SELECT id, name AS {desc} FROM {tables.event_type.name} t WHERE EXISTS (SELECT 1 FROM {event} e WHERE e.type_id = t.id)"  # noqa: S608
     yield (
-        f"SELECT id, message_id, {_moment('generated', dialect)} AS generated, raw, type_id AS event_type_id FROM {event}"  # noqa: S608
+        f"SELECT id, message_id, {dialect.timestamp('generated')} AS generated, raw, type_id AS event_type_id FROM {event}"  # noqa: S608
     )
     yield " UNION ALL ".join([traits(tables.trait_text.name, Trait.TEXT_TYPE, "v.value"), *columns])
     yield traits(number, Trait.INT_TYPE, "v.value")
     yield traits(number, Trait.FLOAT_TYPE, _float("v.value", dialect))
-    yield traits(number, Trait.DATETIME_TYPE, _moment("v.value", dialect))
+    yield traits(number, Trait.DATETIME_TYPE, dialect.timestamp("v.value"))
 
 
-def _moment(micros: str, dialect: str) -> str:
-    """Microseconds as the host stores moments."""
-    if dialect == "postgresql":
-        # In two steps: an interval is multiplied as a float, which has not all microseconds of all years.
-        seconds, rest = f"({micros} / 1000000) * interval '1 second'", f"({micros} % 1000000) * interval '1 microsecond'"
-        return f"(timestamp '1970-01-01' + {seconds} + {rest})"
-    if dialect == "sqlite":
-        rest = f"((({micros}) % 1000000 + 1000000) % 1000000)"
-        return f"(datetime((({micros}) - {rest}) / 1000000, 'unixepoch') || printf('.%06d', {rest}))"
-    return f"CAST(CAST({micros} AS DECIMAL(26, 6)) / 1000000 AS DECIMAL(20, 6))"
-
-
-def _float(bits: str, dialect: str) -> str:
+def _float(bits: str, dialect: Dialect) -> str:
     """The float that `ordered` made an integer of: sign, exponent and fraction put together, each step exact."""
     # No float is the smallest integer, which has no opposite; an integer may be, and may be looked at before its type is.
     size = f"abs(nullif({bits}, -9223372036854775807 - 1))"
-    exponent, fraction = f"({size} >> {_FRACTION})", f"({size} & {2**_FRACTION - 1})"
-    if dialect == "mariadb":
-        # What it shifts has no sign, and cannot be less than what is taken from it.
-        exponent = f"CAST({exponent} AS SIGNED)"
-    unit = f"({_number(fraction, dialect)} * {_power(f'({-_FRACTION})', dialect)})"
+    exponent, fraction = dialect.signed(f"({size} >> {_FRACTION})"), f"({size} & {2**_FRACTION - 1})"
+    unit = f"(CAST({fraction} AS {dialect.double}) * {_power(f'({-_FRACTION})', dialect)})"
     normal = f"(1 + {unit}) * {_power(f'({exponent} - 1023)', dialect)}"
     tiny = f"{unit} * {_power('(-1022)', dialect)}"
-    value = f"CASE {exponent} WHEN 0 THEN {tiny} WHEN 2047 THEN {_INFINITY[dialect]} ELSE {normal} END"
+    value = f"CASE {exponent} WHEN 0 THEN {tiny} WHEN 2047 THEN {dialect.infinity} ELSE {normal} END"
     return f"(CASE WHEN {bits} < 0 THEN -1 ELSE 1 END * ({value}))"
 
 
-def _number(integer: str, dialect: str) -> str:
-    return f"CAST({integer} AS {_DOUBLE[dialect]})"
-
-
-def _power(exponent: str, dialect: str) -> str:
+def _power(exponent: str, dialect: Dialect) -> str:
     """2 to a whole power between -1023 and 1023, by the bits of the exponent: not every engine has an exact `pow`."""
-    literal = "'{!r}'::float8" if dialect == "postgresql" else "{!r}"
+    literal = dialect.float_literal
     powers = [
         " * ".join(
-            f"CASE WHEN (({wanted}) & {1 << bit}) <> 0 THEN {literal.format(base ** (1 << bit))} ELSE {literal.format(1.0)} END"
+            f"CASE WHEN (({wanted}) & {1 << bit}) <> 0 THEN {literal(base ** (1 << bit))} ELSE {literal(1.0)} END"
             for bit in range(10)
         )
         for base, wanted in ((2.0, exponent), (0.5, f"-{exponent}"))

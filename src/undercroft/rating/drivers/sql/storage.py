@@ -16,8 +16,9 @@ from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.core.paging import Page
 from undercroft.core.receipt import KEPT, Receipt
-from undercroft.engines.sql import Database, EngineOptions, diagnose, migrate, receipts
+from undercroft.engines.sql import Database, EngineOptions, receipts
 from undercroft.engines.sql.leases import Leases
+from undercroft.engines.sql.store import SqlStore
 from undercroft.rating import calendar, contract, query
 from undercroft.rating.drivers.sql.deleter import Deleter
 from undercroft.rating.drivers.sql.diagnosis import Diagnosis
@@ -31,8 +32,7 @@ from undercroft.rating.drivers.sql.writer import Writer
 
 LOG = logging.getLogger(__name__)
 UTC = "UTC"
-_ANALYSE_FROM = 20_000
-_ANALYSE = {"postgresql": "ANALYZE (SKIP_LOCKED)", "mariadb": "ANALYZE NO_WRITE_TO_BINLOG TABLE"}
+_ANALYSE_AFTER = 20_000
 # Beside the names of settings.
 _WAITING = "waiting"
 
@@ -85,17 +85,16 @@ class Storage(contract.BaseStorage):
             self.resource_keys = tuple(key.strip() for key in (keys.split(",") if isinstance(keys, str) else keys))
         self.scope_key = self.options.scope_key or self.scope_key
         self.zone = None if self.options.timezone is None else time.zone(self.options.timezone)
-        self._tables: Tables = tables(self.options.namespace, self._db.dialect)
+        self._tables: Tables = tables(self.options.namespace, self._db.dialect.name)
+        self._store = SqlStore(self._db, KIND, self._tables.metadata, self._tables.setting, analyse_after=_ANALYSE_AFTER)
         self._encoder = Encoder()
-        self._writer = Writer(self._tables, writes(self._db.dialect, self._tables))
+        self._writer = Writer(self._tables, writes(self._db.dialect.name, self._tables))
         self._folder = Folder(self._tables, self._writer)
         self._fixed: Fixed | None = None
         # How sums are asked for: the quick way, until some had too many digits for that.
         self._exact = self._tables.exact.short
         # Points in pending slots: those there were at first, and those that came from here.
         self._waiting = 0
-        self._pushed = 0
-        self._analyse_at = _ANALYSE_FROM
 
     @classmethod
     def open(cls, url: str, **options: Any) -> Self:
@@ -111,42 +110,31 @@ class Storage(contract.BaseStorage):
 
     def init(self) -> None:
         """Create or upgrade the tables, and fix the store's time zone and scope attribute when it has none yet."""
-        migrate.upgrade(self._db, KIND)
-        setting = self._tables.setting
-        chosen = {ZONE: self.options.timezone or UTC, SCOPE_KEY: self.scope_key}
-
-        def fix(connection: sa.Connection) -> None:
-            known = set(connection.execute(sa.select(setting.c.name)).scalars())
-            if missing := [{"name": name, "value": value} for name, value in chosen.items() if name not in known]:
-                connection.execute(setting.insert(), missing)
-
-        self._db.write(fix)
+        self._store.upgrade({ZONE: self.options.timezone or UTC, SCOPE_KEY: self.scope_key})
         self._forget()
         self._fix()
 
     def check(self) -> list[str]:
         """What keeps the tables from being what this version needs; empty when nothing does."""
-        return migrate.check(self._db, KIND, self._tables.metadata)
+        return self._store.check()
 
     def schema_version(self) -> tuple[str | None, str]:
         """The tables' version (None: there are none), and the version that this package has."""
-        return migrate.versions(self._db, KIND)
+        return self._store.version()
 
     def locks(self) -> Leases:
-        leases = Leases(self._db)
-        leases.init()
-        return leases
+        return self._store.locks()
 
     def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
         diagnosis = Diagnosis(self._db, self._tables, self._zone)
-        if (yield from diagnose.engine(self._db, self._tables.metadata, self.check)):
+        if (yield from self._store.diagnose()):
             yield from diagnosis.contents()
             yield from diagnosis.sums(verify=verify)
             yield from self._examine_retention()
 
     def drop(self) -> None:
         """Remove the tables of this namespace with everything in them."""
-        migrate.drop(self._db, KIND, self._tables.metadata)
+        self._store.drop()
         self._forget()
 
     def close(self) -> None:
@@ -192,7 +180,7 @@ class Storage(contract.BaseStorage):
         if not batch.points:
             return
         self._pushed_to(*self._db.write(self._pushing(batch)))
-        self._analyse(batch.points)
+        self._store.added(batch.points)
 
     def _push_once(self, frames: Sequence[Any], receipt: Receipt) -> bytes | None:
         batch = self._encode(frames)
@@ -252,16 +240,6 @@ class Storage(contract.BaseStorage):
             folded += found
         return folded
 
-    def _analyse(self, points: int) -> None:
-        """Tell a server's planner about a store that grows from nothing; later its own rounds do."""
-        self._pushed += points
-        analyse = _ANALYSE.get(self._db.dialect)
-        if analyse and self._pushed >= self._analyse_at:
-            self._analyse_at = self._pushed * 4
-            names = ", ".join(table.name for table in self._tables.metadata.sorted_tables)
-            with contextlib.suppress(Unavailable):
-                self._db.alone(lambda c: c.exec_driver_sql(f"{analyse} {names}").close())
-
     def _encode(self, frames: Sequence[Any]) -> Batch:
         batch = self._encoder.encode(frames, *self._fix())
         if batch.rounded:
@@ -273,12 +251,12 @@ class Storage(contract.BaseStorage):
         return batch
 
     def _deleter(self) -> Deleter:
-        return Deleter(self._tables, self._db.dialect, self._writer, self._reader())
+        return Deleter(self._tables, self._db.dialect.name, self._writer, self._reader())
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
-        return Reader(self._tables, self._db.dialect, *self._fix(), self._exact)
+        return Reader(self._tables, self._db.dialect.name, *self._fix(), self._exact)
 
     def _page(self, selection: query.Selection, page: Page) -> tuple[int, list[contract.Row]]:
         reader = self._reader()

@@ -1,0 +1,220 @@
+"""What an SQL engine does in its own way; one subclass per engine, in the module of its name.
+
+Everything else in `undercroft.engines.sql` works through this interface and never compares a dialect's name. A kind's driver keeps
+what differs in its own statements in a package `dialects` of the same form, which `load` reads as well. A new engine is one module
+here, one in each kind's package, and an entry point for each kind.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import importlib
+import os
+import pathlib
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import sqlalchemy as sa
+
+from undercroft.core import registry
+from undercroft.core import url as urls
+from undercroft.core.errors import ConfigInvalid, Unavailable, UndercroftError
+from undercroft.core.findings import Finding
+from undercroft.engines.sql.options import EngineOptions
+
+
+class Setting(NamedTuple):
+    """A setting that decides whether a commit survives a power cut: how to read it, its safe values, and what the others risk."""
+
+    name: str
+    read: str
+    safe: Sequence[str]
+    risk: str
+    # What to print for a value that the engine gives as a code.
+    shown: Mapping[str, str] = {}
+
+
+class Dialect(abc.ABC):
+    """One engine, and one database of it.
+
+    Attributes:
+        name: the dialect's name, which is the scheme of its URLs.
+        client: SQLAlchemy's name of the dialect and the client library.
+        url_keys: URL query keys that belong to the client library: how to reach the server, and how to trust it.
+        oldest: the oldest version that the drivers are made for.
+        durability: settings that `doctor` looks at.
+        placeholder: what stands for a value in a statement's text.
+        clock: the statement that reads the engine's clock; None where that is this process's.
+        analyse: the statement that updates the planner's statistics, less the tables; None where none is needed.
+        reading: execution options of a transaction that reads one consistent state.
+        writing: execution options of a transaction that writes.
+        autocommitting: execution options of single statements without a transaction.
+        place: the URL without a password, for messages.
+        in_memory: True for a database that lives in this process only.
+        target: the URL for SQLAlchemy.
+        arguments: arguments of the client library's `connect`.
+    """
+
+    name: ClassVar[str]
+    client: ClassVar[str]
+    url_keys: ClassVar[tuple[str, ...]] = ()
+    oldest: ClassVar[tuple[int, ...]] = ()
+    durability: ClassVar[tuple[Setting, ...]] = ()
+    placeholder: ClassVar[str] = "%s"
+    clock: ClassVar[str | None] = None
+    analyse: ClassVar[str | None] = None
+    reading: ClassVar[Mapping[str, Any]] = {}
+    writing: ClassVar[Mapping[str, Any]] = {"writes": True}
+    autocommitting: ClassVar[Mapping[str, Any]] = {"autocommits": True}
+
+    def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str]) -> None:
+        self.options = options
+        self.place = urls.redacted(url)
+        self.in_memory = False
+        self.target, self.arguments = self.resolve(url, passed_on)
+
+    # -- connections and transactions ------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def resolve(self, url: str, passed_on: Mapping[str, str]) -> tuple[sa.URL, dict[str, Any]]:
+        """The URL for SQLAlchemy, and the client library's arguments; sets `place` and `in_memory` where they differ."""
+
+    def listen(self, engine: sa.Engine) -> None:
+        """Have `configure` and `begin` called by an engine."""
+        sa.event.listen(engine, "connect", lambda connection, _record: self.configure(connection))
+        if type(self).begin is not Dialect.begin:
+            # An engine with listeners does a little more at every statement.
+            sa.event.listen(engine, "begin", self.begin)
+
+    def configure(self, connection: Any) -> None:  # noqa: B027 - most need nothing
+        """Set up a new connection of the client library."""
+
+    def begin(self, connection: sa.Connection) -> None:  # noqa: B027
+        """Begin a transaction in the way that the connection's execution options ask for."""
+
+    def write_lock(self) -> threading.Lock | None:
+        """The lock by which threads of this process queue for writing; None where the engine has them queue well enough."""
+        return None
+
+    def cut(self, connection: Any) -> None:
+        """End what a connection of the client library waits for, from another thread."""
+        # A second handle on the same socket: shutting that down reaches the client's own, also below TLS.
+        with contextlib.suppress(Exception), socket.socket(fileno=os.dup(self.socket_number(connection))) as handle:
+            handle.shutdown(socket.SHUT_RDWR)
+
+    def socket_number(self, connection: Any) -> int:
+        """The descriptor of a client library's connection."""
+        return int(connection.fileno())
+
+    # -- errors ----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn what SQLAlchemy raises within into our errors."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise self.error(error) from error
+        except sa.exc.TimeoutError as error:
+            raise Unavailable(f"{self.place}: all connections are in use (raise pool_size, or try again)") from error
+
+    @abc.abstractmethod
+    def error(self, error: sa.exc.DBAPIError) -> UndercroftError:
+        """Our error for one of the engine's. Its text is the engine's first line, which holds no bound value."""
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    def text(self, statement: str) -> str:
+        """A statement written with `?` for each value, in the client library's form."""
+        return statement if self.placeholder == "?" else statement.replace("?", self.placeholder)
+
+    @abc.abstractmethod
+    def insert_missing(self, table: sa.Table) -> sa.Insert:
+        """An INSERT that leaves out rows whose key is there already."""
+
+    # -- migrations ------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def migrating(self, engine: sa.Engine, namespace: str, kind: str) -> Iterator[None]:
+        """Let one process migrate at a time, where the lock must outlive transactions."""
+        yield
+
+    def lock_migration(self, connection: sa.Connection, namespace: str, kind: str) -> None:  # noqa: B027
+        """Let one process migrate at a time, until the transaction ends."""
+
+    # -- examination -----------------------------------------------------------------------------------------------
+
+    def missing_file(self) -> pathlib.Path | None:
+        """The file that connecting would create, where it does not exist."""
+        return None
+
+    def may_upgrade(self, connection: sa.Connection) -> bool | None:
+        """Whether the user may create tables; None where only trying would tell."""
+        return None
+
+    @abc.abstractmethod
+    def space(self, connection: sa.Connection, tables: Sequence[str]) -> list[Finding]:
+        """How much the tables take, and how much is left where that can be seen."""
+
+    def damage(self, connection: sa.Connection) -> list[str] | None:
+        """What the engine's own check finds wrong in its files; None where it looks after them itself."""
+        return None
+
+
+class ServerDialect(Dialect):
+    """A dialect whose engine is a server: reached by a URL that SQLAlchemy reads."""
+
+    def resolve(self, url: str, passed_on: Mapping[str, str]) -> tuple[sa.URL, dict[str, Any]]:
+        """The URL with the client library in its scheme."""
+        head, _, rest = url.partition("://")
+        try:
+            target = sa.make_url(f"{self.client_of(head)}://{rest}")
+        except (sa.exc.ArgumentError, ValueError):
+            raise ConfigInvalid(f"{self.place!r} is not a database URL") from None
+        return target.update_query_dict(self.query(passed_on)), self.connect_arguments()
+
+    def client_of(self, scheme: str) -> str:
+        """The dialect and client library that serve a URL of this scheme, which may name one itself."""
+        return scheme if "+" in scheme else self.client
+
+    def query(self, passed_on: Mapping[str, str]) -> dict[str, str]:
+        """The query of the URL for SQLAlchemy."""
+        return dict(passed_on)
+
+    @abc.abstractmethod
+    def connect_arguments(self) -> dict[str, Any]:
+        """Arguments of the client library's `connect`: deadlines, and the session's settings."""
+
+
+def name_of(url: str) -> str:
+    """The name of the dialect that a URL's scheme stands for."""
+    scheme = urls.scheme(url)
+    return registry.SYNONYMS.get(scheme, scheme)
+
+
+def load(package: str, name: str) -> Any:
+    """The class of a dialect: `DIALECT` of the module `<package>.<name>`.
+
+    Raises:
+        ConfigInvalid: the package has none of that name.
+    """
+    module = f"{package}.{name}"
+    found = None
+    if name.isidentifier():
+        try:
+            found = getattr(importlib.import_module(module), "DIALECT", None)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+    if found is None:
+        raise ConfigInvalid(f"there is no SQL dialect {name!r} for this kind of data")
+    return found
+
+
+def of(url: str) -> type[Dialect]:
+    """The dialect of a URL."""
+    found: type[Dialect] = load("undercroft.engines.sql", name_of(url))
+    return found

@@ -1,0 +1,160 @@
+"""SQLite: a file or a database in memory, one writer at a time."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import sqlite3
+import threading
+import urllib.parse
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+import tenacity
+from sqlalchemy.dialects import sqlite
+
+from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, UndercroftError
+from undercroft.core.findings import Finding, ok, size, warning
+from undercroft.engines.sql.dialect import Dialect, Setting
+from undercroft.engines.sql.errors import by_code, first_line, not_initialized
+
+_MEMORY = ":memory:"
+_SPARE_BYTES = 512 * 2**20
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
+    ((sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH), ConfigInvalid),
+    ((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB), Corrupt),
+    ((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_INTERRUPT), Unavailable),
+)
+
+
+class SQLite(Dialect):
+    """A file with a write-ahead log, or a database in memory that lives as long as a connection to it."""
+
+    name = "sqlite"
+    client = "sqlite+pysqlite"
+    oldest = (3, 38)
+    durability = (
+        Setting(
+            "synchronous",
+            "PRAGMA synchronous",
+            ("2", "3"),
+            "the last commits may be lost: leave out synchronous=normal",
+            {"0": "off", "1": "normal", "2": "full", "3": "extra"},
+        ),
+        Setting(
+            "journal_mode", "PRAGMA journal_mode", ("wal",), "readers and writers wait for each other: the folder allows no WAL"
+        ),
+    )
+    placeholder = "?"
+
+    def resolve(self, url: str, passed_on: Mapping[str, str]) -> tuple[sa.URL, dict[str, Any]]:
+        """`sqlite:///rel`, `sqlite:////abs`, `sqlite:///:memory:` (private), `sqlite:///:memory:NAME` (shared in the process)."""
+        host, _, path = urllib.parse.unquote(url.partition("://")[2]).partition("/")
+        if host:
+            raise ConfigInvalid(
+                f"{self.place!r}: a SQLite URL has three slashes before a relative path and four before an absolute one"
+            )
+        arguments = {"timeout": self.options.busy_timeout, "check_same_thread": False}
+        if path in ("", _MEMORY) or path.startswith(_MEMORY):
+            self.in_memory = True
+            name = path.removeprefix(_MEMORY) or uuid.uuid4().hex
+            query = {"vfs": "memdb", "uri": "true"}
+            self.place = f"sqlite:///:memory:{name}"
+            return sa.URL.create(self.client, database=f"file:/undercroft-{name}", query=query), arguments
+        folder = pathlib.Path(path).parent
+        if not folder.is_dir():
+            raise ConfigInvalid(f"{self.place}: the folder {str(folder)!r} does not exist")
+        self.place = f"sqlite:///{pathlib.Path(path).absolute()}"
+        return sa.URL.create(self.client, database=path), arguments
+
+    def configure(self, connection: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        try:
+            if not self.in_memory:
+                self._log_ahead(cursor)
+                # 16 MiB of log: a page that changes every hour is copied back once for several pushes.
+                cursor.execute("PRAGMA wal_autocheckpoint=4000")
+            cursor.execute(f"PRAGMA synchronous={self.options.synchronous.upper()}")
+            cursor.execute("PRAGMA cache_size=-32768")
+            cursor.execute("PRAGMA temp_store=MEMORY")
+        finally:
+            cursor.close()
+
+    def _log_ahead(self, cursor: Any) -> None:
+        """Give the file a write-ahead log. SQLite does not wait by itself for the writer of a file that has none yet."""
+        waiting = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_busy),
+            stop=tenacity.stop_after_delay(self.options.busy_timeout),
+            wait=tenacity.wait_random(0.005, 0.05),
+            reraise=True,
+        )
+        waiting(cursor.execute, "PRAGMA journal_mode=WAL")
+
+    def begin(self, connection: sa.Connection) -> None:
+        # A writer takes its lock at once: one that upgrades from a read could be refused in mid-transaction.
+        options = connection.get_execution_options()
+        if not options.get("autocommits"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
+
+    def write_lock(self) -> threading.Lock:
+        """Threads of this process queue for the file here, in order, instead of polling its lock."""
+        with _locks_lock:
+            return _locks.setdefault(self.place, threading.Lock())
+
+    def cut(self, connection: Any) -> None:
+        connection.interrupt()
+
+    def error(self, error: sa.exc.DBAPIError) -> UndercroftError:
+        text = f"{self.place}: {first_line(error)}"
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        primary = None if code is None else code & 0xFF
+        if primary in _BUSY:
+            return Unavailable(f"{text} (another writer held the file longer than busy_timeout allows)")
+        kind = by_code(_KINDS, primary)
+        if kind is UndercroftError and ("no such table" in text or "no such column" in text):
+            return not_initialized(self.place)
+        return kind(text)
+
+    def insert_missing(self, table: sa.Table) -> sa.Insert:
+        return sqlite.insert(table).on_conflict_do_nothing()
+
+    # -- examination -----------------------------------------------------------------------------------------------
+
+    @property
+    def _file(self) -> pathlib.Path:
+        return pathlib.Path(self.place.removeprefix("sqlite:///"))
+
+    def missing_file(self) -> pathlib.Path | None:
+        return None if self.in_memory or self._file.exists() else self._file
+
+    def space(self, connection: sa.Connection, tables: Sequence[str]) -> list[Finding]:
+        pages, free, width = (
+            int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in ("page_count", "freelist_count", "page_size")
+        )
+        taken = ok("size", f"{size(pages * width)}, of which {size(free * width)} are free for reuse")
+        if self.in_memory:
+            return [taken]
+        spare = shutil.disk_usage(self._file.parent).free
+        found = f"{size(spare)} free"
+        if spare < _SPARE_BYTES:
+            return [taken, warning("disk", found, "writes fail when the disk is full: make room")]
+        return [taken, ok("disk", found)]
+
+    def damage(self, connection: sa.Connection) -> list[str]:
+        found = [str(line) for line in connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars()]
+        return [] if found == ["ok"] else found
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether another connection has the lock of the file."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+_locks: dict[str, threading.Lock] = {}
+_locks_lock = threading.Lock()
+
+DIALECT = SQLite

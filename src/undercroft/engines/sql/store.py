@@ -1,0 +1,93 @@
+"""What the store of any kind does with its tables, whatever they hold: make them, check them, examine them, remove them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from undercroft.core.findings import Finding
+from undercroft.engines.sql import diagnose, migrate
+from undercroft.engines.sql.bulk import Statistics
+from undercroft.engines.sql.database import Database
+from undercroft.engines.sql.leases import Leases
+
+
+class SqlStore:
+    """The tables of one kind in one namespace. A driver has one, and passes on what its contract asks for.
+
+    Args:
+        db: the database.
+        kind: the folder of its migrations and the middle part of its tables' names.
+        metadata: the tables.
+        setting: the table (name, value) of what is fixed when the store is made.
+        analyse_after: rows after which the planner's statistics are updated first; None for never.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        kind: str,
+        metadata: sa.MetaData,
+        setting: sa.Table,
+        *,
+        analyse_after: int | None = None,
+    ) -> None:
+        self.db = db
+        self.kind = kind
+        self.metadata = metadata
+        self._setting = setting
+        self._statistics = Statistics(db, metadata, analyse_after)
+
+    def upgrade(self, settings: Mapping[str, Any]) -> None:
+        """Create or upgrade the tables, and store those of the settings that have no value yet."""
+        migrate.upgrade(self.db, self.kind)
+
+        def fill(connection: sa.Connection) -> None:
+            if missing := self._missing(connection, settings):
+                connection.execute(self._setting.insert(), [{"name": name, "value": settings[name]} for name in missing])
+
+        self.db.write(fill)
+
+    def missing_settings(self, names: Collection[str]) -> list[str]:
+        """Those of the settings that have no value yet."""
+        return self.db.read(lambda c: self._missing(c, names))
+
+    def _missing(self, connection: sa.Connection, names: Collection[str]) -> list[str]:
+        known = set(connection.execute(sa.select(self._setting.c.name)).scalars())
+        return [name for name in names if name not in known]
+
+    def check(self) -> list[str]:
+        """What keeps the tables from being what this version needs; empty when nothing does."""
+        return migrate.check(self.db, self.kind, self.metadata)
+
+    def version(self) -> tuple[str | None, str]:
+        """The tables' version (None: there are none), and the version that this package has."""
+        return migrate.versions(self.db, self.kind)
+
+    def locks(self) -> Leases:
+        """Locks on periodic jobs that every process on this database sees."""
+        leases = Leases(self.db)
+        leases.init()
+        return leases
+
+    def diagnose(self, check: Callable[[], list[str]] | None = None) -> Generator[Finding, None, bool]:
+        """All that is to be said about the database before its contents; gives back whether these can be looked at.
+
+        Args:
+            check: gives the problems of the tables; `self.check` unless given.
+        """
+        return diagnose.engine(self.db, self.metadata, check or self.check)
+
+    def integrity(self) -> Iterator[Finding]:
+        """The engine's own check of every page of its file, where it has one."""
+        return diagnose.integrity(self.db)
+
+    def added(self, rows: int) -> None:
+        """Count rows that were committed: the planner hears of a store that grows from nothing."""
+        self._statistics.add(rows)
+
+    def drop(self) -> None:
+        """Remove the tables of this namespace with everything in them."""
+        migrate.drop(self.db, self.kind, self.metadata)

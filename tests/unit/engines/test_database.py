@@ -1,0 +1,104 @@
+"""Attempts of reads and writes: how often, for which errors, and at no cost where the first succeeds."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+import tenacity
+
+from undercroft.core import deadline
+from undercroft.core.errors import ConfigInvalid, Corrupt
+from undercroft.engines.sql import Database, EngineOptions
+from undercroft.engines.sql.bulk import Statistics, arrays
+from undercroft.engines.sql.errors import Contended, Disconnected
+from undercroft.engines.sql.sqlite import SQLite
+
+
+@pytest.fixture
+def db():
+    found, _ = Database.open("sqlite:///:memory:", EngineOptions, {})
+    yield found
+    found.close()
+
+
+class Failing:
+    """Work that raises each of the errors, one a call, and then gives a number."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    def __call__(self, connection: sa.Connection) -> int:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return int(connection.exec_driver_sql("SELECT 42").scalar_one())
+
+
+RUNS = ["read", "alone", "write"]
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_dead_connection_is_tried_again(db, run):
+    work = Failing(Disconnected("gone"))
+    assert getattr(db, run)(work) == 42
+    assert work.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("run", "error", "attempts"), [("read", Disconnected, 2), ("alone", Disconnected, 2), ("write", Contended, 12)]
+)
+def test_attempts_end_with_the_last_error(db, run, error, attempts):
+    work = Failing(*(error(str(number)) for number in range(20)))
+    with pytest.raises(error, match=str(attempts - 1)):
+        getattr(db, run)(work)
+    assert work.calls == attempts
+
+
+@pytest.mark.parametrize(("run", "error"), [("read", Contended), ("read", Corrupt), ("write", Corrupt), ("write", KeyError)])
+def test_other_errors_are_not_tried_again(db, run, error):
+    work = Failing(error("no"))
+    with pytest.raises(error):
+        getattr(db, run)(work)
+    assert work.calls == 1
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_no_time_for_another_attempt(db, run):
+    work = Failing(Disconnected("gone"))
+    with deadline.within(db.options.connect_timeout - 1), pytest.raises(Disconnected):
+        getattr(db, run)(work)
+    assert work.calls == 1
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_first_attempt_builds_nothing(db, run, monkeypatch):
+    monkeypatch.setattr(tenacity, "Retrying", None)
+    assert getattr(db, run)(Failing()) == 42
+
+
+def test_unknown_dialect_is_refused():
+    with pytest.raises(ConfigInvalid, match="there is no SQL dialect 'oracle'"):
+        Database.open("oracle://u@h/db", EngineOptions, {})
+
+
+def test_statistics_are_updated_each_time_the_rows_are_four_times_as_many(db, monkeypatch):
+    monkeypatch.setattr(SQLite, "analyse", "ANALYZE")
+    metadata = sa.MetaData()
+    sa.Table("rows", metadata, sa.Column("x", sa.Integer))
+    db.write(metadata.create_all)
+    updated: list[str] = []
+    sa.event.listen(db.engine, "before_cursor_execute", lambda _c, _cursor, sql, *_: updated.append(sql))
+    statistics = Statistics(db, metadata, 10)
+    seen = []
+    for _ in range(18):
+        statistics.add(5)
+        seen.append(updated.count("ANALYZE rows"))
+    assert seen == [0] + [1] * 6 + [2] * 11
+    Statistics(db, metadata, None).add(1_000_000)
+    assert updated.count("ANALYZE rows") == 2
+
+
+def test_columns_of_no_rows():
+    assert arrays([], 2) == ([], [])
+    assert arrays([(1, "a"), (2, "b")], 2) == ([1, 2], ["a", "b"])
