@@ -2,7 +2,7 @@
 
 The command line's page from its own help, the settings from their declarations, the capabilities from the installed drivers, the
 seeds' map from the list that the seeds' test compares, the promises from the marks on the tests, the OpenAPI
-document from the table of routes.
+document from the table of routes, the skeletons of drivers from the contracts' abstract methods.
 """
 
 from __future__ import annotations
@@ -137,6 +137,101 @@ def own_drivers() -> dict[str, dict[str, Any]]:
     return found
 
 
+def drivers_page() -> str:
+    """The page about writing drivers, with a skeleton for each kind between two marks."""
+    before, begin, rest = (DOCS / "drivers.md").read_text().partition("<!-- skeletons -->\n")
+    _, end, after = rest.partition("<!-- end of skeletons -->\n")
+    assert begin
+    assert end
+    return before + begin + "".join(skeleton(kind, drivers) for kind, drivers in own_drivers().items()) + "\n" + end + after
+
+
+def skeleton(kind: str, drivers: dict[str, Any]) -> str:
+    """What a driver of a kind has to write, from the abstract methods of its contract; it can be instantiated as printed."""
+    driver = next(iter(drivers.values()))
+    contract = next(base for base in driver.__mro__ if inspect.isabstract(base))
+    module = sys.modules[contract.__module__]
+    names = [name for name in vars(contract) if name in contract.__abstractmethods__]
+    methods = [(name, inspect.unwrap(getattr(contract, name))) for name in names]
+    uses = {"Any", "Self", contract.__name__, "Capabilities"}
+    parts = []
+    for name, method in methods:
+        signature = inspect.signature(vars(contract)[name].__func__ if name == "open" else method)
+        annotations = [*(parameter.annotation for parameter in signature.parameters.values()), signature.return_annotation]
+        uses |= {
+            node.id
+            for annotation in annotations
+            if isinstance(annotation, str)
+            for node in ast.walk(ast.parse(annotation))
+            if isinstance(node, ast.Name)
+        }
+        text = re.sub(r"'([^']*)'", r"\1", str(signature))
+        body = SKELETON_OPEN if name == "open" else "        raise NotImplementedError\n"
+        decorator = "    @classmethod\n" if name == "open" else ""
+        parts.append(f'{decorator}    def {name}{text}:\n        """{_summary(method)}"""\n{body}')
+    imports = sorted(line for name in uses if (line := import_of(module, name)))
+    head = "\n".join(["from __future__ import annotations", *imports, "import msgspec", "from undercroft.core import url as urls"])
+    code = f"{head}\n\n\n{SKELETON_OPTIONS}\n\nclass {driver.__name__}({contract.__name__}):\n{SKELETON_CLASS}\n" + "\n".join(parts)
+    capabilities = ", ".join(f"`{field.name}`" for field in dataclasses.fields(driver.capabilities))
+    optional = [
+        f"- `{name}`: {_summary(method)}"
+        for name, method in vars(contract).items()
+        if inspect.isfunction(method) and name not in names and "raise NotImplementedError" in inspect.getsource(method)
+    ]
+    return (
+        f"\n### {kind}\n\n```python\n{formatted(code)}```\n\nCapabilities: {capabilities}.\n\n"
+        "Methods to add, unless the capability that needs them is a gap:\n\n" + "\n".join(optional) + "\n"
+    )
+
+
+SKELETON_OPTIONS = '''class Options(msgspec.Struct, kw_only=True, frozen=True):
+    """Options of the store's URL: `scheme://place?namespace=test`.
+
+    Attributes:
+        namespace: prefix of everything that the store keeps.
+    """
+
+    namespace: str = "undercroft"
+'''
+SKELETON_CLASS = """    Options = Options
+    ephemeral = None
+    capabilities = Capabilities.full()
+    place: str
+    options: Options
+"""
+SKELETON_OPEN = """        store = cls()
+        store.place, store.options, _ = urls.split(url, Options, options)
+        return store
+"""
+
+
+def _summary(method: Any) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(method) or "").partition("\n")[0]
+
+
+def import_of(module: Any, name: str) -> str:
+    """The statement that imports what `name` means in a module; nothing for a built-in name."""
+    meant = getattr(module, name, None)
+    if meant is None:
+        return ""
+    if not inspect.ismodule(meant):
+        return f"from {meant.__module__} import {name}"
+    above, _, last = meant.__name__.rpartition(".")
+    return (f"from {above} import {last}" if above else f"import {last}") + ("" if last == name else f" as {name}")
+
+
+def formatted(code: str) -> str:
+    """Python as ruff formats it, with sorted imports."""
+    ruff = [sys.executable, "-m", "ruff"]
+    for command in (
+        ["check", "--quiet", "--isolated", "--select=I", "--fix", "-"],
+        ["format", "--quiet", "--isolated", "--line-length=110", "-"],
+    ):
+        code = subprocess.run([*ruff, *command], input=code, capture_output=True, encoding="utf-8", check=True).stdout
+    return code
+
+
 def cell(value: Any) -> str:
     """A capability in words."""
     return "yes" if value is True else f"{value.when}: {value.reason}"
@@ -236,6 +331,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": command_line,
     "settings.md": settings_page,
     "capabilities.md": capabilities_page,
+    "drivers.md": drivers_page,
     "seeds.md": seeds_page,
     "promises.md": promises_page,
     "speed.md": lambda: speed("page"),

@@ -162,6 +162,10 @@ class BaseStorage(abc.ABC):
         raise NotImplementedError
 
     @abc.abstractmethod
+    def drop(self) -> None:
+        """Remove the tables or indices of the namespace with everything in them."""
+
+    @abc.abstractmethod
     def close(self) -> None:
         """Give the connections back. The object is not used afterwards."""
 

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.promise("M1")
 HOME = pathlib.Path(undercroft.rating.__file__).parent
 # What makes, adds up or asks an engine for binary fractions.
 NAMES = {"float", "Float", "Double", "DOUBLE", "DOUBLE_PRECISION", "REAL", "FLOAT", "fsum", "from_float", "as_integer_ratio"}
+# Floats of attributes, which are no money: `wire.py` reads the numbers of `groupby` and `metadata`, and of nothing else, as floats.
+ATTRIBUTES = {"wire.py": ["float(value)"]}
 SQL = re.compile(r"\b(real|double|float[48]?)\b", re.IGNORECASE)
 
 
@@ -44,7 +46,8 @@ def is_float(node: Any) -> bool:
 
 @pytest.mark.parametrize("path", sorted(HOME.rglob("*.py")), ids=lambda path: str(path.relative_to(HOME)))
 def test_no_float_in_money_paths(path: pathlib.Path):
-    assert list(floats(path.read_text())) == []
+    found = [text.partition(": ")[2] for text in floats(path.read_text())]
+    assert found == ATTRIBUTES.get(str(path.relative_to(HOME)), [])
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def stores(openers: list[Opener]) -> Iterator[list[BaseStorage]]:
     found = copies(openers)
     yield found
     for store in found:
-        store.drop()  # type: ignore[attr-defined]
+        store.drop()
 
 
 def test_totals_depend_on_what_was_pushed_alone(stores: list[BaseStorage], seed: int, record, figure):

@@ -13,7 +13,7 @@ from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.rating import BaseStorage
 
 HOUR = dt.timedelta(hours=1)
-METHODS = ["init", "close", "_push", "_delete", "_replace", "_page", "_stream", "_total", "_scopes", "_scope_ends"]
+METHODS = ["init", "close", "drop", "_push", "_delete", "_replace", "_page", "_stream", "_total", "_scopes", "_scope_ends"]
 
 
 def reached(*_: Any, **__: Any) -> None:
