@@ -132,8 +132,8 @@ def own_drivers() -> dict[str, dict[str, Any]]:
     """Our driver classes by kind and scheme, without those of other packages that happen to be installed."""
     found: dict[str, dict[str, Any]] = {}
     for entry in sorted(importlib.metadata.distribution("undercroft").entry_points):
-        if entry.group.startswith(registry.GROUP):
-            found.setdefault(entry.group.removeprefix(registry.GROUP), {})[entry.name] = entry.load()
+        if (kind := entry.group.removeprefix(registry.GROUP)) in registry.kinds():
+            found.setdefault(kind, {})[entry.name] = entry.load()
     return found
 
 

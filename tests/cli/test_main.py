@@ -127,8 +127,8 @@ def test_a_store_without_tables_names_the_command_that_makes_them(run, tmp_path)
 def test_an_unexpected_failure_is_one_line_and_a_traceback_with_debug(url, tmp_path):
     # A folder in the place of the file that was named: nothing in the code expects it.
     code = (
-        "import sys, undercroft.cli.rating.writing as writing; "
-        "writing.write_jsonl = lambda out, frames: 1 / 0; "
+        "import sys, undercroft.rating.files as files; "
+        "files.jsonl = lambda frames: 1 / 0; "
         "from undercroft.cli.main import root; root(sys.argv[1:])"
     )
     arguments = ["rating", "retrieve", "--store", url, "--format", "jsonl"]

@@ -62,9 +62,9 @@ def test_json_lines_can_be_pushed_again(run, filled, other, various, tmp_path, b
 
 
 def _decoded(line: str):
-    from undercroft.cli.rating.reading import frame_of
+    from undercroft.rating.wire import parse
 
-    return frame_of(line.encode()).as_dict()
+    return parse(line.encode()).as_dict()
 
 
 def test_raw_csv_can_be_pushed_again_as_far_as_text_tells(run, filled, other, tmp_path):

@@ -41,7 +41,7 @@ SOON = {"UNDERCROFT_WORKER__EXPIRE_INTERVAL": "2"}
 
 
 def start(url: str, *more: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "undercroft.cli.main", "worker", "--store", url, "--log-format", "json", *more]
+    command = [sys.executable, "-m", "undercroft.cli.main", "worker", "--store", f"rating={url}", "--log-format", "json", *more]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
 
 
@@ -161,7 +161,7 @@ def test_retention_of_nothing_and_no_jobs(opener):
 
 def test_text_for_people(run, url, storage):
     fill(storage, 2)
-    done = run("worker", "--once", "--store", url)
+    done = run("worker", "--once", "--store", f"rating={url}")
     assert done.stdout == ""
     assert "expired usage is deleted job=rating.expire points=20 batches=2" in done.stderr
     assert left(storage) == 0

@@ -5,23 +5,21 @@ from __future__ import annotations
 import contextvars
 import types
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import falcon
 from oslo_config import cfg
 
-from undercroft.api import auth, failures, health, idempotency, openapi, wire
-from undercroft.api.call import Answer, Call, Rule, Stores
+from undercroft.api import auth, failures, health, idempotency, kind, openapi, wire
+from undercroft.api.call import Answer, Call, Rule
+from undercroft.api.kind import Served
 from undercroft.api.limits import Budget
-from undercroft.api.routes import ROUTES, Route
+from undercroft.api.routes import Route
 from undercroft.core import deadline, registry, settings
 from undercroft.core.caller import Caller
 from undercroft.core.errors import ConfigInvalid, UndercroftError
-from undercroft.events import Store
-from undercroft.events.definitions import Converter
-from undercroft.events.gather import Gatherer
 
 REQUEST_ID = "x-openstack-request-id"
 # Threads of a server beyond those that requests may keep busy: for health, and for refusals.
@@ -59,8 +57,7 @@ class Drain:
 class Service:
     """Answers requests by the table of routes: who asks, may they, what exactly; then the handler, within its budget."""
 
-    def __init__(self, conf: cfg.ConfigOpts, stores: Stores) -> None:
-        self.stores = stores
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
         self._access = auth.access(conf.api.auth, conf.api.token_file)
         self._max_body = conf.api.max_body
@@ -68,8 +65,10 @@ class Service:
         # Who asks for much is told to come again at once, instead of waiting in a thread.
         self._long = Budget(conf.api.long_requests, conf.api.long_deadline, patience=0.0)
 
-    def responder(self, route: Route) -> Callable[..., None]:
-        """The framework's method for a route."""
+    def responder(self, served: Served, route: Route) -> Callable[..., None]:
+        """The framework's method for a route of a kind."""
+        api, store, beside = served.api, served.store, served.beside
+        breaks_off = route.breaks_off is not None and route.breaks_off(self._conf)
 
         def respond(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
             caller = Caller() if route.rule is Rule.OPEN else self._access.caller(req)
@@ -78,10 +77,10 @@ class Service:
             query = route.read(req, route.query)
             body = None if route.body is None else wire.decode(raw, route.body)
             receipt = idempotency.receipt(req, caller, raw) if route.method == "POST" else None
-            base = f"{req.prefix}/{route.kind}"
-            call = Call(self.stores, caller, query, body, path, receipt, self._conf, base, req.get_header("Last-Event-ID"))
+            base = f"{req.prefix}/{api.name}"
+            call = Call(store, beside, caller, query, body, path, receipt, self._conf, base, req.get_header("Last-Event-ID"))
             if route.is_long is not None and route.is_long(query):
-                self._answer_long(route, call, resp)
+                self._answer_long(served, route, call, resp)
             else:
                 with self._ordinary.turn():
                     _write(resp, route.handler(call))
@@ -95,15 +94,15 @@ class Service:
                     raise
                 failures.break_off(req, resp, error)
 
-        return respond_or_break_off if route.breaks_off and self._conf.events.on_error == "close" else respond
+        return respond_or_break_off if breaks_off else respond
 
-    def _answer_long(self, route: Route, call: Call, resp: falcon.Response) -> None:
+    def _answer_long(self, served: Served, route: Route, call: Call[Any, Any], resp: falcon.Response) -> None:
         self._long.take()
         handed_on = False
         try:
             # A store out of reach is noticed as soon as by everybody else.
             with deadline.within(self._ordinary.seconds):
-                health.probe(self.stores)
+                health.probe([served])
             with deadline.within(self._long.seconds):
                 answer = route.handler(call)
                 if answer.stream is not None:
@@ -153,18 +152,19 @@ def _write(resp: falcon.Response, answer: Answer) -> None:
         resp.data = wire.encode(answer.value)
 
 
-def create_app(conf: cfg.ConfigOpts | None = None, stores: Stores | None = None) -> falcon.App[Any, Any]:
+def create_app(conf: cfg.ConfigOpts | None = None, stores: Mapping[str, Any] | None = None) -> falcon.App[Any, Any]:
     """Make the application.
 
     Args:
         conf: the settings; those of the process when None.
-        stores: what is served; opened by `[rating] connection` and `[events] connection` when None.
+        stores: open stores by kind; when None, those are opened that the settings name: `[<kind>] connection`.
 
     Raises:
         ConfigInvalid: a setting is wrong, or there is no connection.
     """
     conf = conf or settings.current()
-    service = Service(conf, stores or open_stores(conf))
+    served = [_served(name, store, conf) for name, store in (open_stores(conf) if stores is None else stores).items()]
+    service = Service(conf)
     counters = health.Counters()
     middleware: list[Any] = [RequestId(), counters, Drain(conf.api.max_body)]
     if conf.api.cors_origins:
@@ -172,37 +172,44 @@ def create_app(conf: cfg.ConfigOpts | None = None, stores: Stores | None = None)
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     failures.install(app)
-    by_path: dict[str, types.SimpleNamespace] = {}
-    for route in ROUTES:
-        if route.kind in service.stores.kinds:
-            resource = by_path.setdefault(route.path, types.SimpleNamespace())
-            setattr(resource, f"on_{route.method.lower()}", service.responder(route))
-    for path, resource in by_path.items():
-        app.add_route(path, resource)
+    for each in served:
+        _add_routes(app, service, each)
     app.add_route("/healthz", health.Alive())
-    app.add_route("/readyz", health.Ready(service.stores))
+    app.add_route("/readyz", health.Ready(served))
     app.add_route("/metrics", counters)
     app.add_route("/openapi.json", openapi.Page())
     return app
 
 
-def open_stores(conf: cfg.ConfigOpts) -> Stores:
-    """The stores that the settings name, with as many connections as requests may need, and no wait without an end."""
-    if not conf.rating.connection and not conf.events.connection:
-        raise ConfigInvalid("no store is named: set [rating] connection or [events] connection, or give --store or --events URL")
-    events: Store | None = _opened(conf, "events")
-    return Stores(
-        rating=_opened(conf, "rating"),
-        events=events,
-        gatherer=None if events is None else Gatherer(events),
-        converter=None if events is None else Converter.load(conf.events.definitions_file),
-    )
+def _add_routes(app: falcon.App[Any, Any], service: Service, served: Served) -> None:
+    """Let the framework hand the kind's routes to the service: it wants one object a path."""
+    by_path: dict[str, types.SimpleNamespace] = {}
+    for route in served.api.routes:
+        resource = by_path.setdefault(route.path, types.SimpleNamespace())
+        setattr(resource, f"on_{route.method.lower()}", service.responder(served, route))
+    for path, resource in by_path.items():
+        app.add_route(path, resource)
 
 
-def _opened(conf: cfg.ConfigOpts, kind: str) -> Any:
-    url = conf[kind].connection
-    if not url:
-        return None
+def _served(name: str, store: Any, conf: cfg.ConfigOpts) -> Served:
+    api = kind.known()[name]
+    return Served(api, store, api.open_beside(store, conf))
+
+
+def open_stores(conf: cfg.ConfigOpts) -> dict[str, Any]:
+    """The stores that the settings name, with as many connections as requests may need, and no wait without an end.
+
+    Raises:
+        ConfigInvalid: they name none.
+    """
+    found = {name: _opened(name, conf[name].connection, conf) for name in kind.known() if conf[name].connection}
+    if not found:
+        groups = " or ".join(f"[{name}]" for name in kind.known())
+        raise ConfigInvalid(f"no store is named: set connection in {groups} of the settings file, or give --store KIND=URL")
+    return found
+
+
+def _opened(name: str, url: str, conf: cfg.ConfigOpts) -> Any:
     connections = conf.api.requests + conf.api.long_requests + SPARE_THREADS
     wanted = {
         "pool_size": -(-connections // 4),
@@ -211,9 +218,9 @@ def _opened(conf: cfg.ConfigOpts, kind: str) -> Any:
         "busy_timeout": conf.api.deadline,
     }
     given = url.partition("?")[2]
-    known = registry.options(kind, url)
+    known = registry.options(name, url)
     return registry.connect(
-        kind, url, **{name: value for name, value in wanted.items() if name in known and f"{name}=" not in given}
+        name, url, **{option: value for option, value in wanted.items() if option in known and f"{option}=" not in given}
     )
 
 

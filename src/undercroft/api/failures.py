@@ -9,25 +9,18 @@ from typing import Any
 import falcon
 
 from undercroft.api import wire
+from undercroft.api.kind import error_body
 from undercroft.core.errors import NotInitialized, UndercroftError
 
 LOG = logging.getLogger(__name__)
 RETRY_AFTER = "2"
-_V1, _EVENTS = "/rating/v1/", "/events/"
 
 
 def answer(req: falcon.Request, resp: falcon.Response, status: int, message: str) -> None:
     """Write an error's status, headers and body."""
     resp.status = status
     resp.content_type = falcon.MEDIA_JSON
-    side = "Client" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server"
-    fault = {"faultcode": side, "faultstring": message, "debuginfo": None}
-    if f"{req.path}/".startswith(_EVENTS):
-        resp.data = wire.encode({"error_message": fault})
-    elif f"{req.path}/".startswith(_V1):
-        resp.data = wire.encode(fault)
-    else:
-        resp.data = wire.encode({"message": message})
+    resp.data = wire.encode(error_body(req.path).make(status, message))
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         resp.set_header("Retry-After", RETRY_AFTER)
     if status == HTTPStatus.UNAUTHORIZED:

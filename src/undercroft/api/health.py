@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time as monotonic
+from collections.abc import Iterable
 from typing import Any
 
 import falcon
@@ -11,23 +12,19 @@ import prometheus_client as prometheus
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from undercroft.api import failures, wire
-from undercroft.api.call import Stores
-from undercroft.api.types import Health
-from undercroft.core import deadline, time
+from undercroft.api.kind import Served
+from undercroft.api.schemas import Health
+from undercroft.core import deadline
 from undercroft.core.errors import UndercroftError
-from undercroft.events import EventFilter
 
 _PROBE_SECONDS = 2.5
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def probe(stores: Stores) -> None:
-    """Ask the stores something small; raises what is wrong with one."""
-    now = time.now()
-    if stores.rating is not None:
-        stores.rating.retrieve(now, now + time.MICROSECOND, limit=1)
-    if stores.events is not None and stores.events.capabilities.read:
-        list(stores.events.get_events(EventFilter(start_timestamp=now), {"limit": 1}))
+def probe(served: Iterable[Served]) -> None:
+    """Ask stores something small; raises what is wrong with one."""
+    for each in served:
+        each.api.probe(each.store)
 
 
 class Alive:
@@ -42,14 +39,14 @@ class Alive:
 class Ready:
     """The store answers, and its tables are there."""
 
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
+    def __init__(self, served: Iterable[Served]) -> None:
+        self._served = served
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """200, or 503 when the store does not answer soon."""
         try:
             with deadline.within(_PROBE_SECONDS):
-                probe(self._stores)
+                probe(self._served)
         except UndercroftError:
             failures.answer(req, resp, 503, "the store does not answer")
             return

@@ -12,7 +12,7 @@ import falcon
 from undercroft.api import wire
 from undercroft.core.caller import Caller
 from undercroft.core.errors import InvalidInput
-from undercroft.rating.receipt import Receipt
+from undercroft.core.receipt import Receipt
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)

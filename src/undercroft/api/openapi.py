@@ -11,9 +11,10 @@ import falcon
 import msgspec
 
 import undercroft
-from undercroft.api import events_types, idempotency, types, wire
+from undercroft.api import idempotency, kind, wire
 from undercroft.api.call import Rule
-from undercroft.api.routes import ROUTES, Route
+from undercroft.api.kind import Api
+from undercroft.api.routes import Route
 
 _REF = "#/components/schemas/{name}"
 # Answers that are no JSON: text, and bytes.
@@ -33,15 +34,17 @@ class Page:
 @functools.cache
 def document() -> dict[str, Any]:
     """The whole document."""
-    bodies = [route.body for route in ROUTES if route.body is not None]
-    answers = [type_ for route in ROUTES for type_ in route.answers.values() if type_ is not None]
+    routes = list(kind.routes())
+    bodies = [route.body for _, route in routes if route.body is not None]
+    answers = [type_ for _, route in routes for type_ in route.answers.values() if type_ is not None]
+    errors = [api.error(route.path).type for api, route in routes]
     answers = [type_ for type_ in answers if type_ not in _OTHER]
-    wanted = list(dict.fromkeys([*bodies, *answers, types.Message, types.Fault, events_types.EventsError]))
+    wanted = list(dict.fromkeys([*bodies, *answers, *errors]))
     schemas, components = msgspec.json.schema_components(wanted, ref_template=_REF)
     by_type = dict(zip(wanted, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
+    for api, route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(api, route, by_type)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Undercroft", "version": undercroft.__version__, "license": {"name": "Apache-2.0"}},
@@ -57,14 +60,14 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
+def _operation(api: Api, route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     text = (route.handler.__doc__ or "").partition("\n")[0]
     operation: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()} {route.path}".replace("/rating", "")).strip("_"),
+        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()} {route.path}").strip("_"),
         "summary": text,
         "description": f"May be asked by: {route.rule.value}.",
         "parameters": [*_path(route), *_query(route)],
-        "responses": _responses(route, schemas),
+        "responses": _responses(api, route, schemas),
     }
     if route.method == "POST":
         operation["parameters"].append(_key())
@@ -99,7 +102,7 @@ def _key() -> dict[str, Any]:
     }
 
 
-def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
+def _responses(api: Api, route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     found: dict[int, dict[str, Any]] = {}
     for status, type_ in route.answers.items():
         found[status] = {"description": HTTPStatus(status).phrase}
@@ -110,18 +113,12 @@ def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
         statuses += [401, 403]
     if route.has_body:
         statuses += [411, 413, 415]
-    error = schemas[_error(route)]
+    error = schemas[api.error(route.path).type]
     for status in statuses:
         found[status] = {"description": HTTPStatus(status).phrase, "content": _json(error)}
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             found[status]["headers"] = _RETRY
     return {str(status): found[status] for status in sorted(found)}
-
-
-def _error(route: Route) -> Any:
-    if route.kind == "events":
-        return events_types.EventsError
-    return types.Fault if "/v1/" in route.path else types.Message
 
 
 def _json(schema: Any) -> dict[str, Any]:

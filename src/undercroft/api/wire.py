@@ -136,18 +136,3 @@ def fields(type_: Any) -> dict[str, bool]:
             kind = kind.type
         found[field.encode_name] = isinstance(kind, msgspec.inspect.ListType)
     return found
-
-
-def pairs(filters: list[str]) -> dict[str, list[str]]:
-    """`["key:value", ...]` as values by key.
-
-    Raises:
-        InvalidInput: a part that is not of this form.
-    """
-    found: dict[str, list[str]] = {}
-    for part in filters:
-        key, colon, value = part.partition(":")
-        if not colon or not key or ":" in value:
-            raise InvalidInput("filters", f"{part[:64]!r} is not of the form key:value; neither can hold a colon or a comma")
-        found.setdefault(key, []).append(value)
-    return found

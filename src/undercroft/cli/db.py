@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import rich_click as click
 from click.exceptions import Exit
 
 from undercroft.cli import failures, stores
+from undercroft.core.store import Versioned
 
 _UNVERSIONED = "no tables whose version is known"
-
-
-@runtime_checkable
-class Versioned(Protocol):
-    """A store whose tables have a version."""
-
-    def init(self) -> None:
-        """Create or upgrade the tables."""
-
-    def check(self) -> list[str]:
-        """What keeps the tables from being current."""
-
-    def schema_version(self) -> tuple[str | None, str]:
-        """The tables' version, and the one that is needed."""
 
 
 @click.group()
@@ -32,27 +17,26 @@ def db() -> None:
 
     \b
     Examples:
-      undercroft db upgrade --store sqlite:////var/lib/undercroft/rating.db
-      undercroft db check --store postgresql://undercroft@127.0.0.1/undercroft
+      undercroft db upgrade --store rating=sqlite:////var/lib/undercroft/undercroft.db
+      undercroft db check --store events=postgresql://undercroft@127.0.0.1/undercroft
     """
 
 
 @db.command()
-@stores.kind_option
-@stores.any_store_option
-def upgrade(kind: str | None, store: str | None) -> None:
+@stores.options
+def upgrade(kind: str | None, given: tuple[str, ...]) -> None:
     """Create the tables, or bring them to this version.
 
     Harmless to repeat, also from several machines at once, and while older processes still write.
 
     \b
     Examples:
-      undercroft db upgrade --store sqlite:///rating.db
+      undercroft db upgrade --store rating=sqlite:///undercroft.db --store events=sqlite:///undercroft.db
       UNDERCROFT_RATING__CONNECTION=postgresql://u@h/db undercroft db upgrade
     """
     problems = 0
-    for each in stores.kinds(kind, store):
-        with stores.opened(store, each) as storage:
+    for each, url in stores.chosen(kind, given).items():
+        with stores.opened(url, each) as storage:
             if not isinstance(storage, Versioned):
                 storage.init()
                 click.echo(f"{each}: ready, {_UNVERSIONED}")
@@ -68,20 +52,19 @@ def upgrade(kind: str | None, store: str | None) -> None:
 
 
 @db.command()
-@stores.kind_option
-@stores.any_store_option
-def check(kind: str | None, store: str | None) -> None:
+@stores.options
+def check(kind: str | None, given: tuple[str, ...]) -> None:
     """Tell whether the tables are those that this version needs. Exit code 1 when they are not.
 
     \b
     Examples:
-      undercroft db check --store sqlite:///rating.db
+      undercroft db check --store rating=sqlite:///undercroft.db
       undercroft db check || undercroft db upgrade
-      undercroft db check --kind events --store mongodb://127.0.0.1/undercroft
+      undercroft db check --store events=mongodb://127.0.0.1/undercroft
     """
     problems = 0
-    for each in stores.kinds(kind, store):
-        with stores.opened(store, each) as storage:
+    for each, url in stores.chosen(kind, given).items():
+        with stores.opened(url, each) as storage:
             if not isinstance(storage, Versioned):
                 click.echo(f"{each}: {_UNVERSIONED}")
                 continue

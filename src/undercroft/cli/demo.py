@@ -55,7 +55,7 @@ def demo(output: pathlib.Path, store: str | None, events: str | None) -> None:
     output.mkdir(parents=True, exist_ok=True)
     url = store or f"sqlite:///{output / 'rating.db'}"
     listed = prices.load()
-    with stores.opened(url) as storage:
+    with stores.opened(url, "rating") as storage:
         storage.init()
         _push(storage)
         found = figures.ask(storage)

@@ -16,22 +16,21 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@stores.kind_option
-@stores.any_store_option
+@stores.options
 @click.option("--verify", is_flag=True, help="Look at everything that is stored, and read the whole file (SQLite): takes its time.")
 @click.option(
     "--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to report."
 )
-def doctor(kind: str | None, store: str | None, verify: bool, output_format: str) -> None:
+def doctor(kind: str | None, given: tuple[str, ...], verify: bool, output_format: str) -> None:
     """Examine a store: does it answer, may we use it, are its tables current, its clock right, its commits durable, its sums exact?
 
     Changes nothing, and may be run beside everything else. Of MongoDB and OpenSearch it says what these servers tell.
 
     \b
     Examples:
-      undercroft doctor --store sqlite:////var/lib/undercroft/rating.db
+      undercroft doctor --store rating=sqlite:////var/lib/undercroft/undercroft.db
       undercroft doctor --verify
-      undercroft doctor --kind events --store postgresql://undercroft@127.0.0.1/undercroft
+      undercroft doctor --store events=postgresql://undercroft@127.0.0.1/undercroft
       undercroft doctor --format json | jq '.[] | select(.level != "ok")'
 
     \b
@@ -43,11 +42,11 @@ def doctor(kind: str | None, store: str | None, verify: bool, output_format: str
     from undercroft.cli import output
     from undercroft.core.findings import Level
 
-    kinds = stores.kinds(kind, store)
+    chosen = stores.chosen(kind, given)
     found = [
-        one if len(kinds) == 1 else msgspec.structs.replace(one, check=f"{each}: {one.check}")
-        for each in kinds
-        for one in _findings(each, store, verify)
+        one if len(chosen) == 1 else msgspec.structs.replace(one, check=f"{each}: {one.check}")
+        for each, url in chosen.items()
+        for one in _findings(each, url, verify)
     ]
     if output_format == "json":
         click.echo(output.json_text(found))
@@ -64,13 +63,12 @@ def _sign(level: str) -> str:
     return "ok" if level == "ok" else level.upper()
 
 
-def _findings(kind: str, store: str | None, verify: bool) -> Iterator[Finding]:
+def _findings(kind: str, url: str, verify: bool) -> Iterator[Finding]:
     """What the store finds; a failure of the examination is a finding, too."""
     from undercroft.cli import failures
     from undercroft.core import findings
     from undercroft.core.errors import UndercroftError
 
-    url = stores.url(store, kind)
     last = "connection"
     try:
         with stores.opened(url, kind) as storage:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import os
+import pkgutil
 import sys
 from typing import Any, NoReturn
 
@@ -12,17 +12,46 @@ from click.exceptions import Exit
 
 import undercroft
 from undercroft.cli import failures
+from undercroft.core import kinds
 
-COMMANDS = {
-    "config": "undercroft.cli.config:config",
-    "db": "undercroft.cli.db:db",
-    "demo": "undercroft.cli.demo:demo",
-    "doctor": "undercroft.cli.doctor:doctor",
-    "events": "undercroft.cli.events:events",
-    "rating": "undercroft.cli.rating:rating",
-    "serve": "undercroft.cli.serve:serve",
-    "worker": "undercroft.cli.worker:worker",
-}
+_HELP = """Store and read the telemetry of a cloud: {kinds}.
+
+A store is named by a URL: sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host:port/database.
+Give it by --store, by UNDERCROFT_<KIND>__CONNECTION, or as [<kind>] connection in the settings file. Kinds of data: {names}.
+
+\b
+Examples:
+{examples}
+
+\b
+Exit codes:
+  0    done
+  1    it failed, or `db check` found the tables not current
+  2    wrong input, option or configuration: mend it first
+  75   the engine did not answer: the same command may work later
+  130  interrupted; what was acknowledged is stored
+  141  the reader of the output went away
+"""
+
+
+# Those of the kinds come beside them.
+SHARED = {name: f"undercroft.cli.{name}:{name}" for name in ("config", "db", "demo", "doctor", "serve", "worker")}
+
+
+def commands() -> dict[str, str]:
+    """Every command or group, and where it is."""
+    return SHARED | {name: place for kind in kinds.installed().values() for name, place in kind.cli.items()}
+
+
+def _help() -> str:
+    """The help of the program, with the kinds that there are."""
+    shared = ("undercroft demo", "undercroft db upgrade --store KIND=sqlite:///undercroft.db")
+    examples = [*shared, *(each for kind in kinds.installed().values() for each in kind.examples)]
+    return _HELP.format(
+        kinds=", ".join(kind.title for kind in kinds.installed().values()),
+        names=", ".join(kinds.installed()),
+        examples="\n".join(f"  {each}" for each in examples),
+    )
 
 
 class Root(click.RichGroup):
@@ -30,14 +59,12 @@ class Root(click.RichGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the groups."""
-        return sorted(COMMANDS)
+        return sorted(commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The group of that name, imported now."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        place = SHARED.get(cmd_name) or commands().get(cmd_name)
+        command: click.Command | None = None if place is None else pkgutil.resolve_name(place)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -80,7 +107,7 @@ class Root(click.RichGroup):
         return result
 
 
-@click.command(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Root, help=_help(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(undercroft.__version__, message="%(prog)s %(version)s")
 @click.option(
     "--config",
@@ -91,27 +118,7 @@ class Root(click.RichGroup):
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @click.pass_context
 def root(ctx: click.Context, config: str | None, debug: bool) -> None:  # noqa: ARG001 - `Root.invoke` reads it
-    """Store and read the telemetry of a cloud: rated usage and events now, more kinds of data with later versions.
-
-    A store is named by a URL: sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host:port/database.
-    Give it by --store, by UNDERCROFT_RATING__CONNECTION, or as [rating] connection in the settings file.
-
-    \b
-    Examples:
-      undercroft demo
-      undercroft db upgrade --store sqlite:///rating.db
-      undercroft rating push usage.jsonl --store sqlite:///rating.db
-      undercroft rating total --by project_id,type --begin 2026-01-01
-
-    \b
-    Exit codes:
-      0    done
-      1    it failed, or `db check` found the tables not current
-      2    wrong input, option or configuration: mend it first
-      75   the engine did not answer: the same command may work later
-      130  interrupted; what was acknowledged is stored
-      141  the reader of the output went away
-    """
+    """Read the settings from the file that was named; `_HELP` is the help."""
     if config is not None:
         _read_settings_from(ctx, config)
 

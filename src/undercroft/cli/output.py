@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import datetime as dt
 import io
 import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import IO, Any, Literal
 
@@ -18,7 +17,7 @@ import msgspec
 from rich.console import Console
 
 from undercroft.cli.failures import printable
-from undercroft.core.cells import guarded
+from undercroft.core.cells import plain_text
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -85,31 +84,6 @@ def _short(value: dt.datetime) -> str:
 def _places(value: Any) -> int:
     exponent = value.as_tuple().exponent if isinstance(value, Decimal) else 0
     return max(0, -int(exponent))
-
-
-def moment(value: dt.datetime) -> str:
-    """A UTC time as ISO 8601 text."""
-    return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
-
-
-def plain_text(value: Any) -> str:
-    """A value as the text of a cell: text as it is, numbers with every digit, times in UTC, the rest as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dt.datetime):
-        return moment(value)
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return _encoder.encode(value).decode()
-
-
-def write_csv(out: IO[str], header: Sequence[str], rows: Iterable[Sequence[Any]], raw: bool) -> None:
-    """Write CSV; text is guarded against spreadsheets unless `raw`."""
-    keep = str if raw else guarded
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([keep(name) for name in header])
-    for row in rows:
-        writer.writerow([keep(value) if isinstance(value, str) else plain_text(value) for value in row])
 
 
 def json_text(value: Any) -> str:

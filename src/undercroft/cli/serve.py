@@ -5,38 +5,57 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import rich_click as click
 
 from undercroft.cli import stores
+from undercroft.core import kinds, registry
 
 APP = "undercroft.api.app:from_settings"
 # What is under way at SIGTERM gets so long; ordinary requests end sooner by their own deadline.
 GRACE_SECONDS = 8
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _parameter(kind: str) -> str:
+    return f"older_{kind}"
+
+
+def _older_options(command: F) -> F:
+    """The options that named stores before `--store KIND=URL`."""
+    for kind in kinds.installed().values():
+        if kind.serve_option:
+            told = f"Deprecated: --store {kind.name}=URL."
+            command = click.option(kind.serve_option, _parameter(kind.name), metavar="URL", help=told)(command)
+    return command
+
+
 @click.command()
 @stores.store_option
-@click.option("--events", metavar="URL", help="The store of events. Default: UNDERCROFT_EVENTS__CONNECTION or [events] connection.")
+@_older_options
 @click.option("--host", metavar="ADDRESS", help="Address to listen on. Default: [api] host, 127.0.0.1.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: [api] port, 8889.")
 @click.option("--auth", type=click.Choice(["none", "tokens"]), help="Who may ask. Default: [api] auth, none (this machine only).")
 @click.option("--token-file", type=click.Path(), help="Tokens, one a line: token, project, user, roles.")
 @click.option("--workers", type=click.IntRange(1), help="Processes. Default: [api] workers, 1.")
 @click.option("--server", type=click.Choice(["granian", "gunicorn"]), default="granian", show_default=True, help="The HTTP server.")
-def serve(store: str | None, events: str | None, server: str, **given: Any) -> None:
-    """Serve rated usage below /rating and events below /events over HTTP, as the host projects' clients expect it.
+def serve(given: tuple[str, ...], server: str, **options: Any) -> None:
+    """Serve each kind of data over HTTP, as the host projects' clients expect it: KIND is below /KIND.
 
-    A kind is served when its store is named.
+    A kind is served when its store is named, by --store or by the settings.
 
     The tables must be there (`undercroft db upgrade`). SIGTERM ends the service: what is under way is finished first. Health is
     at /healthz and /readyz, counts at /metrics, the description of the API at /openapi.json.
 
     \b
     Examples:
-      undercroft serve --store sqlite:////var/lib/undercroft/rating.db
-      undercroft serve --events postgresql://undercroft@127.0.0.1/undercroft
+      undercroft serve
+      undercroft serve --store rating=sqlite:////var/lib/undercroft/undercroft.db
+      undercroft serve --store rating=sqlite:///undercroft.db --store events=sqlite:///undercroft.db
       undercroft serve --host 0.0.0.0 --auth tokens --token-file /etc/undercroft/tokens
     """
     import falcon  # noqa: F401 - a missing extra is told before anything is started
@@ -44,10 +63,10 @@ def serve(store: str | None, events: str | None, server: str, **given: Any) -> N
     from undercroft.api import app, auth
     from undercroft.core import settings
 
-    for kind, url in (("rating", store), ("events", events)):
-        if url is not None:
-            _remember(kind, "connection", url)
-    for name, value in given.items():
+    older = {kind: url for kind in registry.kinds() if (url := options.pop(_parameter(kind), None)) is not None}
+    for kind, url in {**older, **stores.named(given, None, stores.note)}.items():
+        _remember(kind, "connection", url)
+    for name, value in options.items():
         if value is not None:
             _remember("api", name, value)
     settings.current.cache_clear()
@@ -61,7 +80,7 @@ def serve(store: str | None, events: str | None, server: str, **given: Any) -> N
         if workers > 1:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="undercroft-metrics-"))
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        served = " and ".join(f"/{kind}" for kind in ("rating", "events") if conf[kind].connection)
+        served = " and ".join(f"/{kind}" for kind in registry.kinds() if conf[kind].connection)
         click.echo(f"listening on http://{host}:{port}, {served} ({server}, {workers} x {threads} threads)")
         {"granian": _granian, "gunicorn": _gunicorn}[server](host, port, workers, threads)
 

@@ -13,8 +13,8 @@ from undercroft.conformance.marks import assumes, clause, needs, promise
 from undercroft.conformance.rating_data import HOUR, OpenStore, everything, frame, hour, of, point, quantity
 from undercroft.core import time
 from undercroft.core.errors import Conflict, InvalidInput
+from undercroft.core.receipt import Receipt
 from undercroft.rating import BaseStorage
-from undercroft.rating.receipt import Receipt
 
 RECEIPT = Receipt("key", "digest", b"first")
 

@@ -1,14 +1,48 @@
-"""Cells of a CSV file that people open in a spreadsheet."""
+"""Values as the text of a CSV file's cells, which people open in a spreadsheet."""
 
 from __future__ import annotations
 
+import csv
+import datetime as dt
 import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import IO, Any
+
+import msgspec
 
 # A spreadsheet takes a cell that begins so for a formula (one that is a plain number, it takes for a number).
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def guarded(text: str) -> str:
     """Text that no spreadsheet takes for a formula: an apostrophe before what would begin one."""
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def timestamp(value: dt.datetime) -> str:
+    """A UTC time as ISO 8601 text."""
+    return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+def plain_text(value: Any) -> str:
+    """A value as the text of a cell: text as it is, numbers with every digit, times in UTC, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dt.datetime):
+        return timestamp(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return _encoder.encode(value).decode()
+
+
+def write_csv(out: IO[str], header: Sequence[str] | None, rows: Iterable[Sequence[Any]], raw: bool) -> None:
+    """Write CSV, without a header when that is None; text is guarded against spreadsheets unless `raw`."""
+    keep = str if raw else guarded
+    writer = csv.writer(out, lineterminator="\n")
+    if header is not None:
+        writer.writerow([keep(name) for name in header])
+    for row in rows:
+        writer.writerow([keep(value) if isinstance(value, str) else plain_text(value) for value in row])

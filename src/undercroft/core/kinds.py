@@ -8,7 +8,6 @@ service, and a host that embeds one driver loads no command line.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import functools
 import pkgutil
 import threading
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from undercroft.core import registry
+from undercroft.core.errors import ConfigInvalid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +26,13 @@ class Task:
         name: with the kind's name before it, the job's name and that of its lock: `expire`.
         run: does the work; takes the store, and an event that says when to stop.
         interval: the option of [worker] that holds its period in seconds, 0 for never.
+        does: what it does, as a phrase for help.
     """
 
     name: str
     run: Callable[[Any, threading.Event], object]
     interval: str
-
-    def period(self, conf: Mapping[str, Any]) -> dt.timedelta:
-        """Its period by the group [worker] of the settings."""
-        return dt.timedelta(seconds=conf[self.interval])
+    does: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +47,9 @@ class Kind:
         tasks: periodic work, `module:attribute`, a sequence of `Task`.
         api: what is served below `/<name>`, `module:attribute` of an `undercroft.api.kind.Api`; None for nothing.
         cli: groups of commands, name to `module:attribute`.
+        migrations: the package (a folder is enough) that holds the steps of its SQL tables; None when there is none.
         suite: the package that holds its conformance suite; None when there is none.
+        examples: command lines for the help of the program.
         takes_bare_url: its store is meant by `--store URL` without a kind. One kind was here before all others.
         serve_option: an option of `serve` that names its store, from before `--store KIND=URL`.
     """
@@ -60,7 +60,9 @@ class Kind:
     tasks: str | None = None
     api: str | None = None
     cli: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    migrations: str | None = None
     suite: str | None = None
+    examples: Sequence[str] = ()
     takes_bare_url: bool = False
     serve_option: str | None = None
 
@@ -91,5 +93,12 @@ def _load() -> Iterator[Kind]:
 
 
 def bare() -> Kind:
-    """The kind that a bare URL is for."""
-    return next(kind for kind in installed().values() if kind.takes_bare_url)
+    """The kind that a bare URL is for.
+
+    Raises:
+        ConfigInvalid: the installation has none.
+    """
+    for kind in installed().values():
+        if kind.takes_bare_url:
+            return kind
+    raise ConfigInvalid("the metadata of this installation are of another version: install undercroft again")

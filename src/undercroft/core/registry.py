@@ -77,12 +77,12 @@ def connect(kind: str, url: str, **options: Any) -> Any:
     """Open a store.
 
     Args:
-        kind: `rating` or `events` (more kinds come with their issues).
-        url: where, and with which options: `sqlite:////var/lib/undercroft/rating.db?timezone=Europe/Paris`.
+        kind: the name of a kind of data; `kinds` lists them.
+        url: where, and with which options: `sqlite:////var/lib/undercroft/undercroft.db?timezone=Europe/Paris`.
         options: the same options by keyword; they win over the URL's.
 
     Returns:
-        an object of the kind's contract class, such as `undercroft.rating.BaseStorage`. It may be shared by threads.
+        an object of the kind's contract class. It may be shared by threads.
 
     Raises:
         ConfigInvalid: unknown kind, scheme or option, or a missing client library.

@@ -20,7 +20,7 @@ def scheme(url: str) -> str:
     """The driver's name: what stands before `://`, without a `+client`."""
     head, separator, _ = url.partition("://")
     if not separator or not head:
-        raise ConfigInvalid(f"{redacted(url)!r} is not a store URL such as sqlite:////var/lib/undercroft/rating.db")
+        raise ConfigInvalid(f"{redacted(url)!r} is not a store URL such as sqlite:////var/lib/undercroft/undercroft.db")
     return head.partition("+")[0].lower()
 
 

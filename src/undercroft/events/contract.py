@@ -520,7 +520,7 @@ class Store(Connection, abc.ABC):
             yield findings.warning(
                 "retention",
                 f"{kept}, and there are events of {oldest.generated:%Y-%m-%d}",
-                "let `undercroft worker --kind events` run, or `undercroft events expire`",
+                "let `undercroft worker` run, or `undercroft events expire`",
             )
         else:
             yield findings.ok("retention", f"{kept}, nothing older is there")

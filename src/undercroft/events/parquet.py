@@ -5,7 +5,6 @@ A trait's struct has its name, its type's name, and a column for each type, of w
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 from undercroft.core.errors import ConfigInvalid
+from undercroft.core.sink import Sink
 from undercroft.events.models import Event, Trait
 
 try:
@@ -36,27 +36,9 @@ SCHEMA = pyarrow.schema(
 )
 
 
-class _Sink(io.RawIOBase):
-    """Takes what a writer writes, to be fetched."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(self._parts[-1])
-
-    def fetch(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
-
-
 def parts(events: Iterable[Event]) -> Iterator[bytes]:
     """The bytes of a file, a group of rows at a time."""
-    sink, rest = _Sink(), iter(events)
+    sink, rest = Sink(), iter(events)
     with pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(sink, mode="w"), SCHEMA, compression="zstd") as writer:
         while group := list(islice(rest, _ROW_GROUP)):
             writer.write_batch(pyarrow.RecordBatch.from_pylist(list(map(_row, group)), SCHEMA))

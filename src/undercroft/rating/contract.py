@@ -19,9 +19,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 from undercroft.core import capabilities as caps
 from undercroft.core import findings, jobs, paging, settings, time
 from undercroft.core.errors import InvalidInput, WrongType
+from undercroft.core.receipt import Receipt
 from undercroft.rating import query
 from undercroft.rating.models import DataFrame, DataPoint, FrozenDict
-from undercroft.rating.receipt import Receipt
 
 LOG = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ def events() -> None:
 
     \b
     Examples:
-      undercroft db upgrade --kind events --store sqlite:///events.db
+      undercroft db upgrade --store events=sqlite:///events.db
       undercroft events import notifications.jsonl --from notifications --store sqlite:///events.db
       undercroft events list --newest --limit 20
       undercroft events count --by event_type --interval 1d

@@ -159,6 +159,7 @@ def count(store: str | None, by: tuple[str, ...], interval: float | None, form: 
     import datetime as dt
 
     from undercroft.cli import output
+    from undercroft.core import cells
 
     names = [name.strip() for part in by for name in part.split(",") if name.strip()]
     with stores.opened(store, "events") as opened:
@@ -176,7 +177,7 @@ def count(store: str | None, by: tuple[str, ...], interval: float | None, form: 
         if form == "json":
             out.write(output.json_text([dict(zip(columns, row, strict=True)) for row in rows]) + "\n")
         elif form == "csv":
-            output.write_csv(out, columns, rows, raw=False)
+            cells.write_csv(out, columns, rows, raw=False)
         elif rows:
             output.table(columns, rows)
 

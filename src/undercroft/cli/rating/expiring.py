@@ -51,7 +51,7 @@ def _age(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dt.
 
 
 @click.command()
-@stores.store_option
+@stores.option("rating")
 @click.option(
     "--older-than",
     "--keep",
@@ -77,8 +77,9 @@ def expire(store: str | None, keep: dt.timedelta | None, dry_run: bool, output_f
       undercroft rating expire --keep 2400 --format json
     """
     from undercroft.cli import output
+    from undercroft.core import cells
 
-    with stores.opened(store) as storage:
+    with stores.opened(store, "rating") as storage:
         before = storage.expiry(keep=keep)
         if before is None:
             report = Report(dry_run=dry_run, before=None, points=0)
@@ -92,7 +93,7 @@ def expire(store: str | None, keep: dt.timedelta | None, dry_run: bool, output_f
     if report.before is None:
         click.echo("everything is kept: [storage] retention_period is 0; --older-than names another span")
         return
-    older = f"points that start before {output.moment(report.before)}"
+    older = f"points that start before {cells.timestamp(report.before)}"
     if report.price is not None:
         click.echo(f"would delete {report.points:,} {older}; they cost {output.number(report.price)}")
     else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
-import io
+import importlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import IO, TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 import rich_click as click
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from undercroft.cli.folder import Folder
     from undercroft.rating import BaseStorage, DataFrame
 
-    Write = Callable[["Hashing", Iterable[DataFrame]], None]
+    Write = Callable[[Iterable[DataFrame]], Iterator[bytes]]
 
 MANIFEST = "manifest.json"
 _DAY = dt.timedelta(days=1)
@@ -73,7 +74,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False))
-@stores.store_option
+@stores.option("rating")
 @selection.which_options
 @click.option(
     "--format",
@@ -108,8 +109,8 @@ def export(
 
     write = _writer(form, raw)
     chosen = selection.which(which)
-    url = stores.url(store)
-    with stores.opened(url) as storage, Folder(folder) as target:
+    url = stores.url(store, "rating")
+    with stores.opened(url, "rating") as storage, Folder(folder) as target:
         begin, end = query.this_month(chosen["begin"], chosen["end"], storage.zone)
         asked = Asked(
             store=states.store_name(url), begin=begin, end=end, filters=chosen["filters"] or {},
@@ -227,57 +228,25 @@ def _write_part(
         return None
     name = f"usage-{begin:%Y-%m-%d}.{form}"
     tally = Tally()
+    hashed = hashlib.blake2b(digest_size=32)
+    size = 0
     with target.file(name) as out:
-        hashed = Hashing(out)
-        write(hashed, map(tally.add, itertools.chain([first], frames)))
+        for part in write(map(tally.add, itertools.chain([first], frames))):
+            out.write(part)
+            hashed.update(part)
+            size += len(part)
     totals = tally.totals()
     return Part(
         file=name, begin=begin, end=end, points=totals.points, qty=totals.qty, price=totals.price,
-        bytes=hashed.count, digest=hashed.hash.hexdigest(),
+        bytes=size, digest=hashed.hexdigest(),
     )  # fmt: skip
 
 
-class Hashing(io.RawIOBase):
-    """Passes bytes on to `out`, and counts and hashes them on the way."""
-
-    def __init__(self, out: IO[bytes]) -> None:
-        super().__init__()
-        self._out = out
-        self.count = 0
-        self.hash = hashlib.blake2b(digest_size=32)
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    def write(self, data: Any) -> int:
-        """Write all of `data`."""
-        block = bytes(data)
-        self._out.write(block)
-        self.count += len(block)
-        self.hash.update(block)
-        return len(block)
-
-    def tell(self) -> int:
-        """How many bytes have passed."""
-        return self.count
-
-
 def _writer(form: str, raw: bool) -> Write:
-    """What writes frames in a format."""
+    """What makes a file of frames, part by part."""
+    from undercroft.rating import files
+
     if form == "parquet":
-        from undercroft.cli.rating import parquet
-
-        return parquet.write
-    from undercroft.cli.rating import writing
-
-    def write(out: Hashing, frames: Iterable[DataFrame]) -> None:
-        text = io.TextIOWrapper(io.BufferedWriter(out, 1 << 16), encoding="utf-8", newline="")
-        if form == "csv":
-            writing.write_csv(text, frames, raw)
-        else:
-            writing.write_jsonl(text, frames)
-        text.flush()
-        text.detach().detach()
-
-    return write
+        # A missing library is told before anything is written.
+        importlib.import_module("undercroft.rating.parquet")
+    return functools.partial(files.csv_rows, raw=raw) if form == "csv" else files.FORMS[form][1]

@@ -8,12 +8,11 @@ from typing import IO, NamedTuple
 
 import msgspec
 
-from undercroft.cli.rating import reading
 from undercroft.cli.rating.checkpoint import Checkpoint
 from undercroft.cli.state import StateFile
 from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid
-from undercroft.rating import BaseStorage, DataFrame
+from undercroft.rating import BaseStorage, DataFrame, parsing
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -42,10 +41,10 @@ class Batch(NamedTuple):
     frames: list[DataFrame]
     points: int
     line: int
-    after: reading.Mark
+    after: parsing.Mark
 
 
-def batches(parsed: Iterable[reading.Parsed], size: int) -> Iterator[Batch]:
+def batches(parsed: Iterable[parsing.Parsed], size: int) -> Iterator[Batch]:
     """Join frames to batches of `size` points or a little more.
 
     Neighbouring frames of one period stay together, however many points they have: equal points of one push are several
@@ -104,8 +103,8 @@ class Import:
         """
         began = clock.monotonic()
         out = Outcome(file=file)
-        source = reading.Source(stream, file)
-        frames = reading.opened(source, form)
+        source = parsing.Source(stream, file)
+        frames = parsing.opened(source, form)
         done = self._state.load()
         if done is not None:
             self._check(done, file)

@@ -1,307 +1,137 @@
-"""Rated usage from text: JSON lines (a frame a line) and CSV (a point a row). No number passes through a float.
-
-Every frame comes with its place in the input, so that errors name the line and an import can go on after it.
-"""
+"""`undercroft rating total` and `list`."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import hashlib
-from collections.abc import Callable, Iterator
-from decimal import Decimal
-from typing import IO, Any, NamedTuple, NoReturn
+import pathlib
+from typing import TYPE_CHECKING, Any, Unpack
 
-import msgspec
+import rich_click as click
 
-from undercroft.core import time
-from undercroft.core.errors import ConfigInvalid, InvalidInput
-from undercroft.rating.models import DataFrame, DataPoint
-from undercroft.rating.numbers import ZERO
+from undercroft.cli import stores
+from undercroft.cli.rating import selection
 
-COLUMNS = ("begin", "end", "type", "unit", "qty", "price")
-GROUPBY = "groupby."
-METADATA = "metadata."
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from undercroft.rating import DataFrame
+
+raw_option = click.option("--raw", is_flag=True, help="CSV: leave text that a spreadsheet takes for a formula as it is.")
 
 
-class Mark(NamedTuple):
-    """A place between two lines: the bytes and lines before it, and the hash of those bytes."""
+@click.command()
+@stores.option("rating")
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="NAME[,NAME...]",
+    help="Group by these: type, time, time-d, -w, -m, -y, or any groupby attribute.",
+)
+@selection.options
+@click.option("--custom", metavar="AGGREGATES", help="Own aggregates in the place of qty and rate: 'MAX(price) AS dearest, ...'.")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="How to print."
+)
+@raw_option
+def total(store: str | None, by: Sequence[str], custom: str | None, form: str, raw: bool, **asked: Unpack[selection.Asked]) -> None:
+    """Sum quantities and prices, in groups.
 
-    offset: int
-    line: int
-    hashed: hashlib.blake2b
+    Sums are exact, in every format. Times are ISO 8601, UTC unless they say otherwise.
 
-    @property
-    def digest(self) -> str:
-        """The hash as text."""
-        return self.hashed.hexdigest()
-
-
-class Source:
-    """The lines of a binary stream, counted and hashed.
-
-    Args:
-        stream: the input.
-        name: how errors call it.
+    \b
+    Examples:
+      undercroft rating total --by project_id,type --begin 2026-01-01 --end 2026-02-01
+      undercroft rating total --by time-d --filter project_id=p1 --filter flavor_id=1 --filter flavor_id=2
+      undercroft rating total --by project_id --custom 'MAX(price) AS dearest, COUNT(qty) AS points' --format json
+      undercroft rating total --by resource_id --all --format csv > january.csv
     """
+    from undercroft.cli import output
+    from undercroft.core import cells
+    from undercroft.rating import query
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        self.name = name
-        self.offset = 0
-        self.line = 0
-        self._stream = stream
-        self._hash = hashlib.blake2b(digest_size=16)
-
-    def readline(self) -> bytes:
-        """The next line with its end; empty at the end of the input. A byte order mark before the first line is left out."""
-        line = self._stream.readline()
-        first = self.offset == 0
-        self._took(line)
-        self.line += bool(line)
-        return line.removeprefix(codecs.BOM_UTF8) if first else line
-
-    def mark(self) -> Mark:
-        """The place after the last line read."""
-        return Mark(self.offset, self.line, self._hash.copy())
-
-    def skip(self, offset: int, line: int, digest: str) -> None:
-        """Go to a place that was marked in an earlier run.
-
-        Raises:
-            ConfigInvalid: what lies before it is not what it was then.
-        """
-        while self.offset < offset:
-            block = self._stream.read(min(1 << 20, offset - self.offset))
-            if not block:
-                break
-            self._took(block)
-        if self.offset != offset or self._hash.hexdigest() != digest:
-            raise ConfigInvalid(
-                f"{self.name}: its beginning, which is stored, has changed since the import broke off; --restart begins anew"
-            )
-        self.line = line
-
-    def wrong(self, line: int, error: InvalidInput) -> NoReturn:
-        """Raise `error` with its place in the input."""
-        raise InvalidInput(f"{self.name}:{line}: {error.field}", error.problem) from None
-
-    def _took(self, data: bytes) -> None:
-        self.offset += len(data)
-        self._hash.update(data)
+    names = [name.strip() for part in by for name in part.split(",") if name.strip()]
+    groups = query.groupby_elements(names)
+    with stores.opened(store, "rating") as storage:
+        found = storage.total(groupby=names or None, custom_fields=custom, **selection.which(asked), **selection.page(asked))
+    results = found["results"]
+    columns = [
+        *("begin", "end"),
+        *(measure.alias for measure in query.measures(custom, groups)),
+        *(group.name for group in groups if group.by is not query.By.PERIOD),
+    ]
+    rows = [[row[column] for column in columns] for row in results]
+    with output.target(None) as out:
+        if form == "json":
+            out.write(output.json_text(found) + "\n")
+        elif form == "csv":
+            cells.write_csv(out, columns, rows, raw)
+        elif rows:
+            output.table(columns, rows)
+    selection.rest(asked, len(results), found["total"], "groups" if groups else "points")
 
 
-class Parsed(NamedTuple):
-    """A frame, the number of its points, the line it begins at, and the place after it."""
+@click.command("list")
+@stores.option("rating")
+@selection.options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "jsonl", "csv"]),
+    help="How to print. Default: by the name of the --output file, else table.",
+)
+@click.option("--output", "path", metavar="FILE", help="Write this file; it gets its name when it is complete.")
+@raw_option
+def list_(store: str | None, form: str | None, path: str | None, raw: bool, **asked: Unpack[selection.Asked]) -> None:
+    """Give the stored points, ordered by period and type.
 
-    frame: DataFrame
-    points: int
-    line: int
-    after: Mark
+    JSON lines can be pushed again and give the same points. So can CSV with --raw, as far as its text can tell: every attribute
+    comes back as text, and an empty one not at all.
 
-
-# -- JSON lines --------------------------------------------------------------------------------------------------------
-
-
-class _Vol(msgspec.Struct, forbid_unknown_fields=True):
-    unit: str
-    qty: Decimal
-
-
-class _Rating(msgspec.Struct, forbid_unknown_fields=True):
-    price: Decimal = ZERO
-
-
-class _Point(msgspec.Struct, forbid_unknown_fields=True):
-    vol: _Vol
-    groupby: dict[str, Any]
-    metadata: dict[str, Any]
-    rating: _Rating = msgspec.field(default_factory=_Rating)
-
-
-class _Period(msgspec.Struct, forbid_unknown_fields=True):
-    begin: str
-    end: str
-
-
-class _Frame(msgspec.Struct, forbid_unknown_fields=True):
-    period: _Period
-    usage: dict[str, list[_Point]]
-
-
-_typed = msgspec.json.Decoder(_Frame)
-_untyped = msgspec.json.Decoder(float_hook=Decimal)
-
-
-def jsonl(source: Source) -> Iterator[Parsed]:
-    """The frames of JSON lines; blank lines are passed over.
-
-    Raises:
-        InvalidInput: a line that is no frame; the error names the line and the place in it.
+    \b
+    Examples:
+      undercroft rating list --begin 2026-01-01 --end 2026-01-02 --limit 20
+      undercroft rating list --filter project_id=p1 --format jsonl --all | gzip > p1.jsonl.gz
+      undercroft rating list --type cpu --all --output cpu.csv
     """
-    while line := source.readline():
-        if line.isspace():
-            continue
-        try:
-            frame = frame_of(line)
-        except InvalidInput as error:
-            source.wrong(source.line, error)
-        yield Parsed(frame, sum(len(points) for _, points in frame.itertypes()), source.line, source.mark())
+    from undercroft.cli import output
+    from undercroft.rating import files
+
+    suffix = pathlib.Path(path or "").suffix.lower().removeprefix(".")
+    form = form or (suffix if suffix in {"jsonl", "csv"} else "table")
+    if form == "table" and (asked["everything"] or path):
+        raise click.UsageError("a table shows a page on the screen; --all and --output want --format jsonl or csv")
+    which = selection.which(asked)
+    with stores.opened(store, "rating") as storage, output.target(path) as out:
+        if asked["everything"]:
+            shown = matching = None
+            frames = storage.iter_frames(**which)
+        else:
+            found = storage.retrieve(**which, **selection.page(asked))
+            frames, matching = iter(found["dataframes"]), found["total"]
+            shown = min(asked["limit"], max(0, matching - asked["offset"]))
+        if form != "table":
+            for part in files.csv_rows(frames, raw) if form == "csv" else files.jsonl(frames):
+                out.write(part.decode())
+        elif shown:
+            _show(frames)
+    if matching is not None and shown is not None:
+        selection.rest(asked, shown, matching, "points")
 
 
-def frame_of(line: bytes) -> DataFrame:
-    """The frame that a line of JSON holds.
+def _show(frames: Iterable[DataFrame]) -> None:
+    """Print a table of points. Calendar attributes, which follow from the period, are left out."""
+    from undercroft.cli import output
+    from undercroft.rating.files import flat
 
-    Raises:
-        InvalidInput: the error says where.
-    """
-    try:
-        try:
-            return _frame(_typed.decode(line))
-        except (msgspec.ValidationError, InvalidInput):
-            # Once more, slowly: the model checks the plain objects and names the place.
-            return DataFrame.from_dict(_plain(line))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput("line", f"is not JSON ({error})") from None
-    except RecursionError:
-        raise InvalidInput("line", "is nested too deep") from None
+    columns = ("begin", "end", "type", "qty", "unit", "price", "groupby", "metadata")
+    rows = [
+        (point.begin, point.end, point.type, point.qty, point.unit, point.price, _words(point.groupby), _words(point.metadata))
+        for point in flat(frames)
+    ]
+    output.table(columns, rows)
 
 
-def _frame(given: _Frame) -> DataFrame:
-    frame = DataFrame(time.parse(given.period.begin, "period.begin"), time.parse(given.period.end, "period.end"))
-    for type_, points in given.usage.items():
-        made = [DataPoint(p.vol.unit, p.vol.qty, p.rating.price, p.groupby, p.metadata) for p in points]
-        frame.add_points(made, type_)
-    return frame
+def _words(attributes: dict[str, Any]) -> str:
+    from undercroft.core.cells import plain_text
+    from undercroft.rating.query import is_calendar
 
-
-def _plain(line: bytes) -> Any:
-    """The line's objects with numbers as Decimals, but in attributes, where a number with a point is a float."""
-    given = _untyped.decode(line)
-    usage = given.get("usage") if isinstance(given, dict) else None
-    for points in usage.values() if isinstance(usage, dict) else ():
-        for point in points if isinstance(points, list) else ():
-            if isinstance(point, dict):
-                point.update({key: _floats(point[key]) for key in ("groupby", "metadata") if key in point})
-    return given
-
-
-def _floats(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, list):
-        return [_floats(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _floats(item) for key, item in value.items()}
-    return value
-
-
-# -- CSV ---------------------------------------------------------------------------------------------------------------
-
-
-class CsvReader:
-    """The frames of a CSV file: neighbouring rows of one period are one frame.
-
-    Args:
-        source: the input; its header is read at once.
-
-    Raises:
-        InvalidInput: the header lacks a column, has one twice, or one that means nothing.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._rows = csv.reader(self._lines(), strict=True)
-        header = self._next_row() or []
-        try:
-            self._places, self._groupby, self._metadata = _columns(header)
-        except InvalidInput as error:
-            source.wrong(source.line or 1, error)
-        self._width = len(header)
-
-    def frames(self) -> Iterator[Parsed]:
-        """The frames after the header, or after the place that the source was made to skip to.
-
-        Raises:
-            InvalidInput: a row that is no point; the error names the line and the column.
-        """
-        source = self._source
-        frame: DataFrame | None = None
-        bounds: tuple[str, str] | None = None
-        first = points = 0
-        while True:
-            before = source.mark()
-            row = self._next_row()
-            if row is None:
-                break
-            if not row:
-                continue
-            line = before.line + 1
-            try:
-                begin, end, type_, unit, qty, price = self._cells(row)
-                if frame is None or (begin, end) != bounds:
-                    if frame is not None:
-                        yield Parsed(frame, points, first, before)
-                    frame, bounds, first, points = (
-                        DataFrame(time.parse(begin, "begin"), time.parse(end, "end")),
-                        (begin, end),
-                        line,
-                        0,
-                    )
-                groupby = {name: row[place] for name, place in self._groupby if row[place]}
-                metadata = {name: row[place] for name, place in self._metadata if row[place]}
-                frame.add_point(DataPoint(unit, qty, price, groupby, metadata), type_)
-                points += 1
-            except InvalidInput as error:
-                source.wrong(line, error)
-        if frame is not None:
-            yield Parsed(frame, points, first, source.mark())
-
-    def _cells(self, row: list[str]) -> list[str]:
-        """The cells of the fixed columns, in their order."""
-        if len(row) != self._width:
-            raise InvalidInput("row", f"has {len(row)} cells, the header has {self._width}")
-        return [row[place] for place in self._places]
-
-    def _lines(self) -> Iterator[str]:
-        while line := self._source.readline():
-            yield line.decode()
-
-    def _next_row(self) -> list[str] | None:
-        line = self._source.line + 1
-        try:
-            return next(self._rows, None)
-        except UnicodeDecodeError as error:
-            self._source.wrong(self._source.line, InvalidInput("row", f"is not UTF-8 ({error.reason})"))
-        except csv.Error as error:
-            self._source.wrong(line, InvalidInput("row", f"is not CSV ({error})"))
-
-
-def _columns(header: list[str]) -> tuple[list[int], list[tuple[str, int]], list[tuple[str, int]]]:
-    """Places of the fixed columns, and names and places of the attributes."""
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise InvalidInput("header", f"has {', '.join(twice)} more than once")
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise InvalidInput("header", f"misses {', '.join(missing)}; the first row must name the columns")
-    attributes: dict[str, list[tuple[str, int]]] = {GROUPBY: [], METADATA: []}
-    for place, column in enumerate(header):
-        if column in COLUMNS:
-            continue
-        prefix = next((prefix for prefix in attributes if column.startswith(prefix)), None)
-        if prefix is None:
-            raise InvalidInput(
-                "header", f"has unknown {column[:64]!r}; known are {', '.join(COLUMNS)}, {GROUPBY}<name> and {METADATA}<name>"
-            )
-        attributes[prefix].append((column.removeprefix(prefix), place))
-    return [header.index(name) for name in COLUMNS], attributes[GROUPBY], attributes[METADATA]
-
-
-def opened(source: Source, form: str) -> Callable[[], Iterator[Parsed]]:
-    """Read the head of the input; the frames come by calling the result, after `source.skip` if an import goes on.
-
-    Args:
-        source: the input, at its beginning.
-        form: `jsonl` or `csv`.
-    """
-    return CsvReader(source).frames if form == "csv" else lambda: jsonl(source)
+    return " ".join(f"{name}={plain_text(value)}" for name, value in attributes.items() if not is_calendar(name))

@@ -38,7 +38,7 @@ class Report(msgspec.Struct, kw_only=True):
 
 @click.command()
 @click.argument("file", metavar="FILE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@stores.store_option
+@stores.option("rating")
 @click.option("--begin", metavar="TIME", required=True, help="First moment that is replaced.")
 @click.option("--end", metavar="TIME", required=True, help="First moment that is not.")
 @click.option(
@@ -95,7 +95,7 @@ def reprocess(
     with click.open_file(file, "rb") as stream:
         name = "stdin" if file == "-" else file
         frames = list(_frames(stream, name, form, query.selection(first, last, wanted)))
-    with stores.opened(store) as storage:
+    with stores.opened(store, "rating") as storage:
         old = totals.stored(storage, first, last, wanted)
         if not dry_run:
             storage.replace(first, last, wanted, frames)
@@ -116,12 +116,12 @@ def _frames(stream: IO[bytes], name: str, form: str | None, chosen: Selection) -
     Raises:
         InvalidInput: a point that lies outside the period or does not match the filters; the error names the line.
     """
-    from undercroft.cli.rating import reading
     from undercroft.core.errors import InvalidInput
+    from undercroft.rating import parsing
 
-    source = reading.Source(stream, name)
+    source = parsing.Source(stream, name)
     form = form or ("csv" if name.lower().endswith(".csv") else "jsonl")
-    for parsed in reading.opened(source, form)():
+    for parsed in parsing.opened(source, form)():
         for type_, point in parsed.frame.iterpoints():
             problem = mismatch(parsed.frame, type_, point, chosen)
             if problem:

@@ -1,94 +1,94 @@
-"""Rated usage to text: the inverse of `reading`, and a table for people."""
+"""`undercroft rating push`."""
 
 from __future__ import annotations
 
-import datetime as dt
-import tempfile
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
-from typing import IO, Any, NamedTuple
+import pathlib
+from typing import TYPE_CHECKING
 
-import msgspec
+import rich_click as click
 
-from undercroft.cli import output
-from undercroft.cli.rating.reading import COLUMNS, GROUPBY, METADATA
-from undercroft.rating import DataFrame
-from undercroft.rating.query import is_calendar
+from undercroft.cli import stores
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-class Line(msgspec.Struct, array_like=True):
-    """A point as it waits for the header of its CSV file."""
-
-    begin: str
-    end: str
-    type: str
-    unit: str
-    qty: Decimal
-    price: Decimal
-    groupby: dict[str, Any]
-    metadata: dict[str, Any]
+    from undercroft.cli.rating.importing import Outcome
+    from undercroft.rating import BaseStorage
 
 
-class Flat(NamedTuple):
-    """A point with its period and type."""
+@click.command()
+@click.argument("files", nargs=-1, metavar="[FILE...|-]", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@stores.option("rating")
+@click.option(
+    "--from", "form", type=click.Choice(["jsonl", "csv"]), help="The input's format. Default: by the file's name; jsonl for stdin."
+)
+@click.option("--batch", type=click.IntRange(min=1), default=10_000, show_default=True, help="Points that one push stores.")
+@click.option("--state", metavar="FILE", help="Where the import keeps how far it has come. Default: FILE.push-state.")
+@click.option("--restart", is_flag=True, help="Begin anew, whatever an earlier run has pushed.")
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
+)
+def push(
+    files: Sequence[str],
+    store: str | None,
+    form: str | None,
+    batch: int,
+    state: str | None,
+    restart: bool,
+    output_format: str,
+) -> None:
+    """Store rated usage from files, or from stdin.
 
-    begin: dt.datetime
-    end: dt.datetime
-    type: str
-    unit: str
-    qty: Decimal
-    price: Decimal
-    groupby: dict[str, Any]
-    metadata: dict[str, Any]
+    JSON lines hold one frame a line; a CSV file one point a row, with the columns begin, end, type, unit, qty, price,
+    groupby.NAME and metadata.NAME (an empty cell: the point lacks the attribute). Order the input by period: a push replaces
+    the points with the same key that an earlier push stored.
 
+    The input is pushed in batches, each of which is stored as a whole or not at all. When the import breaks off, the same
+    command goes on after the last batch that the store acknowledged.
 
-def flat(frames: Iterable[DataFrame]) -> Iterator[Flat]:
-    """The points of the frames, in order."""
-    for frame in frames:
-        for type_, point in frame.iterpoints():
-            yield Flat(frame.start, frame.end, type_, *point[:5])
+    \b
+    Examples:
+      undercroft rating push january.jsonl february.jsonl
+      undercroft rating push usage.csv --batch 50000 --format json
+      zcat usage.jsonl.gz | undercroft rating push -
+      zcat usage.csv.gz | undercroft rating push - --from csv --state usage.push-state
+    """
+    files = files or ("-",)
+    if state is not None and len(files) > 1:
+        raise click.UsageError("--state is for one input; each of several files keeps its own state beside it")
+    from undercroft.cli import output
 
-
-def write_jsonl(out: IO[str], frames: Iterable[DataFrame]) -> None:
-    """Write one frame a line."""
-    for frame in frames:
-        out.write(frame.json() + "\n")
-
-
-def write_csv(out: IO[str], frames: Iterable[DataFrame], raw: bool) -> None:
-    """Write one point a row. The header comes first and names every attribute, so the points wait in a temporary file."""
-    groupby: dict[str, None] = {}
-    metadata: dict[str, None] = {}
-    with tempfile.SpooledTemporaryFile(max_size=16 << 20) as waiting:
-        for point in flat(frames):
-            line = Line(output.moment(point.begin), output.moment(point.end), *point[2:])
-            groupby.update(dict.fromkeys(line.groupby))
-            metadata.update(dict.fromkeys(line.metadata))
-            waiting.write(msgspec.json.encode(line) + b"\n")
-        waiting.seek(0)
-        header = [*COLUMNS, *(GROUPBY + name for name in groupby), *(METADATA + name for name in metadata)]
-        output.write_csv(out, header, _rows(waiting, list(groupby), list(metadata)), raw)
-
-
-def _rows(lines: Iterable[bytes], groupby: list[str], metadata: list[str]) -> Iterator[list[Any]]:
-    decoder = msgspec.json.Decoder(Line)
-    for line in map(decoder.decode, lines):
-        yield [
-            *(line.begin, line.end, line.type, line.unit, line.qty, line.price),
-            *(line.groupby.get(name, "") for name in groupby),
-            *(line.metadata.get(name, "") for name in metadata),
-        ]
-
-
-def show(frames: Iterable[DataFrame]) -> None:
-    """Print a table of points. Calendar attributes, which follow from the period, are left out."""
-    columns = ("begin", "end", "type", "qty", "unit", "price", "groupby", "metadata")
-    rows = [
-        (point.begin, point.end, point.type, point.qty, point.unit, point.price, _words(point.groupby), _words(point.metadata))
-        for point in flat(frames)
-    ]
-    output.table(columns, rows)
+    with stores.opened(store, "rating") as storage:
+        done = [_push_one(storage, stores.url(store, "rating"), file, form, batch, state, restart) for file in files]
+    if output_format == "json":
+        click.echo(output.json_text(done))
+        return
+    for one in done:
+        resumed = f" (after {one.skipped_points:,} of an earlier run)" if one.skipped_points else ""
+        click.echo(
+            f"{one.file}: {one.points:,} points in {one.frames:,} frames, {one.batches:,} batches, {one.seconds:.1f} s{resumed}"
+        )
 
 
-def _words(attributes: dict[str, Any]) -> str:
-    return " ".join(f"{name}={output.plain_text(value)}" for name, value in attributes.items() if not is_calendar(name))
+def _push_one(storage: BaseStorage, url: str, file: str, form: str | None, batch: int, state: str | None, restart: bool) -> Outcome:
+    from undercroft.cli import progress
+    from undercroft.cli import state as states
+    from undercroft.cli.rating import checkpoint, importing
+
+    stdin = file == "-"
+    kept = pathlib.Path(state) if state else None if stdin else pathlib.Path(file + checkpoint.SUFFIX)
+    at = states.StateFile(kept, checkpoint.Checkpoint)
+    if restart:
+        at.clear()
+    form = form or ("csv" if file.lower().endswith(".csv") else "jsonl")
+    size = None if stdin else pathlib.Path(file).stat().st_size
+    with click.open_file(file, "rb") as stream, progress.bar(file, size, in_bytes=True) as show:
+        job = importing.Import(storage, states.store_name(url), at, batch, lambda done, points: show(done, f"{points:,} points"))
+        outcome = job.run(stream, "stdin" if stdin else file, form)
+    if outcome.reopened_periods:
+        click.echo(
+            f"warning: {outcome.file}: a period came again after its batch was stored, {outcome.reopened_periods:,} times. "
+            "Of points with equal keys only those of the last batch are kept; order the input by period, or take a larger --batch",
+            err=True,
+        )
+    return outcome

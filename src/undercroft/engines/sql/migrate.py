@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.resources
+import importlib.util
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +16,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from undercroft.core import kinds
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.engines.sql.database import Database
 from undercroft.engines.sql.errors import translated
+
+_STEPS = "undercroft.migrations"
 
 
 def version_table(namespace: str, kind: str) -> str:
@@ -27,14 +31,24 @@ def version_table(namespace: str, kind: str) -> str:
 
 def _config(db: Database, kind: str, connection: sa.Connection | None = None) -> Config:
     config = Config(stdout=io.StringIO())
-    steps = str(importlib.resources.files("undercroft") / "migrations").replace("%", "%%")
-    config.set_main_option("script_location", steps)
-    config.set_main_option("version_locations", f"{steps}/{kind}")
+    steps = str(importlib.resources.files("undercroft") / "migrations")
+    config.set_main_option("script_location", steps.replace("%", "%%"))
+    config.set_main_option("version_locations", _folder(kind).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
     config.attributes["prefix"] = f"{db.options.namespace}_{kind}_"
     config.attributes["version_table"] = version_table(db.options.namespace, kind)
     return config
+
+
+def _folder(kind: str) -> str:
+    """Where a kind's steps are; our own tables that are of no kind have theirs beside ours."""
+    value = kinds.installed().get(kind)
+    package = value.migrations if value is not None and value.migrations else f"{_STEPS}.{kind}"
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigInvalid(f"there are no migrations for {kind!r} in this installation")
+    return next(iter(spec.submodule_search_locations))
 
 
 def upgrade(db: Database, kind: str) -> None:

@@ -15,6 +15,7 @@ from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.core.paging import Page
+from undercroft.core.receipt import KEPT, Receipt
 from undercroft.engines.sql import Database, EngineOptions, diagnose, migrate, receipts
 from undercroft.engines.sql.leases import Leases
 from undercroft.rating import calendar, contract, query
@@ -28,7 +29,6 @@ from undercroft.rating.drivers.sql.reader import Question, Reader
 from undercroft.rating.drivers.sql.schema import KIND, LONG_NUMBERS, SCOPE_KEY, ZONE, tables
 from undercroft.rating.drivers.sql.shape import Target, built
 from undercroft.rating.drivers.sql.writer import NOTHING, Pushed, Writer
-from undercroft.rating.receipt import KEPT, Receipt
 
 LOG = logging.getLogger(__name__)
 UTC = "UTC"

@@ -1,82 +1,26 @@
-"""The forms of what goes in and out, by which bodies and queries are checked and the OpenAPI document is made."""
+"""The forms of what goes in and out about rated usage."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
+from undercroft.api.schemas import Limit, Offset
 from undercroft.rating import query
+from undercroft.rating.wire import Frame, Moment, Period
 
-Offset = Annotated[int, Meta(ge=0, le=2**63 - 1, description="Results to pass over.")]
-Limit = Annotated[int, Meta(ge=1, le=2**63 - 1, description="Results to give at most.")]
-Moment = Annotated[str, Meta(description="ISO 8601; UTC where no zone is given.", max_length=64)]
 Filters = Annotated[
     list[str], Meta(max_length=query.MOST_VALUES, description="`key:value`; the key is an attribute's name, or `type`.")
 ]
 # One list of values to choose from.
 Choice = Annotated[list[str], Meta(max_length=query.MOST_VALUES)]
-# JSON numbers on the way out; numbers or text on the way in. No digit is lost.
+# A JSON number; no digit is lost.
 Number = Annotated[Decimal, Meta(extra_json_schema={"type": "number", "format": "decimal"})]
-AnyNumber = Annotated[Decimal, Meta(extra_json_schema={"type": ["number", "string"], "format": "decimal"})]
-
-
-class Nothing(Struct, forbid_unknown_fields=True):
-    """No parameters."""
-
-
-class Message(Struct):
-    """An error of version 2."""
-
-    message: str
-
-
-class Fault(Struct):
-    """An error of version 1."""
-
-    faultcode: Literal["Client", "Server"]
-    faultstring: str
-    debuginfo: None = None
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------
-
-
-class Vol(Struct, forbid_unknown_fields=True):
-    """A quantity of a unit."""
-
-    unit: str | None
-    qty: AnyNumber
-
-
-class Rating(Struct, forbid_unknown_fields=True):
-    """What it costs."""
-
-    price: AnyNumber = Decimal(0)
-
-
-class Point(Struct, forbid_unknown_fields=True):
-    """One rated quantity of one thing."""
-
-    vol: Vol
-    groupby: dict[str, Any]
-    metadata: dict[str, Any]
-    rating: Rating = field(default_factory=Rating)
-
-
-class Period(Struct, forbid_unknown_fields=True):
-    """From begin, included, to end."""
-
-    begin: Moment
-    end: Moment
-
-
-class Frame(Struct, forbid_unknown_fields=True):
-    """The usage of one period, by metric type."""
-
-    period: Period
-    usage: dict[str, list[Point]]
 
 
 class Frames(Struct, forbid_unknown_fields=True):
@@ -303,9 +247,3 @@ class Metrics(Struct):
     """The metric types that are collected."""
 
     metrics: list[Metric]
-
-
-class Health(Struct):
-    """How the service is."""
-
-    status: str

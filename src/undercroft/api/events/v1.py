@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 
-from undercroft.api import events_query, wire
-from undercroft.api.call import Answer, Call
+from undercroft.api import wire
+from undercroft.api.call import Answer
 from undercroft.api.cursors import Seal
-from undercroft.api.events_types import CountOut, CountQuery, Counts, DownloadQuery, TailQuery, Taken
-from undercroft.api.events_v2 import event_out
+from undercroft.api.events import query
+from undercroft.api.events.ingest import EventsCall
+from undercroft.api.events.schemas import CountOut, CountQuery, Counts, DownloadQuery, TailQuery, Taken
+from undercroft.api.events.v2 import event_out
 from undercroft.core import deadline
 from undercroft.core.errors import InvalidInput, Unavailable
 from undercroft.events import Event, EventFilter
@@ -34,18 +36,17 @@ _NAMED = 20
 # -- taking events in --------------------------------------------------------------------------------------------------
 
 
-def take_events(call: Call) -> Answer:
+def take_events(call: EventsCall) -> Answer:
     """Store events, as Ceilometer's publisher sends them: one, or a list."""
     return _take(call, parse)
 
 
-def take_notifications(call: Call) -> Answer:
+def take_notifications(call: EventsCall) -> Answer:
     """Store events made of notifications, by the definitions of the settings."""
-    assert call.stores.converter is not None  # noqa: S101 - made with the store
-    return _take(call, call.stores.converter.event)
+    return _take(call, call.beside.converter.event)
 
 
-def _take(call: Call, make: Callable[[Any], Event]) -> Answer:
+def _take(call: EventsCall, make: Callable[[Any], Event]) -> Answer:
     given: list[Any] = call.body if isinstance(call.body, list) else [call.body]
     wrong: dict[int, str] = {}
     events: list[tuple[int, Event]] = []
@@ -54,8 +55,7 @@ def _take(call: Call, make: Callable[[Any], Event]) -> Answer:
             events.append((place, make(item)))
         except InvalidInput as error:
             wrong[place] = str(error)
-    assert call.stores.gatherer is not None  # noqa: S101 - made with the store
-    outcomes = call.stores.gatherer.store_events([event for _, event in events]) if events else []
+    outcomes = call.beside.gatherer.store_events([event for _, event in events]) if events else []
     for (place, _), outcome in zip(events, outcomes, strict=True):
         if outcome.error is not None:
             wrong[place] = str(outcome.error)
@@ -63,30 +63,30 @@ def _take(call: Call, make: Callable[[Any], Event]) -> Answer:
     stored = sum(outcome.error is None for outcome in outcomes)
     if wrong:
         named = "; ".join(f"[{place}] {wrong[place][:200]}" for place in sorted(wrong)[:_NAMED])
-        raise events_query.Refused(f"{len(wrong)} events are refused, {stored} are stored: {named}")
+        raise query.Refused(f"{len(wrong)} events are refused, {stored} are stored: {named}")
     return Answer(200, Taken(accepted, stored - accepted))
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def count_events(call: Call) -> Answer:
+def count_events(call: EventsCall) -> Answer:
     """Count events, in groups and by intervals of time."""
     asked: CountQuery = call.query
-    which = events_query.asked(asked, call.caller).event_filter
-    found = call.events.count_events(which, groupby=asked.groupby, interval=asked.interval, where=asked.where)
+    which = query.asked(asked, call.caller).event_filter
+    found = call.store.count_events(which, groupby=asked.groupby, interval=asked.interval, where=asked.where)
     return Answer(
         200, Counts([CountOut(each.group, each.start.isoformat() if each.start else None, each.events) for each in found])
     )
 
 
-def download_events(call: Call) -> Answer:
+def download_events(call: EventsCall) -> Answer:
     """Give all events that are asked for, as a file."""
     asked: DownloadQuery = call.query
     if asked.format not in FORMS:
         raise InvalidInput("format", f"{asked.format[:32]!r} is not one of {', '.join(FORMS)}")
     media, write = FORMS[asked.format]
-    events = call.events.get_events(events_query.asked(asked, call.caller).event_filter, where=asked.where)
+    events = call.store.get_events(query.asked(asked, call.caller).event_filter, where=asked.where)
     name = {"Content-Disposition": f'attachment; filename="events.{asked.format}"'}
     return Answer(200, stream=_parts(write(events)), media=media, headers=name)
 
@@ -95,22 +95,22 @@ def _parts(parts: Iterator[bytes]) -> Iterator[bytes]:
     yield from parts
 
 
-def tail_events(call: Call) -> Answer:
+def tail_events(call: EventsCall) -> Answer:
     """Give events as they arrive, as server-sent events; `Last-Event-ID` or `after` goes on after that event."""
     asked: TailQuery = call.query
-    which = events_query.asked(asked, call.caller).event_filter
+    which = query.asked(asked, call.caller).event_filter
     after = call.last_event_id or asked.after
-    seal = Seal(call.events.cursor_key(), "tail", call.caller.project, sorted(vars(which).items()), asked.where)
-    cursor = None if after == START else seal.open(after, "after") if after else call.events.tail_end()
+    seal = Seal(call.store.cursor_key(), "tail", call.caller.project, sorted(vars(which).items()), asked.where)
+    cursor = None if after == START else seal.open(after, "after") if after else call.store.tail_end()
     # The first look is here, so that a cursor that is none gets an answer.
-    first = call.events.tail(which, cursor, _AT_ONCE, where=asked.where)
+    first = call.store.tail(which, cursor, _AT_ONCE, where=asked.where)
     seconds = deadline.remaining() if asked.seconds is None else asked.seconds
     until = None if seconds is None else clock.monotonic() + seconds
     stream = _tail(call, which, first, until, seal)
     return Answer(200, stream=stream, media="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-def _tail(call: Call, which: EventFilter, arrivals: Arrivals, until: float | None, seal: Seal) -> Iterator[bytes]:
+def _tail(call: EventsCall, which: EventFilter, arrivals: Arrivals, until: float | None, seal: Seal) -> Iterator[bytes]:
     pause = threading.Event()
     silent = 0.0
     yield b": undercroft\n\n"
@@ -133,7 +133,7 @@ def _tail(call: Call, which: EventFilter, arrivals: Arrivals, until: float | Non
                 yield f"id: {here}\n\n".encode()
             pause.wait(_POLL_SECONDS)
         try:
-            arrivals = call.events.tail(which, arrivals.cursor, _AT_ONCE, where=call.query.where)
+            arrivals = call.store.tail(which, arrivals.cursor, _AT_ONCE, where=call.query.where)
         except Unavailable:
             return
 

@@ -9,20 +9,6 @@ from msgspec import Meta, Struct, field
 Where = Annotated[str, Meta(description='An expression: `event_type ^= "compute." and not memory_mb < 512`.')]
 
 
-class Fault(Struct):
-    """What is wrong."""
-
-    faultcode: str
-    faultstring: str
-    debuginfo: None = None
-
-
-class EventsError(Struct):
-    """An error."""
-
-    error_message: Fault
-
-
 class MediaType(Struct):
     """A form in which answers come."""
 

@@ -11,6 +11,8 @@ KIND = Kind(
     tasks="undercroft.events.tasks:TASKS",
     api="undercroft.api.events:API",
     cli={"events": "undercroft.cli.events:events"},
+    migrations="undercroft.migrations.events",
     suite="undercroft.conformance.events",
+    examples=("undercroft events list --newest --limit 20 --store sqlite:///events.db",),
     serve_option="--events",
 )

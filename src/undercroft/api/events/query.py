@@ -10,7 +10,7 @@ import falcon
 import msgspec
 
 from undercroft.api import wire
-from undercroft.api.events_types import EventsQuery, Filtered
+from undercroft.api.events.schemas import EventsQuery, Filtered
 from undercroft.core.caller import Caller
 from undercroft.core.errors import InvalidInput
 from undercroft.events import Event, EventFilter, Trait

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -12,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from undercroft.cli.output import plain_text
-from undercroft.cli.rating.writing import flat
+from undercroft.core.cells import plain_text
 from undercroft.core.errors import ConfigInvalid
-from undercroft.rating import DataFrame
+from undercroft.core.sink import Sink
+from undercroft.rating.files import WAITING_BYTES, flat
+from undercroft.rating.models import DataFrame
 
 try:
     import pyarrow
@@ -61,23 +61,26 @@ class _Width:
         return pyarrow.string()
 
 
-def write(out: io.RawIOBase, frames: Iterable[DataFrame]) -> None:
-    """Write one point a row, in memory that does not grow with their number.
+def parts(frames: Iterable[DataFrame]) -> Iterator[bytes]:
+    """The bytes of a file, one point a row, in memory that does not grow with their number.
 
     Columns: begin, end (UTC, microseconds), type, unit, qty, price, groupby and metadata (maps from text to text).
     """
     qty, price = _Width(), _Width()
     encoder = msgspec.json.Encoder()
-    with tempfile.SpooledTemporaryFile(max_size=16 << 20) as waiting:
+    with tempfile.SpooledTemporaryFile(max_size=WAITING_BYTES) as waiting:
         for point in flat(frames):
             qty.add(point.qty)
             price.add(point.price)
             waiting.write(encoder.encode(_Waiting(*point)) + b"\n")
         waiting.seek(0)
         schema = _schema(qty.type(), price.type())
-        with pyarrow.parquet.ParquetWriter(out, schema, compression="zstd") as writer:
+        sink = Sink()
+        with pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
             for rows in _batches(waiting):
                 writer.write_batch(pyarrow.RecordBatch.from_pylist([_row(row, schema) for row in rows], schema))
+                yield sink.fetch()
+        yield sink.fetch()
 
 
 def _schema(qty: Any, price: Any) -> Any:

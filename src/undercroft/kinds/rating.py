@@ -11,6 +11,11 @@ KIND = Kind(
     tasks="undercroft.rating.tasks:TASKS",
     api="undercroft.api.rating:API",
     cli={"rating": "undercroft.cli.rating:rating"},
+    migrations="undercroft.migrations.rating",
     suite="undercroft.conformance.rating",
+    examples=(
+        "undercroft rating push usage.jsonl --store sqlite:///rating.db",
+        "undercroft rating total --by project_id,type --begin 2026-01-01",
+    ),
     takes_bare_url=True,
 )

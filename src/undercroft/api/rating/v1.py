@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from undercroft.api import wire
-from undercroft.api.call import Answer, Call, Unscoped, moment, own_scope
-from undercroft.api.types import (
+from undercroft.api.call import Answer, timestamp
+from undercroft.api.rating.schemas import (
     Metric,
     Metrics,
     ReportQuery,
@@ -25,6 +25,7 @@ from undercroft.api.types import (
     SummaryRow,
     TenantsQuery,
 )
+from undercroft.api.rating.scope import RatingCall, Unscoped, own_scope
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput, NotFound, NotPermitted, UndercroftError
 from undercroft.rating import DataFrame
@@ -44,12 +45,12 @@ class NoMetrics(UndercroftError):
 # -- reports -----------------------------------------------------------------------------------------------------------
 
 
-def report_summary(call: Call) -> Answer:
+def report_summary(call: RatingCall) -> Answer:
     """Sum up usage by tenant and type."""
     asked: ReportSummaryQuery = call.query
     if unknown := sorted(set(asked.groupby) - {"tenant_id", "res_type"}):
         raise InvalidInput("groupby", f"{unknown[0][:64]!r} is neither tenant_id nor res_type")
-    key = call.storage.scope_key
+    key = call.store.scope_key
     groupby = [name for name, given in ((key, "tenant_id"), ("type", "res_type")) if given in asked.groupby]
     rows = [
         SummaryRow(_naive(row["begin"]), _naive(row["end"]), str(row.get(key, ALL)), str(row.get("type", ALL)), rate(row["rate"]))
@@ -58,39 +59,39 @@ def report_summary(call: Call) -> Answer:
     return Answer(200, ReportSummary(rows))
 
 
-def report_total(call: Call) -> Answer:
+def report_total(call: RatingCall) -> Answer:
     """Sum up the price of usage."""
     rows = _sums(call, [])
     return Answer(200, f"{plain(rows[0]['rate']):f}" if rows else "0")
 
 
-def _sums(call: Call, groupby: list[str]) -> list[dict[str, Any]]:
+def _sums(call: RatingCall, groupby: list[str]) -> list[dict[str, Any]]:
     asked: ReportQuery = call.query
     try:
         filters = _of_tenant(call, asked)
     except Unscoped:
         return []
-    found = call.storage.total(
-        groupby, moment(asked.begin, "begin"), moment(asked.end, "end"), asked.service, filters, paginate=False
+    found = call.store.total(
+        groupby, timestamp(asked.begin, "begin"), timestamp(asked.end, "end"), asked.service, filters, paginate=False
     )
     rows: list[dict[str, Any]] = found["results"]
     return rows
 
 
-def _of_tenant(call: Call, asked: ReportQuery) -> dict[str, str]:
+def _of_tenant(call: RatingCall, asked: ReportQuery) -> dict[str, str]:
     own = own_scope(call)
     if own:
         if asked.all_tenants or asked.tenant_id not in (None, *own.values()):
             raise NotPermitted("another tenant's report needs the role admin")
         return own
     tenant = None if asked.all_tenants else asked.tenant_id or call.caller.project
-    return {call.storage.scope_key: tenant} if tenant else {}
+    return {call.store.scope_key: tenant} if tenant else {}
 
 
-def list_tenants(call: Call) -> Answer:
+def list_tenants(call: RatingCall) -> Answer:
     """List the scopes that have points in a period."""
     asked: TenantsQuery = call.query
-    return Answer(200, call.storage.get_tenants(moment(asked.begin, "begin"), moment(asked.end, "end")))
+    return Answer(200, call.store.get_tenants(timestamp(asked.begin, "begin"), timestamp(asked.end, "end")))
 
 
 def rate(value: Decimal) -> str:
@@ -109,11 +110,11 @@ def _naive(moment_: dt.datetime) -> str:
 # -- storage -----------------------------------------------------------------------------------------------------------
 
 
-def storage_dataframes(call: Call) -> Answer:
+def storage_dataframes(call: RatingCall) -> Answer:
     """Give all points of a period; not paged, so written while it is read."""
     asked: StorageQuery = call.query
-    begin, end = moment(asked.begin, "begin"), moment(asked.end, "end")
-    key = call.storage.scope_key
+    begin, end = timestamp(asked.begin, "begin"), timestamp(asked.end, "end")
+    key = call.store.scope_key
     try:
         filters = own_scope(call)
     except Unscoped:
@@ -122,7 +123,7 @@ def storage_dataframes(call: Call) -> Answer:
         raise NotPermitted("another tenant's usage needs the role admin")
     if not filters and asked.tenant_id:
         filters = {key: asked.tenant_id}
-    frames = call.storage.iter_frames(begin, end, filters, asked.resource_type, max_points=1_000)
+    frames = call.store.iter_frames(begin, end, filters, asked.resource_type, max_points=1_000)
     # Whatever is wrong shows with the first frame, while another status can still be given.
     first = list(itertools.islice(frames, 1))
     return Answer(200, stream=_storage_parts(itertools.chain(first, frames), key))
@@ -146,12 +147,12 @@ def _storage_parts(frames: Iterator[DataFrame], key: str) -> Iterator[bytes]:
 # -- what is collected -------------------------------------------------------------------------------------------------
 
 
-def list_metrics(call: Call) -> Answer:
+def list_metrics(call: RatingCall) -> Answer:
     """List the metric types that are collected."""
     return Answer(200, Metrics(list(_metrics(call.conf.api.metrics_file).values())))
 
 
-def get_metric(call: Call) -> Answer:
+def get_metric(call: RatingCall) -> Answer:
     """Tell about one metric type."""
     name = call.path["name"]
     found = _metrics(call.conf.api.metrics_file).get(name)
@@ -160,7 +161,7 @@ def get_metric(call: Call) -> Answer:
     return Answer(200, found)
 
 
-def get_config(call: Call) -> Answer:
+def get_config(call: RatingCall) -> Answer:
     """Give the metrics file."""
     return Answer(200, _config(call.conf.api.metrics_file))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from undercroft.api import events_query
-from undercroft.api.call import Answer, Call
-from undercroft.api.events_types import (
+from undercroft.api.call import Answer
+from undercroft.api.events import query
+from undercroft.api.events.ingest import EventsCall
+from undercroft.api.events.schemas import (
     Capabilities,
     EventOut,
     EventsQuery,
@@ -28,7 +29,7 @@ _MEDIA = [
 ]  # fmt: skip
 
 
-def versions(call: Call) -> Answer:
+def versions(call: EventsCall) -> Answer:
     """Tell the versions of the API."""
     links = [
         VersionLink(f"{call.base}/v2", "self"),
@@ -37,15 +38,15 @@ def versions(call: Call) -> Answer:
     return Answer(200, EventsVersions(VersionValues([EventsVersion("v2", links, _MEDIA)])))
 
 
-def no_version(_call: Call) -> Answer:
+def no_version(_call: EventsCall) -> Answer:
     """Nothing is at the root of the version."""
     raise NotFound("Not Found")
 
 
-def capabilities(call: Call) -> Answer:
+def capabilities(call: EventsCall) -> Answer:
     """Tell what can be asked."""
-    simple = call.events.get_capabilities()["events"]["query"]["simple"]
-    ready = call.events.get_storage_capabilities()["storage"]["production_ready"]
+    simple = call.store.get_capabilities()["events"]["query"]["simple"]
+    ready = call.store.get_storage_capabilities()["storage"]["production_ready"]
     return Answer(200, Capabilities({"events:query:simple": simple}, {"storage:production_ready": ready}))
 
 
@@ -61,23 +62,23 @@ def _trait(trait: Trait) -> TraitOut:
     return TraitOut(trait.name, Trait.get_name_by_type(trait.dtype), str(serialize_dt(trait.value)))
 
 
-def list_events(call: Call) -> Answer:
+def list_events(call: EventsCall) -> Answer:
     """Give a page of events."""
     asked: EventsQuery = call.query
-    which = events_query.asked(asked, call.caller)
-    page = events_query.page(asked, call.conf.events.default_limit)
+    which = query.asked(asked, call.caller)
+    page = query.page(asked, call.conf.events.default_limit)
     if page["marker"] is not None:
         # An event that the caller may not see is no marker, either.
         which.visible.message_id = page["marker"]
-        if not _first(call.events.get_events(which.visible, {"limit": 1})):
+        if not _first(call.store.get_events(which.visible, {"limit": 1})):
             raise InvalidMarker(f"Marker {page['marker'][:255]} not found.")
-    return Answer(200, [event_out(event) for event in call.events.get_events(which.event_filter, page)])
+    return Answer(200, [event_out(event) for event in call.store.get_events(which.event_filter, page)])
 
 
-def get_event(call: Call) -> Answer:
+def get_event(call: EventsCall) -> Answer:
     """Give one event."""
     message_id = call.path["message_id"]
-    found = _first(call.events.get_events(events_query.visible(call.caller, message_id=message_id), {"limit": 1}))
+    found = _first(call.store.get_events(query.visible(call.caller, message_id=message_id), {"limit": 1}))
     if found is None:
         raise NotFound(f"Event {message_id[:255]} Not Found")
     return Answer(200, event_out(found))
@@ -87,25 +88,25 @@ def _first(events: Iterable[Event]) -> Event | None:
     return next(iter(events), None)
 
 
-def list_event_types(call: Call) -> Answer:
+def list_event_types(call: EventsCall) -> Answer:
     """List the types of events."""
-    return Answer(200, list(call.events.get_event_types()))
+    return Answer(200, list(call.store.get_event_types()))
 
 
-def no_event_type(_call: Call) -> Answer:
+def no_event_type(_call: EventsCall) -> Answer:
     """A type has no page of its own."""
     raise NotFound("Not Found")
 
 
-def list_trait_types(call: Call) -> Answer:
+def list_trait_types(call: EventsCall) -> Answer:
     """List the traits that events of a type have."""
-    found: list[dict[str, Any]] = list(call.events.get_trait_types(call.path["event_type"]))
+    found: list[dict[str, Any]] = list(call.store.get_trait_types(call.path["event_type"]))
     return Answer(200, [TraitType(row["name"], Trait.get_name_by_type(row["data_type"])) for row in found])
 
 
-def list_traits(call: Call) -> Answer:
+def list_traits(call: EventsCall) -> Answer:
     """List the values of a trait of the events of a type."""
-    return Answer(200, [_trait(each) for each in call.events.get_traits(call.path["event_type"], call.path["name"])])
+    return Answer(200, [_trait(each) for each in call.store.get_traits(call.path["event_type"], call.path["name"])])
 
 
 def is_long_list(asked: EventsQuery) -> bool:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
-from undercroft.api import wire
-from undercroft.api.call import Answer, Call, Unscoped, moment, own_scope
-from undercroft.api.types import Frame, Frames, FramesQuery, Link, Scope, ScopeQuery, Scopes, SummaryQuery, Version, Versions
-from undercroft.core import time
+from undercroft.api.call import Answer, timestamp
+from undercroft.api.rating.schemas import Frames, FramesQuery, Link, Scope, ScopeQuery, Scopes, SummaryQuery, Version, Versions
+from undercroft.api.rating.scope import RatingCall, Unscoped, own_scope
 from undercroft.core.errors import InvalidInput, NotFound, Unsupported
-from undercroft.rating import DataFrame, DataPoint, query
+from undercroft.rating import query, wire
 
 LARGE_PAGE = 1_000
 LONGEST_NUMBER = 200
 NO_USAGE = "no rated usage was found for this question"
 
 
-def versions(_call: Call) -> Answer:
+def versions(_call: RatingCall) -> Answer:
     """Tell which versions there are."""
     found = [("v1", "CURRENT"), ("v2", "EXPERIMENTAL")]
     return Answer(200, Versions([Version(id_, status, [Link(f"/rating/{id_}")]) for id_, status in found]))
@@ -26,58 +24,60 @@ def versions(_call: Call) -> Answer:
 # -- frames ------------------------------------------------------------------------------------------------------------
 
 
-def add_dataframes(call: Call) -> Answer:
+def add_dataframes(call: RatingCall) -> Answer:
     """Store rated usage."""
     body: Frames = call.body
     frames = []
     for position, frame in enumerate(body.dataframes):
         try:
-            frames.append(_frame(frame))
+            _check_lengths(frame)
+            frames.append(wire.frame(frame))
         except InvalidInput as error:
             raise error.within(f"dataframes[{position}]") from None
     if call.receipt is None:
-        call.storage.push(frames)
+        call.store.push(frames)
     else:
-        call.storage.push_once(frames, call.receipt(b""))
+        call.store.push_once(frames, call.receipt(b""))
     return Answer(204)
 
 
-def _frame(given: Frame) -> DataFrame:
-    bounds = given.period
-    frame = DataFrame(time.parse(bounds.begin, "period.begin"), time.parse(bounds.end, "period.end"))
-    for type_, points in given.usage.items():
+def _check_lengths(frame: wire.Frame) -> None:
+    """Refuse numbers that are too long before anything is reckoned with them."""
+    for type_, points in frame.usage.items():
         for position, point in enumerate(points):
-            try:
-                qty, price = _number(point.vol.qty, "qty"), _number(point.rating.price, "price")
-                one = DataPoint(point.vol.unit, qty, price, point.groupby, point.metadata)
-            except InvalidInput as error:
-                raise error.within(f"usage[{type_!r}][{position}]") from None
-            frame.add_point(one, type_)
-    return frame
+            for field, value in (("qty", point.vol.qty), ("price", point.rating.price)):
+                if len(text := str(value)) > LONGEST_NUMBER:
+                    problem = f"{text[:32]}... is longer than {LONGEST_NUMBER} characters"
+                    raise InvalidInput(f"usage[{type_!r}][{position}].{field}", problem)
 
 
-def _number(value: Decimal, field: str) -> Decimal:
-    if len(text := str(value)) > LONGEST_NUMBER:
-        raise InvalidInput(field, f"{text[:32]}... is longer than {LONGEST_NUMBER} characters")
-    return value
-
-
-def list_dataframes(call: Call) -> Answer:
+def list_dataframes(call: RatingCall) -> Answer:
     """Give a page of the stored points."""
     asked: FramesQuery = call.query
-    given = wire.pairs(asked.filters)
+    given = _pairs(asked.filters)
     if doubled := [key for key, values in given.items() if len(values) > 1]:
         raise InvalidInput("filters", f"{doubled[0][:64]!r} is given twice")
     try:
         filters = _narrowed(given, own_scope(call))
     except Unscoped:
         raise NotFound(NO_USAGE) from None
-    found = call.storage.retrieve(
-        moment(asked.begin, "begin"), moment(asked.end, "end"), filters, offset=asked.offset, limit=asked.limit
+    found = call.store.retrieve(
+        timestamp(asked.begin, "begin"), timestamp(asked.end, "end"), filters, offset=asked.offset, limit=asked.limit
     )
     if not found["dataframes"]:
         raise NotFound(NO_USAGE)
     return Answer(200, {"total": found["total"], "dataframes": [frame.as_dict(mutable=True) for frame in found["dataframes"]]})
+
+
+def _pairs(filters: list[str]) -> dict[str, list[str]]:
+    """`["key:value", ...]` as values by key."""
+    found: dict[str, list[str]] = {}
+    for part in filters:
+        key, colon, value = part.partition(":")
+        if not colon or not key or ":" in value:
+            raise InvalidInput("filters", f"{part[:64]!r} is not of the form key:value; neither can hold a colon or a comma")
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def _narrowed(given: dict[str, list[str]], own: dict[str, str]) -> dict[str, Any]:
@@ -91,18 +91,18 @@ def _narrowed(given: dict[str, list[str]], own: dict[str, str]) -> dict[str, Any
 # -- sums --------------------------------------------------------------------------------------------------------------
 
 
-def get_summary(call: Call) -> Answer:
+def get_summary(call: RatingCall) -> Answer:
     """Sum up the stored usage."""
     asked: SummaryQuery = call.query
     custom = ",".join(asked.custom_fields) or None
     groups = query.groupby_elements(asked.groupby)
     query.measures(custom, groups)
     try:
-        filters = _narrowed(wire.pairs(asked.filters), own_scope(call))
+        filters = _narrowed(_pairs(asked.filters), own_scope(call))
     except Unscoped:
         return _summary(asked, 0, [])
-    found = call.storage.total(
-        asked.groupby, moment(asked.begin, "begin"), moment(asked.end, "end"), filters=filters,
+    found = call.store.total(
+        asked.groupby, timestamp(asked.begin, "begin"), timestamp(asked.end, "end"), filters=filters,
         offset=asked.offset, limit=asked.limit, custom_fields=custom,
     )  # fmt: skip
     return _summary(asked, found["total"], found["results"])
@@ -118,13 +118,13 @@ def _summary(asked: SummaryQuery, total: int, rows: list[dict[str, Any]]) -> Ans
 # -- scopes ------------------------------------------------------------------------------------------------------------
 
 
-def list_scopes(call: Call) -> Answer:
+def list_scopes(call: RatingCall) -> Answer:
     """List the scopes that have points; a scope has been processed as far as its newest frame reaches."""
     asked: ScopeQuery = call.query
-    key = call.storage.scope_key
+    key = call.store.scope_key
     # Fetcher and collector are the host project's: nothing that is stored here has one.
     wanted = not asked.fetcher and not asked.collector and (not asked.scope_key or key in asked.scope_key)
-    found = call.storage.scopes() if wanted and (not asked.active or True in asked.active) else []
+    found = call.store.scopes() if wanted and (not asked.active or True in asked.active) else []
     chosen = [(scope, end) for scope, end in found if not asked.scope_id or scope in asked.scope_id]
     page = chosen[asked.offset : asked.offset + asked.limit]
     if not page:
@@ -132,7 +132,7 @@ def list_scopes(call: Call) -> Answer:
     return Answer(200, Scopes([Scope(scope, key, None, None, end.isoformat(), True, None) for scope, end in page]))
 
 
-def change_scope(_call: Call) -> Answer:
+def change_scope(_call: RatingCall) -> Answer:
     """Refuse to write the state of scopes, which follows from what is stored."""
     raise Unsupported("the state of scopes follows from the stored usage here; it cannot be written yet")
 

@@ -1,0 +1,36 @@
+"""What taking events in needs beside the store, shared by the requests of a process."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from oslo_config import cfg
+
+from undercroft.api.call import Call
+from undercroft.events import Store
+from undercroft.events.definitions import Converter
+from undercroft.events.gather import Gatherer
+
+
+class Ingest(NamedTuple):
+    """What taking events in needs.
+
+    Attributes:
+        gatherer: lets events of several requests go to their store together.
+        converter: makes events of notifications.
+    """
+
+    gatherer: Gatherer
+    converter: Converter
+
+
+EventsCall = Call[Store, Ingest]
+
+
+def open_ingest(store: Store, conf: cfg.ConfigOpts) -> Ingest:
+    """Open it for a store.
+
+    Raises:
+        ConfigInvalid: the definitions of the settings are wrong.
+    """
+    return Ingest(Gatherer(store), Converter.load(conf.events.definitions_file))

@@ -1,0 +1,110 @@
+"""What the service asks of a kind of data, as one value: `API` in `undercroft.api.<kind>`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from oslo_config import cfg
+
+from undercroft.api.routes import Route
+from undercroft.api.schemas import ErrorMessage, Fault, Message
+from undercroft.core import kinds
+
+
+def _nothing(_store: Any, _conf: cfg.ConfigOpts) -> None:
+    """Open nothing beside the store."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorBody:
+    """The form of errors below a path.
+
+    Attributes:
+        below: where it is used, relative to the kind's prefix; the first that fits counts.
+        type: the struct, for the OpenAPI document.
+        make: makes one: takes the status and the message.
+    """
+
+    below: str
+    type: Any
+    make: Callable[[int, str], Any]
+
+
+def _fault(status: int, message: str) -> Fault:
+    return Fault("Client" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server", message)
+
+
+DEFAULT_ERROR = ErrorBody("/", Message, lambda _status, message: Message(message))
+
+
+def faults(below: str) -> ErrorBody:
+    """Errors as `{"faultcode": ..., "faultstring": ..., "debuginfo": null}`."""
+    return ErrorBody(below, Fault, _fault)
+
+
+def error_messages(below: str) -> ErrorBody:
+    """Errors as `{"error_message": {"faultcode": ..., ...}}`."""
+    return ErrorBody(below, ErrorMessage, lambda status, message: ErrorMessage(_fault(status, message)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Api:
+    """A kind as it is served.
+
+    Attributes:
+        name: the kind's; everything is below `/<name>`.
+        routes: all of them.
+        probe: asks a store something small, and raises what is wrong with it.
+        errors: forms of errors, where they differ from `{"message": ...}`.
+        open_beside: opens what handlers need beside the store, once a process; takes the store and the settings.
+    """
+
+    name: str
+    routes: tuple[Route, ...]
+    probe: Callable[[Any], None]
+    errors: tuple[ErrorBody, ...] = ()
+    open_beside: Callable[[Any, cfg.ConfigOpts], Any] = _nothing
+
+    def error(self, path: str) -> ErrorBody:
+        """The form of errors of a path below the prefix."""
+        rest = f"{path.removeprefix(f'/{self.name}')}/"
+        return next((form for form in self.errors if rest.startswith(form.below)), DEFAULT_ERROR)
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """A kind with its open store.
+
+    Attributes:
+        api: the kind.
+        store: an open store.
+        beside: what the kind opened beside it.
+    """
+
+    api: Api
+    store: Any
+    beside: Any
+
+
+@functools.cache
+def known() -> Mapping[str, Api]:
+    """Every kind that can be served, by name."""
+    apis = ((name, kind.load_api()) for name, kind in kinds.installed().items())
+    return {name: api for name, api in apis if api is not None}
+
+
+def routes() -> Iterator[tuple[Api, Route]]:
+    """Every route of every kind: the framework's routing, the OpenAPI document and the tests of access follow from them."""
+    for api in known().values():
+        for route in api.routes:
+            yield api, route
+
+
+def error_body(path: str) -> ErrorBody:
+    """The form of errors of any path."""
+    api = known().get(path.split("/", 2)[1] if path.startswith("/") else "")
+    return DEFAULT_ERROR if api is None else api.error(path)
