@@ -67,22 +67,24 @@ def read_probe(rows: Any, conditions: tuple[Condition, ...], calendars: frozense
     )
 
 
-def matching(tables: Tables, kind: int, number: int) -> sa.Select[Any]:
+def matching(target: Target, kind: int, number: int) -> sa.Select[Any]:
     """Ids of the entries of `kind` that a condition matches."""
-    a = tables.attribute.c
-    return sa.select(a.entry_id).where(
+    a = target.tables.attribute.c
+    entries = sa.select(a.entry_id).where(
         a.kind == kind,
         a.name.in_(values_of(f"names{number}", a.name)),
         a.text_key.in_(values_of(f"keys{number}", a.text_key)),
         a.text.in_(values_of(f"texts{number}", a.text)),
     )
+    return target.dialect.by_text(entries, target.tables.attribute)
 
 
-def of_types(tables: Tables, kind: int) -> sa.Select[Any]:
+def of_types(target: Target, kind: int) -> sa.Select[Any]:
     """Ids of the entries of the selected metric types; `kind` is that of the attribute."""
-    a = tables.attribute.c
+    a = target.tables.attribute.c
     types = a.text_key.in_(values_of("type_keys", a.text_key)), a.text.in_(values_of("types", a.text))
-    return sa.select(a.entry_id).where(a.kind == kind, a.name == b"", *types)
+    entries = sa.select(a.entry_id).where(a.kind == kind, a.name == b"", *types)
+    return target.dialect.by_text(entries, target.tables.attribute)
 
 
 def derived_match(tables: Tables, match: Match, number: int, series_id: Expression, day: Expression) -> Predicate | None:

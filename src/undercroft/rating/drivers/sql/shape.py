@@ -138,6 +138,11 @@ class Days(NamedTuple):
     edges: bool
     runs: tuple[tuple[int, Form], ...]
 
+    @property
+    def is_one_bucket(self) -> bool:
+        """Whether one bucket holds all there is to say about a scope."""
+        return not self.edges and [form for _, form in self.runs] == [Form.ONE]
+
 
 class Shape(NamedTuple):
     """A selection of points, and the sums that are made of it.
@@ -258,7 +263,7 @@ def whole_days(begin: int | None, end: int | None, zone: dt.tzinfo, *, months: b
     values: Values = {"first_day": whole.first_day, "last_day": whole.last_day}
     runs = []
     for number, (first, last, scale) in enumerate(ranges):
-        listed = _list(first, last, scale) if selective else None
+        listed = _list(first, last, scale) if selective and first != last else None
         if listed is not None:
             form = Form.LISTED
             values[f"buckets{number}"] = listed

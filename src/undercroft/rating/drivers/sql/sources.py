@@ -52,7 +52,7 @@ class Sources:
         tables = self.target.tables
         found: list[Predicate] = []
         for number, match in enumerate(self.shape.matches):
-            matches: Predicate = self._steered(series_id).in_(matching(tables, kind, number))
+            matches: Predicate = self._steered(series_id).in_(matching(self.target, kind, number))
             derived = derived_match(tables, match, number, series_id, day)
             found.append(matches if derived is None else sa.or_(matches, derived))
         return found
@@ -105,7 +105,7 @@ class Sources:
             within = bucket.between(value(f"first{number}"), value(f"last{number}"))
         query = sa.select(entry_id.label("series_id"), day.label("day"), rollup.c.points, *self.sums(rollup)).where(within)
         if shape.types:
-            query = query.where(self._steered(entry_id).in_(of_types(tables, shape.level.type_kind)))
+            query = query.where(self._steered(entry_id).in_(of_types(self.target, shape.level.type_kind)))
         return query.where(*self._of_series(entry_id, day, shape.level.kind))
 
     # -- points ----------------------------------------------------------------------------------------------------
@@ -150,9 +150,9 @@ class Sources:
             return self._of_series(point.c.series_id, day)
         found: list[Predicate] = []
         for number, match in enumerate(self.shape.matches):
-            either: list[Predicate] = [self._steered(point.c.series_id).in_(matching(tables, SERIES, number))]
+            either: list[Predicate] = [self._steered(point.c.series_id).in_(matching(self.target, SERIES, number))]
             if match.details:
-                either.append(point.c.detail_id.in_(matching(tables, DETAIL, number)))
+                either.append(point.c.detail_id.in_(matching(self.target, DETAIL, number)))
             derived = derived_match(tables, match, number, point.c.series_id, day)
             if derived is not None:
                 either.append(derived)

@@ -13,6 +13,7 @@ Sums are taken per series first; the dictionary is joined to those, not to point
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -114,12 +115,14 @@ def _grouped(target: Target, total: TotalShape) -> tuple[sa.Select[Any], list[Ex
 def scopes_statement(target: Target, shape: Shape) -> Built:
     """Groups by type and scope, told apart by the scopes' ids: their label (the type), their body, the count and the sums."""
     source, scope = Sources(target, shape).rollups().subquery("source"), target.tables.entry.alias("scope")
-    query = (
-        sa.select(scope.c.label, scope.c.body, *_sums(source, shape))
-        .join_from(source, scope, scope.c.id == source.c.series_id)
-        .group_by(source.c.series_id, scope.c.label, scope.c.body)
-        .having(sa.func.sum(source.c.points) > 0)
-    )
+    if shape.days is not None and shape.days.is_one_bucket:
+        # Its key is (bucket, scope): there is nothing to add up.
+        numbers: Sequence[Expression] = list(source.columns)[2:]
+        query = sa.select().where(source.c.points > 0)
+    else:
+        numbers, query = _sums(source, shape), sa.select().group_by(source.c.series_id, scope.c.label, scope.c.body)
+        query = query.having(sa.func.sum(source.c.points) > 0)
+    query = query.add_columns(scope.c.label, scope.c.body, *numbers).join_from(source, scope, scope.c.id == source.c.series_id)
     return Built(query, tuple(column.name for column in query.selected_columns))
 
 

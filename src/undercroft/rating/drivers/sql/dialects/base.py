@@ -76,6 +76,11 @@ class Dialect(abc.ABC):
         return number
 
     @classmethod
+    def by_text(cls, entries: sa.Select[Any], attribute: sa.Table) -> sa.Select[Any]:  # noqa: ARG003
+        """The statement that finds entries by kind, name and text of an attribute, by the index of that order."""
+        return entries
+
+    @classmethod
     def locked_for_deletion(cls, slots: sa.Select[Any]) -> sa.Select[Any]:
         """The statement that reads the slots of a deletion, with the locks that keep them from being folded meanwhile."""
         return slots
