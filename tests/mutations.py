@@ -52,10 +52,10 @@ class Mutation:
 
 
 MUTATIONS = [
-    Mutation("inclusive end", DRIVER + "sources.py", "found.append(slot.begin < s.end)", "found.append(slot.begin <= s.end)"),
+    Mutation("inclusive end", DRIVER + "sources.py", 'slot.begin < value("end")', 'slot.begin <= value("end")'),
     Mutation(
         "dropped group of what lacks the attribute",
-        DRIVER + "reader.py",
+        DRIVER + "totals.py",
         "origin.outerjoin(*found.join)",
         "origin.join(*found.join)",
     ),
@@ -68,15 +68,15 @@ MUTATIONS = [
     Mutation(
         "delete ignores all filters but the first",
         DRIVER + "deleter.py",
-        "        probe = self._reader.probe(connection, selection)",
+        "        probe = self.reader.probe(connection, selection)",
         "        selection = selection._replace(conditions=selection.conditions[:1])\n"
-        "        probe = self._reader.probe(connection, selection)",
+        "        probe = self.reader.probe(connection, selection)",
     ),
     Mutation(
         "merged equal points",
         DRIVER + "writer.py",
-        "        self._writes.add(connection, rows, ",
-        "        rows = list({row[:2]: row for row in rows}.values())\n        self._writes.add(connection, rows, ",
+        "        self._dialect.add(connection, rows, ",
+        "        rows = list({row[:2]: row for row in rows}.values())\n        self._dialect.add(connection, rows, ",
     ),
     Mutation("lost replacement", DRIVER + "writer.py", 'on_conflict == "replace" else', 'on_conflict == "never" else'),
     Mutation(
@@ -112,8 +112,8 @@ MUTATIONS = [
     Mutation(
         "points of pending slots left out",
         DRIVER + "sources.py",
-        "            if self._level is BY_SERIES:\n",
-        "            if False:\n",
+        "        if self.shape.level is BY_SERIES:\n",
+        "        if False:\n",
     ),
     Mutation("derived day in another zone", DRIVER + "encode.py", "calendar.day_of(begin, zone)", "calendar.day_of(begin, dt.UTC)"),
     Mutation(
@@ -122,12 +122,12 @@ MUTATIONS = [
         "None if isinstance(value, str) else _json.encode(value)",
         "None",
     ),
-    Mutation("offset off by one", DRIVER + "reader.py", ".offset(skip)", ".offset(skip + 1)"),
-    Mutation("metadata not looked at by filters", DRIVER + "sources.py", "            if in_details:", "            if False:"),
+    Mutation("offset off by one", DRIVER + "pages.py", '.offset(value("skip"))', '.offset(value("skip") + 1)'),
+    Mutation("metadata not looked at by filters", DRIVER + "sources.py", "            if match.details:", "            if False:"),
     Mutation(
         "stored calendar attribute overlooked",
         DRIVER + "predicates.py",
-        "        if key.name not in probe.stored:",
+        "        if not group.stored:",
         "        if True:",
     ),
     Mutation(
@@ -136,14 +136,14 @@ MUTATIONS = [
         '_WITHIN_MONTH = {"week_of_the_year", "day_of_the_year"}',
         "_WITHIN_MONTH: set[str] = set()",
     ),
-    Mutation("edges of a range left out", DRIVER + "sources.py", "        elif whole.has_edges:", "        elif False:"),
+    Mutation("edges of a range left out", DRIVER + "sources.py", "        if days.edges:", "        if False:"),
     Mutation(
         "push in two transactions",
         DRIVER + "storage.py",
-        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._store.added",
+        "        self._pushed_to(self._db.write(self._pushing(batch)))\n        self._store.added",
         "        half = batch._replace(columns=batch.columns[: len(batch.columns) // 2])\n"
         "        self._db.write(self._pushing(half))\n"
-        "        self._pushed_to(*self._db.write(self._pushing(batch)))\n        self._store.added",
+        "        self._pushed_to(self._db.write(self._pushing(batch)))\n        self._store.added",
     ),
     Mutation("key taken in spite of on_conflict", DRIVER + "writer.py", 'if numbers and on_conflict == "error":', "if False:"),
     Mutation("rounding half up", "rating/numbers.py", "rounding=decimal.ROUND_HALF_EVEN", "rounding=decimal.ROUND_HALF_UP"),
@@ -239,7 +239,10 @@ MUTATIONS = [
         'keys = list(zip([""] * len(labels), map(_raw, metadata), strict=True))',
     ),
     Mutation(
-        "long numbers folded the short way", DRIVER + "dialects.py", "if raw.rows(connection, self._has_wide, chosen):", "if False:"
+        "long numbers folded the short way",
+        DRIVER + "dialects/sqlite.py",
+        "if raw.rows(connection, self._has_wide, chosen):",
+        "if False:",
     ),
     Mutation("sums by month left out", DRIVER + "writer.py", "return months.rows() + self.rows()", "return self.rows()"),
     Mutation(

@@ -9,8 +9,6 @@ import sys
 
 import pytest
 
-import pytest
-
 import undercroft
 from bench.events import floor, report, workload
 from bench.harness import database

@@ -233,7 +233,8 @@ class BaseStorage(abc.ABC):
             one frame per (start, end); a frame may go on in the next page. An offset past the end gives no frames and the right
             total.
         R12 Filters: all names must match, any value of a list does; a name is looked up in groupby and in metadata, values
-            compare as text, `type` is the metric type, and nothing in a value is interpreted.
+            compare as text, `type` is the metric type, and nothing in a value is interpreted. Filters, metric types and resources
+            hold at most 200 values in all (`InvalidInput` above); the same holds for deletions.
         R13 `begin` and `end` default to this month, in the store's zone, or the process's when the store has none.
 
         Args:
@@ -296,6 +297,7 @@ class BaseStorage(abc.ABC):
         R16 Without groupby there is one row, or none when no point matches.
         R17 `time` groups by (frame start, frame end), which become the row's begin and end; `time-d`, `-w`, `-m`, `-y` group on the
             day, week, month, year of the point's groupby, derived from the frame's start in the store's zone where it is missing.
+            More than 32 names are refused (`InvalidInput`).
         R18 A point that lacks a grouped attribute falls in the group `''`: rows always add up to the ungrouped total. Values keep
             their type.
         R19 Rows are sorted by the groupby values as text, in the order of the names; `total` counts groups before paging.

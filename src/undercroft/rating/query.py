@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -17,6 +18,10 @@ TYPE = "type"
 TIME = "time"
 TIME_COMMANDS: dict[str, str] = {"d": "day_of_the_year", "w": "week_of_the_year", "m": "month", "y": "year"}
 RESERVED = ("begin", "end", "qty", "rate")
+# Bounds of the lists in one question: a statement grows with them.
+MOST_GROUPS = 32
+MOST_VALUES = 200
+_LISTS = (list, tuple, set, frozenset)
 
 
 class Condition(NamedTuple):
@@ -98,15 +103,17 @@ def selection(
     """Parse the arguments that say which points are meant; the arguments are not changed.
 
     Raises:
-        InvalidInput: `begin` after `end`, or a value of a wrong type; the error names the argument.
+        InvalidInput: `begin` after `end`, a value of a wrong type, or more than 200 values in all; the error names the argument.
     """
     first = None if begin is None else time.to_micros(begin, "begin")
     last = None if end is None else time.to_micros(end, "end")
     if first is not None and last is not None and first > last:
         raise InvalidInput("begin", f"{begin.isoformat()} lies after the end, {end.isoformat()}")
+    wanted = _filters(filters)
+    _check_size(wanted, metric_types, resource)
     types = _types(metric_types)
     conditions: list[Condition] = []
-    for key, value in _filters(filters).items():
+    for key, value in wanted.items():
         values = _values(value, f"filters[{key!r}]")
         if key == TYPE:
             types = values if types is None else tuple(type_ for type_ in types if type_ in values)
@@ -127,9 +134,19 @@ def _filters(filters: Any) -> Mapping[str, Any]:
     return filters
 
 
+def _check_size(filters: Mapping[str, Any], metric_types: Any, resource: Any) -> None:
+    """Refuse a question with too many values, before any of them is looked at."""
+    lists = {"filters": filters.values(), "metric_types": (metric_types,), "resource": (resource,)}
+    count = 0
+    for field, values in lists.items():
+        count += sum(len(value) if isinstance(value, _LISTS) else value is not None for value in values)
+        if count > MOST_VALUES:
+            raise InvalidInput(field, f"{count} values are too many; filters, metric types and resources take {MOST_VALUES} in all")
+
+
 def _values(value: Any, field: str) -> tuple[str, ...]:
-    """One value or several as texts, doubles left out, in a fixed order."""
-    several = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
+    """One value or several as texts, without duplicates, in a fixed order."""
+    several = value if isinstance(value, _LISTS) else (value,)
     return tuple(sorted({as_text(item, field) for item in several}))
 
 
@@ -148,7 +165,7 @@ def _types(metric_types: Any) -> tuple[str, ...] | None:
         return None
     if isinstance(metric_types, str):
         return (name(metric_types, "metric_types"),)
-    if not isinstance(metric_types, (list, tuple, set, frozenset)):
+    if not isinstance(metric_types, _LISTS):
         raise WrongType("metric_types", f"expected text or a list of texts, got {type(metric_types).__name__}")
     return tuple(sorted({name(item, "metric_types") for item in metric_types})) or None
 
@@ -157,14 +174,17 @@ def groupby_elements(groupbys: Iterable[str] | None) -> list[GroupKey]:
     """Parse groupby names (contract, section 6); a name given twice counts once.
 
     Raises:
-        InvalidInput: `time-` with an unknown letter, or a name that is a key of every row already.
+        InvalidInput: `time-` with an unknown letter, a name that is a key of every row already, or more than 32 names.
     """
     keys: dict[str, GroupKey] = {}
     if isinstance(groupbys, str):
         groupbys = [groupbys]
     if groupbys is not None and not isinstance(groupbys, Iterable):
         raise WrongType("groupby", f"expected a list of names, got {type(groupbys).__name__}")
-    for given in groupbys or ():
+    names = list(itertools.islice(groupbys or (), MOST_GROUPS + 1))
+    if len(names) > MOST_GROUPS:
+        raise InvalidInput("groupby", f"more than {MOST_GROUPS} names were given; group by {MOST_GROUPS} at most")
+    for given in names:
         key = _group_key(name(given, "groupby"))
         known = keys.get(key.name)
         if known is None or known.by is By.ATTRIBUTE:

@@ -23,7 +23,7 @@ def in_parts(store: BaseStorage, done: Operation) -> None:
 
 def sums_apart(store: Any) -> Run:
     """A store that commits points first and the sums beside them afterwards."""
-    writes, database = store._writer._writes, store._db
+    writes, database = store._dialect, store._db
     add, add_sums, commit = writes.add, writes.add_sums, database.write
     late: list[Any] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from typing import Any
 
 import pytest
@@ -70,6 +71,39 @@ def test_invalid_filters(store: BaseStorage, arguments: dict[str, Any], field: s
         with pytest.raises(InvalidInput) as caught:
             ask(**arguments)
         assert caught.value.field.startswith(field)
+
+
+@clause("R12", "R21")
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"filters": {"id": [str(n) for n in range(201)]}}, "filters"),
+        ({"filters": {f"name{n}": "a" for n in range(201)}}, "filters"),
+        ({"filters": {"type": ["a"] * 150, "id": ["b"] * 51}}, "filters"),
+        ({"filters": {"id": ["b"] * 100}, "metric_types": ["a"] * 101}, "metric_types"),
+        ({"filters": {"id": ["b"] * 100}, "metric_types": "a", "resource": ["r"] * 100}, "resource"),
+    ],
+)
+def test_too_many_filter_values(store: BaseStorage, arguments: dict[str, Any], field: str) -> None:
+    writes = [store.delete, lambda filters: store.replace(None, None, filters, [])] if list(arguments) == ["filters"] else []
+    for ask in [*questions(store), *writes]:
+        with pytest.raises(InvalidInput) as caught:
+            ask(**arguments)
+        assert caught.value.field == field
+
+
+@clause("R12", "R17")
+def test_the_largest_lists(store: BaseStorage) -> None:
+    with pytest.raises(AssertionError, match="the driver was asked"):
+        store.total([f"name{n}" for n in range(32)], filters={f"name{n}": ["a", "b"] for n in range(100)})
+
+
+@clause("R17")
+@pytest.mark.parametrize("names", [[f"name{n}" for n in range(33)], ["type"] * 33, itertools.repeat("type")])
+def test_too_many_groups(store: BaseStorage, names: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        store.total(names)
+    assert caught.value.field == "groupby"
 
 
 def test_filters_of_another_type(store: BaseStorage) -> None:

@@ -8,9 +8,14 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from undercroft.api.schemas import Limit, Offset
+from undercroft.rating import query
 from undercroft.rating.wire import Frame, Moment, Period
 
-Filters = Annotated[list[str], Meta(description="`key:value`; the key is an attribute's name, or `type`.")]
+Filters = Annotated[
+    list[str], Meta(max_length=query.MOST_VALUES, description="`key:value`; the key is an attribute's name, or `type`.")
+]
+# One list of values to choose from.
+Choice = Annotated[list[str], Meta(max_length=query.MOST_VALUES)]
 # A JSON number; no digit is lost.
 Number = Annotated[Decimal, Meta(extra_json_schema={"type": "number", "format": "decimal"})]
 
@@ -80,7 +85,13 @@ class SummaryQuery(Struct, forbid_unknown_fields=True):
     limit: Limit = 100
     begin: Moment | None = None
     end: Moment | None = None
-    groupby: Annotated[list[str], Meta(description="Attributes, `type`, `time`, `time-d`, `time-w`, `time-m`, `time-y`.")] = []
+    groupby: Annotated[
+        list[str],
+        Meta(
+            max_length=query.MOST_GROUPS,
+            description="Attributes, `type`, `time`, `time-d`, `time-w`, `time-m`, `time-y`.",
+        ),
+    ] = []
     filters: Filters = []
     response_format: Literal["table", "object"] = "table"
     custom_fields: list[str] = []
@@ -103,11 +114,11 @@ class ScopeQuery(Struct, forbid_unknown_fields=True):
 
     offset: Offset = 0
     limit: Limit = 100
-    scope_id: list[str] = []
-    scope_key: list[str] = []
-    fetcher: list[str] = []
-    collector: list[str] = []
-    active: list[bool] = []
+    scope_id: Choice = []
+    scope_key: Choice = []
+    fetcher: Choice = []
+    collector: Choice = []
+    active: Annotated[list[bool], Meta(max_length=query.MOST_VALUES)] = []
 
 
 class Scope(Struct):
@@ -165,7 +176,7 @@ class ReportQuery(Struct, forbid_unknown_fields=True):
 class ReportSummaryQuery(ReportQuery, forbid_unknown_fields=True):
     """Whose usage of which service, grouped."""
 
-    groupby: Annotated[list[str], Meta(description="`tenant_id`, `res_type`.")] = []
+    groupby: Annotated[list[str], Meta(max_length=query.MOST_GROUPS, description="`tenant_id`, `res_type`.")] = []
 
 
 class TenantsQuery(Struct, forbid_unknown_fields=True):

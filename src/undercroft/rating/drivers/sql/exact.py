@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import sqlalchemy as sa
 
@@ -28,8 +28,13 @@ class Layout(Protocol):
     """How one dialect stores exact numbers.
 
     Attributes:
+        parts: how many partial sums make up a number.
         short: a layout whose sums are quicker, and raise `TooWide` where they do not do; itself where there is none.
     """
+
+    parts: ClassVar[int]
+
+    def __hash__(self) -> int: ...
 
     @property
     def short(self) -> Layout: ...
@@ -70,6 +75,8 @@ class Layout(Protocol):
 
 class Numeric:
     """A `numeric` column, on MariaDB a `decimal` of the contract's size, 27 digits before the point for sums."""
+
+    parts: ClassVar[int] = 1
 
     @property
     def short(self) -> Layout:
@@ -115,10 +122,11 @@ class Limbs:
     EXPONENTS = (6, -12, -30, -48)
     SUFFIXES = ("_e6", "", "_e30", "_e48")
     ABOVE = "_e24"
+    parts: ClassVar[int] = 9
 
     @property
     def short(self) -> Layout:
-        return ShortLimbs()
+        return SHORT_LIMBS
 
     def columns(self, name: str) -> list[str]:
         return [name + suffix for suffix in self.SUFFIXES]
@@ -220,6 +228,8 @@ class ShortLimbs(Limbs):
     `decode_sums` raises `TooWide` when a number has others; they are to be asked for then.
     """
 
+    parts: ClassVar[int] = 4
+
     def partial(self, source: Any, name: str) -> list[sa.ColumnElement[Any]]:
         half: sa.ColumnElement[int] = sa.literal_column(str(HALF))
         main, high = source.c[name], source.c[name + self.SUFFIXES[0]]
@@ -245,6 +255,5 @@ def _from_main(limb: int) -> Decimal:
     return _normalize(_scaleb(Decimal(limb), -12)) if rest else Decimal(whole)
 
 
-def layout(dialect: str) -> Layout:
-    """The layout for a dialect."""
-    return Limbs() if dialect == "sqlite" else Numeric()
+# There is one object of each: statements are kept by the layout that they were built for.
+NUMERIC, LIMBS, SHORT_LIMBS = Numeric(), Limbs(), ShortLimbs()

@@ -13,8 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from undercroft.rating.drivers.sql.dialects import Dialect
 from undercroft.rating.drivers.sql.schema import PRICE, QTY, Tables
-from undercroft.rating.drivers.sql.writer import Writer
+from undercroft.rating.drivers.sql.writer import Change
 
 # In one transaction, which keeps other writers of a SQLite file waiting.
 _AT_ONCE = 150_000
@@ -23,9 +24,9 @@ _AT_ONCE = 150_000
 class Folder:
     """Folds the slots of one store."""
 
-    def __init__(self, tables: Tables, writer: Writer) -> None:
+    def __init__(self, tables: Tables, dialect: Dialect) -> None:
         self._t = tables
-        self._writer = writer
+        self._dialect = dialect
 
     def waiting(self) -> sa.Select[Any]:
         """Asks how many points are in pending slots; NULL when there is none."""
@@ -52,10 +53,10 @@ class Folder:
             if is_last or (chosen and points > _AT_ONCE):
                 break
             chosen[row.id] = row.points
-        locked = self._writer.lock_pending(connection, list(chosen)) if chosen else []
+        locked = self._dialect.lock_pending(connection, list(chosen)) if chosen else []
         if not locked:
             return None
-        if not self._writer.fold(connection, locked):
+        if not self._dialect.fold(connection, locked):
             self._add_up(connection, locked)
         slot = self._t.slot
         connection.execute(slot.update().where(slot.c.id.in_(locked)).values(pending=0))
@@ -72,12 +73,12 @@ class Folder:
             .where(slot.id.in_(slots))
             .group_by(slot.day, point.series_id)
         )
-        change = self._writer.change(connection)
+        change = Change(self._dialect.shard(connection))
         width = len(parts) // 2
         for day, series, points, *found in connection.execute(sums):
             qty, price = t.exact.decode_sum(found[:width]), t.exact.decode_sum(found[width:])
             change.by_series.add(day, series, points, qty, price)
-        self._writer.add_sums(connection, change)
+        self._dialect.add_sums(connection, change.tables(t))
 
     def _pending(self, connection: sa.Connection) -> list[Any]:
         """Rows (slot, its begin, its points), the oldest first."""

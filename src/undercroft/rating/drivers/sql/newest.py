@@ -8,25 +8,28 @@ import sqlalchemy as sa
 
 from undercroft.rating.calendar import LAST_MONTH
 from undercroft.rating.drivers.sql.schema import SCOPE, SERIES, TYPE, Tables
+from undercroft.rating.drivers.sql.shape import Built, Target, value
 
 
-def newest_ends(tables: Tables, scope_key: str, *, rolled_up: bool) -> sa.Select[Any]:
+def newest_ends(target: Target, rolled_up: bool) -> Built:
     """Rows (text of the scope, newest frame end in microseconds).
 
     The sums by day tell on which day a scope's last frame starts. The frame that ends last need not start then: it is looked for
     among all frames that start no later than that day, and end no sooner than the first frame of that day starts.
 
+    The value `scope_key` is the name of the attribute that makes scopes.
+
     Args:
-        tables: of the store.
-        scope_key: name of the attribute that makes scopes.
-        rolled_up: whether it is the one that `scope_rollup` is kept by.
+        target: the store.
+        rolled_up: whether that attribute is the one that `scope_rollup` is kept by.
     """
+    tables = target.tables
     slot, point = tables.slot, tables.point
     scope, kind = tables.attribute.alias("scope"), tables.attribute.alias("kind")
-    named = sa.and_(scope.c.kind == SERIES, scope.c.name == scope_key.encode(), scope.c.text != b"")
-    newest = _newest_days(tables, scope_key, rolled_up=rolled_up).cte("newest")
+    named = sa.and_(scope.c.kind == SERIES, scope.c.name == value("scope_key", scope.c.name.type), scope.c.text != b"")
+    newest = _newest_days(tables, rolled_up=rolled_up).cte("newest")
     days = sa.select(slot.c.day, sa.func.min(slot.c.begin).label("first")).group_by(slot.c.day).cte("days")
-    return (
+    return Built(
         sa.select(scope.c.text, sa.func.max(slot.c.end))
         .select_from(newest)
         .join(days, days.c.day == newest.c.day)
@@ -38,7 +41,7 @@ def newest_ends(tables: Tables, scope_key: str, *, rolled_up: bool) -> sa.Select
     )
 
 
-def _newest_days(tables: Tables, scope_key: str, *, rolled_up: bool) -> sa.Select[Any]:
+def _newest_days(tables: Tables, *, rolled_up: bool) -> sa.Select[Any]:
     """Rows (text of the scope, day key of its newest frame start)."""
     slot, point, rollup, scopes = tables.slot, tables.point, tables.rollup, tables.scope_rollup
     scope = tables.attribute.alias("of")
@@ -54,6 +57,11 @@ def _newest_days(tables: Tables, scope_key: str, *, rolled_up: bool) -> sa.Selec
     return (
         sa.select(scope.c.text, sa.func.max(found.c.day).label("day"))
         .join_from(scope, found, found.c.id == scope.c.entry_id)
-        .where(scope.c.kind == kind, scope.c.name == scope_key.encode(), scope.c.text != b"", found.c.day > LAST_MONTH)
+        .where(
+            scope.c.kind == kind,
+            scope.c.name == value("scope_key", scope.c.name.type),
+            scope.c.text != b"",
+            found.c.day > LAST_MONTH,
+        )
         .group_by(scope.c.text)
     )

@@ -26,7 +26,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from undercroft.engines.sql import receipts, types
-from undercroft.rating.drivers.sql.exact import Layout, layout
+from undercroft.rating.drivers.sql.exact import Layout
 
 # Kinds of entries and of attributes; the metric type is an attribute of a kind of its own.
 SERIES, DETAIL, TYPE, SCOPE, SCOPE_TYPE = 0, 1, 2, 3, 4
@@ -36,9 +36,9 @@ ZONE, SCOPE_KEY, LONG_NUMBERS = "timezone", "scope_key", "long_numbers"
 KIND = "rating"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Tables:
-    """The tables of one namespace, for one dialect."""
+    """The tables of one namespace, for one layout of numbers."""
 
     metadata: sa.MetaData
     exact: Layout
@@ -54,9 +54,8 @@ class Tables:
 
 
 @functools.lru_cache(maxsize=8)
-def tables(namespace: str, dialect: str) -> Tables:
+def tables(namespace: str, exact: Layout) -> Tables:
     """The tables whose names begin with `<namespace>_rating_`."""
-    exact = layout(dialect)
     metadata = sa.MetaData()
 
     def table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 import sqlalchemy as sa
@@ -17,18 +17,21 @@ from undercroft.core.findings import Finding
 from undercroft.core.paging import Page
 from undercroft.core.receipt import KEPT, Receipt
 from undercroft.engines.sql import Database, EngineOptions, receipts
+from undercroft.engines.sql.dialect import load
 from undercroft.engines.sql.leases import Leases
 from undercroft.engines.sql.store import SqlStore
 from undercroft.rating import calendar, contract, query
+from undercroft.rating.drivers.sql import dialects
 from undercroft.rating.drivers.sql.deleter import Deleter
 from undercroft.rating.drivers.sql.diagnosis import Diagnosis
-from undercroft.rating.drivers.sql.dialects import writes
-from undercroft.rating.drivers.sql.encode import Batch, Encoder, Entry, SlotKey
+from undercroft.rating.drivers.sql.dialects import Dialect
+from undercroft.rating.drivers.sql.encode import Batch, Encoder
 from undercroft.rating.drivers.sql.folding import Folder
 from undercroft.rating.drivers.sql.newest import newest_ends
 from undercroft.rating.drivers.sql.reader import Question, Reader
-from undercroft.rating.drivers.sql.schema import KIND, LONG_NUMBERS, SCOPE_KEY, ZONE, Tables, tables
-from undercroft.rating.drivers.sql.writer import Writer
+from undercroft.rating.drivers.sql.schema import KIND, LONG_NUMBERS, SCOPE_KEY, ZONE, tables
+from undercroft.rating.drivers.sql.shape import Target, built
+from undercroft.rating.drivers.sql.writer import NOTHING, Pushed, Writer
 
 LOG = logging.getLogger(__name__)
 UTC = "UTC"
@@ -85,11 +88,14 @@ class Storage(contract.BaseStorage):
             self.resource_keys = tuple(key.strip() for key in (keys.split(",") if isinstance(keys, str) else keys))
         self.scope_key = self.options.scope_key or self.scope_key
         self.zone = None if self.options.timezone is None else time.zone(self.options.timezone)
-        self._tables: Tables = tables(self.options.namespace, self._db.dialect.name)
+        dialect: type[Dialect] = load(dialects.__name__, self._db.dialect.name)
+        self._tables = tables(self.options.namespace, dialect.layout)
         self._store = SqlStore(self._db, KIND, self._tables.metadata, self._tables.setting, analyse_after=_ANALYSE_AFTER)
+        self._target = Target(self._tables, dialect)
+        self._dialect = dialect(self._tables)
         self._encoder = Encoder()
-        self._writer = Writer(self._tables, writes(self._db.dialect.name, self._tables))
-        self._folder = Folder(self._tables, self._writer)
+        self._writer = Writer(self._tables, self._dialect)
+        self._folder = Folder(self._tables, self._dialect)
         self._fixed: Fixed | None = None
         # How sums are asked for: the quick way, until some had too many digits for that.
         self._exact = self._tables.exact.short
@@ -179,7 +185,7 @@ class Storage(contract.BaseStorage):
         batch = self._encode(frames)
         if not batch.points:
             return
-        self._pushed_to(*self._db.write(self._pushing(batch)))
+        self._pushed_to(self._db.write(self._pushing(batch)))
         self._store.added(batch.points)
 
     def _push_once(self, frames: Sequence[Any], receipt: Receipt) -> bytes | None:
@@ -188,14 +194,14 @@ class Storage(contract.BaseStorage):
         now = time.to_micros(self._db.now())
         expires = now + KEPT // time.MICROSECOND
 
-        def work(connection: sa.Connection) -> tuple[bytes | None, Any]:
+        def work(connection: sa.Connection) -> tuple[bytes | None, Pushed]:
             first = receipts.claim(connection, self._tables.idempotency, *receipt, now=now, expires=expires)
             if first is not None or not batch.points:
-                return first, ({}, {}, 0)
+                return first, NOTHING
             return None, push(connection)
 
-        first, ids = self._db.write(work)
-        self._pushed_to(*ids)
+        first, pushed = self._db.write(work)
+        self._pushed_to(pushed)
         return first
 
     def _delete(self, selection: query.Selection) -> int:
@@ -206,23 +212,21 @@ class Storage(contract.BaseStorage):
         batch = self._encode(frames)
         deleter, push = self._deleter(), self._pushing(batch)
 
-        def work(connection: sa.Connection) -> Any:
+        def work(connection: sa.Connection) -> Pushed:
             deleter.delete(connection, selection)
-            if not batch.points:
-                return {}, {}, 0
-            return push(connection)
+            return push(connection) if batch.points else NOTHING
 
-        self._pushed_to(*self._db.write(work))
+        self._pushed_to(self._db.write(work))
 
-    def _pushing(self, batch: Batch) -> Callable[[sa.Connection], tuple[dict[Entry, int], dict[SlotKey, int], int]]:
+    def _pushing(self, batch: Batch) -> Callable[[sa.Connection], Pushed]:
         """Writes a batch within a transaction; called again, it keeps others out."""
         attempts = itertools.count()
         return lambda c: self._writer.push(c, batch, self.options.on_conflict, alone=next(attempts) > 0)
 
-    def _pushed_to(self, entries: Mapping[Entry, int], slots: Mapping[SlotKey, int], pending: int) -> None:
+    def _pushed_to(self, pushed: Pushed) -> None:
         """What follows a push that is committed."""
-        self._writer.remember(entries, slots)
-        self._waiting += pending
+        self._writer.remember(pushed)
+        self._waiting += pushed.pending
         if self._waiting < self.options.fold_at:
             return
         self._waiting = 0
@@ -251,12 +255,12 @@ class Storage(contract.BaseStorage):
         return batch
 
     def _deleter(self) -> Deleter:
-        return Deleter(self._tables, self._db.dialect.name, self._writer, self._reader())
+        return Deleter(self._target, self._dialect, self._reader())
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
-        return Reader(self._tables, self._db.dialect.name, *self._fix(), self._exact)
+        return Reader(self._target, *self._fix(), self._exact)
 
     def _page(self, selection: query.Selection, page: Page) -> tuple[int, list[contract.Row]]:
         reader = self._reader()
@@ -298,6 +302,6 @@ class Storage(contract.BaseStorage):
 
     def _scope_ends(self) -> list[tuple[str, dt.datetime]]:
         rolled_up = self.scope_key == self._fix().scope_key and not query.is_calendar(self.scope_key)
-        statement = newest_ends(self._tables, self.scope_key, rolled_up=rolled_up)
-        rows = self._db.read(lambda c: c.execute(statement).all())
+        statement, values = built(newest_ends, self._target, rolled_up), {"scope_key": self.scope_key.encode()}
+        rows = self._db.read(lambda c: statement.rows(c, values))
         return sorted((bytes(text).decode(), time.from_micros(end)) for text, end in rows)

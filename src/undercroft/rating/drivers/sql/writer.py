@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from undercroft.core.errors import Conflict
 from undercroft.core.time import from_micros
 from undercroft.rating.calendar import MONTH_OF_DAY
-from undercroft.rating.drivers.sql.dialects import Found, NewEntry, Pair, Writes
+from undercroft.rating.drivers.sql.dialects import Dialect
+from undercroft.rating.drivers.sql.dialects.base import Found, NewEntry, Pair
 from undercroft.rating.drivers.sql.encode import Batch, Entry, Numbers, SlotKey
 from undercroft.rating.drivers.sql.schema import QTY, Tables
 from undercroft.rating.numbers import CONTEXT, ZERO
@@ -153,17 +154,35 @@ class _Ids(NamedTuple):
     new_slots: set[int]
 
 
+class Pushed(NamedTuple):
+    """What a push has done, for `Writer.remember` once it is committed.
+
+    Attributes:
+        entries: ids of entries that did not know theirs.
+        slots: ids of all slots.
+        pending: how many of its points wait to be folded.
+    """
+
+    entries: Mapping[Entry, int]
+    slots: Mapping[SlotKey, int]
+    pending: int
+
+
+NOTHING = Pushed({}, {}, 0)
+
+
 class Writer:
     """Writes one store's points. Shared by threads; a push is a call of `push` within a transaction, then `remember`."""
 
-    def __init__(self, tables: Tables, writes: Writes) -> None:
+    def __init__(self, tables: Tables, dialect: Dialect) -> None:
         self._tables = tables
-        self._writes = writes
+        self._dialect = dialect
         # Ids of slots that are known to be committed; entries know their own.
         self._slots: dict[SlotKey, int] = {}
 
-    def remember(self, entries: Mapping[Entry, int], slots: Mapping[SlotKey, int]) -> None:
+    def remember(self, pushed: Pushed) -> None:
         """Keep ids for later pushes, after the commit that made them true."""
+        entries, slots, _ = pushed
         for entry, number in entries.items():
             entry.number = number
         if len(self._slots) + len(slots) > _CACHED:
@@ -174,10 +193,8 @@ class Writer:
         """Drop the known ids of slots."""
         self._slots = {}
 
-    def push(
-        self, connection: sa.Connection, batch: Batch, on_conflict: str, *, alone: bool
-    ) -> tuple[dict[Entry, int], dict[SlotKey, int], int]:
-        """Write a batch; returns the ids that were looked up or made, for `remember`, and how many points wait to be folded.
+    def push(self, connection: sa.Connection, batch: Batch, on_conflict: str, *, alone: bool) -> Pushed:
+        """Write a batch.
 
         Pushes to the same slots go side by side, and one that finds another's points where it has just made room is to be tried
         again, `alone` then: any number of them would otherwise go on being in each other's way.
@@ -197,19 +214,19 @@ class Writer:
             pairs.update((column.slot, number) for number in column.series if number not in known.new_entries)
         replaced = sorted(pairs) if on_conflict == "replace" else []
         slots_of_old = sorted(column.slot for column in old)
-        folded, taken = self._writes.lock_and_take(connection, slots_of_old, replaced, alone=alone)
+        folded, taken = self._dialect.lock_and_take(connection, slots_of_old, replaced, alone=alone)
         numbers: dict[Pair, int] = {}
         if pairs and not replaced:
             numbers = self._last_numbers(connection, pairs)
             if numbers and on_conflict == "error":
                 raise _conflict(next(iter(numbers)), slots)
 
-        sums = Change(self._writes.shard(connection))
+        sums = Change(self._dialect.shard(connection))
         if taken:
             self._take_off(sums, taken, columns, folded)
         rows: list[tuple[Any, ...]] = []
         pending = 0
-        short = self._writes.takes_units and not any(None in (column.qtys.units, column.prices.units) for column in columns)
+        short = self._dialect.takes_units and not any(None in (column.qtys.units, column.prices.units) for column in columns)
         for column in columns:
             slot, _, series, _, details, qtys, prices = column
             sums.push(column, folded=slot in folded)
@@ -218,34 +235,14 @@ class Writer:
             rows += zip(itertools.repeat(slot), series, _counted(slot, series, numbers), details, *written)
         # By key: equal keys do not occur, so nothing behind them is compared.
         rows.sort()
-        self._writes.add(connection, rows, sums.tables(self._tables))
-        return entries, slots, pending
-
-    def add_sums(self, connection: sa.Connection, change: Change) -> None:
-        """Add sums to the tables that keep them."""
-        self._writes.add_sums(connection, change.tables(self._tables))
-
-    def keep_out(self, connection: sa.Connection, *, everything: bool) -> None:
-        """First thing of a deletion: keep pushes out where the dialect needs it."""
-        self._writes.keep_out(connection, everything=everything)
-
-    def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
-        """Lock slots to be folded; those that are not pending, or being pushed to, are left out."""
-        return self._writes.lock_pending(connection, slots)
-
-    def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
-        """Add the sums of all points of these slots to `rollup`; False where the engine cannot for these points."""
-        return self._writes.fold(connection, slots)
-
-    def change(self, connection: sa.Connection) -> Change:
-        """An empty change of the kept sums."""
-        return Change(self._writes.shard(connection))
+        self._dialect.add(connection, rows, sums.tables(self._tables))
+        return Pushed(entries, slots, pending)
 
     # -- ids -------------------------------------------------------------------------------------------------------
 
     def _ids(self, connection: sa.Connection, batch: Batch) -> _Ids:
         """Ids of all slots and of the entries that do not know theirs."""
-        writes = self._writes
+        dialect = self._dialect
         unknown = {
             entry: entry.digest
             for column in batch.columns
@@ -257,7 +254,7 @@ class Writer:
         others = [key for key in batch.days if key not in slots]
         if not unknown and not others:
             return _Ids({}, set(), slots, set())
-        found_entries, found_slots = writes.find(connection, [*scopes.values(), *unknown.values()], others)
+        found_entries, found_slots = dialect.find(connection, [*scopes.values(), *unknown.values()], others)
         numbers: dict[Entry, int] = {}
         made: set[int] = set()
         # A series names its scope: scopes come first.
@@ -269,12 +266,12 @@ class Writer:
         # Once each: equal entries may be several objects where another thread made the encoder forget.
         attributes = {number: entry for entry, number in numbers.items() if number in made}
         if attributes:
-            writes.add_attributes(connection, list(attributes.items()))
+            dialect.add_attributes(connection, list(attributes.items()))
         fresh, new_slots = _completed(
             others,
             found_slots,
-            lambda keys, last: writes.add_slots(connection, [(key, batch.days[key]) for key in keys], last),
-            lambda keys: writes.find(connection, (), keys)[1],
+            lambda keys, last: dialect.add_slots(connection, [(key, batch.days[key]) for key in keys], last),
+            lambda keys: dialect.find(connection, (), keys)[1],
         )
         return _Ids(numbers, made, slots | fresh, new_slots)
 
@@ -291,8 +288,8 @@ class Writer:
         ids, new = _completed(
             entries,
             found,
-            lambda digests, last: self._writes.add_entries(connection, [row(digest) for digest in digests], last),
-            lambda digests: self._writes.find(connection, digests, ())[0],
+            lambda digests, last: self._dialect.add_entries(connection, [row(digest) for digest in digests], last),
+            lambda digests: self._dialect.find(connection, digests, ())[0],
         )
         return {entry: ids[digest] for entry, digest in group.items()}, new
 
