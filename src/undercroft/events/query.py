@@ -333,7 +333,7 @@ def _order(sort: Any) -> Iterable[tuple[str, bool]]:
 
 def moment(value: int) -> dt.datetime:
     """Microseconds as the naive UTC datetime that models hold."""
-    return _EPOCH + dt.timedelta(microseconds=value)
+    return EPOCH + dt.timedelta(microseconds=value)
 
 
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the seed's datetimes are naive
+EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the seed's datetimes are naive
