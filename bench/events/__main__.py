@@ -112,6 +112,8 @@ def measure(subjects: dict[str, Process], events: int, more: int, documents_more
         alike = {name: subject for name, subject in ours.items() if sizes[name] == size}
         for name, rate in load(alike, size - events, CALL, 100_000).items():
             found[name]["record 1,000, large"] = round(rate)
+        for name, rate in load(alike, EVENTS, CALL, TURN).items():
+            found[name]["record 1,000, at the end"] = round(rate)
         for name, answers in ask(alike).items():
             found[name]["ask"][str(size)] = answers
     for name, subject in ours.items():

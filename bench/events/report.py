@@ -57,6 +57,7 @@ def rows(results: dict[str, Any]) -> list[list[str]]:
         times = ours["ingest"] / rate if rate else 0
         compared("single events through the service (Panko: its driver), events/s", ours["ingest"], rate, times, "ingest")
         compared("the same requests without an event, requests/s", ours["ingest nothing"], None, 0)
+        compared("single events in % of these (aim 40)", ours["ingest"] / ours["ingest nothing"] * 100, None, 0)
         small = min(ours["ask"], key=int)
         for question, answer in ours["ask"][small].items():
             mine, theirs = answer["median"] * 1e3, peer and peer["ask"][small][question]["median"] * 1e3
@@ -70,6 +71,13 @@ def rows(results: dict[str, Any]) -> list[list[str]]:
         for size in sorted(ours["ask"], key=int)[1:]:
             for question, answer in ours["ask"][size].items():
                 compared(f"{question}, {int(size):,} events, ms (p95)", answer["p95"] * 1e3, None, 0)
+        size = max(map(int, ours["ask"]))
+        if "record 1,000, large" in ours:
+            compared(f"record 1,000 a call, up to {size:,} events, events/s", ours["record 1,000, large"], None, 0)
+        if "record 1,000, at the end" in ours:
+            rate = ours["record 1,000, at the end"]
+            compared(f"the same into {size:,} events, events/s", rate, None, 0)
+            compared("the same in % of the rate into an empty store (aim 70)", rate / ours["record 1,000"] * 100, None, 0)
         walk = ours["walk"]
         compared("walk through everything, events/s", walk["events"] / walk["seconds"], None, 0)
         compared("memory at its end, MiB", walk["peak_memory"] / 2**20, None, 0)

@@ -335,7 +335,7 @@ class Store(Connection, abc.ABC):
         E17 Nothing in a value or name is interpreted. The result may be lazy, and shows one moment's state.
 
         E23 `where` is an expression that must hold, too: tests with `and`, `or`, `not` and parentheses. `not` holds for every event
-            for which its part does not.
+            for which its part does not. Filter and `where` have at most 64 tests together; more raise InvalidInput.
 
         Args:
             event_filter: an `EventFilter`, or any object of that form.
@@ -435,7 +435,7 @@ class Store(Connection, abc.ABC):
 
         E24 One count for each group that has events: by `event_type` or the values of text traits, and by the interval in which
             they were generated; intervals begin at 1970. Without groups there is one count, or none of no events. In the order of
-            intervals, then of values, those of no such trait first.
+            intervals, then of values, those of no such trait first. `groupby` has at most 32 names.
 
         Args:
             event_filter, where: as for `get_events`.
@@ -443,7 +443,7 @@ class Store(Connection, abc.ABC):
             interval: seconds, or a timedelta.
 
         Raises:
-            InvalidInput: there would be more than 10,000 groups.
+            InvalidInput: there would be more than 10,000 groups, or there are more than 32 names.
         """
         self.require("count")
         grouping = query.grouping(groupby, interval)
@@ -535,6 +535,7 @@ class Store(Connection, abc.ABC):
         if where:
             self.require("expressions")
             selection = selection._replace(where=expression.parse(where))
+            query.check_size(selection)
         if selection.tests or selection.project is not None:
             self.require("filter_traits")
         return selection

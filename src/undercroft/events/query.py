@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from undercroft.core.paging import LARGEST
 from undercroft.events.models import LONGEST, Event, Trait
 
 SMALLEST, GREATEST = -(2**63), 2**63 - 1
+# Bounds of one query: tests, those of the filter and of `where` together; names that `count_events` groups by.
+MOST_TESTS, MOST_NAMES = 64, 32
 EQ, NE, LT, LE, GT, GE, HAS, PREFIX = "eq", "ne", "lt", "le", "gt", "ge", "has", "prefix"
 OPERATORS = (EQ, NE, LT, LE, GT, GE)
 TYPES = {"string": Trait.TEXT_TYPE, "integer": Trait.INT_TYPE, "float": Trait.FLOAT_TYPE, "datetime": Trait.DATETIME_TYPE}
@@ -141,7 +144,7 @@ def grouping(names: Iterable[str], interval: Any) -> Grouping:
     Raises:
         InvalidInput: it cannot be meant.
     """
-    wanted = tuple(dict.fromkeys(name(each, "groupby") for each in names))
+    wanted = tuple(dict.fromkeys(name(each, "groupby") for each in itertools.islice(names, MOST_NAMES + 1)))
     if len(wanted) > MOST_NAMES:
         raise InvalidInput("groupby", f"more than {MOST_NAMES} names")
     if interval is None:
@@ -153,9 +156,6 @@ def grouping(names: Iterable[str], interval: Any) -> Grouping:
     if not dt.timedelta(milliseconds=1) <= span <= dt.timedelta(days=366_000):
         raise InvalidInput("interval", "is not between a millisecond and a thousand years")
     return Grouping(wanted, span // time.MICROSECOND)
-
-
-MOST_NAMES = 8
 
 
 def text(value: Any, field: str) -> str:
@@ -202,22 +202,20 @@ def selection(event_filter: Any) -> Selection:
     if event_filter is None:
         return Selection()
     start, end = event_filter.start_timestamp, event_filter.end_timestamp
-    tests: list[Test] = []
-    possible = True
+    tests: list[Test | None] = []
     for position, given in enumerate(event_filter.traits_filter or ()):
-        for test in _tests(given, f"traits_filter[{position}]"):
-            possible = possible and test is not None
-            if test is not None:
-                tests.append(test)
+        tests += _tests(given, f"traits_filter[{position}]")
+        if len(tests) > MOST_TESTS:
+            raise InvalidInput("traits_filter", f"has more than {MOST_TESTS} tests")
     project = event_filter.admin_proj
     return Selection(
         start=micros(start, "start_timestamp") if start else None,
         end=micros(end, "end_timestamp") if end else None,
         event_type=text(event_filter.event_type, "event_type") if event_filter.event_type else None,
         message_id=text(event_filter.message_id, "message_id") if event_filter.message_id else None,
-        tests=tuple(dict.fromkeys(tests)),
+        tests=tuple(test for test in dict.fromkeys(tests) if test is not None),
         project=text(project, "admin_proj")[:LONGEST] if project else None,
-        nothing=not possible,
+        nothing=None in tests,
     )
 
 
@@ -256,6 +254,27 @@ def trait_test(trait: str, dtype: int, op: str, value: Any, field: str) -> Test 
         holds = op == NE or ((op in (LT, LE)) == (number > 0) and op != EQ)
         return Test(trait, dtype, HAS) if holds else None
     return Test(trait, dtype, op, number)
+
+
+def check_size(selection: Selection) -> None:
+    """Refuse an expression that has more than MOST_TESTS tests together with the filter's.
+
+    Raises:
+        InvalidInput: it has.
+    """
+    found = len(selection.tests) + sum(map(_size, selection.where))
+    if found > MOST_TESTS:
+        raise InvalidInput("where", f"the expression and the filter have {found} tests, more than {MOST_TESTS}")
+
+
+def _size(clause: Clause) -> int:
+    match clause:
+        case Every(parts) | Either(parts):
+            return sum(map(_size, parts)) or 1
+        case Except(part):
+            return _size(part)
+        case _:
+            return 1
 
 
 def behind_prefix(prefix: str) -> str | None:
@@ -314,7 +333,7 @@ def _order(sort: Any) -> Iterable[tuple[str, bool]]:
 
 def moment(value: int) -> dt.datetime:
     """Microseconds as the naive UTC datetime that models hold."""
-    return _EPOCH + dt.timedelta(microseconds=value)
+    return EPOCH + dt.timedelta(microseconds=value)
 
 
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the seed's datetimes are naive
+EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the seed's datetimes are naive

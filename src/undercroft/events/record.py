@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from typing import Any, NamedTuple
 
@@ -103,6 +104,9 @@ def _float(value: Any, name: str) -> float:
 
 
 def _moment(value: Any, name: str) -> int:
+    if value.__class__ is dt.datetime and value.tzinfo is None:
+        # UTC already, as events of ours are.
+        return (value - query.EPOCH) // time.MICROSECOND
     return time.to_micros(value, f"traits[{name[:64]!r}].value")
 
 

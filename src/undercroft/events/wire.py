@@ -65,12 +65,18 @@ def parse(given: Any) -> Event:
         given["message_id"],
         given["event_type"],
         _moment(given["generated"], "generated"),
-        [_trait(each, f"traits[{place}]") for place, each in enumerate(traits or ())],
+        [_trait(each, place) for place, each in enumerate(traits or ())],
         given.get("raw", {}),
     )
 
 
-def _trait(given: Any, field: str) -> Trait:
+def _trait(given: Any, place: int) -> Trait:
+    if given.__class__ is list and len(given) == 3:
+        # The form of nearly every trait: text needs no conversion.
+        name, dtype, value = given
+        if name.__class__ is str and dtype.__class__ is int and dtype == Trait.TEXT_TYPE:
+            return Trait(name, dtype, value)
+    field = f"traits[{place}]"
     if isinstance(given, Mapping):
         name, dtype, value = given.get("name"), given.get("type", "string"), given.get("value")
     elif isinstance(given, (list, tuple)) and len(given) == 3:

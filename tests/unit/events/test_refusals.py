@@ -79,6 +79,45 @@ def test_invalid_filters(store: Any, given: dict[str, Any]) -> None:
             ask(EventFilter(**given))
 
 
+TESTS = [{"key": f"x{number}", "op": "ge", "integer": number} for number in range(64)]
+
+
+@clause("E23")
+@pytest.mark.parametrize(
+    ("tests", "where"),
+    [
+        ([*TESTS, {"key": "y"}], None),
+        ([*TESTS[1:], {"key": "y", "string": "v", "integer": 1}], None),
+        ([{"key": "x", "float": "nan"}] * 65, None),
+        ([], " and ".join(f"x{number} = 1" for number in range(65))),
+        ([], " or ".join(f'(not x{number} = 1 and event_type = "k")' for number in range(33))),
+        (TESTS, "y = 1"),
+    ],
+    ids=["filter", "several types", "impossible", "expression", "nested", "together"],
+)
+def test_too_many_tests(store: Any, tests: list[dict[str, Any]], where: str | None) -> None:
+    for ask in (store.get_events, store.tail, store.count_events):
+        with pytest.raises(InvalidInput, match="64"):
+            ask(EventFilter(traits_filter=tests), where=where)
+
+
+@clause("E23", "E24")
+def test_as_many_tests_and_names_as_are_allowed(store: Any) -> None:
+    for ask in (store.get_events, store.tail, store.count_events):
+        with pytest.raises(AssertionError, match="the driver was asked"):
+            ask(EventFilter(traits_filter=TESTS))
+        with pytest.raises(AssertionError, match="the driver was asked"):
+            ask(EventFilter(traits_filter=TESTS[:32]), where=" or ".join(f"y{number}" for number in range(32)))
+    with pytest.raises(AssertionError, match="the driver was asked"):
+        store.count_events(groupby=[f"x{number}" for number in range(32)])
+
+
+@clause("E24")
+def test_too_many_names_to_group_by(store: Any) -> None:
+    with pytest.raises(InvalidInput, match="32"):
+        store.count_events(groupby=[f"x{number}" for number in range(33)])
+
+
 @clause("E14", "E15")
 @pytest.mark.parametrize(
     "page",

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
+from undercroft.events.query import MOST_NAMES, MOST_TESTS
+
 Where = Annotated[str, Meta(description='An expression: `event_type ^= "compute." and not memory_mb < 512`.')]
 
 
@@ -78,13 +80,17 @@ class TraitType(Struct):
     type: str
 
 
+# The parameters of `q`: each may have as many items as a query may have tests.
+Items = Annotated[list[str], Meta(max_length=MOST_TESTS)]
+
+
 class Filtered(Struct, forbid_unknown_fields=True):
     """Which events: lists whose items belong together by position."""
 
-    q_field: list[str] = field(default=[], name="q.field")
-    q_op: list[str] = field(default=[], name="q.op")
-    q_value: list[str] = field(default=[], name="q.value")
-    q_type: list[str] = field(default=[], name="q.type")
+    q_field: Items = field(default=[], name="q.field")
+    q_op: Items = field(default=[], name="q.op")
+    q_value: Items = field(default=[], name="q.value")
+    q_type: Items = field(default=[], name="q.type")
 
 
 class EventsQuery(Filtered, forbid_unknown_fields=True):
@@ -92,7 +98,7 @@ class EventsQuery(Filtered, forbid_unknown_fields=True):
 
     limit: str | None = None
     marker: str | None = None
-    sort: list[str] = []
+    sort: Annotated[list[str], Meta(max_length=MOST_NAMES)] = []
 
 
 class WhereQuery(Filtered, forbid_unknown_fields=True):
@@ -110,7 +116,7 @@ class DownloadQuery(WhereQuery, forbid_unknown_fields=True):
 class CountQuery(WhereQuery, forbid_unknown_fields=True):
     """Which events, counted by what."""
 
-    groupby: Annotated[list[str], Meta(description="`event_type`, or names of text traits.")] = []
+    groupby: Annotated[list[str], Meta(description="`event_type`, or names of text traits.", max_length=MOST_NAMES)] = []
     interval: Annotated[float, Meta(description="Seconds.")] | None = None
 
 

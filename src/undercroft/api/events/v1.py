@@ -12,7 +12,7 @@ import msgspec
 
 from undercroft.api import wire
 from undercroft.api.call import Answer
-from undercroft.api.cursors import Seal
+from undercroft.api.cursors import CursorCodec
 from undercroft.api.events import query
 from undercroft.api.events.ingest import EventsCall
 from undercroft.api.events.schemas import CountOut, CountQuery, Counts, DownloadQuery, TailQuery, Taken
@@ -100,22 +100,22 @@ def tail_events(call: EventsCall) -> Answer:
     asked: TailQuery = call.query
     which = query.asked(asked, call.caller).event_filter
     after = call.last_event_id or asked.after
-    seal = Seal(call.store.cursor_key(), "tail", call.caller.project, sorted(vars(which).items()), asked.where)
-    cursor = None if after == START else seal.open(after, "after") if after else call.store.tail_end()
+    codec = CursorCodec(call.store.cursor_key(), "tail", call.caller.project, sorted(vars(which).items()), asked.where)
+    cursor = None if after == START else codec.decode(after, "after") if after else call.store.tail_end()
     # The first look is here, so that a cursor that is none gets an answer.
     first = call.store.tail(which, cursor, _AT_ONCE, where=asked.where)
     seconds = deadline.remaining() if asked.seconds is None else asked.seconds
     until = None if seconds is None else clock.monotonic() + seconds
-    stream = _tail(call, which, first, until, seal)
+    stream = _tail(call, which, first, until, codec)
     return Answer(200, stream=stream, media="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-def _tail(call: EventsCall, which: EventFilter, arrivals: Arrivals, until: float | None, seal: Seal) -> Iterator[bytes]:
+def _tail(call: EventsCall, which: EventFilter, arrivals: Arrivals, until: float | None, codec: CursorCodec) -> Iterator[bytes]:
     pause = threading.Event()
     silent = 0.0
     yield b": undercroft\n\n"
     while True:
-        here = seal.close(arrivals.cursor)
+        here = codec.encode(arrivals.cursor)
         if arrivals.events:
             silent = 0.0
             last = len(arrivals.events) - 1

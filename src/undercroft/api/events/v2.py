@@ -24,6 +24,7 @@ from undercroft.core.errors import NotFound
 from undercroft.events import Event, InvalidMarker, Trait
 from undercroft.events.models import serialize_dt
 
+_type_name, _NONE = Trait.type_names.get, Trait.type_names[Trait.NONE_TYPE]
 _MEDIA = [
     MediaType(f"application/{form}", f"application/vnd.openstack.telemetry-v2+{form}") for form in ("json", "xml")
 ]  # fmt: skip
@@ -59,7 +60,9 @@ def event_out(event: Event) -> EventOut:
 
 
 def _trait(trait: Trait) -> TraitOut:
-    return TraitOut(trait.name, Trait.get_name_by_type(trait.dtype), str(serialize_dt(trait.value)))
+    value = trait.value
+    text = value if value.__class__ is str else str(serialize_dt(value))
+    return TraitOut(trait.name, _type_name(trait.dtype, _NONE), text)
 
 
 def list_events(call: EventsCall) -> Answer:

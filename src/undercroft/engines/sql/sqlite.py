@@ -76,8 +76,10 @@ class SQLite(Dialect):
         try:
             if not self.in_memory:
                 self._log_ahead(cursor)
-                # 16 MiB of log: a page that changes every hour is copied back once for several pushes.
-                cursor.execute("PRAGMA wal_autocheckpoint=4000")
+                # 64 MiB of log: a page that changes in several transactions is copied back once. A long reader makes it grow;
+                # it is cut again when it begins anew.
+                cursor.execute("PRAGMA wal_autocheckpoint=16000")
+                cursor.execute("PRAGMA journal_size_limit=67108864")
             cursor.execute(f"PRAGMA synchronous={self.options.synchronous.upper()}")
             cursor.execute("PRAGMA cache_size=-32768")
             cursor.execute("PRAGMA temp_store=MEMORY")

@@ -65,6 +65,7 @@ class Reader:
         self._conditions = Conditions(tables, dialect.in_parts, dictionary)
         self._event = tables.event.name
         self._columns = "e.message_id, e.type_id, e.generated, e.traits, e.raw"
+        self._event_types, self._trait_types = _event_types(tables), _trait_types(tables)
 
     # -- pages -----------------------------------------------------------------------------------------------------
 
@@ -278,34 +279,15 @@ class Reader:
 
     def event_types(self) -> list[str]:
         """Types that have events: one look into an index for each that there has ever been."""
-        t, event = self._t.event_type.c, self._t.event.c
-        used = sa.exists().where(event.type_id == t.id)
-        return list(self._db.alone(lambda c: c.execute(sa.select(t.name).where(used).order_by(t.name)).scalars().all()))
+        return list(self._db.alone(lambda c: c.execute(self._event_types).scalars().all()))
 
     def trait_types(self, event_type: str) -> list[tuple[str, int]]:
         """Traits of the type's events, from the dictionary; for each a look at events of the type until one has it."""
         number = self._dictionary.type_id(event_type)
         if number is None:
             return []
-        t, event = self._t, self._t.event.c
-        key, pair = t.trait_key.c, t.type_trait.c
-        of_type = sa.select(event.id).where(event.type_id == number)
-        text = key.dtype == Trait.TEXT_TYPE
-        shown = [sa.and_(text, key.name == name, sa.exists(of_type.where(event[name].is_not(None)))) for name in COLUMNS] + [
-            sa.and_(which, sa.exists(of_type.where(self._has(table, key.id))))
-            for which, table in ((sa.and_(text, key.name.not_in(COLUMNS)), t.trait_text), (sa.not_(text), t.trait_number))
-        ]
-        statement = (
-            sa.select(key.name, key.dtype)
-            .join_from(t.type_trait, t.trait_key, key.id == pair.trait_id)
-            .where(pair.type_id == number, sa.or_(*shown))
-            .order_by(key.name, key.dtype)
-        )
-        return [(name, dtype) for name, dtype in self._db.alone(lambda c: c.execute(statement).all())]
-
-    def _has(self, table: sa.Table, trait: Any) -> sa.ColumnElement[bool]:
-        found = sa.select(table.c.trait_id).where(table.c.event_id == self._t.event.c.id, table.c.trait_id == trait)
-        return found.correlate(self._t.event, self._t.trait_key).scalar_subquery().is_not(None)
+        rows = self._db.alone(lambda c: c.execute(self._trait_types, {"type_id": number}).all())
+        return [(name, dtype) for name, dtype in rows]
 
     def traits(self, event_type: str, name: str | None) -> Iterator[tuple[str, int, Any]]:
         """The traits of the type's events, by type and name; they are kept in memory, less what is not asked for."""
@@ -317,6 +299,36 @@ class Reader:
         for (dtype, each), values in sorted(groups.items(), key=lambda group: group[0]):
             for value in values:
                 yield each, dtype, value
+
+
+def _event_types(tables: Tables) -> sa.Select[Any]:
+    """Names of the types that have events."""
+    t = tables.event_type.c
+    used = sa.exists().where(tables.event.c.type_id == t.id)
+    return sa.select(t.name).where(used).order_by(t.name)
+
+
+def _trait_types(tables: Tables) -> sa.Select[Any]:
+    """Names and types of the traits that events of the type `type_id` have."""
+    event, key, pair = tables.event.c, tables.trait_key.c, tables.type_trait.c
+    number = sa.bindparam("type_id", type_=sa.Integer)
+    of_type = sa.select(event.id).where(event.type_id == number)
+    text = key.dtype == Trait.TEXT_TYPE
+
+    def has(table: sa.Table) -> sa.ColumnElement[bool]:
+        found = sa.select(table.c.trait_id).where(table.c.event_id == event.id, table.c.trait_id == key.id)
+        return found.correlate(tables.event, tables.trait_key).scalar_subquery().is_not(None)
+
+    shown = [sa.and_(text, key.name == name, sa.exists(of_type.where(event[name].is_not(None)))) for name in COLUMNS] + [
+        sa.and_(which, sa.exists(of_type.where(has(table))))
+        for which, table in ((sa.and_(text, key.name.not_in(COLUMNS)), tables.trait_text), (sa.not_(text), tables.trait_number))
+    ]
+    return (
+        sa.select(key.name, key.dtype)
+        .join_from(tables.type_trait, tables.trait_key, key.id == pair.trait_id)
+        .where(pair.type_id == number, sa.or_(*shown))
+        .order_by(key.name, key.dtype)
+    )
 
 
 def _order(page: query.Page) -> str:
