@@ -21,7 +21,7 @@ class SqlStore:
         db: the database.
         kind: the folder of its migrations and the middle part of its tables' names.
         metadata: the tables.
-        setting: the table (name, value) of what is fixed when the store is made.
+        setting: the table (name, value) of what is fixed when the store is made; None where nothing is.
         analyse_after: rows after which the planner's statistics are updated first; None for never.
     """
 
@@ -30,7 +30,7 @@ class SqlStore:
         db: Database,
         kind: str,
         metadata: sa.MetaData,
-        setting: sa.Table,
+        setting: sa.Table | None = None,
         *,
         analyse_after: int | None = None,
     ) -> None:
@@ -40,22 +40,27 @@ class SqlStore:
         self._setting = setting
         self._statistics = Statistics(db, metadata, analyse_after)
 
-    def upgrade(self, settings: Mapping[str, Any]) -> None:
+    def upgrade(self, settings: Mapping[str, Any] | None = None) -> None:
         """Create or upgrade the tables, and store those of the settings that have no value yet."""
         migrate.upgrade(self.db, self.kind)
+        table = self._setting
+        if table is None or settings is None:
+            return
 
         def fill(connection: sa.Connection) -> None:
-            if missing := self._missing(connection, settings):
-                connection.execute(self._setting.insert(), [{"name": name, "value": settings[name]} for name in missing])
+            if missing := self._missing(connection, table, settings):
+                connection.execute(table.insert(), [{"name": name, "value": settings[name]} for name in missing])
 
         self.db.write(fill)
 
     def missing_settings(self, names: Collection[str]) -> list[str]:
         """Those of the settings that have no value yet."""
-        return self.db.read(lambda c: self._missing(c, names))
+        table = self._setting
+        return list(names) if table is None else self.db.read(lambda c: self._missing(c, table, names))
 
-    def _missing(self, connection: sa.Connection, names: Collection[str]) -> list[str]:
-        known = set(connection.execute(sa.select(self._setting.c.name)).scalars())
+    @staticmethod
+    def _missing(connection: sa.Connection, table: sa.Table, names: Collection[str]) -> list[str]:
+        known = set(connection.execute(sa.select(table.c.name)).scalars())
         return [name for name in names if name not in known]
 
     def check(self) -> list[str]:
