@@ -1,0 +1,1 @@
+"""Notes: short texts with names."""
