@@ -33,7 +33,7 @@ def not_initialized(place: str) -> NotInitialized:
     """The error for tables that are missing or lack a column."""
     return NotInitialized(
         f"{place}: the tables are missing or older than this version: "
-        "run `undercroft db upgrade`, with --kind where --store names the place"
+        "run `undercroft db upgrade --store KIND=URL`"
     )
 
 
