@@ -32,8 +32,7 @@ def by_code(kinds: Iterable[tuple[tuple[int, ...], type[UndercroftError]]], code
 def not_initialized(place: str) -> NotInitialized:
     """The error for tables that are missing or lack a column."""
     return NotInitialized(
-        f"{place}: the tables are missing or older than this version: "
-        "run `undercroft db upgrade --store KIND=URL`"
+        f"{place}: the tables are missing or older than this version: run `undercroft db upgrade --store KIND=URL`"
     )
 
 
