@@ -28,16 +28,28 @@ def newest_ends(target: Target, rolled_up: bool) -> Built:
     scope, kind = tables.attribute.alias("scope"), tables.attribute.alias("kind")
     named = sa.and_(scope.c.kind == SERIES, scope.c.name == value("scope_key", scope.c.name.type), scope.c.text != b"")
     newest = _newest_days(tables, rolled_up=rolled_up).cte("newest")
-    days = sa.select(slot.c.day, sa.func.min(slot.c.begin).label("first")).group_by(slot.c.day).cte("days")
-    return Built(
-        sa.select(scope.c.text, sa.func.max(slot.c.end))
-        .select_from(newest)
-        .join(days, days.c.day == newest.c.day)
-        .join(scope, sa.and_(scope.c.text == newest.c.text, named))
+    last = sa.select(newest.c.day).distinct().subquery("last")
+    first = sa.func.min(slot.c.begin).label("first")
+    days = sa.select(slot.c.day, first).join_from(last, slot, slot.c.day == last.c.day).group_by(slot.c.day).subquery("days")
+    # Distinct keeps engines from merging these into the join, where each would be searched again for every row of the other.
+    tail = (
+        sa.select(days.c.day, slot.c.type, slot.c.id, slot.c.end)
+        .distinct()
+        .join_from(days, slot, sa.and_(slot.c.day <= days.c.day, slot.c.end >= days.c.first))
+        .cte("tail")
+    )
+    series = (
+        sa.select(scope.c.entry_id, scope.c.text, kind.c.text.label("type"), newest.c.day)
+        .distinct()
+        .join_from(newest, scope, sa.and_(scope.c.text == newest.c.text, named))
         .join(kind, sa.and_(kind.c.kind == TYPE, kind.c.name == b"", kind.c.entry_id == scope.c.entry_id))
-        .join(slot, sa.and_(slot.c.type == kind.c.text, slot.c.day <= newest.c.day, slot.c.end >= days.c.first))
-        .join(point, sa.and_(point.c.slot_id == slot.c.id, point.c.series_id == scope.c.entry_id))
-        .group_by(scope.c.text)
+        .cte("series")
+    )
+    return Built(
+        sa.select(series.c.text, sa.func.max(tail.c.end))
+        .join_from(series, tail, sa.and_(tail.c.type == series.c.type, tail.c.day == series.c.day))
+        .join(point, sa.and_(point.c.slot_id == tail.c.id, point.c.series_id == series.c.entry_id))
+        .group_by(series.c.text)
     )
 
 
