@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from undercroft.engines.sql import Database, diagnose
 from undercroft.rating.calendar import LAST_MONTH, MONTH_OF_DAY
 from undercroft.rating.drivers.sql.predicates import Expression, Predicate
 from undercroft.rating.drivers.sql.schema import DETAIL, PRICE, QTY, SERIES, Tables
+from undercroft.rating.drivers.sql.shape import Values, value
 
 # Below so many entries nobody needs to care how fast the dictionary grows.
 _FEW_ENTRIES = 50_000
@@ -28,6 +30,20 @@ class Sums(NamedTuple):
     price: Decimal
 
 
+class Check(NamedTuple):
+    """Two questions that must have one answer.
+
+    Attributes:
+        what: the keys.
+        points: sums of what is summed up.
+        kept: the sums that are kept.
+    """
+
+    what: str
+    points: sa.Select[Any]
+    kept: sa.Select[Any]
+
+
 class Diagnosis:
     """One examination of what is in one store."""
 
@@ -35,7 +51,7 @@ class Diagnosis:
         self._db = db
         self._t = tables
         self._zone = zone
-        self._width = len(tables.exact.partial(tables.point, QTY))
+        self._width = tables.exact.parts
 
     def contents(self) -> Iterator[Finding]:
         """How much is stored, and how much of it is dictionary."""
@@ -86,8 +102,10 @@ class Diagnosis:
         ends = [summed.order_by(order).limit(1) for order in (bucket.asc(), bucket.desc())]
         return sorted(set(self._db.read(lambda c: [day for end in ends for day in c.execute(end).scalars()])))
 
-    def _of_day(self, connection: sa.Connection, day: int) -> Iterator[str]:
-        t = self._t
+    @functools.cached_property
+    def _day_checks(self) -> list[Check]:
+        """What is compared for each day, the value `day`; built once for all of them."""
+        t, day = self._t, value("day")
         slot, point, total, entry = t.slot.c, t.point.c, t.slot_total.c, t.entry.c
         rollup, scopes = t.rollup.c, t.scope_rollup.c
         points = sa.join(t.slot, t.point, point.slot_id == slot.id)
@@ -95,35 +113,48 @@ class Diagnosis:
         totals = sa.join(t.slot, t.slot_total, total.slot_id == slot.id)
         one: Expression = sa.literal_column("1")
         today = slot.day == day
-        checks = (
+        return [
             # Slots that are not folded have no part in these.
-            ("series", (points, t.point, point.series_id, one, today, slot.pending == 0),
-             (t.rollup, t.rollup, rollup.series_id, rollup.points, rollup.bucket == day)),
-            ("scopes", (scoped, t.point, entry.scope_id, one, today),
-             (t.scope_rollup, t.scope_rollup, scopes.scope_id, scopes.points, scopes.bucket == day)),
-            ("periods", (points, t.point, point.slot_id, one, today), (totals, t.slot_total, total.slot_id, total.points, today)),
-        )  # fmt: skip
-        for what, found, kept in checks:
-            yield from _differences(f"day {_date(day)}", what, self._summed(connection, *found), self._summed(connection, *kept))
+            Check("series", self._sums(points, t.point, point.series_id, one, today, slot.pending == 0),
+                  self._sums(t.rollup, t.rollup, rollup.series_id, rollup.points, rollup.bucket == day)),
+            Check("scopes", self._sums(scoped, t.point, entry.scope_id, one, today),
+                  self._sums(t.scope_rollup, t.scope_rollup, scopes.scope_id, scopes.points, scopes.bucket == day)),
+            Check("periods", self._sums(points, t.point, point.slot_id, one, today),
+                  self._sums(totals, t.slot_total, total.slot_id, total.points, today)),
+        ]  # fmt: skip
+
+    @functools.cached_property
+    def _month_checks(self) -> list[Check]:
+        """What is compared for each month: the value `month`, and its days from `first` to `last`."""
+        t, checks = self._t, []
+        for what, table, key in (("series", t.rollup, t.rollup.c.series_id), ("scopes", t.scope_rollup, t.scope_rollup.c.scope_id)):
+            days = table.c.bucket.between(value("first"), value("last"))
+            kept = table.c.bucket == value("month")
+            sums = [self._sums(table, table, key, table.c.points, where) for where in (days, kept)]
+            checks.append(Check(what, *sums))
+        return checks
+
+    def _of_day(self, connection: sa.Connection, day: int) -> Iterator[str]:
+        return self._compared(connection, self._day_checks, f"day {_date(day)}", {"day": day})
 
     def _of_month(self, connection: sa.Connection, month: int) -> Iterator[str]:
-        t = self._t
-        for what, table, key in (("series", t.rollup, t.rollup.c.series_id), ("scopes", t.scope_rollup, t.scope_rollup.c.scope_id)):
-            rollup = table.c
-            within = rollup.bucket.between(month * MONTH_OF_DAY, (month + 1) * MONTH_OF_DAY - 1)
-            days = self._summed(connection, table, table, key, rollup.points, within)
-            kept = self._summed(connection, table, table, key, rollup.points, rollup.bucket == month)
-            yield from _differences(f"month {month // 100}-{month % 100:02}", what, days, kept)
+        values = {"month": month, "first": month * MONTH_OF_DAY, "last": (month + 1) * MONTH_OF_DAY - 1}
+        return self._compared(connection, self._month_checks, f"month {month // 100}-{month % 100:02}", values)
 
-    def _summed(
-        self, connection: sa.Connection, origin: Any, table: sa.Table, key: Expression, points: Expression, *where: Predicate
-    ) -> dict[int, Sums]:
-        """Sums of the numbers of `table`, which `origin` holds, by `key`; those that are nothing left out."""
+    def _compared(self, connection: sa.Connection, checks: list[Check], where: str, values: Values) -> Iterator[str]:
+        for what, points, kept in checks:
+            yield from _differences(where, what, self._read(connection, points, values), self._read(connection, kept, values))
+
+    def _sums(self, origin: Any, table: sa.Table, key: Expression, points: Expression, *where: Predicate) -> sa.Select[Any]:
+        """Sums of the numbers of `table`, which `origin` holds, by `key`."""
+        parts = [sa.func.sum(part) for name in (QTY, PRICE) for part in self._t.exact.partial(table, name)]
+        return sa.select(key, sa.func.sum(points), *parts).select_from(origin).where(*where).group_by(key)
+
+    def _read(self, connection: sa.Connection, query: sa.Select[Any], values: Values) -> dict[int, Sums]:
+        """The sums by key; those that are nothing left out."""
         exact, width = self._t.exact, self._width
-        parts = [sa.func.sum(part) for name in (QTY, PRICE) for part in exact.partial(table, name)]
-        query = sa.select(key, sa.func.sum(points), *parts).select_from(origin).where(*where).group_by(key)
         found = {}
-        for number, count, *sums in connection.execute(query):
+        for number, count, *sums in connection.execute(query, values):
             entry = Sums(int(count), exact.decode_sum(sums[:width]), exact.decode_sum(sums[width:]))
             if any(entry):
                 found[number] = entry
