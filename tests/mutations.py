@@ -254,8 +254,8 @@ MUTATIONS = [
     Mutation(
         "the newest end among frames of the newest day only",
         DRIVER + "newest.py",
-        "slot.c.day <= newest.c.day",
-        "slot.c.day == newest.c.day",
+        "slot.c.day <= days.c.day",
+        "slot.c.day == days.c.day",
     ),
     Mutation("frames one point too long", "rating/contract.py", "size >= max_points", "size > max_points"),
     Mutation(
