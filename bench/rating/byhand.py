@@ -119,7 +119,7 @@ class ByHand:
         self._range = [to_micros(START), to_micros(MONTH_END)]
 
     def questions(self, points: int, page: int) -> dict[str, Callable[[], Answer]]:
-        """By the names that the worker asks them by; the store has so many points, and a page so many."""
+        """The queries by the names that the worker uses, for a number of stored points and a page size."""
         return {
             "project and type": self._project_and_type,
             "type": lambda: self._slots(["s.type"], lambda type_: {"type": bytes(type_).decode()}),

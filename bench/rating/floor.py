@@ -1,7 +1,7 @@
 """The raw floor: how fast an engine takes rows that are already in its own form, into an identical table with identical indexes.
 
-The rows are those of our own table of points, read back from the store that was just filled. Whoever asks by hand (see `byhand`)
-speaks to the engine here, too.
+The rows are those of our own table of points, read back from the store that was just filled. The queries
+by hand (see `byhand`) use these connections, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Floor(abc.ABC):
 
     Attributes:
         limbs: whether an exact number is several columns of integers.
-        place: what stands for a value in a statement.
+        place: the placeholder of a value in a statement.
     """
 
     create: str

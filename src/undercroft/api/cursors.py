@@ -54,7 +54,7 @@ class CursorCodec:
                 return self._cipher.decrypt(given, self._associated).decode()
         except (ValueError, InvalidTag):
             pass
-        raise InvalidInput(field, "is no cursor of this question")
+        raise InvalidInput(field, "is not a cursor of this query")
 
 
 def _text(data: bytes) -> str:

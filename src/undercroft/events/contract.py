@@ -196,7 +196,7 @@ class Store(Connection, abc.ABC):
 
     @abc.abstractmethod
     def _events(self, selection: query.Selection, page: query.Page) -> Iterable[Event]:
-        """The selected events of the page; raises InvalidMarker at once where the marker is no event."""
+        """The selected events of the page; raises InvalidMarker at once if the marker is not the id of an event."""
 
     @abc.abstractmethod
     def _event_types(self) -> list[str]:

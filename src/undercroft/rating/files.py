@@ -26,23 +26,10 @@ WAITING_BYTES = 16 << 20
 
 
 class Row(NamedTuple):
-    """A point with its period and type."""
+    """A point with its period and type; written to a temporary file as JSON where a format needs all points before the first."""
 
     begin: dt.datetime
     end: dt.datetime
-    type: str
-    unit: str
-    qty: Decimal
-    price: Decimal
-    groupby: dict[str, Any]
-    metadata: dict[str, Any]
-
-
-class _Waiting(msgspec.Struct, array_like=True):
-    """A point as it waits for the header of its CSV file."""
-
-    begin: str
-    end: str
     type: str
     unit: str
     qty: Decimal
@@ -74,10 +61,9 @@ def csv_rows(frames: Iterable[DataFrame], raw: bool = False) -> Iterator[bytes]:
     metadata: dict[str, None] = {}
     with tempfile.SpooledTemporaryFile(max_size=WAITING_BYTES) as waiting:
         for point in flat(frames):
-            line = _Waiting(cells.timestamp(point.begin), cells.timestamp(point.end), *point[2:])
-            groupby.update(dict.fromkeys(line.groupby))
-            metadata.update(dict.fromkeys(line.metadata))
-            waiting.write(msgspec.json.encode(line) + b"\n")
+            groupby.update(dict.fromkeys(point.groupby))
+            metadata.update(dict.fromkeys(point.metadata))
+            waiting.write(msgspec.json.encode(point) + b"\n")
         waiting.seek(0)
         header: list[str] | None = [*COLUMNS, *(GROUPBY + name for name in groupby), *(METADATA + name for name in metadata)]
         rows = _rows(waiting, list(groupby), list(metadata))
@@ -89,10 +75,10 @@ def csv_rows(frames: Iterable[DataFrame], raw: bool = False) -> Iterator[bytes]:
 
 
 def _rows(lines: Iterable[bytes], groupby: list[str], metadata: list[str]) -> Iterator[list[Any]]:
-    decoder = msgspec.json.Decoder(_Waiting)
+    decoder = msgspec.json.Decoder(Row)
     for line in map(decoder.decode, lines):
         yield [
-            *(line.begin, line.end, line.type, line.unit, line.qty, line.price),
+            *(cells.timestamp(line.begin), cells.timestamp(line.end), line.type, line.unit, line.qty, line.price),
             *(line.groupby.get(name, "") for name in groupby),
             *(line.metadata.get(name, "") for name in metadata),
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -14,7 +13,7 @@ import msgspec
 from undercroft.core.cells import plain_text
 from undercroft.core.errors import ConfigInvalid
 from undercroft.core.sink import Sink
-from undercroft.rating.files import WAITING_BYTES, flat
+from undercroft.rating.files import WAITING_BYTES, Row, flat
 from undercroft.rating.models import DataFrame
 
 try:
@@ -27,19 +26,6 @@ DIGITS = 38
 # Few different scales, so that the files of one export seldom differ in their types.
 SCALES = (18, 28, 38)
 _ROWS = 20_000
-
-
-class _Waiting(msgspec.Struct, array_like=True):
-    """A point as it waits for the types of its file to be known."""
-
-    begin: dt.datetime
-    end: dt.datetime
-    type: str
-    unit: str
-    qty: Decimal
-    price: Decimal
-    groupby: dict[str, Any]
-    metadata: dict[str, Any]
 
 
 class _Width:
@@ -72,7 +58,7 @@ def parts(frames: Iterable[DataFrame]) -> Iterator[bytes]:
         for point in flat(frames):
             qty.add(point.qty)
             price.add(point.price)
-            waiting.write(encoder.encode(_Waiting(*point)) + b"\n")
+            waiting.write(encoder.encode(point) + b"\n")
         waiting.seek(0)
         schema = _schema(qty.type(), price.type())
         sink = Sink()
@@ -91,14 +77,14 @@ def _schema(qty: Any, price: Any) -> Any:
     return pyarrow.schema([pyarrow.field(name, type_, nullable=False) for name, type_ in columns.items()])
 
 
-def _batches(lines: Iterable[bytes]) -> Iterator[list[_Waiting]]:
-    decoder = msgspec.json.Decoder(_Waiting)
+def _batches(lines: Iterable[bytes]) -> Iterator[list[Row]]:
+    decoder = msgspec.json.Decoder(Row)
     rows = map(decoder.decode, lines)
     while batch := list(islice(rows, _ROWS)):
         yield batch
 
 
-def _row(point: _Waiting, schema: Any) -> dict[str, Any]:
+def _row(point: Row, schema: Any) -> dict[str, Any]:
     def number(name: str, value: Decimal) -> Any:
         return f"{value:f}" if schema.field(name).type == pyarrow.string() else value
 

@@ -9,14 +9,14 @@ RatingCall = Call[BaseStorage, None]
 
 
 class Unscoped(Exception):
-    """The caller is no admin and acts in no project: there is nothing to be seen."""
+    """The caller is not an admin and has no project, so no usage is visible."""
 
 
 def own_scope(call: RatingCall) -> dict[str, str]:
     """The filter that keeps a caller to the own project; empty for an admin.
 
     Raises:
-        Unscoped: there is no project.
+        Unscoped: the caller has no project.
     """
     if call.caller.is_admin:
         return {}

@@ -42,8 +42,8 @@ _WHICH = (
     click.option("--resource", "resources", multiple=True, metavar="ID", help="Only this resource. May be repeated."),
 )
 _PAGE = (
-    click.option("--limit", type=click.IntRange(min=0), default=1000, show_default=True, help="At most so many rows."),
-    click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True, help="Pass over so many rows."),
+    click.option("--limit", type=click.IntRange(min=0), default=1000, show_default=True, help="Maximum number of rows."),
+    click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True, help="Number of rows to skip."),
     click.option("--all", "everything", is_flag=True, help="All rows; --limit and --offset do not count."),
 )
 

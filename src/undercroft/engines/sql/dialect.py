@@ -46,7 +46,7 @@ class Dialect(abc.ABC):
         url_keys: URL query keys that belong to the client library: how to reach the server, and how to trust it.
         oldest: the oldest version that the drivers are made for.
         durability: settings that `doctor` looks at.
-        placeholder: what stands for a value in a statement's text.
+        placeholder: the placeholder of a value in the text of a statement.
         clock: the statement that reads the engine's clock; None where that is this process's.
         analyse: the statement that updates the planner's statistics, less the tables; None where none is needed.
         reading: execution options of a transaction that reads one consistent state.
