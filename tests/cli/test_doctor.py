@@ -160,7 +160,7 @@ def test_old_usage_without_a_worker(run, url, storage, frame):
 
 def test_no_file_is_made(run, tmp_path):
     url = f"sqlite:///{tmp_path}/none.db"
-    assert "there is no file" in examined(run, url, code=2)["connection"]["found"]
+    assert "does not exist" in examined(run, url, code=2)["connection"]["found"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -16,6 +17,33 @@ PROFILES = {"quick": (5, 15), "ci": (20, 25), "thorough": (300, 50)}
 SIDE_BY_SIDE = PROFILES[PROFILE][0] // 2
 # Seconds; 0 for as long as it takes.
 TIMEOUT = pytest.mark.timeout(0 if PROFILE == "thorough" else 600)
+
+
+def change_all(
+    change: Callable[[Any], None],
+    oracle: object,
+    stores: Iterable[object],
+    refused: type[Exception],
+    refusal: type[Exception],
+) -> None:
+    """Make one change to the oracle and to every store; what the oracle refuses, every store must refuse.
+
+    Args:
+        change: makes it.
+        oracle: is changed first.
+        stores: are changed next, in order.
+        refused: what the oracle raises when it refuses the change.
+        refusal: what the stores must raise then.
+    """
+    try:
+        change(oracle)
+    except refused:
+        for store in stores:
+            with pytest.raises(refusal):
+                change(store)
+    else:
+        for store in stores:
+            change(store)
 
 
 def walk(

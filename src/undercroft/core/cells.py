@@ -39,7 +39,14 @@ def plain_text(value: Any) -> str:
 
 
 def write_csv(out: IO[str], header: Sequence[str] | None, rows: Iterable[Sequence[Any]], raw: bool) -> None:
-    """Write CSV, without a header when that is None; text is guarded against spreadsheets unless `raw`."""
+    """Write rows as CSV.
+
+    Args:
+        out: where to write.
+        header: the first row; None: no header.
+        rows: the rows, as wide as the header.
+        raw: leave text as it is. Otherwise a cell that a spreadsheet would take for a formula is quoted, see `guarded`.
+    """
     keep = str if raw else guarded
     writer = csv.writer(out, lineterminator="\n")
     if header is not None:

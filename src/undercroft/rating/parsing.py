@@ -100,7 +100,7 @@ def jsonl(source: Source) -> Iterator[Parsed]:
     """The frames of JSON lines; blank lines are passed over.
 
     Raises:
-        InvalidInput: a line that is no frame; the error names the line and the place in it.
+        InvalidInput: a line is not a frame; the error names the line and the place in it.
     """
     while line := source.readline():
         if line.isspace():
@@ -139,7 +139,7 @@ class CsvReader:
         """The frames after the header, or after the place that the source was made to skip to.
 
         Raises:
-            InvalidInput: a row that is no point; the error names the line and the column.
+            InvalidInput: a row is not a point; the error names the line and the column.
         """
         source = self._source
         frame: DataFrame | None = None

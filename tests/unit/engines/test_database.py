@@ -78,7 +78,7 @@ def test_first_attempt_builds_nothing(db, run, monkeypatch):
 
 
 def test_unknown_dialect_is_refused():
-    with pytest.raises(ConfigInvalid, match="there is no SQL dialect 'oracle'"):
+    with pytest.raises(ConfigInvalid, match="the SQL dialect 'oracle' is not supported"):
         Database.open("oracle://u@h/db", EngineOptions, {})
 
 

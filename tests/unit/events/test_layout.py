@@ -27,7 +27,7 @@ def test_ends_and_zero():
 
 @given(st.lists(st.tuples(st.integers(), st.text(max_size=20))), st.integers(1, 5), st.integers(1, 50))
 def test_portions_hold_all_rows_within_their_bounds(rows, most, size):
-    portions = list(bulk.portions(rows, most, size))
+    portions = list(bulk.portions(rows, most, size, bulk.characters))
     assert [row for portion in portions for row in portion] == rows
     for portion in portions:
         assert 1 <= len(portion) <= most

@@ -15,6 +15,7 @@ from undercroft.conformance.events.data import START, everything, exact, flat, f
 from undercroft.conformance.events.oracle import Oracle, Refused, Unknown
 from undercroft.conformance.examination import problems
 from undercroft.conformance.plugin import Opener
+from undercroft.conformance.stateful import change_all
 from undercroft.core.errors import InvalidInput
 from undercroft.events import Event, EventFilter, InvalidMarker, Store, Trait
 
@@ -212,15 +213,7 @@ class EventsMachine(RuleBasedStateMachine):
         return given, sort if self.can("page") else None
 
     def _write(self, change: Callable[[Any], None]) -> None:
-        try:
-            change(self.oracle)
-        except Refused:
-            for store in self.stores:
-                with pytest.raises(InvalidInput):
-                    change(store)
-        else:
-            for store in self.stores:
-                change(store)
+        change_all(change, self.oracle, self.stores, Refused, InvalidInput)
         self._compare()
 
     def _compare(self) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -15,6 +14,7 @@ from undercroft.conformance.examination import problems
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating.data import ALWAYS, everything, flat, same_points, same_rows, sums
 from undercroft.conformance.rating.oracle import KeyTaken, Oracle, Stored, add
+from undercroft.conformance.stateful import change_all
 from undercroft.core.errors import Conflict
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
@@ -279,15 +279,7 @@ class RatingMachine(RuleBasedStateMachine):
         self._write(lambda store: store.push(batch))
 
     def _write(self, change: Callable[[Any], None]) -> None:
-        try:
-            change(self.oracle)
-        except KeyTaken:
-            for store in self.stores:
-                with pytest.raises(Conflict):
-                    change(store)
-        else:
-            for store in self.stores:
-                change(store)
+        change_all(change, self.oracle, self.stores, KeyTaken, Conflict)
         self._compare()
 
     def _compare(self) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from undercroft.core.errors import Unavailable
 from undercroft.engines.sql.database import Database
 
+R = TypeVar("R")
 # Statistics are updated again when so many times the rows have come.
 _GROWTH = 4
 
@@ -20,12 +21,17 @@ def arrays(rows: Sequence[Sequence[Any]], width: int) -> tuple[list[Any], ...]:
     return tuple(list(column) for column in zip(*rows, strict=True)) or ([],) * width
 
 
-def portions(rows: Iterable[tuple[Any, ...]], most: int, size: int) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows in lists of at most `most`, whose text and bytes have about `size` characters at most."""
-    portion: list[tuple[Any, ...]] = []
+def characters(row: Iterable[Any]) -> int:
+    """The length of all text and bytes of a row."""
+    return sum(len(value) for value in row if isinstance(value, (str, bytes)))
+
+
+def portions(rows: Iterable[R], most: int, size: int, weigh: Callable[[R], int]) -> Iterator[list[R]]:
+    """The rows, in order, in lists of at most `most` that weigh at most `size`; a heavier row is a list of its own."""
+    portion: list[R] = []
     filled = 0
     for each in rows:
-        weight = sum(len(value) for value in each if isinstance(value, (str, bytes)))
+        weight = weigh(each)
         if portion and (len(portion) >= most or filled + weight > size):
             yield portion
             portion, filled = [], 0

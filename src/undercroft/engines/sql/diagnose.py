@@ -40,7 +40,7 @@ def connection(db: Database) -> Finding:
     """Whether the engine answers, and which version of it does."""
     if (file := db.dialect.missing_file()) is not None:
         # Opening it would make an empty one.
-        return error("connection", f"there is no file {file}", "`undercroft db upgrade` makes it")
+        return error("connection", f"file {file} does not exist", "create it with `undercroft db upgrade`")
     try:
         version = db.read(lambda c: c.dialect.server_version_info) or ()
         name = f"{db.dialect.name} {'.'.join(map(str, version))}"

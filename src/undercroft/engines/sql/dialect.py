@@ -210,7 +210,7 @@ def load(package: str, name: str) -> Any:
             if error.name != module:
                 raise
     if found is None:
-        raise ConfigInvalid(f"there is no SQL dialect {name!r} for this kind of data")
+        raise ConfigInvalid(f"the SQL dialect {name!r} is not supported for this kind of data")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import operator
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 from undercroft.core.paging import LARGEST, Page
 from undercroft.core.time import from_micros
+from undercroft.engines.sql.bulk import portions
 from undercroft.rating import calendar
 from undercroft.rating.calendar import PARTS
 from undercroft.rating.contract import Group, Row
@@ -260,7 +262,8 @@ class Reader:
         counts = built(pages.slots_in_range, self._target, shape).rows(connection, values)
         rows = built(pages.rows, self._target, shape, Within.SLOTS).statement
         most = _POINTS_AT_ONCE * (10 if probe.is_selective else 1)
-        for slots in _chunks(counts, most):
+        for portion in portions(counts, _SLOTS_AT_ONCE, most, operator.itemgetter(1)):
+            slots = [number for number, _ in portion]
             # Closed at once when the walk is given up: a server-side cursor would stay open otherwise.
             with connection.execute(rows, {**values, "slots": slots}, execution_options={"yield_per": 5_000}) as result:
                 yield from self._decoded(result)
@@ -339,17 +342,3 @@ def _located(counts: Iterable[tuple[K, int]], page: Page) -> tuple[list[K], int]
             chosen.append(key)
         passed += count
     return chosen, skip
-
-
-def _chunks(counts: Sequence[Any], most: int) -> Iterator[list[int]]:
-    """Slots in order, so many at a time that their points stay below `most` where one slot does."""
-    chunk: list[int] = []
-    size = 0
-    for number, count in counts:
-        if chunk and (size + count > most or len(chunk) >= _SLOTS_AT_ONCE):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(number)
-        size += count
-    if chunk:
-        yield chunk

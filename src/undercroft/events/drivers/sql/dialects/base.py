@@ -68,7 +68,7 @@ class Dialect(abc.ABC):
         compares_pairs: whether a comparison of pairs finds its range in an index.
         divide: the operator that divides integers.
         in_parts: the condition on the pieces of the index by value, of a row `l`.
-        quote: what stands around a name that is a keyword.
+        quote: the character that quotes an identifier.
         double: the type of a float.
         infinity: the largest float, infinite where the engine has such.
     """

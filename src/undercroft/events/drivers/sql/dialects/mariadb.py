@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from undercroft.core.errors import NotInitialized
 from undercroft.engines.sql import raw
-from undercroft.engines.sql.bulk import portions
+from undercroft.engines.sql.bulk import characters, portions
 from undercroft.events.drivers.sql.dialects.base import OneWriter
 from undercroft.events.drivers.sql.schema import LAST_ID, Tables
 
@@ -58,7 +58,7 @@ class MariaDB(OneWriter):
 
     def _insert(self, connection: sa.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         head, values = self._heads[table]
-        for part in portions(rows, self.ROWS, self.BYTES):
+        for part in portions(rows, self.ROWS, self.BYTES, characters):
             raw.rows(connection, head + ", ".join([values] * len(part)), tuple(itertools.chain.from_iterable(part)))
 
     def expire(self, connection: sa.Connection, before: int, count: int) -> int:

@@ -84,7 +84,7 @@ class MariaDB(Dialect):
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
         names = ["digest", "kind", "calendar", "scope_id", "label", "body"]
-        # An entry that another writer has added meanwhile is given back as well.
+        # Entries that another writer has just added are returned, too.
         rows = sorted(entry_rows(entries), key=operator.itemgetter(0))
         return dict(map(tuple, self._insert(connection, self._tables.entry, names, rows, "id = id RETURNING digest, id")))
 
@@ -97,7 +97,7 @@ class MariaDB(Dialect):
         rows = sorted((*key, day, 1) for key, day in slots)
         names = ["begin", '"end"', "type", "day", "pending"]
         found = self._insert(connection, self._tables.slot, names, rows, 'id = id RETURNING begin, "end", type, id, pending')
-        # A slot that another writer has added meanwhile is given back as well, locked. Folded already, it is not new.
+        # Slots that another writer has just added are returned and locked, too. Those that are folded already are not new.
         return {SlotKey(begin, end, bytes(type_)): number for begin, end, type_, number, pending in found if pending}
 
     def lock_and_take(
