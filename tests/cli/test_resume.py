@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import pathlib
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 import undercroft
 from undercroft.rating import BaseStorage
@@ -115,3 +117,21 @@ def test_interrupted_it_says_how_to_go_on(usage, url, storage):
     assert again.returncode == 0, err
     assert "of an earlier run" in out
     assert held(storage) == HOURS * POINTS
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemError])
+def test_an_interrupt_while_a_connection_is_given_back_is_told_in_one_line(run, usage, url, monkeypatch, error):
+    """SQLAlchemy logs it with its traceback, which is noise after Ctrl-C; what else fails there is still logged."""
+
+    def stop(*_: object) -> None:
+        raise error
+
+    # Logging of the tests' own would keep the records from stderr, where they go in a process of the command line.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    sa.event.listen(sa.Pool, "reset", stop)
+    try:
+        ended = run("rating", "push", usage, "--store", url, code=130 if error is KeyboardInterrupt else 0)
+    finally:
+        sa.event.remove(sa.Pool, "reset", stop)
+    assert ("Traceback" in ended.stderr) == (error is not KeyboardInterrupt)
+    assert (ended.stderr.splitlines()[0] == "interrupted") == (error is KeyboardInterrupt)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
 import os
 import sys
+from collections.abc import Iterator
 
 import rich_click as click
 
@@ -49,6 +52,27 @@ def report(error: BaseException) -> int:
     for note in getattr(error, "__notes__", ()):
         click.echo(f"note: {printable(note)}", err=True)
     return exit_code(error)
+
+
+@contextlib.contextmanager
+def told_once() -> Iterator[None]:
+    """Keep an interrupt out of the log while a command runs: a library that is interrupted while it tidies up logs a traceback.
+
+    SQLAlchemy does so when it takes a connection back, and raises the interrupt again, with which the command ends, in one line.
+    """
+    handler = logging.lastResort
+    if handler is None:
+        yield
+        return
+    handler.addFilter(_is_no_interrupt)
+    try:
+        yield
+    finally:
+        handler.removeFilter(_is_no_interrupt)
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], KeyboardInterrupt))
 
 
 def is_closed_pipe(error: BaseException) -> bool:

@@ -86,7 +86,8 @@ class Root(click.RichGroup):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; see `undercroft.cli.failures` for what becomes of an exception."""
         try:
-            result = super().invoke(ctx)
+            with failures.told_once():
+                result = super().invoke(ctx)
             sys.stdout.flush()
         except Exit:
             raise
