@@ -6,6 +6,7 @@ import contextlib
 import functools
 import urllib.parse
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -21,11 +22,8 @@ from undercroft.core.findings import Finding, error, ok, size, warning
 PORT = 9200
 # The oldest versions that the drivers are made for.
 OLDEST = {"opensearch": 2, "elasticsearch": 7}
-_BUSY = {429, 502, 503, 504}
-# That there are too many views is told as an error of the server.
-_TOO_MANY_VIEWS = "too many scroll contexts"
-# Seconds for which a question is asked again.
-_PATIENCE = 3.0
+# Seconds for which a question is asked again: each index that is deleted beside it may cost a try.
+_PATIENCE = 10.0
 # No index is an answer, too; part of one is none.
 _ALL_OR_NOTHING = {"ignore_unavailable": "true", "allow_no_indices": "true", "allow_partial_search_results": "false"}
 
@@ -54,9 +52,14 @@ class Busy(Unavailable):
     """The server answers that it cannot answer now."""
 
 
-def failed(status: int | str, text: str) -> UndercroftError:
-    """The error for a request, or one document of it, that was answered with such a status."""
-    return (Busy if status in _BUSY or _TOO_MANY_VIEWS in text else UndercroftError)(text)
+def failed(status: int, text: str) -> UndercroftError:
+    """The error for a request, or one document of it, that was answered with such a status.
+
+    Any failure of the server itself may be over in a moment: Elasticsearch 7 answers 500 where a search meets an index that is
+    being closed, and where more views are asked for than it may hold.
+    """
+    own = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
+    return (Busy if own else UndercroftError)(text)
 
 
 class Client:
@@ -176,7 +179,7 @@ class Client:
             if failure.status_code in accept:
                 return
             text = f"{self.place}: {failure.status_code} {str(failure.error)[:120]} {str(failure.info)[:400]}"
-            raise failed(failure.status_code, text) from failure
+            raise failed(int(failure.status_code), text) from failure
 
     def close(self) -> None:
         """Close the connections."""
