@@ -55,7 +55,7 @@ def report(error: BaseException) -> int:
 
 
 @contextlib.contextmanager
-def told_once() -> Iterator[None]:
+def interrupts_not_logged() -> Iterator[None]:
     """Keep an interrupt out of the log while a command runs: a library that is interrupted while it tidies up logs a traceback.
 
     SQLAlchemy does so when it takes a connection back, and raises the interrupt again, with which the command ends, in one line.

@@ -86,7 +86,7 @@ class Root(click.RichGroup):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; see `undercroft.cli.failures` for what becomes of an exception."""
         try:
-            with failures.told_once():
+            with failures.interrupts_not_logged():
                 result = super().invoke(ctx)
             sys.stdout.flush()
         except Exit:
