@@ -13,7 +13,7 @@ import importlib.util
 import pathlib
 import urllib.parse
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -225,9 +225,26 @@ class Opener:
     def clear(self) -> None:
         """Drop the namespace, unless it goes with the test's own folder, and close what was opened."""
         if self.used and "{tmp}" not in self.target.url:
-            self(init=False).drop()
+            _patiently(self(init=False).drop)
         for store in self.opened:
             store.close()
+
+
+def _patiently(drop: Callable[[], None]) -> None:
+    """Drop; again for ten seconds, because a server may still execute the last statement of a process that was killed.
+
+    mongo-java-server fails to drop a collection while it deletes from it.
+    """
+    import tenacity
+
+    from undercroft.core.errors import UndercroftError
+
+    tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(UndercroftError),
+        stop=tenacity.stop_after_delay(10),
+        wait=tenacity.wait_fixed(0.2),
+        reraise=True,
+    )(drop)
 
 
 def _opener(target: Target, folder: pathlib.Path) -> Opener:

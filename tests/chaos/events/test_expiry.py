@@ -48,7 +48,7 @@ class Watched(Opener):
 
 
 def walked(opener: Watched, seed: int, steps: int) -> dict[str, int]:
-    """Walk until so many steps are done."""
+    """Walk until so many steps are done, and something has expired: a few walks may pass without."""
 
     class Walker(EventsMachine):
         steps = 0
@@ -59,7 +59,7 @@ def walked(opener: Watched, seed: int, steps: int) -> dict[str, int]:
 
     rng = random.Random(seed)
     end = time.monotonic() + LONGEST
-    while Walker.steps < steps and time.monotonic() < end:
+    while (Walker.steps < steps or not opener.expired) and time.monotonic() < end:
         walker = hypothesis.seed(rng.getrandbits(64))(lambda: Walker([opener], True))
         walk(walker, 10, STEPS, shrink=opener.twin is None)
     return {"steps": Walker.steps, "expired": opener.expired}
