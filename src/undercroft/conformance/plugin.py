@@ -233,7 +233,7 @@ class Opener:
 def _patiently(drop: Callable[[], None]) -> None:
     """Drop; again for ten seconds, because a server may still execute the last statement of a process that was killed.
 
-    mongo-java-server fails to drop a collection while it deletes from it.
+    Some fail to drop what they delete from at the same time.
     """
     import tenacity
 
