@@ -17,6 +17,7 @@ from undercroft.core import deadline, findings, time
 from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, InvalidInput, OutcomeUnknown, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, error, ok, warning
+from undercroft.engines.session import Pin
 
 # The oldest version that the drivers are made for.
 OLDEST = (5, 0)
@@ -25,6 +26,16 @@ PASSED_ON = (
     "appname", "authMechanism", "authSource", "directConnection", "readPreference", "replicaSet", "ssl", "tls", "tlsCAFile",
     "tlsCertificateKeyFile",
 )  # fmt: skip
+# What each connection is set to, whatever the server's defaults are.
+SESSION = (
+    Pin("w", "majority", "a write could be lost with the server that took it"),
+    Pin("journal", "true", "a write could be lost in a power cut"),
+    Pin("readConcernLevel", "local", "a read could be without what was just written, or wait for other servers"),
+    Pin("retryWrites", "false", "a write could be done twice; ours are tried again where that is safe"),
+    Pin("uuidRepresentation", "standard", "ids that a host stores could be read in two ways"),
+)
+_WORDS = {"true": True, "false": False}
+_SETTINGS: dict[str, Any] = {pin.name: _WORDS.get(pin.value, pin.value) for pin in SESSION}
 
 
 class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
@@ -66,8 +77,7 @@ class ConnectionPool:
                         connectTimeoutMS=round(options.connect_timeout * 1000),
                         socketTimeoutMS=round(options.statement_timeout * 1000),
                         waitQueueTimeoutMS=round(options.connect_timeout * 1000),
-                        # A write that a library repeats may be done twice; ours repeat by themselves, and know when they may.
-                        retryWrites=False, w="majority", journal=True, tz_aware=False,
+                        **_SETTINGS,
                     )  # fmt: skip
                 except (mongo.PyMongoError, ValueError) as error:
                     raise ConfigInvalid(f"{urls.redacted(url)!r} is no URL of a MongoDB: {error}") from None

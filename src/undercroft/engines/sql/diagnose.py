@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import sqlalchemy as sa
 
 from undercroft.core import findings, time
-from undercroft.core.errors import UndercroftError
+from undercroft.core.errors import ConfigInvalid, UndercroftError
 from undercroft.core.findings import Finding, Level, error, ok, warning
+from undercroft.engines.session import Setting
 from undercroft.engines.sql.database import Database
 
 
@@ -24,6 +25,7 @@ def engine(db: Database, metadata: sa.MetaData, check: Callable[[], list[str]]) 
     yield connected
     if connected.level is Level.ERROR:
         return False
+    yield from required(db)
     # Leases and expiry go by the engine's clock.
     yield findings.clock(db.now() - time.now())
     yield from durability(db)
@@ -103,11 +105,27 @@ def durability(db: Database) -> Iterator[Finding]:
     if db.in_memory:
         yield warning("durability", "the database is in memory", "it is gone with this process; name a file to keep it")
         return
-    for setting in db.dialect.durability:
-        statement = setting.read
-        value = str(db.read(lambda c, statement=statement: c.exec_driver_sql(statement).scalar()))  # type: ignore[misc]
-        check, found = f"durability: {setting.name}", setting.shown.get(value, value)
-        yield ok(check, found) if value in setting.safe else warning(check, found, setting.risk)
+    for setting, found in _values(db, db.dialect.durability):
+        check, shown = f"durability: {setting.name}", setting.shown.get(found, found)
+        yield ok(check, shown) if found in setting.safe else warning(check, shown, setting.risk)
+
+
+def required(db: Database) -> Iterator[Finding]:
+    """Whether the database is what our sessions need, and cannot make it."""
+    for setting, found in _values(db, db.dialect.required):
+        yield ok(setting.name, found) if found in setting.safe else error(setting.name, found, setting.risk)
+
+
+def fit(db: Database) -> None:
+    """Raise `ConfigInvalid` where the database is not what our sessions need, and cannot make it."""
+    for finding in required(db):
+        if finding.level is Level.ERROR:
+            raise ConfigInvalid(f"{db.place}: {finding.check} is {finding.found}: {finding.advice}")
+
+
+def _values(db: Database, settings: Sequence[Setting]) -> list[tuple[Setting, str]]:
+    """What each of the settings is."""
+    return db.read(lambda c: [(one, str(c.exec_driver_sql(one.read).scalar())) for one in settings])
 
 
 def space(db: Database, metadata: sa.MetaData) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ import pathlib
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -23,18 +23,8 @@ from undercroft.core import registry
 from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, Unavailable, UndercroftError
 from undercroft.core.findings import Finding
+from undercroft.engines.session import Pin, Setting, pinned
 from undercroft.engines.sql.options import EngineOptions
-
-
-class Setting(NamedTuple):
-    """A setting that decides whether a commit survives a power cut: how to read it, its safe values, and what the others risk."""
-
-    name: str
-    read: str
-    safe: Sequence[str]
-    risk: str
-    # What to print for a value that the engine gives as a code.
-    shown: Mapping[str, str] = {}
 
 
 class Dialect(abc.ABC):
@@ -45,7 +35,9 @@ class Dialect(abc.ABC):
         client: SQLAlchemy's name of the dialect and the client library.
         url_keys: URL query keys that belong to the client library: how to reach the server, and how to trust it.
         oldest: the oldest version that the drivers are made for.
-        durability: settings that `doctor` looks at.
+        session: what each session is set to.
+        required: settings that no session can change: nothing is stored where they are wrong.
+        durability: settings that decide whether a commit survives a power cut; `doctor` looks at them.
         placeholder: the placeholder of a value in the text of a statement.
         clock: the statement that reads the engine's clock; None where that is this process's.
         analyse: the statement that updates the planner's statistics, less the tables; None where none is needed.
@@ -62,6 +54,8 @@ class Dialect(abc.ABC):
     client: ClassVar[str]
     url_keys: ClassVar[tuple[str, ...]] = ()
     oldest: ClassVar[tuple[int, ...]] = ()
+    session: ClassVar[tuple[Pin, ...]] = ()
+    required: ClassVar[tuple[Setting, ...]] = ()
     durability: ClassVar[tuple[Setting, ...]] = ()
     placeholder: ClassVar[str] = "%s"
     clock: ClassVar[str | None] = None
@@ -75,6 +69,10 @@ class Dialect(abc.ABC):
         self.place = urls.redacted(url)
         self.in_memory = False
         self.target, self.arguments = self.resolve(url, passed_on)
+
+    def pinned(self) -> dict[str, str]:
+        """What each session is set to: the value of each setting by its name."""
+        return pinned(self.session, self.options)
 
     # -- connections and transactions ------------------------------------------------------------------------------
 

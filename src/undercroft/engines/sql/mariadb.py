@@ -10,8 +10,10 @@ import sqlalchemy as sa
 
 from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, ok, size
-from undercroft.engines.sql.dialect import ServerDialect, Setting
+from undercroft.engines.session import Pin, Setting
+from undercroft.engines.sql.dialect import ServerDialect
 from undercroft.engines.sql.errors import STATEMENT_TIMEOUT, Contended, Disconnected, by_code, first_line, not_initialized
+from undercroft.engines.sql.options import EngineOptions
 
 # Numbers of the server (1...) and of the client library (2..., 0 for a connection closed before).
 _MISSING_TABLE = (1054, 1146)
@@ -23,6 +25,13 @@ _KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
     ((*_TIMEOUT, 1021, 1026, 1030, 1037, 1040, 1041, 1114, 1203, 1290), Unavailable),
     ((1034, 1035, 1194, 1195, 1712), Corrupt),
 )
+# A statement must have room for the smallest reasonable item.
+_LEAST_PACKET, _ENOUGH = 256 * 2**10, "enough"
+
+
+def _deadline(options: EngineOptions) -> str:
+    """The setting `max_statement_time`, in seconds."""
+    return f"{options.statement_timeout:f}"
 
 
 class MariaDB(ServerDialect):
@@ -32,6 +41,48 @@ class MariaDB(ServerDialect):
     client = "mariadb+pymysql"
     url_keys = ("charset", "ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname", "ssl_verify_cert", "unix_socket")
     oldest = (10, 6)
+    session = (
+        Pin(
+            "sql_mode",
+            "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES",
+            "values that do not fit would be cut; a backslash, a quote or a space at the end would mean something else",
+        ),
+        Pin("character_set_client", "utf8mb4", "texts would lose characters when they are written"),
+        Pin("character_set_results", "utf8mb4", "texts would lose characters when they are read"),
+        Pin("time_zone", "+00:00", "moments would be of another zone"),
+        Pin("tx_isolation", "READ-COMMITTED", "writers beside each other would fail, or see an older state"),
+        Pin("autocommit", "0", "each statement would be a transaction of its own"),
+        Pin("completion_type", "NO_CHAIN", "a commit would begin another transaction, or end the session"),
+        Pin("default_storage_engine", "InnoDB", "tables would be made that have no transactions"),
+        Pin("max_statement_time", "the option `statement_timeout`", "a statement could take for ever, or end too soon", _deadline),
+        Pin("innodb_lock_wait_timeout", "50", "a writer that waits for its turn would fail, or wait too long"),
+        Pin("sql_select_limit", "18446744073709551615", "rows would be left out of an answer without a word"),
+        Pin("sql_big_selects", "1", "questions about much would be refused"),
+        Pin("sql_safe_updates", "0", "deletions would be refused"),
+        Pin("sql_auto_is_null", "0", "a comparison with NULL would find the last row"),
+        Pin("unique_checks", "1", "keys could be stored twice"),
+        Pin("max_sort_length", "1024", "texts would be sorted by their beginnings"),
+        Pin("div_precision_increment", "4", "quotients would be rounded"),
+        Pin("sql_quote_show_create", "1", "`doctor` could not read what the tables are like"),
+        Pin("net_write_timeout", "600", "a long download whose reader pauses would be cut off"),
+        Pin("idle_transaction_timeout", "0", "a long download whose reader pauses would be cut off"),
+        Pin("idle_readonly_transaction_timeout", "0", "the same"),
+        Pin("idle_write_transaction_timeout", "0", "a write between two statements would be cut off"),
+    )
+    required = (
+        Setting(
+            "binlog_format",
+            "SELECT CASE WHEN @@log_bin = 0 THEN 'no binary log' ELSE @@binlog_format END",
+            ("ROW", "MIXED", "no binary log"),
+            "the server refuses every write of a READ COMMITTED transaction: set binlog_format = MIXED or ROW",
+        ),
+        Setting(
+            "max_allowed_packet",
+            f"SELECT CASE WHEN @@max_allowed_packet < {_LEAST_PACKET} THEN @@max_allowed_packet ELSE '{_ENOUGH}' END",
+            (_ENOUGH,),
+            f"hardly an item fits into a statement: set max_allowed_packet = 16M; {_LEAST_PACKET:,} bytes are the least",
+        ),
+    )
     durability = (
         Setting(
             "innodb_flush_log_at_trx_commit",
@@ -57,16 +108,12 @@ class MariaDB(ServerDialect):
         return self.client
 
     def query(self, passed_on: Mapping[str, str]) -> dict[str, str]:
-        return {"charset": "utf8mb4", **passed_on}
+        # Hosts write `charset=utf8`, which has not all characters.
+        return {**passed_on, "charset": "utf8mb4"}
 
     def connect_arguments(self) -> dict[str, Any]:
         seconds = max(1, round(self.options.connect_timeout))
-        session = [
-            "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES'",
-            "time_zone = '+00:00'",
-            f"max_statement_time = {self.options.statement_timeout:f}",
-            "tx_isolation = 'READ-COMMITTED'",
-        ]
+        session = (f"{name} = {_literal(value)}" for name, value in self.pinned().items())
         return {
             # PyMySQL's own limit ends with the TCP connection: a server that never greets must not be waited for as for an answer.
             "connect_timeout": seconds,
@@ -118,6 +165,11 @@ class MariaDB(ServerDialect):
             "WHERE table_schema = database() AND table_name IN %s"
         )
         return [ok("size", size(int(connection.exec_driver_sql(taken, (list(tables),)).scalar() or 0)))]
+
+
+def _literal(value: str) -> str:
+    """A number as it is, anything else between quotes: numbers are not taken as text."""
+    return value if value.replace(".", "", 1).isdigit() else f"'{value}'"
 
 
 DIALECT = MariaDB

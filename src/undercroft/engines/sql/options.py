@@ -14,7 +14,7 @@ class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
         namespace: prefix of every table, so that kinds, parallel tests and a host's own tables share one database.
         pool_size: connections kept open.
         connect_timeout: seconds to wait for a connection.
-        statement_timeout: seconds that one statement may take (PostgreSQL).
+        statement_timeout: seconds that one statement may take (PostgreSQL, MariaDB).
         busy_timeout: seconds to wait for another writer (SQLite).
         synchronous: `full` makes every commit durable; `normal` may lose the last ones in a power cut (SQLite).
     """

@@ -11,8 +11,10 @@ from sqlalchemy.dialects import postgresql
 
 from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, ok, size
-from undercroft.engines.sql.dialect import ServerDialect, Setting
+from undercroft.engines.session import Pin, Setting
+from undercroft.engines.sql.dialect import ServerDialect
 from undercroft.engines.sql.errors import STATEMENT_TIMEOUT, Contended, Disconnected, first_line, not_initialized
+from undercroft.engines.sql.options import EngineOptions
 
 # SQLSTATE classes and codes (appendix A of its manual). The first prefix that fits decides.
 _MISSING_TABLE = ("42P01", "42703", "3F000")
@@ -24,6 +26,18 @@ _KINDS: tuple[tuple[tuple[str, ...], type[UndercroftError]], ...] = (
     (("08", "57"), Disconnected),
     (("XX",), Corrupt),
 )
+# Of a value among options, which spaces part.
+_SPACE = "\\ "
+_NO_SCHEMA, _A_SCHEMA = "names no schema that exists", "names a schema"
+
+
+# libpq takes these from PGDATESTYLE and PGTZ, and has them win over what we ask for.
+_OF_ENVIRONMENT = {"DateStyle", "TimeZone"}
+
+
+def _deadline(options: EngineOptions) -> str:
+    """The setting `statement_timeout`, in milliseconds."""
+    return str(int(options.statement_timeout * 1000))
 
 
 class PostgreSQL(ServerDialect):
@@ -36,6 +50,37 @@ class PostgreSQL(ServerDialect):
         "sslcert", "sslcrl", "sslkey", "sslmode", "sslpassword", "sslrootcert", "target_session_attrs",
     )  # fmt: skip
     oldest = (13,)
+    session = (
+        Pin("client_encoding", "UTF8", "texts would arrive as bytes, or lose characters"),
+        Pin("standard_conforming_strings", "on", "a backslash in a text would begin an escape"),
+        Pin("array_nulls", "on", "NULL in a list would be stored as the word"),
+        Pin("transform_null_equals", "off", "a comparison with NULL would find rows"),
+        Pin("DateStyle", "ISO, YMD", "moments could not be read"),
+        Pin("IntervalStyle", "postgres", "spans could not be read"),
+        Pin("TimeZone", "UTC", "moments would be of another zone"),
+        Pin("bytea_output", "hex", "bytes would be read in the slower form"),
+        Pin("extra_float_digits", "1", "floats would be rounded when they are read"),
+        Pin("default_transaction_isolation", "read committed", "writers beside each other would fail, or see an older state"),
+        Pin("quote_all_identifiers", "off", "`doctor` could not read what the tables are like"),
+        Pin("row_security", "off", "a policy on our tables would leave rows out of an answer without a word; now it is an error"),
+        Pin("statement_timeout", "the option `statement_timeout`", "a statement could take for ever, or end too soon", _deadline),
+        Pin("lock_timeout", "0", "a writer that waits for its turn would fail; `statement_timeout` limits it"),
+        Pin("idle_in_transaction_session_timeout", "0", "a long download whose reader pauses would be cut off"),
+    )
+    required = (
+        Setting(
+            "server_encoding",
+            "SHOW server_encoding",
+            ("UTF8",),
+            "only UTF8 holds every text: make another database, CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
+        ),
+        Setting(
+            "search_path",
+            f"SELECT CASE WHEN current_schema() IS NULL THEN '{_NO_SCHEMA}' ELSE '{_A_SCHEMA}' END",
+            (_A_SCHEMA,),
+            "there is no place for the tables: CREATE SCHEMA, or ALTER ROLE name SET search_path = public",
+        ),
+    )
     durability = (
         Setting("fsync", "SHOW fsync", ("on",), "a power cut may destroy the database: set fsync = on"),
         Setting(
@@ -55,13 +100,30 @@ class PostgreSQL(ServerDialect):
     autocommitting: ClassVar[Mapping[str, Any]] = {"isolation_level": "AUTOCOMMIT"}
 
     def connect_arguments(self) -> dict[str, Any]:
-        deadline = int(self.options.statement_timeout * 1000)
+        # What a client asks for as it connects comes before all that a server, a database or a role is set to.
+        asked = (f"-c {name}={value.replace(' ', _SPACE)}" for name, value in self.pinned().items())
         return {
             "connect_timeout": max(1, round(self.options.connect_timeout)),
-            "tcp_user_timeout": deadline,
+            "tcp_user_timeout": int(self.options.statement_timeout * 1000),
             "keepalives_idle": 30,
-            "options": f"-c statement_timeout={deadline} -c timezone=UTC",
+            "client_encoding": "UTF8",
+            "options": " ".join(asked),
         }
+
+    def configure(self, connection: Any) -> None:
+        wanted = self.pinned()
+        connection.autocommit = True
+        found = dict(connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),)).fetchall())
+        others = {name: value for name, value in wanted.items() if found.get(name) != value}
+        if others.keys() - _OF_ENVIRONMENT:
+            connection.close()
+            raise ConfigInvalid(f"{self.place}: {_dropped(found, others)}")
+        if others:
+            connection.execute(
+                "SELECT set_config(n, v, false) FROM unnest(%s::text[], %s::text[]) AS s(n, v)",
+                (list(others), list(others.values())),
+            )
+        connection.autocommit = False
 
     def error(self, error: sa.exc.DBAPIError) -> UndercroftError:
         text = first_line(error)
@@ -93,6 +155,15 @@ class PostgreSQL(ServerDialect):
     def space(self, connection: sa.Connection, tables: Sequence[str]) -> list[Finding]:
         taken = "SELECT sum(pg_total_relation_size(to_regclass(n))) FROM unnest(%s::text[]) AS t(n)"
         return [ok("size", size(int(connection.exec_driver_sql(taken, (list(tables),)).scalar() or 0)))]
+
+
+def _dropped(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """What to say where the server does not have what was asked for."""
+    name = min(wanted)
+    return (
+        f"the session has {name} = {found.get(name)} where {wanted[name]} was asked for: "
+        "a pooler before the server drops what sessions ask for; connect to the server itself"
+    )
 
 
 DIALECT = PostgreSQL

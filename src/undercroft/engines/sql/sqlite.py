@@ -17,8 +17,10 @@ from sqlalchemy.dialects import sqlite
 
 from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, ok, size, warning
-from undercroft.engines.sql.dialect import Dialect, Setting
+from undercroft.engines.session import Pin, Setting
+from undercroft.engines.sql.dialect import Dialect
 from undercroft.engines.sql.errors import by_code, first_line, not_initialized
+from undercroft.engines.sql.options import EngineOptions
 
 _MEMORY = ":memory:"
 _SPARE_BYTES = 512 * 2**20
@@ -30,12 +32,35 @@ _KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
 )
 
 
+def _synchronous(options: EngineOptions) -> str:
+    """The setting of that name."""
+    return options.synchronous.upper()
+
+
 class SQLite(Dialect):
     """A file with a write-ahead log, or a database in memory that lives as long as a connection to it."""
 
     name = "sqlite"
     client = "sqlite+pysqlite"
     oldest = (3, 38)
+    session = (
+        Pin("journal_mode", "wal", "readers and writers would wait for each other"),
+        # The log is 64 MiB: a page that changes in several transactions is copied back once. A long reader makes it grow;
+        # it is cut again when it begins anew.
+        Pin("wal_autocheckpoint", "16000", "pages that change often would be written again and again"),
+        Pin("journal_size_limit", "67108864", "a log that a long reader made grow would stay so"),
+        Pin("synchronous", "the option `synchronous`", "the last commits could be lost in a power cut", _synchronous),
+        Pin("cache_size", "-32768", "pages would be read again and again"),
+        Pin("temp_store", "2", "what is sorted would be written to files"),
+    )
+    required = (
+        Setting(
+            "encoding",
+            "PRAGMA encoding",
+            ("UTF-8",),
+            "texts and their bytes would not agree: name another file, or remove this one",
+        ),
+    )
     durability = (
         Setting(
             "synchronous",
@@ -74,20 +99,18 @@ class SQLite(Dialect):
         connection.isolation_level = None
         cursor = connection.cursor()
         try:
-            if not self.in_memory:
-                self._log_ahead(cursor)
-                # 64 MiB of log: a page that changes in several transactions is copied back once. A long reader makes it grow;
-                # it is cut again when it begins anew.
-                cursor.execute("PRAGMA wal_autocheckpoint=16000")
-                cursor.execute("PRAGMA journal_size_limit=67108864")
-            cursor.execute(f"PRAGMA synchronous={self.options.synchronous.upper()}")
-            cursor.execute("PRAGMA cache_size=-32768")
-            cursor.execute("PRAGMA temp_store=MEMORY")
+            for name, value in self.pinned().items():
+                if name == "journal_mode":
+                    self._log_ahead(cursor)
+                else:
+                    cursor.execute(f"PRAGMA {name}={value}")
         finally:
             cursor.close()
 
     def _log_ahead(self, cursor: Any) -> None:
         """Give the file a write-ahead log. SQLite does not wait by itself for the writer of a file that has none yet."""
+        if self.in_memory:
+            return
         waiting = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_busy),
             stop=tenacity.stop_after_delay(self.options.busy_timeout),

@@ -41,7 +41,12 @@ class SqlStore:
         self._statistics = Statistics(db, metadata, analyse_after)
 
     def upgrade(self, settings: Mapping[str, Any] | None = None) -> None:
-        """Create or upgrade the tables, and store those of the settings that have no value yet."""
+        """Create or upgrade the tables, and store those of the settings that have no value yet.
+
+        Raises:
+            ConfigInvalid: the database is not what our sessions need, such as one that has not all characters.
+        """
+        diagnose.fit(self.db)
         migrate.upgrade(self.db, self.kind)
         table = self._setting
         if table is None or settings is None:
