@@ -22,8 +22,8 @@ def traits(event: Event) -> dict[str, tuple[int, object]]:
     return {trait.name: (trait.dtype, trait.value) for trait in event.traits or ()}
 
 
-def converter(*definitions: dict[str, object], **options: bool) -> Converter:
-    return Converter(list(definitions), **options)
+def converter(*definitions: dict[str, object], keep_raw: bool = False) -> Converter:
+    return Converter(list(definitions), keep_raw)
 
 
 def test_nova_s_notifications_are_found_by_their_traits(opener):

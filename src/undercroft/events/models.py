@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from undercroft.core import time
 
+_MONTH = re.compile("([0-9]{4})(?:-([0-9]{2}))?")
 # Text traits end here, on every driver.
 LONGEST = 255
 
@@ -149,7 +151,7 @@ class Trait(Model):
 
     @classmethod
     def convert_value(cls, trait_type: int, value: Any) -> Any:
-        """A value as its type wants it.
+        """A value as its type wants it; a year, or a year and a month, is the first moment of it.
 
         Raises:
             ValueError: it cannot be read as that type.
@@ -159,7 +161,7 @@ class Trait(Model):
         if trait_type == cls.FLOAT_TYPE:
             return float(value)
         if trait_type == cls.DATETIME_TYPE:
-            return naive_utc(value)
+            return _of_year_or_month(value) or naive_utc(value)
         text = value.decode() if isinstance(value, bytes) else str(value)
         return text[:LONGEST]
 
@@ -214,3 +216,9 @@ def naive_utc(value: Any) -> dt.datetime:
         InvalidInput: it is no moment, or lies outside the years 1 to 9999 in UTC.
     """
     return (time.parse(value) if isinstance(value, str) else time.as_utc(value)).replace(tzinfo=None)
+
+
+def _of_year_or_month(value: Any) -> dt.datetime | None:
+    """The first moment of `2016`, or of `2016-10`; None for what is neither."""
+    match = _MONTH.fullmatch(value) if isinstance(value, str) else None
+    return match and dt.datetime(int(match[1]), int(match[2] or 1), 1)  # noqa: DTZ001 - the seed's datetimes are naive

@@ -56,8 +56,22 @@ def record(event: Any) -> Record:
         query.name(event.event_type, "event_type"),
         time.to_micros(event.generated, "generated"),
         [(name, dtype, traits[name, dtype]) for name, dtype in sorted(traits)],
-        _raw(event.raw),
+        stored_raw(event.raw),
     )
+
+
+def stored_value(value: Any, dtype: int, name: str) -> Any:
+    """The value of a trait as it is kept.
+
+    Args:
+        value: of the Python type that the trait's type has.
+        dtype: a type of `Trait`, not NONE_TYPE.
+        name: of the trait, for errors.
+
+    Raises:
+        InvalidInput: it cannot be stored.
+    """
+    return _CONVERSIONS[dtype](value, name)
 
 
 # Names that have been checked: there are few, and each comes with most events.
@@ -113,15 +127,21 @@ def _moment(value: Any, name: str) -> int:
 _CONVERSIONS = {_TEXT: _text, _INT: _integer, _FLOAT: _float, _DATETIME: _moment}
 
 
-def _raw(value: Any) -> str:
+def stored_raw(value: Any) -> str:
+    """The `raw` of an event as it is kept: JSON.
+
+    Raises:
+        InvalidInput: the value is not JSON.
+    """
     if value == {}:
         return "{}"
     try:
         found = _json.encode(value).decode()
+        # The encoder writes null for NaN and infinity, which JSON does not have.
+        is_finite = "null" not in found or _is_finite(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInput("raw", f"is not JSON: {str(error)[:200]}") from None
-    # The encoder writes null for NaN and infinity, which JSON does not have.
-    if "null" in found and not _is_finite(value):
+    if not is_finite:
         raise InvalidInput("raw", "NaN and infinity are not JSON")
     return found
 

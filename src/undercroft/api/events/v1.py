@@ -22,7 +22,7 @@ from undercroft.core.errors import InvalidInput, Unavailable
 from undercroft.events import Event, EventFilter
 from undercroft.events.contract import Arrivals
 from undercroft.events.files import FORMS
-from undercroft.events.wire import parse
+from undercroft.events.wire import parse_or_raw
 
 START = "start"
 _AT_ONCE = 200
@@ -38,7 +38,7 @@ _NAMED = 20
 
 def take_events(call: EventsCall) -> Answer:
     """Store events, as Ceilometer's publisher sends them: one, or a list."""
-    return _take(call, parse)
+    return _take(call, parse_or_raw)
 
 
 def take_notifications(call: EventsCall) -> Answer:

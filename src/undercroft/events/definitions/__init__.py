@@ -7,127 +7,117 @@ traits of `cadf`, too.
 
 from __future__ import annotations
 
-import fnmatch
+import collections
+import datetime as dt
 import functools
 import hashlib
-import importlib.resources
-import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
 from undercroft.core import time
-from undercroft.core.errors import ConfigInvalid, InvalidInput
-from undercroft.events.definitions import cadf, plugins
+from undercroft.core.errors import InvalidInput
+from undercroft.events import query, wire
+from undercroft.events.definitions import cadf, parsing
 from undercroft.events.models import Event, Trait, naive_utc
+from undercroft.events.record import stored_raw, stored_value
 
-try:
-    import yaml
-    from jsonpath_ng.exceptions import JSONPathError
-    from jsonpath_ng.ext.parser import parse
-except ImportError as missing:
-    raise ConfigInvalid(f"notifications need {missing.name}: pip install 'undercroft[notifications]'") from missing
-
+LOG = logging.getLogger(__name__)
 _canonical = msgspec.json.Encoder(order="sorted")
-_TYPES = {"text": Trait.TEXT_TYPE, "int": Trait.INT_TYPE, "float": Trait.FLOAT_TYPE, "datetime": Trait.DATETIME_TYPE}
-Getter = Callable[[Any], list[plugins.Match]]
-
-# Traits that every notification gets where it has them, unless its definition says otherwise.
-_ALWAYS: dict[str, Any] = {
-    "service": {"fields": "publisher_id"},
-    "request_id": {"fields": "ctxt.request_id"},
-    "project_id": {"fields": ["payload.tenant_id", "ctxt.project_id"]},
-    "user_id": {"fields": ["payload.user_id", "ctxt.user_id"]},
-    "tenant_id": {"fields": ["payload.tenant_id", "ctxt.project_id"]},
-}
-
-
-class _TraitDefinition(NamedTuple):
-    """How one trait is found."""
-
-    name: str
-    dtype: int
-    find: Getter
-    plugin: plugins.Plugin | None
-
-    def trait(self, notification: Mapping[str, Any]) -> Trait | None:
-        """The trait of a notification; None where it has none, or a value of another form."""
-        matches = [match for match in self.find(notification) if match.value is not None]
-        values = [match.value for match in matches] if self.plugin is None else self.plugin(matches)
-        value = next((each for each in values if each is not None), None)
-        # Empty text stands for no date, and no number, with some services.
-        if value is None or (value == "" and self.dtype != Trait.TEXT_TYPE):
-            return None
-        try:
-            return Trait(self.name, self.dtype, Trait.convert_value(self.dtype, value))
-        except (TypeError, ValueError, OverflowError):
-            return None
-
-
-class _Definition(NamedTuple):
-    """What becomes of notifications of some types."""
-
-    included: list[str]
-    excluded: list[str]
-    traits: list[_TraitDefinition]
-
-    def fits(self, event_type: str) -> bool:
-        """True for a notification of this type."""
-        return any(fnmatch.fnmatchcase(event_type, each) for each in self.included) and not any(
-            fnmatch.fnmatchcase(event_type, each) for each in self.excluded
-        )
 
 
 class Converter:
     """Makes events of notifications. Shared by threads.
 
+    What it makes can be stored: a trait whose value cannot is left out, counted and logged.
+
     Args:
         definitions: what a file of definitions holds.
         keep_raw: keep the whole notification in the event's `raw`.
+        name: how errors call the file.
+
+    Attributes:
+        left_out: how many traits were left out, by their names.
 
     Raises:
         ConfigInvalid: they are not of the form, or a library is missing.
     """
 
-    def __init__(self, definitions: Any, keep_raw: bool = False) -> None:
-        if not isinstance(definitions, Sequence) or isinstance(definitions, str):
-            raise ConfigInvalid("definitions of events: expected a list")
-        self._definitions = [_definition(each) for each in reversed(definitions)]
-        self._definitions.append(_definition({"event_type": "*", "traits": {}}))
+    def __init__(self, definitions: Any, keep_raw: bool = False, name: str = parsing.NAME) -> None:
+        # The last one that fits is taken.
+        self._definitions = parsing.definitions(definitions, name)[::-1]
         self._keep_raw = keep_raw
+        self._guard = threading.Lock()
+        self.left_out: collections.Counter[str] = collections.Counter()
 
     @classmethod
     def load(cls, file: str | None = None, keep_raw: bool = False) -> Converter:
         """Read a file of definitions; ours when None."""
-        try:
-            source = importlib.resources.files(__package__) / "default.yaml" if file is None else pathlib.Path(file)
-            return cls(yaml.safe_load(source.read_text("utf-8")) or [], keep_raw)
-        except OSError as error:
-            raise ConfigInvalid(f"definitions of events: {file}: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigInvalid(f"definitions of events: {file}: is not YAML: {str(error)[:200]}") from None
+        given = parsing.load(file)
+        return cls([] if given is None else given, keep_raw, parsing.NAME if file is None else f"{parsing.NAME}: {file}")
 
     def event(self, given: Any) -> Event:
         """The event of a notification: as a message bus carries it, or with Ceilometer's `metadata` and `ctxt`.
 
-        One without a message id gets a hash of its content, one without a time the time of now.
+        One without a message id gets a hash of its content, one without a time the time of now. The envelope of oslo.messaging is
+        taken off.
 
         Raises:
-            InvalidInput: no notification.
+            InvalidInput: this is not a notification, or its id, type or time cannot be stored.
         """
+        given = wire.unwrapped(given)
         if not isinstance(given, Mapping) or not isinstance(given.get("event_type"), str) or not given["event_type"]:
             raise InvalidInput("notification", "expected an object with an event_type")
         notification = _normal(given)
-        event_type, metadata = given["event_type"], notification["metadata"]
+        event_type, metadata = query.name(given["event_type"], "event_type"), notification["metadata"]
         found = next(each for each in self._definitions if each.fits(event_type))
-        traits = {
-            trait.name: trait for trait in (definition.trait(notification) for definition in found.traits) if trait is not None
-        }
-        for trait in cadf.traits(notification["payload"]):
-            traits.setdefault(trait.name, trait)
-        message_id = metadata["message_id"] or f"hash-{hashlib.sha256(_canonical.encode(given)).hexdigest()}"
-        return Event(message_id, event_type, _moment(metadata["timestamp"]), list(traits.values()), given if self._keep_raw else {})
+        traits: dict[str, Trait] = {}
+        for trait in found.traits:
+            self._add(traits, event_type, trait.name, trait.dtype, functools.partial(trait.value, notification))
+        for name, dtype, value in cadf.values(notification["payload"]):
+            if name not in traits:
+                self._add(traits, event_type, name, dtype, functools.partial(_same, value))
+        message_id = query.name(metadata["message_id"] or _hashed(given), "message_id")
+        raw: Any = {}
+        if self._keep_raw:
+            stored_raw(given)
+            raw = given
+        return Event(message_id, event_type, _moment(metadata["timestamp"]), list(traits.values()), raw)
+
+    def _add(self, traits: dict[str, Trait], event_type: str, name: str, dtype: int, find: Callable[[], Any]) -> None:
+        """Add a trait that is there, and whose value can be stored as its type."""
+        try:
+            value = find()
+            if value is not None:
+                traits[name] = Trait(name, dtype, _converted(name, dtype, value))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one value, the other traits are kept
+            with self._guard:
+                self.left_out[name] += 1
+                count = self.left_out[name]
+            # The first, the tenth, the hundredth ...: whoever sends notifications does not fill the log.
+            level = logging.WARNING if str(count).strip("0") == "1" else logging.DEBUG
+            LOG.log(level, "trait %s of a notification %.64r is left out (%d so far): %.200s", name, event_type, count, error)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _converted(name: str, dtype: int, value: Any) -> Any:
+    """The value as its type wants it.
+
+    Raises:
+        ValueError, TypeError, OverflowError, RecursionError: it cannot be stored as that.
+    """
+    found = Trait.convert_value(dtype, value)
+    if dtype == Trait.FLOAT_TYPE and not math.isfinite(found):
+        raise InvalidInput(name, f"{str(value)[:64]!r} is not a finite number")
+    stored_value(found, dtype, name)
+    return found
 
 
 def _normal(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +126,7 @@ def _normal(given: Mapping[str, Any]) -> dict[str, Any]:
     metadata = metadata if isinstance(metadata, Mapping) else {}
     context = given.get("ctxt")
     if not isinstance(context, Mapping):
-        context = {name.removeprefix("_context_"): value for name, value in given.items() if name.startswith("_context_")}
+        context = {str(name).removeprefix("_context_"): value for name, value in given.items() if str(name).startswith("_context_")}
     message_id, timestamp = (metadata.get(name) or given.get(name) for name in ("message_id", "timestamp"))
     return {
         "publisher_id": given.get("publisher_id"),
@@ -148,53 +138,20 @@ def _normal(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _moment(timestamp: Any) -> Any:
+def _hashed(given: Mapping[str, Any]) -> str:
+    """An id made of the content."""
+    try:
+        return f"hash-{hashlib.sha256(_canonical.encode(given)).hexdigest()}"
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput("notification", f"is not JSON: {str(error)[:200]}") from None
+
+
+def _moment(timestamp: Any) -> dt.datetime:
     if timestamp is None:
         return time.now().replace(tzinfo=None)
+    if not isinstance(timestamp, (str, dt.datetime)):
+        raise InvalidInput("timestamp", f"expected ISO 8601 text, got {type(timestamp).__name__}")
     try:
-        return naive_utc(str(timestamp))
+        return naive_utc(timestamp)
     except ValueError:
-        raise InvalidInput("timestamp", f"{str(timestamp)[:64]!r} is no moment") from None
-
-
-def _definition(given: Any) -> _Definition:
-    if not isinstance(given, Mapping) or "event_type" not in given or not isinstance(given.get("traits"), Mapping):
-        raise ConfigInvalid(f"definitions of events: expected event_type and traits, got {str(given)[:80]!r}")
-    types = given["event_type"]
-    types = [types] if isinstance(types, str) else types
-    if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
-        raise ConfigInvalid(f"definitions of events: event_type {str(types)[:80]!r} is no text, and no list of texts")
-    excluded = [each[1:] for each in types if each.startswith("!")]
-    included = [each for each in types if not each.startswith("!")] or ["*"]
-    traits = {**_ALWAYS, **given["traits"]}
-    return _Definition(included, excluded, [_trait(name, each) for name, each in traits.items()])
-
-
-def _trait(name: str, given: Any) -> _TraitDefinition:
-    if not isinstance(given, Mapping):
-        given = {"fields": given}
-    dtype = _TYPES.get(given.get("type", "text"))
-    if dtype is None or "fields" not in given:
-        raise ConfigInvalid(f"definitions of events: trait {name!r} needs fields, and a type of {', '.join(_TYPES)}")
-    fields = given["fields"]
-    return _TraitDefinition(name, dtype, _getter(name, fields if isinstance(fields, list) else [fields]), plugins.load(name, given))
-
-
-@functools.lru_cache(maxsize=2_048)
-def _path(text: str) -> Any:
-    # The library makes its grammar anew for each path, which takes long.
-    return parse(text)
-
-
-def _getter(name: str, fields: list[Any]) -> Getter:
-    parsed = []
-    for field in fields:
-        try:
-            parsed.append(_path(str(field)))
-        except (JSONPathError, ValueError) as error:
-            raise ConfigInvalid(f"definitions of events: trait {name!r}: {str(field)[:80]!r}: {str(error)[:120]}") from None
-
-    def find(notification: Any) -> list[plugins.Match]:
-        return [plugins.Match(str(match.full_path), match.value) for path in parsed for match in path.find(notification)]
-
-    return find
+        raise InvalidInput("timestamp", f"{str(timestamp)[:64]!r} is not an ISO 8601 timestamp") from None

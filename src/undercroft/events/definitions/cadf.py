@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from undercroft.events.models import Trait, naive_utc
+from undercroft.events.models import Trait
 
 EVENT = "/cloud/audit/1.0/event"
 # The trait's name, and where its text is.
@@ -30,24 +30,24 @@ _TEXTS = {
     "observer_id": ("observer", "id"),
     "observer_type": ("observer", "typeURI"),
     "observer_name": ("observer", "name"),
-    # By these whoever is no administrator finds it.
+    # Callers who are not administrators find it by these.
     "project_id": ("initiator", "project_id"),
     "user_id": ("initiator", "user_id"),
     "resource_id": ("target", "id"),
 }
 
 
-def traits(payload: Any) -> Iterator[Trait]:
-    """The traits of a payload that is an audit record; none of any other."""
-    if not isinstance(payload, Mapping) or not str(payload.get("typeURI", "")).rstrip("/").endswith(EVENT):
+def values(payload: Any) -> Iterator[tuple[str, int, Any]]:
+    """Name, type and value of the traits of a payload that is an audit record; none of any other."""
+    if not isinstance(payload, Mapping) or not isinstance(payload.get("typeURI"), str):
+        return
+    if not payload["typeURI"].rstrip("/").endswith(EVENT):
         return
     for name, path in _TEXTS.items():
         value: Any = payload
         for step in path:
             value = value.get(step) if isinstance(value, Mapping) else None
         if isinstance(value, (str, int)):
-            yield Trait(name, Trait.TEXT_TYPE, Trait.convert_value(Trait.TEXT_TYPE, value))
-    try:
-        yield Trait("event_time", Trait.DATETIME_TYPE, naive_utc(str(payload["eventTime"])))
-    except (KeyError, ValueError):
-        return
+            yield name, Trait.TEXT_TYPE, value
+    if payload.get("eventTime") is not None:
+        yield "event_time", Trait.DATETIME_TYPE, payload["eventTime"]
