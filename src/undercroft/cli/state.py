@@ -17,8 +17,13 @@ State = TypeVar("State", bound=msgspec.Struct)
 
 def store_name(url: str) -> str:
     """What tells one store from another, without a secret."""
-    namespace = urllib.parse.parse_qs(url.partition("?")[2]).get("namespace", [])
-    return "#".join([urls.redacted(url), *namespace])
+    namespace = option(url, "namespace", "")
+    return "#".join([urls.redacted(url), *([namespace] if namespace else [])])
+
+
+def option(url: str, name: str, default: str) -> str:
+    """An option of a store's URL."""
+    return urllib.parse.parse_qs(url.partition("?")[2]).get(name, [default])[-1]
 
 
 class StateFile(Generic[State]):

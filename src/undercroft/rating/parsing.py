@@ -1,118 +1,111 @@
 """Rated usage from files: JSON lines (a frame a line) and CSV (a point a row). No number passes through a float.
 
-Every frame comes with its place in the input, so that errors name the line and an import can go on after it.
+Every frame comes with its lines, so that errors name the line and an import can go on after it. A line that is not a frame, and a
+row that is not a point, comes as `Refused`; what is behind it is read on.
 """
 
 from __future__ import annotations
 
-import codecs
+import collections
 import csv
-import hashlib
 from collections.abc import Callable, Iterator
-from typing import IO, NamedTuple, NoReturn
+from typing import NamedTuple
 
 from undercroft.core import time
-from undercroft.core.errors import ConfigInvalid, InvalidInput
+from undercroft.core.errors import InvalidInput
+from undercroft.core.lines import Line, Mark, Refused, Source, too_long
 from undercroft.rating import wire
 from undercroft.rating.files import COLUMNS, GROUPBY, METADATA
 from undercroft.rating.models import DataFrame, DataPoint
 
 
-class Mark(NamedTuple):
-    """A place between two lines: the bytes and lines before it, and the hash of those bytes."""
-
-    offset: int
-    line: int
-    hashed: hashlib.blake2b
-
-    @property
-    def digest(self) -> str:
-        """The hash as text."""
-        return self.hashed.hexdigest()
-
-
-class Source:
-    """The lines of a binary stream, counted and hashed.
-
-    Args:
-        stream: the input.
-        name: how errors call it.
-    """
-
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        self.name = name
-        self.offset = 0
-        self.line = 0
-        self._stream = stream
-        self._hash = hashlib.blake2b(digest_size=16)
-
-    def readline(self) -> bytes:
-        """The next line with its end; empty at the end of the input. A byte order mark before the first line is left out."""
-        line = self._stream.readline()
-        first = self.offset == 0
-        self._took(line)
-        self.line += bool(line)
-        return line.removeprefix(codecs.BOM_UTF8) if first else line
-
-    def mark(self) -> Mark:
-        """The place after the last line read."""
-        return Mark(self.offset, self.line, self._hash.copy())
-
-    def skip(self, offset: int, line: int, digest: str) -> None:
-        """Go to a place that was marked in an earlier run.
-
-        Raises:
-            ConfigInvalid: what lies before it is not what it was then.
-        """
-        while self.offset < offset:
-            block = self._stream.read(min(1 << 20, offset - self.offset))
-            if not block:
-                break
-            self._took(block)
-        if self.offset != offset or self._hash.hexdigest() != digest:
-            raise ConfigInvalid(
-                f"{self.name}: its beginning, which is stored, has changed since the import broke off; --restart begins anew"
-            )
-        self.line = line
-
-    def wrong(self, line: int, error: InvalidInput) -> NoReturn:
-        """Raise `error` with its place in the input."""
-        raise InvalidInput(f"{self.name}:{line}: {error.field}", error.problem) from None
-
-    def _took(self, data: bytes) -> None:
-        self.offset += len(data)
-        self._hash.update(data)
-
-
 class Parsed(NamedTuple):
-    """A frame, the number of its points, the line it begins at, and the place after it."""
+    """A frame, the number of its points, and the lines it was made of."""
 
     frame: DataFrame
     points: int
-    line: int
-    after: Mark
+    lines: list[Line]
+
+    @property
+    def after(self) -> Mark:
+        """The place behind it."""
+        return self.lines[-1].after
 
 
 # -- JSON lines --------------------------------------------------------------------------------------------------------
 
 
-def jsonl(source: Source) -> Iterator[Parsed]:
-    """The frames of JSON lines; blank lines are passed over.
-
-    Raises:
-        InvalidInput: a line is not a frame; the error names the line and the place in it.
-    """
-    while line := source.readline():
-        if line.isspace():
+def jsonl(source: Source) -> Iterator[Parsed | Refused]:
+    """The frames of JSON lines; blank lines are passed over."""
+    while line := source.read():
+        if line.data.isspace():
             continue
         try:
-            frame = wire.parse(line)
+            if not line.is_whole:
+                raise too_long()
+            frame = wire.parse(line.data)
         except InvalidInput as error:
-            source.wrong(source.line, error)
-        yield Parsed(frame, sum(len(points) for _, points in frame.itertypes()), source.line, source.mark())
+            yield Refused([line], error)
+        else:
+            yield Parsed(frame, sum(len(points) for _, points in frame.itertypes()), [line])
 
 
 # -- CSV ---------------------------------------------------------------------------------------------------------------
+
+
+class _Row(NamedTuple):
+    """The cells of a row, and its lines; or what keeps them from being cells."""
+
+    cells: list[str]
+    lines: list[Line]
+    error: InvalidInput | None = None
+
+
+class _Rows:
+    """The rows of a CSV file. A quote that is not closed costs the line that it is in, not those behind it."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._again: collections.deque[Line] = collections.deque()
+        self._taken: list[Line] = []
+        self._reader = csv.reader(self, strict=True)
+        self.width: int | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        """The next line, for the reader."""
+        line = self._again.popleft() if self._again else self._source.read()
+        if line is None:
+            raise StopIteration
+        self._taken.append(line)
+        if not line.is_whole:
+            raise too_long()
+        try:
+            return line.data.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidInput("row", f"is not UTF-8 ({error.reason})") from None
+
+    def next(self) -> _Row | None:
+        """The next row; None at the end."""
+        self._taken = []
+        try:
+            cells = next(self._reader, None)
+            if cells is None:
+                return None
+        except InvalidInput as error:
+            return self._refused(error)
+        except csv.Error as error:
+            return self._refused(InvalidInput("row", f"is not CSV ({error})"))
+        if cells and self.width not in (None, len(cells)):
+            return self._refused(InvalidInput("row", f"has {len(cells)} cells, the header has {self.width}"))
+        return _Row(cells, self._taken)
+
+    def _refused(self, error: InvalidInput) -> _Row:
+        first, *others = self._taken
+        self._again.extendleft(reversed(others))
+        return _Row([], [first], error)
 
 
 class CsvReader:
@@ -126,71 +119,49 @@ class CsvReader:
     """
 
     def __init__(self, source: Source) -> None:
-        self._source = source
-        self._rows = csv.reader(self._lines(), strict=True)
-        header = self._next_row() or []
+        self._rows = _Rows(source)
+        head = self._rows.next() or _Row([], [])
         try:
-            self._places, self._groupby, self._metadata = _columns(header)
+            if head.error is not None:
+                raise head.error
+            self._places, self._groupby, self._metadata = _columns(head.cells)
         except InvalidInput as error:
-            source.wrong(source.line or 1, error)
-        self._width = len(header)
+            raise InvalidInput(f"{source.name}:1: {error.field}", error.problem) from None
+        self._rows.width = len(head.cells)
 
-    def frames(self) -> Iterator[Parsed]:
-        """The frames after the header, or after the place that the source was made to skip to.
-
-        Raises:
-            InvalidInput: a row is not a point; the error names the line and the column.
-        """
-        source = self._source
+    def frames(self) -> Iterator[Parsed | Refused]:
+        """The frames after the header, or after the place that the source was made to skip to."""
         frame: DataFrame | None = None
         bounds: tuple[str, str] | None = None
-        first = points = 0
-        while True:
-            before = source.mark()
-            row = self._next_row()
-            if row is None:
-                break
-            if not row:
+        points, lines = 0, list[Line]()
+        while row := self._rows.next():
+            if not row.cells and row.error is None:
                 continue
-            line = before.line + 1
             try:
-                begin, end, type_, unit, qty, price = self._cells(row)
-                if frame is None or (begin, end) != bounds:
-                    if frame is not None:
-                        yield Parsed(frame, points, first, before)
-                    frame, bounds, first, points = (
-                        DataFrame(time.parse(begin, "begin"), time.parse(end, "end")),
-                        (begin, end),
-                        line,
-                        0,
-                    )
-                groupby = {name: row[place] for name, place in self._groupby if row[place]}
-                metadata = {name: row[place] for name, place in self._metadata if row[place]}
-                frame.add_point(DataPoint(unit, qty, price, groupby, metadata), type_)
-                points += 1
+                if row.error is not None:
+                    raise row.error
+                begin, end, type_, unit, qty, price = [row.cells[place] for place in self._places]
+                groupby = {name: row.cells[place] for name, place in self._groupby if row.cells[place]}
+                metadata = {name: row.cells[place] for name, place in self._metadata if row.cells[place]}
+                point = DataPoint(unit, qty, price, groupby, metadata)
+                of = frame if frame is not None and (begin, end) == bounds else None
+                if of is None:
+                    of = DataFrame(time.parse(begin, "begin"), time.parse(end, "end"))
+                of.add_point(point, type_)
             except InvalidInput as error:
-                source.wrong(line, error)
+                if frame is not None:
+                    yield Parsed(frame, points, lines)
+                    frame = None
+                yield Refused(row.lines, error)
+                continue
+            if of is not frame:
+                if frame is not None:
+                    yield Parsed(frame, points, lines)
+                frame, bounds, points, lines = of, (begin, end), 0, []
+            points += 1
+            lines += row.lines
         if frame is not None:
-            yield Parsed(frame, points, first, source.mark())
-
-    def _cells(self, row: list[str]) -> list[str]:
-        """The cells of the fixed columns, in their order."""
-        if len(row) != self._width:
-            raise InvalidInput("row", f"has {len(row)} cells, the header has {self._width}")
-        return [row[place] for place in self._places]
-
-    def _lines(self) -> Iterator[str]:
-        while line := self._source.readline():
-            yield line.decode()
-
-    def _next_row(self) -> list[str] | None:
-        line = self._source.line + 1
-        try:
-            return next(self._rows, None)
-        except UnicodeDecodeError as error:
-            self._source.wrong(self._source.line, InvalidInput("row", f"is not UTF-8 ({error.reason})"))
-        except csv.Error as error:
-            self._source.wrong(line, InvalidInput("row", f"is not CSV ({error})"))
+            yield Parsed(frame, points, lines)
 
 
 def _columns(header: list[str]) -> tuple[list[int], list[tuple[str, int]], list[tuple[str, int]]]:
@@ -214,7 +185,7 @@ def _columns(header: list[str]) -> tuple[list[int], list[tuple[str, int]], list[
     return [header.index(name) for name in COLUMNS], attributes[GROUPBY], attributes[METADATA]
 
 
-def opened(source: Source, form: str) -> Callable[[], Iterator[Parsed]]:
+def opened(source: Source, form: str) -> Callable[[], Iterator[Parsed | Refused]]:
     """Read the head of the input; the frames come by calling the result, after `source.skip` if an import goes on.
 
     Args:

@@ -2,81 +2,106 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
-from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 import rich_click as click
 
-from undercroft.cli import stores
+from undercroft.cli import refused, stores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from undercroft.events import Event
+    from undercroft.cli.events.importing import Outcome
+    from undercroft.events import Event, Store
 
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_AT_ONCE = 2_000
 
 
 @click.command("import")
 @click.argument("files", nargs=-1, metavar="[FILE...|-]", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @stores.option("events")
 @click.option(
-    "--from", "form", type=click.Choice(["events", "notifications"]), default="events", show_default=True, help="What a line holds."
+    "--from",
+    "form",
+    type=click.Choice(["events", "notifications", "raw"]),
+    default="events",
+    show_default=True,
+    help="What a line holds.",
 )
 @click.option(
     "--definitions", type=click.Path(dir_okay=False), help="How notifications become events. Default: [events] definitions_file."
 )
 @click.option("--keep-raw", is_flag=True, help="Notifications: keep the whole of each in its event.")
-def import_(files: tuple[str, ...], store: str | None, form: str, definitions: str | None, keep_raw: bool) -> None:
+@refused.options
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
+)
+def import_(
+    files: tuple[str, ...],
+    store: str | None,
+    form: str,
+    definitions: str | None,
+    keep_raw: bool,
+    skip_bad: bool,
+    report: str | None,
+    output_format: str,
+) -> None:
     """Store events from files of JSON lines, or from stdin.
 
     A line holds an event, as `events export` writes it and Ceilometer sends it; with --from notifications, a notification, which
-    becomes an event by the definitions. Events that are there already stay as they are: a broken import is repeated.
+    becomes an event by the definitions; with --from raw, any object, which is kept in an event of type "raw". The envelope of
+    oslo.messaging is taken off. Events that are there already stay as they are: a broken import is repeated.
+
+    At a line that cannot be stored the import stops, and the lines before it are stored. With --skip-bad such lines are passed
+    over and reported.
 
     \b
     Examples:
       undercroft events import january.jsonl
       undercroft events import --from notifications --definitions event_definitions.yaml notifications.jsonl
+      undercroft events import recorded.jsonl --skip-bad --report refused.jsonl
     """
+    files = files or ("-",)
+    refused.check(files, skip_bad, report)
+    from undercroft.cli import output
     from undercroft.events import wire
 
-    make: Callable[[Any], Event] = wire.parse
+    make, left_out = wire.raw if form == "raw" else wire.parse, Counter[str]()
     if form == "notifications":
         from undercroft.core import settings
         from undercroft.events.definitions import Converter
 
-        make = Converter.load(definitions or settings.get("events", "definitions_file"), keep_raw).event
+        converter = Converter.load(definitions or settings.get("events", "definitions_file"), keep_raw)
+        make, left_out = converter.event, converter.left_out
     with stores.opened(store, "events") as opened:
-        for file in files or ("-",):
-            with click.open_file(file, "rb") as stream:
-                stored = known = 0
-                lines = _events(stream, "stdin" if file == "-" else file, make)
-                while batch := list(islice(lines, _AT_ONCE)):
-                    for (place, _), outcome in zip(batch, opened.store_events([event for _, event in batch]), strict=True):
-                        if outcome.error is not None:
-                            outcome.error.add_note(f"line {place} of {file}")
-                            raise outcome.error
-                        stored, known = stored + outcome.is_new, known + (not outcome.is_new)
-            click.echo(f"{'stdin' if file == '-' else file}: {stored:,} events stored, {known:,} were there")
+        done = [_import_one(opened, make, file, refused.place(file, report) if skip_bad else None, left_out) for file in files]
+    if output_format == "json":
+        click.echo(output.json_text(done))
+    for one in done if output_format == "text" else ():
+        click.echo(f"{one.file}: {one.stored:,} events stored, {one.known:,} were there{refused.told(one.refused, one.report)}")
+        if one.left_out:
+            named = ", ".join(f"{name} ({count:,})" for name, count in sorted(one.left_out.items()))
+            stores.note(f"{one.file}: traits whose values cannot be stored were left out: {named}")
+    refused.leave(sum(one.refused for one in done))
 
 
-def _events(stream: IO[bytes], file: str, make: Callable[[Any], Event]) -> Iterator[tuple[int, Event]]:
-    from undercroft.core.errors import InvalidInput
+def _import_one(
+    store: Store, make: Callable[[Any], Event], file: str, report: pathlib.Path | None, left_out: Counter[str]
+) -> Outcome:
+    from undercroft.cli import progress
+    from undercroft.cli.events.importing import Import
 
-    for number, line in enumerate(stream, start=1):
-        if not line.strip():
-            continue
-        try:
-            yield number, make(msgspec.json.decode(line))
-        except msgspec.DecodeError as error:
-            raise InvalidInput(f"{file}, line {number}", f"is not JSON: {error}") from None
-        except InvalidInput as error:
-            error.add_note(f"line {number} of {file}; what stands in lines far enough before it is stored")
-            raise
+    name, before = "stdin" if file == "-" else file, Counter(left_out)
+    size = None if file == "-" else pathlib.Path(file).stat().st_size
+    with click.open_file(file, "rb") as stream, progress.bar(name, size, in_bytes=True) as show:
+        listed = None if report is None else refused.Report(report, name)
+        outcome = Import(store, make, listed, lambda done, events: show(done, f"{events:,} events")).run(stream, name)
+    outcome.left_out = dict(left_out - before)
+    return outcome
 
 
 def _span(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:

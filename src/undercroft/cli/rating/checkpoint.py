@@ -22,6 +22,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         digest: BLAKE2b of those bytes.
         points, frames, batches: how many were pushed.
         last: start of the last frame that had points.
+        refused, report_size: lines passed over, and the bytes of the report of them.
     """
 
     store: str
@@ -32,3 +33,5 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     frames: int
     batches: int
     last: dt.datetime | None = None
+    refused: int = 0
+    report_size: int = 0

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 import time as clock
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, NamedTuple
+from typing import IO
 
 import msgspec
 
+from undercroft.cli.rating.batches import Batch, period_of
 from undercroft.cli.rating.checkpoint import Checkpoint
+from undercroft.cli.refused import Report
 from undercroft.cli.state import StateFile
 from undercroft.core import time
-from undercroft.core.errors import ConfigInvalid
-from undercroft.rating import BaseStorage, DataFrame, parsing
+from undercroft.core.errors import ConfigInvalid, InvalidInput
+from undercroft.core.lines import BadLine, Refused, Source
+from undercroft.rating import BaseStorage, parsing
+
+# How a store names the frame that it refuses.
+_FRAME = re.compile(r"dataframes\[([0-9]+)\]\.?")
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -24,6 +32,8 @@ class Outcome(msgspec.Struct, kw_only=True):
         seconds: how long it took.
         skipped_points: how many an earlier run had pushed.
         reopened_periods: how often a period came again after its batch had been sent.
+        refused: how many lines were passed over, those of earlier runs included.
+        report: the file that says which; None where there are none.
     """
 
     file: str
@@ -33,39 +43,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     skipped_points: int = 0
     reopened_periods: int = 0
-
-
-class Batch(NamedTuple):
-    """What one push stores."""
-
-    frames: list[DataFrame]
-    points: int
-    line: int
-    after: parsing.Mark
-
-
-def batches(parsed: Iterable[parsing.Parsed], size: int) -> Iterator[Batch]:
-    """Join frames to batches of `size` points or a little more.
-
-    Neighbouring frames of one period stay together, however many points they have: equal points of one push are several
-    points, equal points of two pushes replace each other.
-    """
-    batch: Batch | None = None
-    for item in parsed:
-        if batch is None:
-            batch = Batch([item.frame], item.points, item.line, item.after)
-        elif batch.points >= size and _period(item.frame) != _period(batch.frames[-1]):
-            yield batch
-            batch = Batch([item.frame], item.points, item.line, item.after)
-        else:
-            batch.frames.append(item.frame)
-            batch = batch._replace(points=batch.points + item.points, after=item.after)
-    if batch is not None:
-        yield batch
-
-
-def _period(frame: DataFrame) -> tuple[int, int]:
-    return time.to_micros(frame.start), time.to_micros(frame.end)
+    refused: int = 0
+    report: str | None = None
 
 
 class Import:
@@ -77,16 +56,30 @@ class Import:
         state: where the checkpoint is kept.
         size: points a batch.
         on_progress: called with the bytes and the points that are done.
+        report: where to report refused lines, which are passed over; None to stop at the first.
+        replaces: whether pushing a key again replaces its points in this store.
     """
 
     def __init__(
-        self, store: BaseStorage, name: str, state: StateFile[Checkpoint], size: int, on_progress: Callable[[int, int], None]
+        self,
+        store: BaseStorage,
+        name: str,
+        state: StateFile[Checkpoint],
+        size: int,
+        on_progress: Callable[[int, int], None],
+        report: pathlib.Path | None = None,
+        replaces: bool = True,
     ) -> None:
         self._store = store
         self._name = name
         self._state = state
         self._size = size
         self._on_progress = on_progress
+        self._path = report
+        self._replaces = replaces
+        self._done: Checkpoint | None = None
+        # Points, and the last line, of a period that is stored and will be pushed again.
+        self._open = 0, 0
 
     def run(self, stream: IO[bytes], file: str, form: str) -> Outcome:
         """Push the file, or what an earlier run left of it.
@@ -97,46 +90,89 @@ class Import:
             form: `jsonl` or `csv`.
 
         Raises:
-            InvalidInput: the file is wrong somewhere; the batches before that are stored.
+            InvalidInput: the file is wrong somewhere; what is before that is stored.
             ConfigInvalid: the checkpoint does not belong to this file and store.
             UndercroftError: what the store raises; the batches before that are stored.
         """
         began = clock.monotonic()
         out = Outcome(file=file)
-        source = parsing.Source(stream, file)
+        source = Source(stream, file)
         frames = parsing.opened(source, form)
-        done = self._state.load()
+        self._done = done = self._state.load()
         if done is not None:
             self._check(done, file)
             source.skip(done.offset, done.line, done.digest)
-            out.skipped_points = done.points
+            out.skipped_points, out.refused = done.points, done.refused
             self._on_progress(done.offset, done.points)
+        report = None
+        if self._path is not None:
+            report = Report(self._path, file, out.refused, done.report_size if done else 0)
+            out.report = str(self._path)
         sent: set[tuple[int, int]] = set()
         try:
-            for batch in batches(frames(), self._size):
-                done = self._push(batch, done, out)
-                periods = {_period(frame) for frame in batch.frames}
+            for batch in self._batches(frames(), out):
+                self._push(batch, out, report)
+                periods = {period_of(each.frame) for each in batch.parsed}
                 out.reopened_periods += len(periods & sent)
                 sent |= periods
         except BaseException as error:
             # The state file knows better when a signal came just after it was written.
-            error.add_note(self._note(self._state.load() or done, file))
+            error.add_note(self._note(self._state.load() or self._done, file, error))
             raise
         finally:
             out.seconds = round(clock.monotonic() - began, 3)
+        if not out.refused:
+            out.report = None
         self._state.clear()
         return out
 
-    def _push(self, batch: Batch, done: Checkpoint | None, out: Outcome) -> Checkpoint:
+    def _batches(self, items: Iterable[parsing.Parsed | Refused], out: Outcome) -> Iterator[Batch]:
+        """Batches of `size` points or a little more."""
+        batch, points = Batch(), 0
+        for item in items:
+            if isinstance(item, Refused):
+                if self._path is None:
+                    yield from self._before(batch)
+                    raise item.located(out.file)
+            elif not batch.takes(period_of(item.frame), self._size, points):
+                yield batch
+                batch, points = Batch(), 0
+            batch.add(item)
+            points += item.points if isinstance(item, parsing.Parsed) else 0
+        if batch.after is not None:
+            yield batch
+
+    def _before(self, batch: Batch) -> Iterator[Batch]:
+        """What is stored of a batch before the import stops at a line.
+
+        The frames of the last period are pushed, too, where that can be repeated: they are not noted as done, because the rest of
+        their period may be behind that line, and is to be pushed with them.
+        """
+        whole, open_ = batch.parted()
+        if whole.parsed:
+            yield whole
+        if open_ and self._replaces:
+            self._store.push([each.frame for each in open_])
+            self._open = sum(each.points for each in open_), open_[-1].after.line
+
+    def _push(self, batch: Batch, out: Outcome, report: Report | None) -> None:
         try:
-            self._store.push(batch.frames)
+            self._store_what_is_good(batch, out, report)
         except Exception as error:
-            error.add_note(f"while pushing lines {batch.line} to {batch.after.line} of {out.file}")
+            if batch.parsed and not isinstance(error, BadLine):
+                first, last = batch.parsed[0].lines[0], batch.parsed[-1].lines[-1]
+                error.add_note(f"while pushing lines {first.number} to {last.number} of {out.file}")
             raise
+        if batch.after is None:
+            return
+        if report is not None:
+            report.add(sorted(batch.refused, key=lambda each: each.lines[0].number))
+            out.refused = report.count
         out.points += batch.points
-        out.frames += len(batch.frames)
-        out.batches += 1
-        with_points = [frame.start for frame in batch.frames if next(frame.iterpoints(), None)]
+        out.frames += len(batch.parsed)
+        out.batches += bool(batch.parsed)
+        with_points = [each.frame.start for each in batch.parsed if each.points]
+        done = self._done
         earlier = done.last if done else None
         checkpoint = Checkpoint(
             store=self._name,
@@ -144,13 +180,35 @@ class Import:
             line=batch.after.line,
             digest=batch.after.digest,
             points=out.skipped_points + out.points,
-            frames=(done.frames if done else 0) + len(batch.frames),
-            batches=(done.batches if done else 0) + 1,
+            frames=(done.frames if done else 0) + len(batch.parsed),
+            batches=(done.batches if done else 0) + bool(batch.parsed),
             last=time.as_utc(with_points[-1]) if with_points else earlier,
+            refused=out.refused,
+            report_size=report.size if report else 0,
         )
         self._state.save(checkpoint)
+        self._done = checkpoint
         self._on_progress(checkpoint.offset, checkpoint.points)
-        return checkpoint
+
+    def _store_what_is_good(self, batch: Batch, out: Outcome, report: Report | None) -> None:
+        """Push a batch; frames that the store refuses for their values become refused lines of it."""
+        while batch.parsed:
+            try:
+                self._store.push([each.frame for each in batch.parsed])
+            except InvalidInput as error:
+                place = _FRAME.match(error.field)
+                if place is None or int(place[1]) >= len(batch.parsed):
+                    raise
+                bad = batch.parsed[int(place[1])]
+                refused = Refused(bad.lines, InvalidInput(error.field[place.end() :] or "frame", error.problem))
+                if self._path is None:
+                    for part in self._before(Batch(batch.parsed[: int(place[1])])):
+                        self._push(part, out, report)
+                    raise refused.located(out.file) from None
+                batch.parsed.remove(bad)
+                batch.refused.append(refused)
+            else:
+                return
 
     def _check(self, done: Checkpoint, file: str) -> None:
         """Refuse to go on in a store that is not the one where the import began."""
@@ -167,8 +225,14 @@ class Import:
                 f"{done.last.isoformat()}, the last period before it; --restart begins anew"
             )
 
-    def _note(self, done: Checkpoint | None, file: str) -> str:
-        if done is None:
-            return f"nothing of {file} is stored"
-        further = "run the same command to go on from there" if self._state.path else "pushing the whole again does no harm"
-        return f"{done.points:,} points of {file} are stored, up to line {done.line}; {further}"
+    def _note(self, done: Checkpoint | None, file: str, error: BaseException) -> str:
+        points, line = self._open
+        points, line = (done.points if done else 0) + points, line or (done.line if done else 0)
+        stored = f"{points:,} points of {file} are stored, up to line {line}" if line else f"nothing of {file} is stored"
+        if self._state.path or not done:
+            again = f"run the same command{' to go on from there' if line else ' again'}"
+        else:
+            again = "pushing the whole again does no harm"
+        if isinstance(error, BadLine):
+            again = f"mend line {error.line}, or pass over bad lines with --skip-bad, and {again}"
+        return f"{stored}; {again}"

@@ -117,15 +117,18 @@ def _frames(stream: IO[bytes], name: str, form: str | None, chosen: Selection) -
         InvalidInput: a point that lies outside the period or does not match the filters; the error names the line.
     """
     from undercroft.core.errors import InvalidInput
+    from undercroft.core.lines import Refused, Source
     from undercroft.rating import parsing
 
-    source = parsing.Source(stream, name)
+    source = Source(stream, name)
     form = form or ("csv" if name.lower().endswith(".csv") else "jsonl")
     for parsed in parsing.opened(source, form)():
+        if isinstance(parsed, Refused):
+            raise parsed.located(name)
         for type_, point in parsed.frame.iterpoints():
             problem = mismatch(parsed.frame, type_, point, chosen)
             if problem:
-                source.wrong(parsed.line, InvalidInput("point", f"{problem}; nothing was changed"))
+                raise Refused(parsed.lines, InvalidInput("point", f"{problem}; nothing was changed")).located(name)
         yield parsed.frame
 
 

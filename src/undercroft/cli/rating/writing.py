@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from undercroft.cli import stores
+from undercroft.cli import refused, stores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--batch", type=click.IntRange(min=1), default=10_000, show_default=True, help="Points that one push stores.")
 @click.option("--state", metavar="FILE", help="Where the import keeps how far it has come. Default: FILE.push-state.")
 @click.option("--restart", is_flag=True, help="Begin anew, whatever an earlier run has pushed.")
+@refused.options
 @click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
 )
@@ -35,6 +36,8 @@ def push(
     batch: int,
     state: str | None,
     restart: bool,
+    skip_bad: bool,
+    report: str | None,
     output_format: str,
 ) -> None:
     """Store rated usage from files, or from stdin.
@@ -46,31 +49,51 @@ def push(
     The input is pushed in batches, each of which is stored as a whole or not at all. When the import breaks off, the same
     command goes on after the last batch that the store acknowledged.
 
+    At a line that cannot be stored the import stops: the lines before it are stored, mend it and run the command again. With
+    --skip-bad such lines are passed over and reported. Push a mended line together with all lines of its period: alone, it
+    would replace the points of the same keys.
+
     \b
     Examples:
       undercroft rating push january.jsonl february.jsonl
       undercroft rating push usage.csv --batch 50000 --format json
+      undercroft rating push usage.jsonl --skip-bad --report refused.jsonl
       zcat usage.jsonl.gz | undercroft rating push -
       zcat usage.csv.gz | undercroft rating push - --from csv --state usage.push-state
     """
     files = files or ("-",)
     if state is not None and len(files) > 1:
         raise click.UsageError("--state is for one input; each of several files keeps its own state beside it")
+    refused.check(files, skip_bad, report)
     from undercroft.cli import output
 
     with stores.opened(store, "rating") as storage:
-        done = [_push_one(storage, stores.url(store, "rating"), file, form, batch, state, restart) for file in files]
+        url = stores.url(store, "rating")
+        done = [
+            _push_one(storage, url, file, form, batch, state, restart, refused.place(file, report) if skip_bad else None)
+            for file in files
+        ]
     if output_format == "json":
         click.echo(output.json_text(done))
-        return
-    for one in done:
+    for one in done if output_format == "text" else ():
         resumed = f" (after {one.skipped_points:,} of an earlier run)" if one.skipped_points else ""
         click.echo(
             f"{one.file}: {one.points:,} points in {one.frames:,} frames, {one.batches:,} batches, {one.seconds:.1f} s{resumed}"
+            f"{refused.told(one.refused, one.report)}"
         )
+    refused.leave(sum(one.refused for one in done))
 
 
-def _push_one(storage: BaseStorage, url: str, file: str, form: str | None, batch: int, state: str | None, restart: bool) -> Outcome:
+def _push_one(
+    storage: BaseStorage,
+    url: str,
+    file: str,
+    form: str | None,
+    batch: int,
+    state: str | None,
+    restart: bool,
+    report: pathlib.Path | None,
+) -> Outcome:
     from undercroft.cli import progress
     from undercroft.cli import state as states
     from undercroft.cli.rating import checkpoint, importing
@@ -83,7 +106,15 @@ def _push_one(storage: BaseStorage, url: str, file: str, form: str | None, batch
     form = form or ("csv" if file.lower().endswith(".csv") else "jsonl")
     size = None if stdin else pathlib.Path(file).stat().st_size
     with click.open_file(file, "rb") as stream, progress.bar(file, size, in_bytes=True) as show:
-        job = importing.Import(storage, states.store_name(url), at, batch, lambda done, points: show(done, f"{points:,} points"))
+        job = importing.Import(
+            storage,
+            states.store_name(url),
+            at,
+            batch,
+            lambda done, points: show(done, f"{points:,} points"),
+            report,
+            states.option(url, "on_conflict", "replace") == "replace",
+        )
         outcome = job.run(stream, "stdin" if stdin else file, form)
     if outcome.reopened_periods:
         click.echo(
