@@ -78,7 +78,7 @@ def test_what_is_no_secret_of_a_url_is_shown():
 
 def test_a_variable_that_sets_nothing_is_told(run, monkeypatch):
     monkeypatch.setenv("UNDERCROFT_RATNG__CONNECTION", SECRET)
-    err = run("config", "show").stderr
+    err = run("config", "show", code=2).stderr
     assert "'UNDERCROFT_RATNG__CONNECTION'; did you mean 'UNDERCROFT_RATING__CONNECTION'?" in err
     assert SECRET not in err
 

@@ -9,7 +9,7 @@ import urllib.parse
 import msgspec
 import pytest
 
-from undercroft.core import time
+from undercroft.core import settings, time
 
 
 def examined(run, url, *more, code=0):
@@ -32,8 +32,6 @@ def change(tmp_path, *statements: str) -> None:
 
 @pytest.fixture
 def filled(storage, frame, monkeypatch):
-    from undercroft.core import settings
-
     monkeypatch.setenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", "0")
     settings.current.cache_clear()
     storage.push([frame(hour, "a", "b") for hour in range(100)])
@@ -146,7 +144,9 @@ def test_rights_that_are_missing(run, opener, engine):
         store._db.write(lambda c: [c.exec_driver_sql(f"DROP USER {reader}")])
 
 
-def test_old_usage_without_a_worker(run, url, storage, frame):
+def test_old_usage_without_a_worker(run, url, storage, frame, monkeypatch):
+    monkeypatch.setenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", "100d")
+    settings.current.cache_clear()
     storage.push([frame(0, "a")])
     later = [frame(0, "a").start.replace(year=2027)]
     time.bind(lambda: later[0])
@@ -155,7 +155,11 @@ def test_old_usage_without_a_worker(run, url, storage, frame):
     finally:
         time.bind(None)
     assert found["retention"]["level"] == "warning"
-    assert "since 2026-01-01" in found["retention"]["found"]
+    assert (
+        "100d are kept, and there is usage since 2026-01-01: the next run of the worker deletes 1 of 1 (100 %) points"
+        in (found["retention"]["found"])
+    )
+    assert "--dry-run" in found["retention"]["advice"]
 
 
 def test_no_file_is_made(run, tmp_path):
@@ -171,8 +175,10 @@ def test_a_server_that_does_not_answer_is_a_finding_without_a_password(run):
     assert "canary-word" not in found.stdout + found.stderr
 
 
-def test_every_store_of_the_run(run, opener, frame):
+def test_every_store_of_the_run(run, opener, frame, monkeypatch):
     """On each engine: no errors, the sums agree, and each setting that decides about durability is looked at."""
+    monkeypatch.setenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", "100d")
+    settings.current.cache_clear()
     store = opener()
     store.push([frame(hour, "a", "b") for hour in range(60)])
     store.delete(frame(3).start, frame(30).start, {"id": "a"})

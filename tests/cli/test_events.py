@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import pathlib
 
+import msgspec
 import pyarrow.parquet
 import pytest
 
@@ -134,14 +135,29 @@ def _later():
 @pytest.mark.usefixtures("_later")
 def test_expiry(run, place, monkeypatch):
     assert "everything is kept" in run("events", "expire", "--store", place).stdout
-    assert run("events", "expire", "--store", place, "--older-than", "1h", "--most", 2).stdout == "deleted 2 events\n"
-    assert run("events", "expire", "--store", place, "--older-than", "1h").stdout == "deleted 4 events\n"
-    monkeypatch.setenv("UNDERCROFT_EVENTS__TIME_TO_LIVE", "3480")
+    expire = ("events", "expire", "--store", place)
+    looked = run(*expire, "--older-than", "1h", "--dry-run").stdout
+    assert looked == (
+        "would delete 6 events generated before 2026-01-01T00:05:30Z\n"
+        "the oldest is of 2026-01-01T00:00:00Z\nthe newest is of 2026-01-01T00:05:00Z\n"
+    )
+    report = msgspec.json.decode(run(*expire, "--older-than", "1h", "--most", 2, "--dry-run", "--format", "json").stdout)
+    assert report == {
+        "dry_run": True, "before": "2026-01-01T00:05:30Z", "events": 2, "oldest": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    refused = run(*expire, "--older-than", "1h", code=2).stderr
+    assert "this deletes 6 of 12 (50 %) events, the oldest of those generated before 2026-01-01T00:05:30Z: give --yes" in refused
+    assert len(everything(place)) == 12
+    assert run(*expire, "--older-than", "1h", "--most", 2, "--yes").stdout == "deleted 2 events\n"
+    assert run(*expire, "--older-than", "1h", "--yes").stdout == "deleted 4 events\n"
+    monkeypatch.setenv("UNDERCROFT_EVENTS__TIME_TO_LIVE", "58m")
     settings.current.cache_clear()
-    assert run("events", "expire", "--store", place).stdout == "deleted 2 events\n"
+    assert run(*expire, "--yes").stdout == "deleted 2 events\n"
     monkeypatch.setenv("UNDERCROFT_EVENTS__TIME_TO_LIVE", "3360")
+    settings.current.cache_clear()
+    assert "[events] time_to_live = 3360 is taken as seconds; write 3360s" in run(*expire, "--dry-run").stderr
     settings.current.cache_clear()
     assert "expired events are deleted" in run("worker", "--kind", "events", "--store", place, "--once").stderr
     assert [event.message_id for event in everything(place)] == ["m10", "m11"]
-    for span in ("0d", "x", "-1h"):
+    for span in ("0d", "x", "-1h", "90"):
         run("events", "expire", "--store", place, "--older-than", span, code=2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -38,12 +40,17 @@ def test_a_dry_run_tells_and_changes_nothing(run, url, filled, stored):
     before = stored()
     # 1 March less 55 days is 5 January.
     out = run("rating", "expire", "--store", url, "--older-than", "55d", "--dry-run").stdout
-    assert out == "would delete 192 points that start before 2026-01-05T00:00:00Z; they cost 19.2\n"
+    assert out == (
+        "would delete 192 points that start before 2026-01-05T00:00:00Z; they cost 19.2\n"
+        "the oldest starts 2026-01-01T00:00:00Z\nthe newest starts 2026-01-04T23:00:00Z\n"
+    )
+    report = msgspec.json.decode(run("rating", "expire", "--store", url, "--keep", "55d", "--dry-run", "--format", "json").stdout)
+    assert (report["oldest"], report["newest"]) == ("2026-01-01T00:00:00Z", "2026-01-04T23:00:00Z")
     assert stored() == before
 
 
 def test_it_deletes_that_and_nothing_else(run, url, filled, stored):
-    report = msgspec.json.decode(run("rating", "expire", "--store", url, "--keep", "55d", "--format", "json").stdout)
+    report = msgspec.json.decode(run("rating", "expire", "--store", url, "--keep", "55d", "--yes", "--format", "json").stdout)
     assert report == {"dry_run": False, "before": "2026-01-05T00:00:00Z", "points": 192, "batches": 4}
     assert min(one.start for one in stored()) == dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
     assert sum(len(list(one.iterpoints())) for one in stored()) == 480 - 192
@@ -51,13 +58,16 @@ def test_it_deletes_that_and_nothing_else(run, url, filled, stored):
     assert again == "deleted 0 points that start before 2026-01-05T00:00:00Z, in 0 batches\n"
 
 
-@pytest.mark.parametrize(("given", "left"), [("1320", 288), ("1320h", 288), ("55d", 288), ("8w", 336), ("9999999d", 480)])
+@pytest.mark.parametrize(
+    ("given", "left"), [("1320", 288), ("1320h", 288), ("79200m", 288), ("55d", 288), ("8w", 336), ("9999999d", 480)]
+)
 def test_spans(run, url, filled, given, left):
-    run("rating", "expire", "--store", url, "--older-than", given)
+    done = run("rating", "expire", "--store", url, "--older-than", given, "--yes")
+    assert ("is taken as hours; write 1320h" in done.stderr) == (given == "1320")
     assert filled.retrieve(dt.datetime(2026, 1, 1), dt.datetime(2027, 1, 1), limit=0)["total"] == left
 
 
-@pytest.mark.parametrize("given", ["0", "0d", "-1", "1.5d", "3m", "d", "", "1e3"])
+@pytest.mark.parametrize("given", ["0", "0d", "-1", "1.5d", "3x", "d", "", "1e3", "90 d", "9D", "\u0661d"])
 def test_what_is_no_span_deletes_nothing(run, url, filled, stored, given):
     before = stored()
     assert "--older-than" in run("rating", "expire", "--store", url, f"--older-than={given}", code=2).stderr
@@ -72,7 +82,42 @@ def test_the_setting_decides_without_the_option(run, url, filled, stored, monkey
     assert len(stored()) == 240
     monkeypatch.setenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", str(55 * 24))
     settings.current.cache_clear()
-    assert run("rating", "expire", "--store", url).stdout.startswith("deleted 192 points")
+    assert run("rating", "expire", "--store", url, "--yes").stdout.startswith("deleted 192 points")
+    monkeypatch.setenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", "54d")
+    settings.current.cache_clear()
+    assert run("rating", "expire", "--store", url, "--yes").stdout.startswith("deleted 48 points")
+
+
+def test_nothing_is_deleted_unless_somebody_wrote_for_how_long(run, url, filled, stored):
+    assert "everything is kept: [storage] retention_period is not set" in run("rating", "expire", "--store", url, "--yes").stdout
+    assert len(stored()) == 240
+
+
+def test_a_large_part_is_not_deleted_without_a_question(run, url, filled, stored):
+    """5 % of 480 points are 24, which is 12 hours."""
+    error = run("rating", "expire", "--store", url, "--older-than", "55d", code=2).stderr
+    assert "this deletes 192 of 480 (40 %) points, all that start before 2026-01-05T00:00:00Z: give --yes" in error
+    assert len(stored()) == 240
+    # 1 March less 1,403 hours is noon of 1 January and an hour.
+    assert "26 of 480" in run("rating", "expire", "--store", url, "--older-than", "1403h", code=2).stderr
+    assert run("rating", "expire", "--store", url, "--older-than", "1404h").stdout.startswith("deleted 24 points")
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("n", 240), ("y", 144)])
+def test_the_question_at_a_terminal(url, filled, stored, answer, kept):
+    """A real terminal: the program asks there, and does what is answered."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "undercroft.cli.main", "rating", "expire", "--store", url, "--older-than"]
+    # The program has the machine's clock.
+    span = f"{(dt.datetime.now(dt.UTC) - dt.datetime(2026, 1, 5, tzinfo=dt.UTC)) // dt.timedelta(hours=1)}h"
+    with subprocess.Popen([*command, span], stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        os.close(follower)
+        os.write(leader, f"{answer}\n".encode())
+        out, err = process.communicate(timeout=30)
+    os.close(leader)
+    assert "Delete them? [y/N]" in err
+    assert process.returncode == (0 if answer == "y" else 1)
+    assert abs(len(stored()) - kept) <= 1, out + err
 
 
 def test_an_exact_cost_of_more_digits_than_a_float_has(run, url, storage, frame):
@@ -96,7 +141,7 @@ def test_killed_in_the_middle_it_goes_on(opener):
         return int(store.retrieve(first, first + 2 * days * day, limit=0)["total"])
 
     where = f"{opener.url}{'&' if '?' in opener.url else '?'}namespace={opener.namespace}"
-    command = [sys.executable, "-m", "undercroft.cli.main", "rating", "expire", "--store", where, "--older-than", "1d"]
+    command = [sys.executable, "-m", "undercroft.cli.main", "rating", "expire", "--store", where, "--older-than", "1d", "--yes"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     pause = threading.Event()
     while process.poll() is None and left() > (days - 5) * many:
@@ -115,4 +160,4 @@ def test_killed_in_the_middle_it_goes_on(opener):
 
 
 def test_a_store_that_is_not_there(run, tmp_path):
-    assert "db upgrade" in run("rating", "expire", "--store", f"sqlite:///{tmp_path}/x.db", code=2).stderr
+    assert "db upgrade" in run("rating", "expire", "--older-than", "1d", "--store", f"sqlite:///{tmp_path}/x.db", code=2).stderr

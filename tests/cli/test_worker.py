@@ -13,6 +13,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from undercroft.core import settings
 from undercroft.rating import DataFrame, DataPoint
 
 pytestmark = pytest.mark.one_per_family
@@ -36,13 +37,17 @@ def where(opener) -> str:
     return f"{opener.url}{'&' if '?' in opener.url else '?'}namespace={opener.namespace}"
 
 
+# Nothing is deleted unless somebody wrote how long usage is kept.
+KEPT = {"UNDERCROFT_STORAGE__RETENTION_PERIOD": "100d"}
 # The first run comes within a tenth of the period.
 SOON = {"UNDERCROFT_WORKER__EXPIRE_INTERVAL": "2"}
 
 
 def start(url: str, *more: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "undercroft.cli.main", "worker", "--store", f"rating={url}", "--log-format", "json", *more]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **KEPT, **environment}
+    )
 
 
 def lines(text: str):
@@ -65,7 +70,10 @@ def test_once_does_each_job_and_ends(opener):
     out, err = worker.communicate(timeout=LIMIT)
     assert (worker.returncode, out) == (0, "")
     assert left(store) == 0
-    begins, done, maintained, ends = lines(err)
+    begins, told, done, maintained, ends = lines(err)
+    assert (told["level"], told["job"]) == ("warning", "rating.expire")
+    assert "older than [storage] retention_period" in told["message"]
+    assert "30 of 30 (100 %)" in told["message"]
     assert (begins["message"], begins["jobs"]) == ("worker begins", "rating.expire, rating.maintain")
     assert (done["job"], done["points"], done["batches"]) == ("rating.expire", 30, 3)
     assert (maintained["job"], maintained["points"]) == ("rating.maintain", 0)
@@ -146,6 +154,31 @@ def test_a_job_that_fails_is_logged_and_told_by_the_exit_code(opener):
     store.init()
 
 
+def test_without_a_retention_that_somebody_wrote_nothing_is_deleted(run, url, storage):
+    fill(storage, 2)
+    done = run("worker", "--once", "--store", f"rating={url}")
+    assert "everything is kept job=rating.expire" in done.stderr
+    assert left(storage) == 20
+
+
+def test_a_number_without_a_unit_is_told_in_the_form_of_the_log(opener):
+    store = opener()
+    told = lines(start(where(opener), "--once", UNDERCROFT_STORAGE__RETENTION_PERIOD="1").communicate(timeout=LIMIT)[1])
+    assert told[0]["level"] == "warning"
+    assert "RETENTION_PERIOD: [storage] retention_period = 1 is taken as hours; write 1h" in told[0]["message"]
+    assert told[1]["message"] == "worker begins"
+    assert left(store) == 0
+
+
+def test_a_misspelt_setting_ends_it_before_anything_is_done(run, url, storage, tmp_path):
+    fill(storage, 2)
+    file = tmp_path / "undercroft.conf"
+    file.write_text("[storage]\nretention_perod = 1h\n")
+    error = run("--config", file, "worker", "--once", "--store", f"rating={url}", code=2).stderr
+    assert f"{file}:2, group [storage]: unknown option 'retention_perod'; did you mean 'retention_period'?" in error
+    assert left(storage) == 20
+
+
 def test_retention_of_nothing_and_no_jobs(opener):
     store = opener()
     fill(store, 1)
@@ -159,8 +192,10 @@ def test_retention_of_nothing_and_no_jobs(opener):
     assert left(store) == 10
 
 
-def test_text_for_people(run, url, storage):
+def test_text_for_people(run, url, storage, monkeypatch):
     fill(storage, 2)
+    monkeypatch.setenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", "100d")
+    settings.current.cache_clear()
     done = run("worker", "--once", "--store", f"rating={url}")
     assert done.stdout == ""
     assert "expired usage is deleted job=rating.expire points=20 batches=2" in done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,8 +59,6 @@ def show(output_format: str) -> None:
     else:
         rows = [(f"[{one.group}] {one.option}", _text(one.value), f"{one.origin} {one.place}".strip()) for one in found]
         output.table(("setting", "value", "from"), rows)
-    for line in _strangers():
-        click.echo(f"note: {line}", err=True)
 
 
 def _settings() -> Iterator[Shown]:
@@ -93,15 +90,3 @@ def _text(value: Any) -> str:
     if value is None:
         return "not set"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _strangers() -> Iterator[str]:
-    """Variables that look like settings and are none."""
-    from undercroft.core import settings, url
-
-    pairs = [(group, option.dest) for group, options in settings.options().items() for option in options]
-    known = [f"{settings.PREFIX}{group}__{option}".upper() for group, option in pairs]
-    for name in sorted(os.environ):
-        if name.startswith(settings.PREFIX) and "__" in name and name not in known:
-            found = str(url.unknown("setting", name, known)).partition(" Known:")[0]
-            yield f"the environment has {found}"

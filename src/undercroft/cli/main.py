@@ -37,6 +37,10 @@ Exit codes:
 # Those of the kinds come beside them.
 SHARED = {name: f"undercroft.cli.{name}:{name}" for name in ("config", "db", "demo", "doctor", "serve", "worker")}
 
+# Commands that tell everything by their log; they look at the settings when it has begun.
+LOGGING = frozenset({"worker"})
+_ASKS_FOR_HELP = "undercroft.asks_for_help"
+
 
 def commands() -> dict[str, str]:
     """Every command or group, and where it is."""
@@ -69,6 +73,8 @@ class Root(click.RichGroup):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the global options."""
+        # Help is given whatever the settings are.
+        ctx.meta[_ASKS_FOR_HELP] = any(name in args for name in ctx.help_option_names)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -119,9 +125,16 @@ class Root(click.RichGroup):
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @click.pass_context
 def root(ctx: click.Context, config: str | None, debug: bool) -> None:  # noqa: ARG001 - `Root.invoke` reads it
-    """Read the settings from the file that was named; `_HELP` is the help."""
+    """Read the settings from the file that was named, and refuse wrong ones; `_HELP` is the help."""
     if config is not None:
         _read_settings_from(ctx, config)
+    if not ctx.meta[_ASKS_FOR_HELP] and ctx.invoked_subcommand not in LOGGING:
+        from undercroft.cli import stores
+        from undercroft.core import settings
+
+        settings.current()
+        for note in settings.notes():
+            stores.note(note)
 
 
 def _read_settings_from(ctx: click.Context, file: str) -> None:

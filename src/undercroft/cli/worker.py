@@ -60,9 +60,12 @@ def worker(ctx: click.Context, kind: str | None, given: tuple[str, ...], once: b
       1    with --once: a job failed
     """
     from undercroft.cli import logs
+    from undercroft.core import settings
 
     handler = logs.start(log_format, debug=bool(ctx.find_root().params.get("debug")))
     ctx.call_on_close(lambda: logging.getLogger().removeHandler(handler))
+    for note in settings.notes():
+        LOG.warning(note)
     chosen = stores.chosen(kind, given, LOG.warning)
     failed: list[str] = []
     with contextlib.ExitStack() as stack, _until_signal() as stop:

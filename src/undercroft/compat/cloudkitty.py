@@ -16,7 +16,7 @@ from oslo_config import cfg
 from werkzeug.exceptions import default_exceptions
 
 import undercroft
-from undercroft.core import time
+from undercroft.core import strict, time
 from undercroft.core.errors import ConfigInvalid, UndercroftError
 from undercroft.rating import BaseStorage as Store
 from undercroft.rating.numbers import DIGITS
@@ -54,13 +54,15 @@ class Storage(BaseStorage):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        strict.check_host(CONF, GROUP, [option.name for option in OPTIONS])
         options = CONF[GROUP]
         if not options.connection:
             raise ConfigInvalid(f"set the option connection in [{GROUP}] of CloudKitty's configuration to the URL of a store")
         zone = {"timezone": options.timezone} if options.timezone else {}
         scope_key = CONF.collect.scope_key
         store = undercroft.connect("rating", options.connection, on_conflict=options.on_conflict, scope_key=scope_key, **zone)
-        store.frame_class, store.point_class, store.get_retention = DataFrame, DataPoint, self.get_retention
+        store.frame_class, store.point_class = DataFrame, DataPoint
+        store.get_retention = store.kept_for = self.get_retention
         self.store: Store = store
         time.bind(_clock)
 

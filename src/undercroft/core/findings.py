@@ -36,6 +36,33 @@ class Finding(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
+# More than this part of a store is not deleted without a question, or a warning.
+LARGE_PERCENT = 5
+EXPIRES_MUCH = f"more than {LARGE_PERCENT} % of the store: check the setting, and look at what would go with `expire --dry-run`"
+
+
+class Share(msgspec.Struct, frozen=True):
+    """The part of a store that a deletion takes.
+
+    Attributes:
+        part: how many items go.
+        whole: how many items there are.
+    """
+
+    part: int
+    whole: int
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is more than an ordinary run deletes: somebody should look at it."""
+        return self.part * 100 > self.whole * LARGE_PERCENT
+
+    @property
+    def words(self) -> str:
+        """The share for people: `192 of 480 (40 %)`."""
+        return f"{self.part:,} of {self.whole:,} ({self.part * 100 / max(1, self.whole):.3g} %)"
+
+
 def ok(check: str, found: str) -> Finding:
     """All is as it should be."""
     return Finding(check, Level.OK, found)

@@ -1,7 +1,7 @@
 """Settings of the process: declared here once, read from a configuration file and from the environment.
 
 The file has oslo.config's form (INI), like those of the host projects. `UNDERCROFT_<GROUP>__<OPTION>` in the environment wins
-over it. Which file: `UNDERCROFT_CONFIG`, else `/etc/undercroft/undercroft.conf` where it exists.
+over it. Which file: `UNDERCROFT_CONFIG`, else `/etc/undercroft/undercroft.conf` where it exists. What nobody reads is refused.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
-from oslo_config import cfg, sources
+from oslo_config import cfg, sources, types
 
-from undercroft.core import kinds
+from undercroft.core import kinds, span, strict
 from undercroft.core.errors import ConfigInvalid
+from undercroft.core.options import Span
 
-PREFIX = "UNDERCROFT_"
+PREFIX = strict.PREFIX
 DEFAULT_FILE = pathlib.Path("/etc/undercroft/undercroft.conf")
 
 _SHARED: dict[str, list[cfg.Opt]] = {
@@ -39,11 +41,17 @@ _SHARED: dict[str, list[cfg.Opt]] = {
         cfg.ListOpt("cors_origins", default=[], help="Origins whose pages may ask, such as https://console.example.org."),
     ],
     "worker": [
-        cfg.IntOpt(
-            "expire_interval", default=3600, min=0, help="Seconds from one deletion of expired data to the next; 0 does none."
+        cfg.Opt(
+            "expire_interval",
+            Span("s", whole=True, least=0),
+            default=3600,
+            help="Time from one deletion of expired data to the next: 1h; 0 does none. A number without a unit is in seconds.",
         ),
-        cfg.IntOpt(
-            "maintain_interval", default=3600, min=0, help="Seconds from one run of what stores put off to the next; 0 does none."
+        cfg.Opt(
+            "maintain_interval",
+            Span("s", whole=True, least=0),
+            default=3600,
+            help="Time from one run of postponed work to the next: 1h; 0 does none. A number without a unit is in seconds.",
         ),
     ],
 }
@@ -64,7 +72,7 @@ class _Environment(sources.ConfigurationSource):
 
     @staticmethod
     def get_name(group_name: str | None, option_name: str) -> str:
-        return f"{PREFIX}{(group_name or 'DEFAULT').upper()}__{option_name.upper()}"
+        return strict.variable(group_name or strict.DEFAULT, option_name)
 
     def get(self, group_name: str | None, option_name: str, opt: cfg.Opt) -> tuple[Any, Any]:
         name = self.get_name(group_name, option_name)
@@ -74,16 +82,29 @@ class _Environment(sources.ConfigurationSource):
 
 
 def load(file: str | os.PathLike[str] | None = None) -> cfg.ConfigOpts:
-    """Read the settings.
+    """Read and check the settings.
 
     Args:
         file: a configuration file; the one that the environment names, or the default one, when None.
 
     Raises:
-        ConfigInvalid: the file cannot be read or parsed.
+        ConfigInvalid: the file cannot be read or parsed; it holds a group or an option that is unknown, or the environment such a
+            variable; a value is not of its option's type.
     """
     named = file or os.environ.get(PREFIX + "CONFIG")
     files = [str(named)] if named else [str(DEFAULT_FILE)] if DEFAULT_FILE.is_file() else []
+    known = {group: {name for option in declared for name in (option.name, option.dest)} for group, declared in options().items()}
+    checked = _read(files)
+    strict.check_files(files, known)
+    strict.check_environment(known)
+    for group, declared in options().items():
+        for option in declared:
+            _value(checked, group, option)
+    # Another one, because a value that was looked at stays as it is, and hosts change the environment after the import.
+    return _read(files)
+
+
+def _read(files: list[str]) -> cfg.ConfigOpts:
     conf = cfg.ConfigOpts()
     # The one place for a prefix of one's own that oslo.config has (seen up to 10.7).
     conf._env_driver = _Environment()  # type: ignore[assignment]
@@ -96,6 +117,31 @@ def load(file: str | os.PathLike[str] | None = None) -> cfg.ConfigOpts:
     return conf
 
 
+def _value(conf: cfg.ConfigOpts, group: str, option: cfg.Opt) -> Any:
+    """The value of an option; one that is not of its type is refused."""
+    try:
+        return conf[group][option.dest]
+    except (cfg.ConfigFileValueError, ValueError):
+        place, text = strict.written(conf.config_file, group, option.dest) or ("", "")
+        shown = "the value" if option.secret else repr(text[:64])
+        raise ConfigInvalid(f"{place}: [{group}] {option.name}: {shown} is not {_allowed(option.type)}") from None
+
+
+def _allowed(type_: Any) -> str:
+    """What the values of a type are, for the message about one that is not."""
+    if isinstance(type_, types.String) and type_.choices:
+        return f"one of {', '.join(map(repr, type_.choices))}"
+    if isinstance(type_, Span):
+        number = "a whole number" if type_.whole else "a number"
+        least = "" if type_.least is None else f", at least {type_.least:g} {type_.unit}"
+        return f"a span of time such as {span.FORM}, or {number} of {span.NAMES[type_.unit]}{least}"
+    if isinstance(type_, types.Number):
+        number = "a whole number" if isinstance(type_, types.Integer) else "a number"
+        bounds = {"at least": type_.min, "at most": type_.max}
+        return number + "".join(f", {words} {bound}" for words, bound in bounds.items() if bound is not None)
+    return f"of the type {type_.type_name}"
+
+
 @functools.cache
 def current() -> cfg.ConfigOpts:
     """The process's settings, read once. `current.cache_clear()` reads them again."""
@@ -106,9 +152,23 @@ def get(group: str, name: str) -> Any:
     """The value of one option.
 
     Raises:
-        ConfigInvalid: the value in the file or in the environment is not of the option's type.
+        ConfigInvalid: as `load`.
     """
-    try:
-        return current()[group][name]
-    except (cfg.ConfigFileValueError, ValueError) as error:
-        raise ConfigInvalid(f"settings: [{group}] {name}: {error}") from None
+    return _value(current(), group, next(option for option in options()[group] if option.dest == name))
+
+
+def is_set(group: str, name: str) -> bool:
+    """Whether somebody wrote a value for an option, be it the default one."""
+    where = current().get_location(name, group)
+    return where is not None and where.location not in (cfg.Locations.opt_default, cfg.Locations.set_default)
+
+
+def notes() -> Iterator[str]:
+    """What to tell the operator about the settings: numbers without a unit where a span is meant."""
+    for group, declared in options().items():
+        for option in declared:
+            if not isinstance(option.type, Span):
+                continue
+            found = strict.written(current().config_file, group, option.dest)
+            if found and (text := span.note(f"{found[0]}: [{group}] {option.name} =", found[1], option.type.unit)):
+                yield text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import urllib.parse
 from collections.abc import Collection, Mapping
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from undercroft.core import names
 from undercroft.core.errors import ConfigInvalid
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -92,6 +92,4 @@ def split(url: str, options: type[T], given: Mapping[str, Any], passed_on: Colle
 
 def unknown(what: str, name: str, known: Collection[str]) -> ConfigInvalid:
     """The error for a name that is not among `known`: lists them, and the nearest."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return ConfigInvalid(f"unknown {what} {name[:64]!r}{hint} Known: {', '.join(sorted(known))}".replace("' Known", "'. Known"))
+    return ConfigInvalid(names.unknown(what, name, known))

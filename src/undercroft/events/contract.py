@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 from undercroft.core import capabilities as caps
-from undercroft.core import findings, jobs, settings, time
+from undercroft.core import findings, jobs, settings, span, time
 from undercroft.core.errors import ConfigInvalid, InvalidInput, UndercroftError, Unsupported
 from undercroft.core.paging import LARGEST
 from undercroft.events import expression, query
@@ -31,8 +31,8 @@ Truth = bool | caps.Gap
 # Events of one transaction.
 _AT_ONCE = 2_000
 _MOST_GROUPS = 10_000
-# Seconds that expired events may still be there: the worker comes each hour.
-_LATE = 86_400
+# How long expired events may still be there: the worker comes each hour.
+_LATE = dt.timedelta(days=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +86,11 @@ class Arrivals(NamedTuple):
 
     events: list[Event]
     cursor: str
+
+
+def _before(ttl: float) -> int:
+    """The moment before which events are older than `ttl` seconds, in microseconds."""
+    return time.to_micros(time.now()) - round(dt.timedelta(seconds=ttl) / time.MICROSECOND)
 
 
 class Connection:
@@ -398,7 +403,7 @@ class Store(Connection, abc.ABC):
         """
         self.require("expire")
         try:
-            before = time.to_micros(time.now()) - round(dt.timedelta(seconds=ttl) / time.MICROSECOND)
+            before = _before(ttl)
         except OverflowError:
             if ttl > 0:
                 return 0
@@ -406,6 +411,20 @@ class Store(Connection, abc.ABC):
         except (TypeError, ValueError):
             raise InvalidInput("ttl", f"{str(ttl)[:32]!r} is no number of seconds") from None
         return 0 if max_count is not None and max_count <= 0 else self._expire(before, max_count)
+
+    def expiry(self, ttl: float) -> dt.datetime | None:
+        """The moment before which events are older than `ttl` seconds; None when `ttl` keeps everything."""
+        try:
+            return None if ttl <= 0 else time.from_micros(_before(ttl))
+        except OverflowError:
+            return None
+
+    def expired(self, before: dt.datetime, max_count: int | None = None) -> findings.Share:
+        """How many of all events were generated before a moment: what `clear_expired_data` would delete."""
+        self.require("count")
+        old = query.Selection(end=time.to_micros(before, "before") - 1)
+        part, whole = (sum(each.events for each in self._count(which, query.Grouping(), 1)) for which in (old, query.Selection()))
+        return findings.Share(part if max_count is None else min(part, max_count), whole)
 
     def tail(self, event_filter: Any = None, after: str | None = None, limit: int = 100, *, where: str | None = None) -> Arrivals:
         """Events in the order in which they arrived.
@@ -520,15 +539,17 @@ class Store(Connection, abc.ABC):
         if seconds <= 0:
             yield findings.ok("retention", "everything is kept")
             return
-        kept = f"{seconds:,.0f} seconds are kept"
-        if oldest is not None and (time.now().replace(tzinfo=None) - oldest.generated).total_seconds() > seconds + _LATE:
-            yield findings.warning(
-                "retention",
-                f"{kept}, and there are events of {oldest.generated:%Y-%m-%d}",
-                "let `undercroft worker` run, or `undercroft events expire`",
-            )
-        else:
+        kept = f"{span.words(dt.timedelta(seconds=seconds))} are kept"
+        before = self.expiry(seconds)
+        if oldest is None or before is None or oldest.generated >= before.replace(tzinfo=None) - _LATE:
             yield findings.ok("retention", f"{kept}, nothing older is there")
+            return
+        share = self.expired(before)
+        yield findings.warning(
+            "retention",
+            f"{kept}, and there are events of {oldest.generated:%Y-%m-%d}: the next run of the worker deletes {share.words} events",
+            findings.EXPIRES_MUCH if share.is_large else "let `undercroft worker` run, or `undercroft events expire`",
+        )
 
     def _selection(self, event_filter: Any, where: str | None) -> query.Selection:
         selection = query.selection(event_filter)

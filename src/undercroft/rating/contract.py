@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple, Self
 
 from undercroft.core import capabilities as caps
-from undercroft.core import findings, jobs, paging, settings, time
+from undercroft.core import findings, jobs, paging, settings, span, time
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.core.receipt import Receipt
 from undercroft.rating import query
@@ -358,8 +358,18 @@ class BaseStorage(abc.ABC):
 
     @staticmethod
     def get_retention() -> dt.timedelta:
-        """How long rated usage is kept: option `[storage] retention_period`, in hours, default 2400; 0 keeps all."""
-        return dt.timedelta(hours=int(settings.get("storage", "retention_period")))
+        """How long rated usage is kept: option `[storage] retention_period`, in hours, default 2400; 0 keeps all.
+
+        The default deletes nothing: see `kept_for`.
+        """
+        return dt.timedelta(hours=settings.get("storage", "retention_period"))
+
+    def kept_for(self) -> dt.timedelta | None:
+        """The retention by which usage is deleted: `get_retention()` where the operator wrote one, else None, which keeps all.
+
+        A host whose own option counts puts its `get_retention` in the place of this method.
+        """
+        return self.get_retention() if settings.is_set("storage", "retention_period") else None
 
     def get_tenants(self, begin: dt.datetime | None = None, end: dt.datetime | None = None) -> list[str]:
         """Scopes (values of the option `scope_key`) that have points in `[begin, end)`; a missing bound is open.
@@ -380,7 +390,7 @@ class BaseStorage(abc.ABC):
     def expire(self, now: dt.datetime | None = None) -> int:
         """Maintenance: delete what starts before now - retention; return how many points.
 
-        R24 A retention of 0 keeps everything.
+        R24 A retention of 0 keeps everything, and so does one that nobody wrote.
         """
         limit = self.expiry(now)
         return 0 if limit is None else sum(batch.points for batch in self.expire_before(limit))
@@ -390,15 +400,21 @@ class BaseStorage(abc.ABC):
 
         Args:
             now: the present moment; our clock's when None.
-            keep: another retention than `get_retention()`; 0 keeps everything.
+            keep: another retention than `kept_for()`; 0 keeps everything.
         """
-        kept = self.get_retention() if keep is None else keep
+        kept = self.kept_for() if keep is None else keep
         if not kept:
             return None
         try:
             return (time.now() if now is None else time.as_utc(now, "now")) - kept
         except OverflowError:
             return None
+
+    def expired(self, limit: dt.datetime) -> findings.Share:
+        """How many of all points start before `limit`: what `expire_before` would delete."""
+        before = query.Selection(end=time.to_micros(limit, "limit"))
+        part, whole = (self._page(selection, paging.Page(0, 0))[0] for selection in (before, query.Selection()))
+        return findings.Share(part, whole)
 
     def expire_before(self, limit: dt.datetime) -> Iterator[Expired]:
         """Delete what starts before `limit`, a day at a time from the oldest on; each batch is a transaction of its own.
@@ -482,16 +498,17 @@ class BaseStorage(abc.ABC):
         if limit is None:
             yield findings.ok("retention", "everything is kept")
             return
-        hours = round(self.get_retention() / dt.timedelta(hours=1))
-        # The worker comes each hour, and a span may begin a day early.
-        if bounds is not None and bounds[0] < limit - dt.timedelta(days=2):
-            yield findings.warning(
-                "retention",
-                f"{hours:,} hours are kept, and there is usage since {bounds[0]:%Y-%m-%d}",
-                "let `undercroft worker` run, or `undercroft rating expire`",
-            )
+        kept = f"{span.words(self.kept_for() or dt.timedelta())} are kept"
+        # The worker comes each hour, and the bounds may begin a day early.
+        if bounds is None or bounds[0] >= limit - dt.timedelta(days=2):
+            yield findings.ok("retention", f"{kept}, nothing older is there")
             return
-        yield findings.ok("retention", f"{hours:,} hours are kept, nothing older is there")
+        share = self.expired(limit)
+        yield findings.warning(
+            "retention",
+            f"{kept}, and there is usage since {bounds[0]:%Y-%m-%d}: the next run of the worker deletes {share.words} points",
+            findings.EXPIRES_MUCH if share.is_large else "let `undercroft worker` run, or `undercroft rating expire`",
+        )
 
     def _groups(self, groupby: Iterable[str] | None) -> list[query.GroupKey]:
         return query.groupby_elements(groupby)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from oslo_config import cfg
 
+from undercroft.core.options import Span
+
 OPTIONS: dict[str, list[cfg.Opt]] = {
     "storage": [
-        cfg.IntOpt("retention_period", default=2400, min=0, help="Hours for which rated usage is kept; 0 keeps everything."),
+        cfg.Opt(
+            "retention_period",
+            Span("h", whole=True, least=0),
+            default=2400,
+            help="How long rated usage is kept, such as 100d; 0 keeps everything. A number without a unit is in hours. Nothing is "
+            "deleted unless this is written; the default is only what get_retention() answers then.",
+        ),
     ],
     "rating": [
         cfg.StrOpt("connection", default=None, secret=True, help="URL of the store of rated usage."),

@@ -17,6 +17,15 @@ def expire(store: BaseStorage, stop: threading.Event) -> None:
     if before is None:
         LOG.info("everything is kept", extra={"job": "rating.expire"})
         return
+    share = store.expired(before)
+    if share.part:
+        # Nobody is asked: the operator wrote the retention.
+        LOG.log(
+            logging.WARNING if share.is_large else logging.INFO,
+            "usage that is older than [storage] retention_period is being deleted: %s points",
+            share.words,
+            extra={"job": "rating.expire", "before": before.isoformat()},
+        )
     points = batches = 0
     for batch in store.expire_before(before):
         points, batches = points + batch.points, batches + 1
@@ -35,6 +44,6 @@ def maintain(store: BaseStorage, _stop: threading.Event) -> None:
 
 
 TASKS = (
-    Task("expire", expire, "expire_interval", "deletes usage that is older than [storage] retention_period"),
+    Task("expire", expire, "expire_interval", "deletes usage that is older than [storage] retention_period, where that is set"),
     Task("maintain", maintain, "maintain_interval", "does what the driver puts off, such as sums by series"),
 )

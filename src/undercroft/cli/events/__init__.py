@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import rich_click as click
 
+from undercroft.cli.events.expiring import expire
 from undercroft.cli.events.panko import import_panko, panko_views
 from undercroft.cli.events.reading import count, export, list_, tail, types
-from undercroft.cli.events.writing import expire, import_
+from undercroft.cli.events.writing import import_
 
 
 @click.group()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Unpack
 
 import rich_click as click
 
-from undercroft.cli import stores
+from undercroft.cli import spans, stores
 from undercroft.cli.events import selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from undercroft.events import Event
-
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 @click.command("list")
@@ -51,8 +50,6 @@ def list_(store: str | None, limit: int, marker: str | None, newest: bool, form:
 
 
 def _show(events: Iterable[Event]) -> None:
-    import datetime as dt
-
     from undercroft.cli import output
     from undercroft.events import serialize_dt
 
@@ -76,8 +73,10 @@ def _show(events: Iterable[Event]) -> None:
     "--from", "after", metavar="CURSOR", help="Go on after this cursor; `start` for everything. Default: what comes from now."
 )
 @click.option("--follow/--no-follow", default=True, help="Wait for more, or end with what is there.  [default: follow]")
-@click.option("--every", type=click.FloatRange(min=0.05), default=1.0, show_default=True, help="Seconds between two looks.")
-def tail(store: str | None, after: str | None, follow: bool, every: float, **asked: Unpack[selection.Which]) -> None:
+@click.option(
+    "--every", callback=spans.option(bare="s"), metavar="SPAN", default="1s", show_default=True, help="Time between two looks."
+)
+def tail(store: str | None, after: str | None, follow: bool, every: dt.timedelta, **asked: Unpack[selection.Which]) -> None:
     """Show events as they arrive, as JSON lines; the cursor to go on from is told on stderr at the end.
 
     \b
@@ -100,7 +99,7 @@ def tail(store: str | None, after: str | None, follow: bool, every: float, **ask
                 if not events:
                     if not follow:
                         break
-                    pause.wait(every)
+                    pause.wait(max(0.05, every.total_seconds()))
         finally:
             click.echo(f"cursor: {cursor}", err=True)
 
@@ -130,25 +129,17 @@ def types(store: str | None, event_type: str | None) -> None:
         output.table(("trait", "type"), rows)
 
 
-def _interval(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
-    number, unit = (value[:-1], value[-1]) if value[-1:] in _UNITS else (value, "s")
-    try:
-        return float(number) * _UNITS[unit]
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no time span such as 15m, 1h, 1d, or a number of seconds") from None
-
-
 @click.command()
 @stores.option("events")
 @selection.options
 @click.option("--by", multiple=True, metavar="NAME[,NAME...]", help="Count by event_type, or by the values of text traits.")
-@click.option("--interval", callback=_interval, metavar="SPAN", help="Count by time, too: 15m, 1h, 1d, or a number of seconds.")
+@click.option("--interval", callback=spans.option(bare="s"), metavar="SPAN", help="Count by time, too: 15m, 1h, 1d.")
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="How to print."
 )
-def count(store: str | None, by: tuple[str, ...], interval: float | None, form: str, **asked: Unpack[selection.Which]) -> None:
+def count(
+    store: str | None, by: tuple[str, ...], interval: dt.timedelta | None, form: str, **asked: Unpack[selection.Which]
+) -> None:
     """Count events, in groups and by time.
 
     \b
@@ -156,8 +147,6 @@ def count(store: str | None, by: tuple[str, ...], interval: float | None, form: 
       undercroft events count --by event_type
       undercroft events count --by project_id,host --interval 1h --begin 2026-01-01 --format csv
     """
-    import datetime as dt
-
     from undercroft.cli import output
     from undercroft.core import cells
 

@@ -1,9 +1,8 @@
-"""`undercroft events import` and `expire`."""
+"""`undercroft events import`."""
 
 from __future__ import annotations
 
 import pathlib
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
     from undercroft.cli.events.importing import Outcome
     from undercroft.events import Event, Store
-
-_SPAN = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 @click.command("import")
@@ -102,39 +98,3 @@ def _import_one(
         outcome = Import(store, make, listed, lambda done, events: show(done, f"{events:,} events")).run(stream, name)
     outcome.left_out = dict(left_out - before)
     return outcome
-
-
-def _span(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    match = _SPAN.fullmatch(value)
-    if match is None or not int(match[1]):
-        raise click.BadParameter(f"{value!r} is no time span such as 90d, 12w, 36h")
-    return int(match[1]) * _SECONDS[match[2]]
-
-
-@click.command()
-@stores.option("events")
-@click.option(
-    "--older-than", callback=_span, metavar="SPAN", help="Delete what is older: 90d, 12w, 36h. Default: [events] time_to_live."
-)
-@click.option("--most", type=click.IntRange(min=1), metavar="COUNT", help="Delete so many at most, the oldest.")
-def expire(store: str | None, older_than: int | None, most: int | None) -> None:
-    """Delete the events that are older than they are kept for.
-
-    The oldest go first, in batches, so that others read and write meanwhile. `undercroft worker` does this each hour.
-
-    \b
-    Examples:
-      undercroft events expire --older-than 90d
-      undercroft events expire --most 100000
-    """
-    from undercroft.core import settings
-
-    ttl = older_than or settings.get("events", "time_to_live")
-    if ttl <= 0:
-        click.echo("everything is kept: [events] time_to_live is not above 0; --older-than names a span")
-        return
-    with stores.opened(store, "events") as opened:
-        gone = opened.clear_expired_data(ttl, most)
-    click.echo(f"deleted {gone:,} events")

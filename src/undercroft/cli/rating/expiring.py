@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 import rich_click as click
 
-from undercroft.cli import stores
+from undercroft.cli import deletion, spans, stores
 
 if TYPE_CHECKING:
     from undercroft.rating import BaseStorage
 
-_UNITS = {"h": 1, "d": 24, "w": 24 * 7}
-_FORM = re.compile(r"([0-9]{1,7})([hdw]?)", re.ASCII)
 _DAY = dt.timedelta(days=1)
 
 
@@ -27,6 +24,7 @@ class Report(msgspec.Struct, kw_only=True, omit_defaults=True):
         dry_run: nothing was deleted.
         before: what starts before this moment goes; None when everything is kept.
         points, price: how many points that are, and what they cost.
+        oldest, newest: when the first and the last of them start; where `dry_run` is true.
         batches: how many transactions it took.
     """
 
@@ -34,20 +32,9 @@ class Report(msgspec.Struct, kw_only=True, omit_defaults=True):
     before: dt.datetime | None
     points: int
     price: Decimal | None = None
+    oldest: dt.datetime | None = None
+    newest: dt.datetime | None = None
     batches: int = 0
-
-
-def _age(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dt.timedelta | None:
-    """The time span of `90d`, `12w`, `36h`, or a number of hours."""
-    if value is None:
-        return None
-    match = _FORM.fullmatch(value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no time span such as 90d, 12w, 36h, or a number of hours")
-    hours = int(match[1]) * _UNITS[match[2] or "h"]
-    if not hours:
-        raise click.BadParameter("a span of nothing would delete everything up to now")
-    return dt.timedelta(hours=hours)
 
 
 @click.command()
@@ -56,25 +43,29 @@ def _age(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dt.
     "--older-than",
     "--keep",
     "keep",
-    callback=_age,
+    callback=spans.option(bare="h"),
     metavar="SPAN",
-    help="Keep so much: 90d, 12w, 36h, or a number of hours. Default: [storage] retention_period, where 0 keeps everything.",
+    help="Delete what is older: 90d, 12w, 36h. A number without a unit is in hours. Default: [storage] retention_period, where "
+    "somebody wrote one.",
 )
-@click.option("--dry-run", is_flag=True, help="Delete nothing; say how many points would go, and what they cost.")
+@deletion.options
 @click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
 )
-def expire(store: str | None, keep: dt.timedelta | None, dry_run: bool, output_format: str) -> None:
+def expire(store: str | None, keep: dt.timedelta | None, dry_run: bool, yes: bool, output_format: str) -> None:
     """Delete the usage that is older than the retention.
 
-    Goes from the oldest day on, a day in each transaction, so that others read and write meanwhile. When it breaks off, the days
-    that are gone are gone, and the same command goes on. `undercroft worker` does this each hour.
+    Without --older-than, and without [storage] retention_period in the settings, nothing is deleted. Before more than 5 % of the
+    points are deleted, the command asks.
+
+    The oldest day goes first, one day in each transaction, so that others can read and write. If the command is interrupted, run it
+    again: it continues with what is left. `undercroft worker` does the same each hour, without asking.
 
     \b
     Examples:
-      undercroft rating expire --dry-run
-      undercroft rating expire --older-than 400d --store sqlite:///rating.db
-      undercroft rating expire --keep 2400 --format json
+      undercroft rating expire --older-than 400d --dry-run
+      undercroft rating expire --older-than 400d --yes --store sqlite:///rating.db
+      undercroft rating expire --format json
     """
     from undercroft.cli import output
     from undercroft.core import cells
@@ -86,26 +77,37 @@ def expire(store: str | None, keep: dt.timedelta | None, dry_run: bool, output_f
         elif dry_run:
             report = _look(storage, before)
         else:
+            if not yes:
+                deletion.confirm(storage.expired(before), f"points, all that start before {cells.timestamp(before)}")
             report = _delete(storage, before)
     if output_format == "json":
         click.echo(output.json_text(report))
         return
     if report.before is None:
-        click.echo("everything is kept: [storage] retention_period is 0; --older-than names another span")
+        click.echo("everything is kept: [storage] retention_period is not set, or 0; --older-than SPAN names a span such as 90d")
         return
     older = f"points that start before {cells.timestamp(report.before)}"
-    if report.price is not None:
-        click.echo(f"would delete {report.points:,} {older}; they cost {output.number(report.price)}")
-    else:
+    if not report.dry_run:
         click.echo(f"deleted {report.points:,} {older}, in {report.batches:,} batches")
+        return
+    click.echo(f"would delete {report.points:,} {older}; they cost {output.number(report.price or Decimal(0))}")
+    for which, moment in (("oldest", report.oldest), ("newest", report.newest)):
+        if moment is not None:
+            click.echo(f"the {which} starts {cells.timestamp(moment)}")
 
 
 def _look(storage: BaseStorage, before: dt.datetime) -> Report:
     from undercroft.cli.rating import totals
     from undercroft.core import time
 
-    found = totals.stored(storage, time.from_micros(time.FIRST), before)
-    return Report(dry_run=True, before=before, points=found.points, price=found.price)
+    begin = time.from_micros(time.FIRST)
+    found = totals.stored(storage, begin, before)
+    report = Report(dry_run=True, before=before, points=found.points, price=found.price)
+    if found.points:
+        places = (0, found.points - 1)
+        ends = (storage.retrieve(begin, before, offset=place, limit=1)["dataframes"] for place in places)
+        report.oldest, report.newest = (frame.start for frames in ends for frame in frames)
+    return report
 
 
 def _delete(storage: BaseStorage, before: dt.datetime) -> Report:

@@ -74,5 +74,11 @@ def test_the_default_retention_is_a_hundred_days(store: BaseStorage, monkeypatch
     settings.current.cache_clear()
     try:
         assert store.get_retention() == type(store).get_retention() == dt.timedelta(hours=2400)
+        # It is an answer, and no order to delete.
+        store.push(frames())
+        assert store.kept_for() is None
+        assert store.expiry() is None
+        assert store.expire(hour(9_999)) == 0
+        assert len(everything(store)) == 180
     finally:
         settings.current.cache_clear()
