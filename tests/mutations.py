@@ -209,7 +209,7 @@ MUTATIONS = [
         "                failed(place, error)\n                continue\n",
         "                raise\n",
     ),
-    Mutation("the error of the first", "events/contract.py", "raise failures[-1]", "raise failures[0]"),
+    Mutation("the error of the first", "events/contract.py", "failure = outcome.error", "failure = failure or outcome.error"),
     Mutation(
         "a repeated trait keeps its first value",
         "events/record.py",

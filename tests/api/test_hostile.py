@@ -30,7 +30,15 @@ def send(service: Service, body: bytes, **headers: str) -> Any:
 def raw(service: Service, *lines: str, body: bytes = b"") -> tuple[int, bytes]:
     """A request written by hand; status and body of the answer."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
-        head = ["POST /rating/v2/dataframes HTTP/1.1", "Host: x", f"X-Auth-Token: {ADMIN}", "Connection: close", *lines, "", ""]
+        head = [
+            "POST /rating/v2/dataframes HTTP/1.1",
+            "Host: 127.0.0.1",
+            f"X-Auth-Token: {ADMIN}",
+            "Connection: close",
+            *lines,
+            "",
+            "",
+        ]
         connection.sendall("\r\n".join(head).encode() + body)
         answer = http.client.HTTPResponse(connection)
         answer.begin()

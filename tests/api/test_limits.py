@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
+import httpx
 import pytest
 
 from tests.api.service import frame, serving
@@ -22,7 +24,7 @@ def stalled(port: int) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(("127.0.0.1", port))
-    client.sendall(f"GET /rating{EVERYTHING} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    client.sendall(f"GET /rating{EVERYTHING} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     assert client.recv(12) == b"HTTP/1.1 200"
     return client
 
@@ -67,3 +69,39 @@ def test_the_nearer_deadline_counts():
         left = deadline.remaining()
     assert left is not None
     assert left <= 1
+
+
+def test_a_budget_has_shares():
+    budget = Budget(3, seconds=5, patience=0, share=2)
+    first, second = budget.take("project a"), budget.take("project a")
+    with pytest.raises(Busy, match="as many as one project may have"):
+        budget.take("project a")
+    third = budget.take("project b")
+    with pytest.raises(Busy, match="3 requests of this kind"):
+        budget.take("project c")
+    for each in (first, first, second, third):
+        each.end()
+    assert [budget.take(None) for _ in range(3)]
+
+
+@pytest.mark.kind("events")
+@pytest.mark.any_engine
+def test_one_project_leaves_long_requests_to_others(any_opener, tmp_path):
+    any_opener()
+    file = tmp_path / "tokens"
+    file.write_text("a1 a u1 member\na2 a u2 member\nb1 b u1 member\nc - c admin\nd - - writer,admin\n")
+    with serving(None, events=url_of(any_opener), auth="tokens", token_file=file) as service, contextlib.ExitStack() as stack:
+
+        def tail(token: str) -> httpx.Response:
+            asked = service.client.stream("GET", "/events/v1/events/tail", headers={"X-Auth-Token": token})
+            return stack.enter_context(asked)
+
+        # Two users of a project share.
+        assert [tail(token).status_code for token in ("a1", "a2")] == [200, 200]
+        refused = tail("a1")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+        assert "as many as one project may have" in refused.read().decode()
+        assert tail("b1").status_code == 200
+        # Small ones have no share.
+        for _ in range(5):
+            assert service.client.get("/events/v2/events", headers={"X-Auth-Token": "a1"}).status_code == 200

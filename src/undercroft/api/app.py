@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import types
 import uuid
@@ -15,15 +16,19 @@ from oslo_config import cfg
 from undercroft.api import auth, failures, health, idempotency, kind, openapi, wire
 from undercroft.api.call import Answer, Call, Rule
 from undercroft.api.kind import Served
-from undercroft.api.limits import Budget
+from undercroft.api.limits import Budget, Turn
+from undercroft.api.nearby import Nearby
 from undercroft.api.routes import Route
 from undercroft.core import deadline, registry, settings
 from undercroft.core.caller import Caller
 from undercroft.core.errors import ConfigInvalid, UndercroftError
 
 REQUEST_ID = "x-openstack-request-id"
-# Threads of a server beyond those that requests may keep busy: for health, and for refusals.
-SPARE_THREADS = 8
+# Posts that may wait to be stored together with others. Each has a thread, which sleeps.
+GATHERED = 128
+_IDLE_THREADS = 8
+# Threads of a server beyond those that requests may keep busy: for posts that wait, for health, and for refusals.
+SPARE_THREADS = GATHERED + _IDLE_THREADS
 _CONNECT_SECONDS = 2.0
 
 
@@ -59,11 +64,14 @@ class Service:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
-        self._access = auth.access(conf.api.auth, conf.api.token_file)
+        nearby = Nearby(conf.api.host, conf.api.hosts, conf.api.cors_origins)
+        self._access = auth.access(conf.api.auth, conf.api.token_file, nearby)
         self._max_body = conf.api.max_body
         self._ordinary = Budget(conf.api.requests, conf.api.deadline)
         # Who asks for much is told to come again at once, instead of waiting in a thread.
-        self._long = Budget(conf.api.long_requests, conf.api.long_deadline, patience=0.0)
+        share = min(conf.api.long_share, max(1, conf.api.long_requests - 1))
+        self._long = Budget(conf.api.long_requests, conf.api.long_deadline, patience=0.0, share=share)
+        self._gathered = Budget(GATHERED, conf.api.deadline, patience=0.0)
 
     def responder(self, served: Served, route: Route) -> Callable[..., None]:
         """The framework's method for a route of a kind."""
@@ -75,15 +83,15 @@ class Service:
             auth.permit(route.rule, caller)
             raw = wire.read(req, self._max_body) if route.has_body else b""
             query = route.read(req, route.query)
-            body = None if route.body is None else wire.decode(raw, route.body)
             receipt = idempotency.receipt(req, caller, raw) if route.method == "POST" else None
             base = f"{req.prefix}/{api.name}"
-            call = Call(store, beside, caller, query, body, path, receipt, self._conf, base, req.get_header("Last-Event-ID"))
+            call = Call(store, beside, caller, query, None, path, receipt, self._conf, base, req.get_header("Last-Event-ID"))
             if route.is_long is not None and route.is_long(query):
-                self._answer_long(served, route, call, resp)
-            else:
-                with self._ordinary.turn():
-                    _write(resp, route.handler(call))
+                self._answer_long(served, route, call, resp, _owner(req, caller))
+                return
+            with self._turn(route) as turn:
+                body = None if route.body is None else wire.decode(raw, route.body)
+                _write(resp, route.handler(call._replace(body=body, end_turn=turn.end)))
 
         def respond_or_break_off(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
             try:
@@ -96,8 +104,18 @@ class Service:
 
         return respond_or_break_off if breaks_off else respond
 
-    def _answer_long(self, served: Served, route: Route, call: Call[Any, Any], resp: falcon.Response) -> None:
-        self._long.take()
+    @contextlib.contextmanager
+    def _turn(self, route: Route) -> Iterator[Turn]:
+        """A turn for an ordinary request, within its deadline: what waits for others waits for its turn, too."""
+        if not route.gathers:
+            with self._ordinary.turn() as turn:
+                yield turn
+            return
+        with self._gathered.turn(), self._ordinary.turn(deadline.remaining()) as turn:
+            yield turn
+
+    def _answer_long(self, served: Served, route: Route, call: Call[Any, Any], resp: falcon.Response, owner: str | None) -> None:
+        turn = self._long.take(owner)
         handed_on = False
         try:
             # A store out of reach is noticed as soon as by everybody else.
@@ -106,20 +124,25 @@ class Service:
             with deadline.within(self._long.seconds):
                 answer = route.handler(call)
                 if answer.stream is not None:
-                    answer = answer._replace(stream=_Parts(answer.stream, self._long))
+                    answer = answer._replace(stream=_Parts(answer.stream, turn))
                     handed_on = True
             _write(resp, answer)
         finally:
             if not handed_on:
-                self._long.give()
+                turn.end()
+
+
+def _owner(req: falcon.Request, caller: Caller) -> str | None:
+    """Whose share of the long requests a caller takes; None without access control, where nobody says who asks."""
+    return caller.owner or (f"address {req.remote_addr}" if caller.is_named else None)
 
 
 class _Parts:
     """A body that is made while it is sent; its turn ends with it, and its deadline is that of the request."""
 
-    def __init__(self, parts: Iterator[bytes], budget: Budget) -> None:
+    def __init__(self, parts: Iterator[bytes], turn: Turn) -> None:
         self._parts = parts
-        self._budget: Budget | None = budget
+        self._turn = turn
         self._context = contextvars.copy_context()
 
     def __iter__(self) -> _Parts:
@@ -130,12 +153,10 @@ class _Parts:
 
     def close(self) -> None:
         """Called by the server in every case, at the end or when the client has gone."""
-        budget, self._budget = self._budget, None
         try:
             self._context.run(self._parts.close)  # type: ignore[attr-defined]
         finally:
-            if budget is not None:
-                budget.give()
+            self._turn.end()
 
     # A server that forgets to close gives the turn back all the same.
     __del__ = close
@@ -210,7 +231,7 @@ def open_stores(conf: cfg.ConfigOpts) -> dict[str, Any]:
 
 
 def _opened(name: str, url: str, conf: cfg.ConfigOpts) -> Any:
-    connections = conf.api.requests + conf.api.long_requests + SPARE_THREADS
+    connections = conf.api.requests + conf.api.long_requests + _IDLE_THREADS
     wanted = {
         "pool_size": -(-connections // 4),
         "connect_timeout": _CONNECT_SECONDS,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import hashlib
 import hmac
-import ipaddress
 import pathlib
 from typing import Protocol
 
 import falcon
 
 from undercroft.api.call import WRITERS, Rule
+from undercroft.api.nearby import Nearby, is_loopback
 from undercroft.core.caller import Caller
 from undercroft.core.errors import ConfigInvalid, NotPermitted
 
@@ -44,25 +43,21 @@ class Access(Protocol):
         """
 
 
-@functools.lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """True for an address that only this machine can reach."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class Headers:
     """Access `none`: believes the identity headers of the host project's proxy; without `X-Roles`, everybody is admin.
 
     Anybody who reaches the port can say anything, so only this machine is answered, whatever address the server is bound to.
+
+    Args:
+        nearby: tells its requests from others.
     """
+
+    def __init__(self, nearby: Nearby) -> None:
+        self._nearby = nearby
 
     def caller(self, req: falcon.Request) -> Caller:
         """See `Access`."""
-        if not is_loopback(req.remote_addr or ""):
-            raise NotPermitted("without access control ([api] auth = none) only this machine is answered")
+        self._nearby.check(req)
         roles = req.get_header("X-Roles")
         said = [roles, req.get_header("X-Project-Id"), req.get_header("X-User-Id")]
         return Caller(
@@ -134,10 +129,16 @@ def permit(rule: Rule, caller: Caller) -> None:
             pass
 
 
-def access(auth: str, token_file: str | None) -> Access:
-    """The way that the settings `[api] auth` and `token_file` name."""
+def access(auth: str, token_file: str | None, nearby: Nearby) -> Access:
+    """The way that the settings `[api] auth` and `token_file` name.
+
+    Args:
+        auth: `none` or `tokens`.
+        token_file: its path; needed by `tokens`.
+        nearby: used by `none`.
+    """
     if auth == "none":
-        return Headers()
+        return Headers(nearby)
     if not token_file:
         raise ConfigInvalid("[api] auth = tokens needs token_file: one line a token, `token project user roles`")
     return Tokens(token_file)

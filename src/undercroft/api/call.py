@@ -29,6 +29,10 @@ class Rule(enum.Enum):
     WRITER = "the roles admin, service and writer"
 
 
+def _nothing() -> None:
+    """End no turn."""
+
+
 WRITERS = frozenset({"admin", "service", "writer"})
 
 
@@ -46,6 +50,7 @@ class Call(NamedTuple, Generic[Store, Beside]):
         conf: the settings.
         base: the URL of the kind's prefix, as the caller wrote it.
         last_event_id: of server-sent events, where the caller was.
+        end_turn: lets another request have this one's turn; for a handler that goes on to wait for others.
     """
 
     store: Store
@@ -58,6 +63,7 @@ class Call(NamedTuple, Generic[Store, Beside]):
     conf: cfg.ConfigOpts
     base: str = ""
     last_event_id: str | None = None
+    end_turn: Callable[[], None] = _nothing
 
 
 class Answer(NamedTuple):

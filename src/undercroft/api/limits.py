@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,20 @@ class Busy(Unavailable):
     """So many requests are under way that this one was not begun."""
 
 
+class Turn:
+    """A turn that was taken. It may be ended early, by whoever goes on to wait for others; to end it again does nothing."""
+
+    def __init__(self, budget: Budget, owner: str | None) -> None:
+        self._budget: Budget | None = budget
+        self._owner = owner
+
+    def end(self) -> None:
+        """Let another request have it."""
+        budget, self._budget = self._budget, None
+        if budget is not None:
+            budget.give(self._owner)
+
+
 class Budget:
     """A bounded number of turns.
 
@@ -24,33 +39,58 @@ class Budget:
         turns: how many requests may be under way.
         seconds: how long each may take.
         patience: how long to wait for a turn, in seconds.
+        share: how many of the turns one owner may have; None for all.
     """
 
-    def __init__(self, turns: int, seconds: float, patience: float = _PATIENCE) -> None:
+    def __init__(self, turns: int, seconds: float, patience: float = _PATIENCE, share: int | None = None) -> None:
         self.turns = turns
         self.seconds = seconds
         self.patience = patience
+        self.share = share
         self._free = threading.BoundedSemaphore(turns)
+        self._guard = threading.Lock()
+        self._held: collections.Counter[str] = collections.Counter()
 
-    def take(self) -> None:
-        """Take a turn; `give` ends it.
+    def take(self, owner: str | None = None, patience: float | None = None) -> Turn:
+        """Take a turn.
+
+        Args:
+            owner: whose it is, where shares are kept; None has no share to keep to.
+            patience: how long to wait for it, in seconds; that of the budget when None.
 
         Raises:
-            Busy: none is free.
+            Busy: none is free, or the owner has as many as one may.
         """
-        if not self._free.acquire(timeout=self.patience):
+        if not self._free.acquire(timeout=self.patience if patience is None else patience):
             raise Busy(f"{self.turns} requests of this kind are under way; try again")
+        if self.share is not None and owner is not None:
+            with self._guard:
+                has_all = self._held[owner] >= self.share
+                if not has_all:
+                    self._held[owner] += 1
+            if has_all:
+                self._free.release()
+                raise Busy(
+                    f"{self.share} long requests of your project are under way, as many as one project may have; "
+                    "end one of them, or try again when one has ended"
+                )
+        return Turn(self, owner)
 
-    def give(self) -> None:
+    def give(self, owner: str | None = None) -> None:
         """End a turn."""
+        if self.share is not None and owner is not None:
+            with self._guard:
+                self._held[owner] -= 1
+                if not self._held[owner]:
+                    del self._held[owner]
         self._free.release()
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, patience: float | None = None) -> Iterator[Turn]:
         """The block, within a turn and its deadline."""
-        self.take()
+        taken = self.take(patience=patience)
         try:
             with deadline.within(self.seconds):
-                yield
+                yield taken
         finally:
-            self.give()
+            taken.end()

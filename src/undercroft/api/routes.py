@@ -30,6 +30,8 @@ class Route:
         read: makes the struct of a request's query string.
         breaks_off: whether, by the settings, the connection is broken off instead of answered while the store is away, so that the
             sender keeps what it sent; None for never.
+        gathers: whether its handler ends its turn, and waits until what came is stored together with what others sent: many such
+            requests may be under way, and each waits for its turn until its deadline.
         media: content types of the answer.
     """
 
@@ -44,6 +46,7 @@ class Route:
     is_long: Callable[[Any], bool] | None = None
     read: Callable[[falcon.Request, Any], Any] = wire.query
     breaks_off: Callable[[cfg.ConfigOpts], bool] | None = None
+    gathers: bool = False
     media: tuple[str, ...] = (falcon.MEDIA_JSON,)
 
     @property

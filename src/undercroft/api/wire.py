@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import re
 import urllib.parse
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import falcon
 import msgspec
 
+from undercroft.core.bounds import check_count
 from undercroft.core.errors import InvalidInput
 
 T = TypeVar("T")
@@ -19,6 +21,9 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _SPACED = re.compile(rb'"[ \t\r\n]+:')
+_TOO_MANY = re.compile(r"Expected `array` of length <= (\d+)")
+# Bytes of a query string.
+LONGEST_QUERY = 64 * 1024
 
 
 def encode(value: Any) -> bytes:
@@ -53,6 +58,7 @@ def decode(body: bytes, type_: type[T]) -> T:
     """
     if body.count(b"[") + body.count(b"{") > DEPTH:
         _check_depth(body)
+    value: Any = None
     try:
         value = msgspec.json.decode(body)
         if _has_doubled_keys(body, value):
@@ -60,9 +66,17 @@ def decode(body: bytes, type_: type[T]) -> T:
         return value if type_ is Any else msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at `$")
+        if most := _TOO_MANY.fullmatch(problem):
+            check_count(f"body{place.rstrip('`')}", _longest(value), int(most[1]))
         raise InvalidInput(f"body{place.rstrip('`')}", problem) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput("body", f"is not JSON: {error}") from None
+
+
+def _longest(value: Any) -> int:
+    """The length of the longest list at the top of a body, or one level below."""
+    inner = value.values() if isinstance(value, dict) else ()
+    return max((len(each) for each in (value, *inner) if isinstance(each, list)), default=0)
 
 
 def _check_depth(body: bytes) -> None:
@@ -101,24 +115,21 @@ def query(req: falcon.Request, type_: type[T]) -> T:
     """The query string as a struct. Lists are repeated, or have commas between; everything else comes once.
 
     Raises:
-        InvalidInput: an unknown or doubled parameter, or a value of another form.
+        InvalidInput: an unknown or doubled parameter, a list that is too long, or a value of another form.
     """
-    try:
-        pairs = urllib.parse.parse_qsl(req.query_string, keep_blank_values=True, errors="strict", max_num_fields=200)
-    except ValueError:
-        raise InvalidInput("query", "is not UTF-8 text of the form name=value&name=value") from None
     struct: Any = type_
     known = fields(struct)
     found: dict[str, Any] = {}
-    for name, value in pairs:
+    for name, value in pairs(req):
         if name not in known:
             raise InvalidInput("query", f"has unknown {name[:64]!r}; known are {', '.join(known) or 'none'}")
-        if known[name]:
+        if known[name] is not None:
             found.setdefault(name, []).extend(part for part in value.split(",") if part)
         elif name in found:
             raise InvalidInput(name, "is given twice")
         elif value:
             found[name] = value
+    check_lists(struct, found)
     try:
         return msgspec.convert(found, type_, strict=False)
     except msgspec.ValidationError as error:
@@ -126,13 +137,46 @@ def query(req: falcon.Request, type_: type[T]) -> T:
         raise InvalidInput(place.rstrip("`") or "query", problem) from None
 
 
+def pairs(req: falcon.Request) -> list[tuple[str, str]]:
+    """Names and values of the query string.
+
+    Raises:
+        InvalidInput: it is longer than 64 KiB, or no UTF-8 text.
+    """
+    if len(req.query_string) > LONGEST_QUERY:
+        raise InvalidInput("query", f"has {len(req.query_string):,} bytes; it takes {LONGEST_QUERY:,} at most")
+    try:
+        return urllib.parse.parse_qsl(req.query_string, keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise InvalidInput("query", "is not UTF-8 text of the form name=value&name=value") from None
+
+
+def check_lists(type_: Any, found: Mapping[str, Any]) -> None:
+    """Refuse what has more items than the struct's list of that name takes.
+
+    Raises:
+        InvalidInput: the error names the list.
+    """
+    for name, most in fields(type_).items():
+        if most is not None:
+            check_count(name, len(found.get(name, ())), most)
+
+
 @functools.cache
-def fields(type_: Any) -> dict[str, bool]:
-    """The names of a struct's fields, and whether each is a list."""
-    found = {}
+def fields(type_: Any) -> dict[str, int | None]:
+    """The names of a struct's fields, and how many items each takes; None where it is no list.
+
+    Raises:
+        TypeError: a list has no bound.
+    """
+    found: dict[str, int | None] = {}
     for field in msgspec.structs.fields(type_):
         kind = msgspec.inspect.type_info(field.type)
         while isinstance(kind, msgspec.inspect.Metadata):
             kind = kind.type
-        found[field.encode_name] = isinstance(kind, msgspec.inspect.ListType)
+        found[field.encode_name] = None
+        if isinstance(kind, msgspec.inspect.ListType):
+            if kind.max_length is None:
+                raise TypeError(f"{type_.__name__}.{field.name} has no bound: let its Meta have a max_length")
+            found[field.encode_name] = kind.max_length
     return found

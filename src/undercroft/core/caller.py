@@ -24,6 +24,13 @@ class Caller:
     is_named: bool = True
 
     @property
+    def owner(self) -> str | None:
+        """Whose share of what there is to share the caller takes: its project's, or its own without one; None for nobody known."""
+        if not (self.project or self.user):
+            return None
+        return f"project {self.project}" if self.project else f"user {self.user}"
+
+    @property
     def is_admin(self) -> bool:
         """True when the caller may see every project."""
         return "admin" in self.roles

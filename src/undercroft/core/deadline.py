@@ -11,6 +11,8 @@ import contextvars
 import time
 from collections.abc import Iterator
 
+from undercroft.core.errors import Unavailable
+
 _limit: contextvars.ContextVar[float | None] = contextvars.ContextVar("undercroft_deadline", default=None)
 
 
@@ -30,3 +32,13 @@ def remaining() -> float | None:
     """Seconds left, 0 when the time is over; None when there is no limit."""
     limit = _limit.get()
     return None if limit is None else max(0.0, limit - time.monotonic())
+
+
+def check() -> None:
+    """To be called between the steps of work of our own, which no engine cuts off.
+
+    Raises:
+        Unavailable: the time is over.
+    """
+    if remaining() == 0:
+        raise Unavailable("the time for this request was over before it was done; ask for less at once, or try again")

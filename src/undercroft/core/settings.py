@@ -37,7 +37,13 @@ _SHARED: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt("requests", default=16, min=1, help="Ordinary requests that a process works on at once."),
         cfg.FloatOpt("deadline", default=4.5, min=0.5, help="Seconds that an ordinary request may take."),
         cfg.IntOpt("long_requests", default=4, min=1, help="Long requests (everything at once, large pages) at once."),
+        cfg.IntOpt("long_share", default=2, min=1, help="Long requests that one project may have under way at once."),
         cfg.FloatOpt("long_deadline", default=60.0, min=0.5, help="Seconds that a long request may take."),
+        cfg.ListOpt(
+            "hosts",
+            default=[],
+            help="Names by which this machine's programs may call the service under auth = none, beside localhost.",
+        ),
         cfg.ListOpt("cors_origins", default=[], help="Origins whose pages may ask, such as https://console.example.org."),
     ],
     "worker": [

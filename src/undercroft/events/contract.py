@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 from undercroft.core import capabilities as caps
-from undercroft.core import findings, jobs, settings, span, time
+from undercroft.core import deadline, findings, jobs, settings, span, time
 from undercroft.core.errors import ConfigInvalid, InvalidInput, UndercroftError, Unsupported
 from undercroft.core.paging import LARGEST
 from undercroft.events import expression, query
@@ -264,23 +264,23 @@ class Store(Connection, abc.ABC):
             InvalidInput: the last event that could not be stored, for its values; AttributeError, for what it lacks.
             Unavailable: the engine did not answer. Part of the events may be stored; repeat the call.
         """
-        failures = [
-            each.error for each in self.store_events((events if event_models is None else event_models) or ()) if each.error
-        ]
-        if failures:
-            raise failures[-1]
+        failure: Exception | None = None
+        for batch in _batches((events if event_models is None else event_models) or ()):
+            for event, outcome in zip(batch, self._store_batch(batch), strict=True):
+                if outcome.error is not None:
+                    failure = outcome.error
+                    # Hosts' tests look for this very method.
+                    LOG.exception("event %.64r is not stored", getattr(event, "message_id", None), exc_info=failure)  # noqa: LOG004
+        if failure is not None:
+            raise failure
 
     def store_events(self, events: Iterable[Any]) -> list[Outcome]:
-        """`record_events`, telling what became of each event instead of raising its error.
+        """`record_events`, telling what became of each event instead of logging and raising its error.
 
         Raises:
             Unavailable: as there.
         """
-        given = iter(events)
-        found: list[Outcome] = []
-        while batch := list(itertools.islice(given, _AT_ONCE)):
-            found += self._store_batch(batch)
-        return found
+        return [outcome for batch in _batches(events) for outcome in self._store_batch(batch)]
 
     def _store_batch(self, batch: Sequence[Any]) -> list[Outcome]:
         outcomes = [Outcome(False)] * len(batch)
@@ -288,8 +288,6 @@ class Store(Connection, abc.ABC):
         records: list[Record] = []
 
         def failed(place: int, error: Exception) -> None:
-            # Called from where the error is handled; hosts' tests look for this very method.
-            LOG.exception("event %.64r is not stored", getattr(batch[place], "message_id", None))  # noqa: LOG004
             outcomes[place] = Outcome(False, error)
 
         def store(some: Sequence[Record]) -> None:
@@ -298,6 +296,7 @@ class Store(Connection, abc.ABC):
                 outcomes[places[each.message_id]] = Outcome(each.message_id not in known)
 
         for place, event in enumerate(batch):
+            deadline.check()
             try:
                 fresh = record(event)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one event, the others are stored
@@ -572,3 +571,10 @@ class Store(Connection, abc.ABC):
     def _models(self, traits: Iterable[tuple[str, int, Any]]) -> list[Any]:
         make, datetime = self.trait_class, Trait.DATETIME_TYPE
         return [make(name, dtype, query.moment(value) if dtype == datetime else value) for name, dtype, value in traits]
+
+
+def _batches(events: Iterable[Any]) -> Iterator[list[Any]]:
+    """The events in parts, each for one transaction."""
+    given = iter(events)
+    while batch := list(itertools.islice(given, _AT_ONCE)):
+        yield batch

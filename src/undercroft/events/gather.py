@@ -1,13 +1,15 @@
 """Group commit: events that come one by one, from many threads, go to the store together.
 
-Nobody waits for others to come: who finds the store at rest writes at once. Whoever comes meanwhile is queued; the first of the
-queue is called to write when the store is at rest again, and takes all the others along. Each sleeps on a lock of its own, so that
-a thread is woken once, by the one that has something for it.
+A thread that finds the store at rest writes at once. Those that come while it writes are queued, and wait up to their deadline.
+When the store is at rest again, the one with the most time left writes for as many as fit into one transaction. Each sleeps on a
+lock of its own, so that a thread is woken once, by the one that has something for it.
 """
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Sequence
 
 from undercroft.core import deadline
@@ -17,15 +19,21 @@ from undercroft.events.models import Event
 
 # One transaction of the store.
 _MOST = 2_000
+# Events that may wait; whoever brings more is told to come again.
+_MOST_WAITING = 20_000
+# Seconds before its deadline at which a thread that still waits gives up: to begin later would take longer than there is.
+_RESERVE = 0.5
 
 
 class _Waiting:
     """What one thread wants stored, and what became of it."""
 
-    __slots__ = ("called", "error", "events", "leads", "outcomes")
+    __slots__ = ("called", "error", "events", "leads", "outcomes", "until")
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
+        left = deadline.remaining()
+        self.until = math.inf if left is None else time.monotonic() + left
         self.leads = False
         self.outcomes: list[Outcome] | None = None
         self.error: Exception | None = None
@@ -65,13 +73,16 @@ class Gatherer:
         """
         mine = _Waiting(events)
         with self._guard:
+            waiting = sum(len(each.events) for each in self._queue)
+            if waiting and waiting + len(events) > _MOST_WAITING:
+                raise Unavailable(f"{waiting:,} events wait for the store; repeat this call")
             self._queue.append(mine)
             if not self._at_work:
                 self._at_work = mine.leads = True
         if not mine.leads:
             self._wait(mine)
         if mine.leads:
-            self._write()
+            self._write(mine)
         return mine.answer()
 
     def _wait(self, mine: _Waiting) -> None:
@@ -79,17 +90,19 @@ class Gatherer:
         left = deadline.remaining()
         if left is None:
             mine.called.acquire()
-        elif not mine.called.acquire(timeout=left / 2):
+            return
+        reserve = min(_RESERVE, left / 4)
+        if not mine.called.acquire(timeout=left - reserve):
             with self._guard:
-                # The store keeps everybody waiting: to begin after half of the time would take longer than there is.
                 if mine in self._queue and not mine.leads:
                     self._queue.remove(mine)
                     raise Unavailable("the store is at work on others' events; repeat this call")
-            mine.called.acquire(timeout=left / 2)
+            mine.called.acquire(timeout=reserve)
 
-    def _write(self) -> None:
+    def _write(self, mine: _Waiting) -> None:
         with self._guard:
-            taken = self._take()
+            taken = self._next()
+            self._queue = self._queue[len(taken) :]
         try:
             outcomes = iter(self._store.store_events([event for each in taken for event in each.events]))
             for each in taken:
@@ -102,13 +115,15 @@ class Gatherer:
                 self.batches += 1
                 self._at_work = bool(self._queue)
                 if self._queue:
-                    self._queue[0].leads = True
-                    self._queue[0].called.release()
-            # The first is this thread's own.
-            for each in taken[1:]:
-                each.called.release()
+                    # Its deadline is that of all whom it takes along.
+                    leader = max(self._next(), key=lambda each: each.until)
+                    leader.leads = True
+                    leader.called.release()
+            for each in taken:
+                if each is not mine:
+                    each.called.release()
 
-    def _take(self) -> list[_Waiting]:
+    def _next(self) -> list[_Waiting]:
         """The first of the queue, and those behind it who fit into one transaction."""
         size = places = 0
         for each in self._queue:
@@ -116,5 +131,4 @@ class Gatherer:
             if places and size > _MOST:
                 break
             places += 1
-        taken, self._queue = self._queue[:places], self._queue[places:]
-        return taken
+        return self._queue[:places]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import Any, NamedTuple
 
 from undercroft.core import time
+from undercroft.core.bounds import check_count
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.core.paging import LARGEST
 from undercroft.events.models import LONGEST, Event, Trait
@@ -144,9 +145,11 @@ def grouping(names: Iterable[str], interval: Any) -> Grouping:
     Raises:
         InvalidInput: it cannot be meant.
     """
-    wanted = tuple(dict.fromkeys(name(each, "groupby") for each in itertools.islice(names, MOST_NAMES + 1)))
-    if len(wanted) > MOST_NAMES:
-        raise InvalidInput("groupby", f"more than {MOST_NAMES} names")
+    if isinstance(names, Sized):
+        check_count("groupby", len(names), MOST_NAMES, "names")
+    given = list(itertools.islice(names, MOST_NAMES + 1))
+    check_count("groupby", len(given), MOST_NAMES, "names")
+    wanted = tuple(dict.fromkeys(name(each, "groupby") for each in given))
     if interval is None:
         return Grouping(wanted)
     try:
@@ -203,10 +206,12 @@ def selection(event_filter: Any) -> Selection:
         return Selection()
     start, end = event_filter.start_timestamp, event_filter.end_timestamp
     tests: list[Test | None] = []
-    for position, given in enumerate(event_filter.traits_filter or ()):
+    traits_filter = event_filter.traits_filter or ()
+    if isinstance(traits_filter, Sized):
+        check_count("traits_filter", len(traits_filter), MOST_TESTS, "tests")
+    for position, given in enumerate(traits_filter):
         tests += _tests(given, f"traits_filter[{position}]")
-        if len(tests) > MOST_TESTS:
-            raise InvalidInput("traits_filter", f"has more than {MOST_TESTS} tests")
+        check_count("traits_filter", len(tests), MOST_TESTS, "tests")
     project = event_filter.admin_proj
     return Selection(
         start=micros(start, "start_timestamp") if start else None,
@@ -313,6 +318,8 @@ def page(pagination: Any) -> Page:
 
 
 def _order(sort: Any) -> Iterable[tuple[str, bool]]:
+    if isinstance(sort, Sized):
+        check_count("sort", len(sort), MOST_NAMES, "keys")
     seen = set()
     for given in [*sort, (MESSAGE_ID, "asc")]:
         try:

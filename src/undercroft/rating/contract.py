@@ -234,7 +234,7 @@ class BaseStorage(abc.ABC):
             total.
         R12 Filters: all names must match, any value of a list does; a name is looked up in groupby and in metadata, values
             compare as text, `type` is the metric type, and nothing in a value is interpreted. Filters, metric types and resources
-            hold at most 200 values in all (`InvalidInput` above); the same holds for deletions.
+            hold at most 200 values in all, filters at most 32 names (`InvalidInput` above); the same holds for deletions.
         R13 `begin` and `end` default to this month, in the store's zone, or the process's when the store has none.
 
         Args:
@@ -302,7 +302,7 @@ class BaseStorage(abc.ABC):
             their type.
         R19 Rows are sorted by the groupby values as text, in the order of the names; `total` counts groups before paging.
         R20 `custom_fields` (`SUM(qty) AS qty, MAX(price) AS dearest`) takes the place of qty and rate; it is parsed, never
-            passed on.
+            passed on. At most 32 aggregates (`InvalidInput` above).
 
         Args:
             groupby: names; see R17.

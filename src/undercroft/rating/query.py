@@ -6,10 +6,11 @@ import datetime as dt
 import enum
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import Any, NamedTuple
 
 from undercroft.core import time
+from undercroft.core.bounds import check_count
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.rating.calendar import PARTS
 from undercroft.rating.models import name
@@ -18,8 +19,10 @@ TYPE = "type"
 TIME = "time"
 TIME_COMMANDS: dict[str, str] = {"d": "day_of_the_year", "w": "week_of_the_year", "m": "month", "y": "year"}
 RESERVED = ("begin", "end", "qty", "rate")
-# Bounds of the lists in one question: a statement grows with them.
+# Bounds of the lists in one question: a statement grows with them. MariaDB joins 61 tables at most, SQLite 64.
 MOST_GROUPS = 32
+MOST_FILTERS = 32
+MOST_MEASURES = 32
 MOST_VALUES = 200
 _LISTS = (list, tuple, set, frozenset)
 
@@ -103,7 +106,8 @@ def selection(
     """Parse the arguments that say which points are meant; the arguments are not changed.
 
     Raises:
-        InvalidInput: `begin` after `end`, a value of a wrong type, or more than 200 values in all; the error names the argument.
+        InvalidInput: `begin` after `end`, a value of a wrong type, more than 32 filters, or more than 200 values in all; the error
+            names the argument.
     """
     first = None if begin is None else time.to_micros(begin, "begin")
     last = None if end is None else time.to_micros(end, "end")
@@ -129,6 +133,7 @@ def _filters(filters: Any) -> Mapping[str, Any]:
         return {}
     if not isinstance(filters, Mapping):
         raise WrongType("filters", f"expected a dict, got {type(filters).__name__}")
+    check_count("filters", len(filters), MOST_FILTERS, "names")
     for key in filters:
         name(key, "filters key")
     return filters
@@ -181,9 +186,10 @@ def groupby_elements(groupbys: Iterable[str] | None) -> list[GroupKey]:
         groupbys = [groupbys]
     if groupbys is not None and not isinstance(groupbys, Iterable):
         raise WrongType("groupby", f"expected a list of names, got {type(groupbys).__name__}")
+    if isinstance(groupbys, Sized):
+        check_count("groupby", len(groupbys), MOST_GROUPS, "names")
     names = list(itertools.islice(groupbys or (), MOST_GROUPS + 1))
-    if len(names) > MOST_GROUPS:
-        raise InvalidInput("groupby", f"more than {MOST_GROUPS} names were given; group by {MOST_GROUPS} at most")
+    check_count("groupby", len(names), MOST_GROUPS, "names")
     for given in names:
         key = _group_key(name(given, "groupby"))
         known = keys.get(key.name)
@@ -214,12 +220,13 @@ def measures(custom_fields: Any, groups: Iterable[GroupKey] = ()) -> tuple[Measu
 
     Raises:
         InvalidInput: anything but SUM, MIN, MAX, MEAN or COUNT of qty or price with an alias; an alias given twice, or one
-            that is a key of the row already.
+            that is a key of the row already; more than 32.
     """
     if custom_fields is None:
         return TOTALS
     if not isinstance(custom_fields, str):
         raise WrongType("custom_fields", f"expected text, got {type(custom_fields).__name__}")
+    check_count("custom_fields", custom_fields.count(",") + 1, MOST_MEASURES, "aggregates")
     found: dict[str, Measure] = {}
     taken = {"begin", "end", *(key.name for key in groups)}
     for part in custom_fields.split(","):

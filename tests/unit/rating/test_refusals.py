@@ -95,7 +95,22 @@ def test_too_many_filter_values(store: BaseStorage, arguments: dict[str, Any], f
 @clause("R12", "R17")
 def test_the_largest_lists(store: BaseStorage) -> None:
     with pytest.raises(AssertionError, match="the driver was asked"):
-        store.total([f"name{n}" for n in range(32)], filters={f"name{n}": ["a", "b"] for n in range(100)})
+        store.total([f"name{n}" for n in range(32)], filters={f"name{n}": ["a"] * 6 for n in range(32)}, metric_types=["t"] * 8)
+
+
+@clause("R12")
+def test_too_many_filters(store: BaseStorage) -> None:
+    with pytest.raises(InvalidInput, match="filters: 33 names were given; it takes 32 at most"):
+        store.retrieve(filters={f"name{n}": "a" for n in range(33)})
+    with pytest.raises(InvalidInput, match="filters: 3,000 names"):
+        store.delete(filters={f"name{n}": "a" for n in range(3_000)})
+
+
+@clause("R20")
+def test_too_many_aggregates(store: BaseStorage) -> None:
+    fields = ",".join(f"SUM(qty) AS n{n}" for n in range(1_500))
+    with pytest.raises(InvalidInput, match="custom_fields: 1,500 aggregates were given; it takes 32 at most"):
+        store.total(custom_fields=fields)
 
 
 @clause("R17")

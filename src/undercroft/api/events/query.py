@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from typing import Any, NamedTuple, TypeVar
 
 import falcon
@@ -70,17 +69,14 @@ def read(req: falcon.Request, type_: type[F]) -> F:
 
     Raises:
         Refused: an unknown or doubled argument.
+        InvalidInput: a list that is too long.
     """
-    try:
-        pairs = urllib.parse.parse_qsl(req.query_string, keep_blank_values=True, errors="strict", max_num_fields=400)
-    except ValueError:
-        raise Refused("the query is not UTF-8 text of the form name=value&name=value") from None
-    is_list = wire.fields(type_)
+    known = wire.fields(type_)
     found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name not in is_list:
+    for name, value in wire.pairs(req):
+        if name not in known:
             raise Refused(f'Unknown argument: "{name[:64]}"')
-        if is_list[name]:
+        if known[name] is not None:
             found.setdefault(name, []).append(value)
         elif name in found:
             raise Refused(f'Argument "{name}" is given twice')
@@ -92,6 +88,7 @@ def read(req: falcon.Request, type_: type[F]) -> F:
             if given is None and default is None:
                 raise Refused(f"A query needs a {name}")
             found.setdefault(f"q.{name}", []).append(default if given is None else str(given))
+    wire.check_lists(type_, found)
     try:
         return msgspec.convert(found, type_, strict=False)
     except msgspec.ValidationError as error:

@@ -52,7 +52,10 @@ ROUTES: tuple[Route, ...] = (
         is_long=v1.is_long, media=("text/event-stream",),
     ),
     *(
-        _route("POST", path, handler, Rule.WRITER, {200: schemas.Taken}, body=Any, read=wire.query, breaks_off=_closes)
+        _route(
+            "POST", path, handler, Rule.WRITER, {200: schemas.Taken}, body=schemas.Sent, read=wire.query, breaks_off=_closes,
+            gathers=True,
+        )
         for path, handler in (("/v1/ceilometer/events", v1.take_events), ("/v1/notifications", v1.take_notifications))
     ),
 )  # fmt: skip

@@ -80,8 +80,11 @@ class TraitType(Struct):
     type: str
 
 
-# The parameters of `q`: each may have as many items as a query may have tests.
-Items = Annotated[list[str], Meta(max_length=MOST_TESTS)]
+# What is sent: one, or a list; of any form, because what is wrong with one is told of that one.
+Sent = Annotated[list[Any], Meta(max_length=10_000)] | dict[str, Any]
+
+# The parameters of `q`: each may have as many items as a query may have tests; two more are of the caller's own project and user.
+Items = Annotated[list[str], Meta(max_length=MOST_TESTS - 2)]
 
 
 class Filtered(Struct, forbid_unknown_fields=True):

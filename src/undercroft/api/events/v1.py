@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time as clock
@@ -24,6 +25,7 @@ from undercroft.events.contract import Arrivals
 from undercroft.events.files import FORMS
 from undercroft.events.wire import parse_or_raw
 
+LOG = logging.getLogger(__name__)
 START = "start"
 _AT_ONCE = 200
 _POLL_SECONDS = 0.5
@@ -51,10 +53,12 @@ def _take(call: EventsCall, make: Callable[[Any], Event]) -> Answer:
     wrong: dict[int, str] = {}
     events: list[tuple[int, Event]] = []
     for place, item in enumerate(given):
+        deadline.check()
         try:
             events.append((place, make(item)))
         except InvalidInput as error:
             wrong[place] = str(error)
+    call.end_turn()
     outcomes = call.beside.gatherer.store_events([event for _, event in events]) if events else []
     for (place, _), outcome in zip(events, outcomes, strict=True):
         if outcome.error is not None:
@@ -62,8 +66,12 @@ def _take(call: EventsCall, make: Callable[[Any], Event]) -> Answer:
     accepted = sum(outcome.is_new for outcome in outcomes)
     stored = sum(outcome.error is None for outcome in outcomes)
     if wrong:
-        named = "; ".join(f"[{place}] {wrong[place][:200]}" for place in sorted(wrong)[:_NAMED])
-        raise query.Refused(f"{len(wrong)} events are refused, {stored} are stored: {named}")
+        named = [f"[{place}] {wrong[place][:200]}" for place in sorted(wrong)[:_NAMED]]
+        if len(wrong) > _NAMED:
+            named.append(f"and {len(wrong) - _NAMED:,} more")
+        # The one line about all of them; it has what senders wrote, but no more of it than this.
+        LOG.warning("%d of %d events are refused: %r", len(wrong), len(given), named[0])
+        raise query.Refused(f"{len(wrong)} events are refused, {stored} are stored: {'; '.join(named)}")
     return Answer(200, Taken(accepted, stored - accepted))
 
 

@@ -11,9 +11,17 @@ from undercroft.api.schemas import Limit, Offset
 from undercroft.rating import query
 from undercroft.rating.wire import Frame, Moment, Period
 
+# Different keys of filters; one more is the caller's own project.
+MOST_KEYS = query.MOST_FILTERS - 1
 Filters = Annotated[
-    list[str], Meta(max_length=query.MOST_VALUES, description="`key:value`; the key is an attribute's name, or `type`.")
+    list[str],
+    Meta(
+        max_length=query.MOST_VALUES,
+        description=f"`key:value`; the key is an attribute's name, or `type`. At most {MOST_KEYS} different keys.",
+    ),
 ]
+# Frames of one request.
+MOST_FRAMES = 10_000
 # One list of values to choose from.
 Choice = Annotated[list[str], Meta(max_length=query.MOST_VALUES)]
 # A JSON number; no digit is lost.
@@ -24,9 +32,9 @@ Number = Annotated[Decimal, Meta(extra_json_schema={"type": "number", "format": 
 
 
 class Frames(Struct, forbid_unknown_fields=True):
-    """Frames to store."""
+    """Frames to store; how many points they have is bounded by the size of a body."""
 
-    dataframes: Annotated[list[Frame], Meta(min_length=1)]
+    dataframes: Annotated[list[Frame], Meta(min_length=1, max_length=MOST_FRAMES)]
 
 
 class VolOut(Struct):
@@ -94,7 +102,13 @@ class SummaryQuery(Struct, forbid_unknown_fields=True):
     ] = []
     filters: Filters = []
     response_format: Literal["table", "object"] = "table"
-    custom_fields: list[str] = []
+    custom_fields: Annotated[
+        list[str],
+        Meta(
+            max_length=query.MOST_MEASURES,
+            description="`FUNCTION(column) AS alias`: SUM, MIN, MAX, MEAN or COUNT of qty or price.",
+        ),
+    ] = []
 
 
 class Summary(Struct):

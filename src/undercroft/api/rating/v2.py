@@ -5,8 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from undercroft.api.call import Answer, timestamp
-from undercroft.api.rating.schemas import Frames, FramesQuery, Link, Scope, ScopeQuery, Scopes, SummaryQuery, Version, Versions
+from undercroft.api.rating.schemas import (
+    MOST_KEYS,
+    Frames,
+    FramesQuery,
+    Link,
+    Scope,
+    ScopeQuery,
+    Scopes,
+    SummaryQuery,
+    Version,
+    Versions,
+)
 from undercroft.api.rating.scope import RatingCall, Unscoped, own_scope
+from undercroft.core import deadline
+from undercroft.core.bounds import check_count
 from undercroft.core.errors import InvalidInput, NotFound, Unsupported
 from undercroft.rating import query, wire
 
@@ -29,6 +42,7 @@ def add_dataframes(call: RatingCall) -> Answer:
     body: Frames = call.body
     frames = []
     for position, frame in enumerate(body.dataframes):
+        deadline.check()
         try:
             _check_lengths(frame)
             frames.append(wire.frame(frame))
@@ -77,6 +91,7 @@ def _pairs(filters: list[str]) -> dict[str, list[str]]:
         if not colon or not key or ":" in value:
             raise InvalidInput("filters", f"{part[:64]!r} is not of the form key:value; neither can hold a colon or a comma")
         found.setdefault(key, []).append(value)
+    check_count("filters", len(found), MOST_KEYS, "keys")
     return found
 
 

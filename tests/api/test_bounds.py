@@ -1,0 +1,150 @@
+"""Every list that a caller may send has a bound, which the OpenAPI document tells and the service keeps, at once."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.api.service import Service, serving
+from tests.conftest import url_of
+from undercroft.api import openapi, wire
+from undercroft.api.kind import routes
+from undercroft.api.routes import Route
+
+ADMIN = {"X-Auth-Token": "t-admin-a"}
+ROUTES = [route for _, route in routes()]
+DOCUMENT = openapi.document()
+EMPTY = {"period": {"begin": "1", "end": "2"}, "usage": {}}
+# By route whose body has a list at its top or one level below: a body with so many items, and the list's name.
+BODIES: dict[str, Any] = {
+    "/rating/v2/dataframes": (
+        "body.dataframes",
+        lambda many: {"dataframes": [{"period": {"begin": "1", "end": "2"}, "usage": {}}] * many},
+    ),
+    "/events/v1/ceilometer/events": ("body", lambda many: [{}] * many),
+    "/events/v1/notifications": ("body", lambda many: [{}] * many),
+}
+
+
+def lists(route: Route) -> Iterator[tuple[str, int]]:
+    """Names and bounds of the lists in a route's query string."""
+    for name, most in wire.fields(route.query).items():
+        if most is not None:
+            yield name, most
+
+
+LISTS = [(route, name, most) for route in ROUTES for name, most in lists(route)]
+
+
+def operation(route: Route) -> Any:
+    return DOCUMENT["paths"][route.path][route.method.lower()]
+
+
+def resolved(schema: Any) -> Any:
+    while "$ref" in schema:
+        schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def arrays(schema: Any, depth: int = 2) -> Iterator[Any]:
+    """The lists at the top of a body's schema and one level below; what is further in is bounded by the size of a body."""
+    schema = resolved(schema)
+    for each in map(resolved, schema.get("anyOf", [schema])):
+        if each.get("type") == "array":
+            yield each
+        elif depth > 1:
+            for inner in each.get("properties", {}).values():
+                yield from arrays(inner, depth - 1)
+
+
+@pytest.mark.promise("N7")
+def test_the_document_tells_a_bound_for_every_list():
+    for route in ROUTES:
+        told = {each["name"]: each["schema"] for each in operation(route)["parameters"] if each["in"] == "query"}
+        assert {name for name, schema in told.items() if schema.get("type") == "array"} == {name for name, _ in lists(route)}
+        for name, most in lists(route):
+            assert told[name]["maxItems"] == most <= 200
+        if route.body is not None:
+            found = list(arrays(operation(route)["requestBody"]["content"]["application/json"]["schema"]))
+            assert found, route.path
+            assert all(each["maxItems"] <= 10_000 for each in found)
+            assert route.path in BODIES, "a new body needs a row in BODIES"
+
+
+@pytest.mark.promise("N7")
+def test_twin_a_list_without_a_bound_is_no_query():
+    class Unbounded(msgspec.Struct):
+        names: list[str] = []
+
+    with pytest.raises(TypeError, match="no bound"):
+        wire.fields(Unbounded)
+
+
+def path(route: Route) -> str:
+    return re.sub("{.*?}", "x", route.path)
+
+
+@pytest.mark.promise("N7")
+@pytest.mark.any_engine
+@pytest.mark.parametrize(("route", "name", "most"), LISTS, ids=[f"{route.path} {name}" for route, name, _ in LISTS])
+def test_too_many_are_refused_and_counted(service, route, name, most):
+    for many in (most + 1, 3_000):
+        answer = service.client.request(route.method, path(route), params={name: [f"a{n}" for n in range(many)]}, headers=ADMIN)
+        assert answer.status_code == 400
+        assert f"{name}: {many:,} items were given; it takes {most:,} at most" in answer.text
+
+
+@pytest.mark.promise("N7")
+@pytest.mark.any_engine
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.body is not None], ids=lambda route: route.path)
+def test_bodies_of_too_many_are_refused_and_counted(service, route):
+    name, make = BODIES[route.path]
+    answer = service.client.post(path(route), content=json.dumps(make(10_001), separators=(",", ":")), headers=ADMIN)
+    assert answer.status_code == 400, answer.text
+    assert f"{name}: 10,001 items were given; it takes 10,000 at most" in answer.text
+
+
+@pytest.mark.promise("N7")
+@pytest.mark.any_engine
+def test_a_question_that_is_too_long_is_refused(service: Service):
+    for url in ("/rating/v2/summary", "/events/v2/events"):
+        asked = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+        asked.request("GET", f"{url}?limit={'1' * 65_536}", headers=ADMIN)
+        assert asked.getresponse().status in (400, 414, 431)
+        asked.close()
+    filters = ",".join(f"k{n}:v" for n in range(100))
+    answer = service.get("/v2/summary", "t-member-a", filters=filters)
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "filters: 100 keys were given; it takes 31 at most"
+    assert service.get("/v2/summary", "t-member-a", filters=",".join(f"k{n}:v" for n in range(31))).status_code == 200
+    most = {"q.field": [f"k{n}" for n in range(62)], "q.value": ["v"] * 62}
+    assert service.client.get("/events/v2/events", params=most, headers={"X-Auth-Token": "t-member-a"}).status_code == 200
+
+
+# -- bodies of wrong items ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("N7")
+@pytest.mark.any_engine
+def test_a_body_of_wrong_events_is_answered_at_once_and_logged_in_one_line(place, event_place, tokens):
+    wrong = {"message_id": "m", "event_type": "t", "generated": "2026-01-01T00:00:00", "traits": [["n", 2, 2**70]], "raw": "x" * 60}
+    with serving(url_of(place), events=url_of(event_place), auth="tokens", token_file=tokens) as service:
+        for url in ("/events/v1/ceilometer/events", "/events/v1/notifications"):
+            answer = service.client.post(url, json=[5] * 5_000 + [wrong] * 1_000, headers=ADMIN)
+            assert answer.status_code == 400
+            told = answer.json()["error_message"]["faultstring"]
+            assert re.match(r"[56]000 events are refused, (0|1000) are stored: \[0\] ", told)
+            assert re.search(r"; and [45],980 more$", told)
+            assert len(answer.content) < 10_000
+        service.process.terminate()
+        log = service.log()
+    lines = [line for line in log.splitlines() if "are refused" in line]
+    assert len(lines) == 2, log
+    assert "Traceback" not in log
+    assert len(log) < 5_000
