@@ -191,6 +191,7 @@ def test_bodies_that_cannot_be_meant(filled):
         (b"[]", "application/json", 400),
         (b"q", "text/plain", 415),
         (b'{"q": 5}', "application/json", 400),
+        (b'{"q": [{"field": "size", "value": "7", "tpye": "integer"}]}', "application/json", 400),
     ):
         answer = filled.client.request("GET", "/events/v2/events", content=content, headers={**ADMIN, "Content-Type": kind})
         fault(answer, status)

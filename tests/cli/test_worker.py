@@ -179,6 +179,29 @@ def test_a_misspelt_setting_ends_it_before_anything_is_done(run, url, storage, t
     assert left(storage) == 20
 
 
+@pytest.mark.parametrize(
+    ("kinds", "jobs"),
+    [
+        (("rating", "events"), "events.expire, rating.expire, rating.maintain"),
+        (("events",), "events.expire"),
+        (("rating",), "rating.expire, rating.maintain"),
+    ],
+)
+def test_it_works_on_every_kind_that_is_configured(run, tmp_path, monkeypatch, kinds, jobs):
+    """As do the other commands that are about kinds."""
+    for kind in kinds:
+        monkeypatch.setenv(f"UNDERCROFT_{kind.upper()}__CONNECTION", f"sqlite:///{tmp_path}/all.db")
+    settings.current.cache_clear()
+    assert sorted(line.partition(":")[0] for line in run("db", "upgrade").stdout.splitlines()) == sorted(kinds)
+    assert sorted(line.partition(":")[0] for line in run("db", "check").stdout.splitlines()) == sorted(kinds)
+    done = run("worker", "--once").stderr
+    assert f"worker begins jobs={jobs}\n" in done
+    assert done.count("everything is kept") == len(kinds)
+    assert "error" not in done
+    checks = {one["check"] for one in msgspec.json.decode(run("doctor", "--format", "json").stdout)}
+    assert checks >= ({f"{kind}: connection" for kind in kinds} if len(kinds) > 1 else {"connection"})
+
+
 def test_retention_of_nothing_and_no_jobs(opener):
     store = opener()
     fill(store, 1)

@@ -206,6 +206,23 @@ def plugin(name, **parameters):
 
 
 @pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"trait": []}, "event: has unknown key 'trait'; did you mean 'traits'"),
+        ({"Raw": {}}, "event: has unknown key 'Raw'; did you mean 'raw'"),
+        ({"traits": [{"name": "x", "tpye": "integer", "value": 1}]}, r"traits\[0\]: has unknown key 'tpye'; did you mean 'type'"),
+    ],
+)
+def test_an_event_with_an_unknown_key_is_refused(given, told):
+    """A misspelt `traits` would store an event without any."""
+    whole = {"message_id": "m", "event_type": "t", "generated": "2026-01-01"}
+    for make in (wire.parse, wire.parse_or_raw):
+        assert make(whole).traits == []
+        with pytest.raises(InvalidInput, match=told):
+            make(whole | given)
+
+
+@pytest.mark.parametrize(
     ("trait", "told"),
     [
         (plugin("map", values=[1, 2]), "plugin map: Expected `object`, got `array` - at `$.values`"),

@@ -13,6 +13,7 @@ import msgspec
 
 from undercroft.core.bounds import check_count
 from undercroft.core.errors import InvalidInput
+from undercroft.core.names import unknown
 
 T = TypeVar("T")
 
@@ -122,7 +123,7 @@ def query(req: falcon.Request, type_: type[T]) -> T:
     found: dict[str, Any] = {}
     for name, value in pairs(req):
         if name not in known:
-            raise InvalidInput("query", f"has unknown {name[:64]!r}; known are {', '.join(known) or 'none'}")
+            raise InvalidInput("query", "has " + unknown("parameter", name, known))
         if known[name] is not None:
             found.setdefault(name, []).extend(part for part in value.split(",") if part)
         elif name in found:

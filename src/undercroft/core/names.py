@@ -30,7 +30,7 @@ def unknown(what: str, name: str, known: Collection[str]) -> str:
     """
     near = nearest(name, known)
     hint = f"; did you mean {near!r}?" if near else "."
-    return f"unknown {what} {name[:_SHOWN]!r}{hint} Known: {', '.join(sorted(known))}"
+    return f"unknown {what} {name[:_SHOWN]!r}{hint} Known: {', '.join(sorted(known)) or 'none'}"
 
 
 def check_keys(given: Iterable[object], known: Collection[str], field: str) -> None:

@@ -330,7 +330,8 @@ class Store(Connection, abc.ABC):
         E11 All parts of the filter must hold; a part that is None or empty is no restriction. The bounds of `generated` are
             included. Event type and message id compare exactly, by code point.
         E12 A trait filter holds when the event has a trait of that name and exactly that type whose value compares so; with a
-            name alone, when it has such a trait of any type. Text compares by code point, numbers and moments by value.
+            name alone, when it has such a trait of any type. Text compares by code point, numbers and moments by value. An
+            unknown key in a filter or in the pagination is refused (`InvalidInput`).
         E13 `admin_proj` selects events whose text trait `project_id` it is, and those without such a trait.
         E14 The order is by `generated`, then message id, or as `sort` says; message id decides between equals.
         E15 A page starts after the event that `marker` names, by value: what arrives meanwhile neither repeats an event nor hides

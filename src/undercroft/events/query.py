@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from undercroft.core import time
 from undercroft.core.bounds import check_count
 from undercroft.core.errors import InvalidInput, WrongType
+from undercroft.core.names import check_keys
 from undercroft.core.paging import LARGEST
 from undercroft.events.models import LONGEST, Event, Trait
 
@@ -19,6 +20,9 @@ MOST_TESTS, MOST_NAMES = 64, 32
 EQ, NE, LT, LE, GT, GE, HAS, PREFIX = "eq", "ne", "lt", "le", "gt", "ge", "has", "prefix"
 OPERATORS = (EQ, NE, LT, LE, GT, GE)
 TYPES = {"string": Trait.TEXT_TYPE, "integer": Trait.INT_TYPE, "float": Trait.FLOAT_TYPE, "datetime": Trait.DATETIME_TYPE}
+# Keys of the mappings that callers give; others are refused, because one that is ignored matches everything.
+_FILTER_KEYS = ("key", "op", *TYPES)
+_PAGE_KEYS = ("limit", "marker", "sort")
 GENERATED, MESSAGE_ID, EVENT_TYPE = "generated", "message_id", "event_type"
 
 
@@ -200,10 +204,12 @@ def selection(event_filter: Any) -> Selection:
     """The parsed form of an `EventFilter`, which is not changed; None means every event.
 
     Raises:
-        InvalidInput: a filter that cannot be meant.
+        InvalidInput: the filter is invalid, or has a key that is unknown.
     """
     if event_filter is None:
         return Selection()
+    if isinstance(event_filter, Mapping):
+        raise WrongType("event_filter", "expected an EventFilter, got a dict; write EventFilter(**it)")
     start, end = event_filter.start_timestamp, event_filter.end_timestamp
     tests: list[Test | None] = []
     traits_filter = event_filter.traits_filter or ()
@@ -228,6 +234,7 @@ def _tests(given: Any, field: str) -> Iterable[Test | None]:
     """The tests of one dict of `traits_filter`; None for one that nothing can pass."""
     if not isinstance(given, Mapping):
         raise WrongType(field, f"expected a dict, got {type(given).__name__}")
+    check_keys(given, _FILTER_KEYS, field)
     if given.get("key") is None:
         raise InvalidInput(field, "has no key")
     trait = text(given["key"], f"{field}.key")
@@ -299,12 +306,13 @@ def page(pagination: Any) -> Page:
     """The parsed form of `pagination`: a dict with `limit`, `marker` and `sort`, each of which may be missing.
 
     Raises:
-        InvalidInput: not a page that there can be.
+        InvalidInput: the page is invalid, or has a key that is unknown.
     """
     if pagination is None:
         return Page()
     if not isinstance(pagination, Mapping):
         raise WrongType("pagination", f"expected a dict, got {type(pagination).__name__}")
+    check_keys(pagination, _PAGE_KEYS, "pagination")
     limit, marker = pagination.get("limit"), pagination.get("marker")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
         raise WrongType("limit", f"expected a whole number, got {type(limit).__name__}")

@@ -17,6 +17,7 @@ import msgspec
 
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput
+from undercroft.core.names import check_keys
 from undercroft.events import query
 from undercroft.events.models import Event, Trait, naive_utc, serialize_dt
 
@@ -24,6 +25,8 @@ RAW = "raw"
 # Levels of what an envelope holds.
 DEPTH = 64
 _TOO_DEEP = f"is nested more than {DEPTH} levels deep"
+_EVENT_KEYS = ("message_id", "event_type", "generated", "traits", "raw")
+_TRAIT_KEYS = ("name", "type", "value")
 _ENVELOPE = {"oslo.version", "oslo.message"}
 _CONVERTED = (Trait.INT_TYPE, Trait.FLOAT_TYPE, Trait.DATETIME_TYPE)
 _TYPES = {**query.TYPES, "none": Trait.NONE_TYPE}
@@ -129,6 +132,7 @@ def parse(given: Any) -> Event:
         if not isinstance(given.get(name), str) or not given[name]:
             hint = "; it looks like a notification, which is imported with `--from notifications`" if "payload" in given else ""
             raise InvalidInput(name, f"is missing, or is not text{hint}")
+    check_keys(given, _EVENT_KEYS, "event")
     traits = given.get("traits")
     if not isinstance(traits, (list, type(None))):
         raise InvalidInput("traits", f"expected a list, got {type(traits).__name__}")
@@ -149,6 +153,7 @@ def _trait(given: Any, place: int) -> Trait:
             return Trait(name, dtype, value)
     field = f"traits[{place}]"
     if isinstance(given, Mapping):
+        check_keys(given, _TRAIT_KEYS, field)
         name, dtype, value = given.get("name"), given.get("type", "string"), given.get("value")
     elif isinstance(given, (list, tuple)) and len(given) == 3:
         name, dtype, value = given

@@ -12,6 +12,7 @@ import msgspec
 
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput, WrongType
+from undercroft.core.names import check_keys
 from undercroft.rating.numbers import ZERO, exact
 
 NAME_LENGTH = 255
@@ -319,12 +320,11 @@ def _json_value(value: Any, field: str, depth: int = 0) -> None:
 def _keys(value: Any, needed: set[str], optional: set[str], field: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise WrongType(field, f"expected an object, got {type(value).__name__}")
+    # First, because a misspelt key is also a missing one.
+    check_keys(value, needed | optional, field)
     missing = sorted(needed - value.keys())
     if missing:
         raise InvalidInput(field, f"misses {', '.join(missing)}")
-    extra = sorted(str(key)[:64] for key in value.keys() - needed - optional)
-    if extra:
-        raise InvalidInput(field, f"has unknown {', '.join(extra)}; known are {', '.join(sorted(needed | optional))}")
     return value
 
 

@@ -79,6 +79,41 @@ def test_invalid_filters(store: Any, given: dict[str, Any]) -> None:
             ask(EventFilter(**given))
 
 
+@clause("E11", "E12")
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            {"key": "x", "op": "ge", "value": 1},
+            r"traits_filter\[0\]: has unknown key 'value'. Known: datetime, float, integer, key",
+        ),
+        ({"key": "x", "integr": 1}, "unknown key 'integr'; did you mean 'integer'?"),
+        ({"key": "x", "String": "a"}, "unknown key 'String'; did you mean 'string'?"),
+        ({"kye": "x", "string": "a"}, "unknown key 'kye'; did you mean 'key'?"),
+        ({"key": "x", "integer": 1, "typ": None}, "unknown key 'typ'"),
+        ({"key": "x", 5: 1}, "unknown key '5'"),
+    ],
+)
+def test_a_filter_with_an_unknown_key(store: Any, given: dict[str, Any], told: str) -> None:
+    """One that is ignored would let everything pass that has the trait."""
+    for ask in (store.get_events, store.tail, store.count_events):
+        with pytest.raises(InvalidInput, match=told):
+            ask(EventFilter(traits_filter=[given]))
+
+
+@clause("E15")
+def test_a_page_with_an_unknown_key(store: Any) -> None:
+    for page, told in (({"limt": 1}, "'limt'; did you mean 'limit'"), ({"limit": 1, "offset": 5}, "unknown key 'offset'")):
+        with pytest.raises(InvalidInput, match=f"pagination: has unknown key .*{told}|pagination: has {told}"):
+            store.get_events(EventFilter(), page)
+
+
+@clause("E11")
+def test_a_dict_is_not_a_filter(store: Any) -> None:
+    with pytest.raises(InvalidInput, match="EventFilter"):
+        store.get_events({"event_type": "x"})
+
+
 TESTS = [{"key": f"x{number}", "op": "ge", "integer": number} for number in range(64)]
 
 

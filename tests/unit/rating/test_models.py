@@ -140,6 +140,26 @@ def test_a_dict_that_is_no_point(change: dict[str, Any], field: str) -> None:
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ('{"vol": {"unit": "h", "qyt": 1}, "groupby": {}, "metadata": {}}', "vol: has unknown key 'qyt'; did you mean 'qty'"),
+        (
+            '{"vol": {"unit": "h", "qty": 1}, "grupby": {}, "metadata": {}}',
+            "point: has unknown key 'grupby'; did you mean 'groupby'",
+        ),
+        (
+            '{"vol": {"unit": "h", "qty": 1}, "rating": {"cost": 1}, "groupby": {}, "metadata": {}}',
+            "rating: has unknown key 'cost'",
+        ),
+    ],
+)
+def test_an_unknown_key_in_a_point(given: str, told: str) -> None:
+    """A price under another name would be a price of 0."""
+    with pytest.raises(InvalidInput, match=told):
+        DataPoint.from_dict(json.loads(given))
+
+
 @pytest.mark.parametrize("missing", ["vol", "groupby", "metadata"])
 def test_a_dict_that_misses_something(missing: str) -> None:
     with pytest.raises(InvalidInput, match=f"misses {missing}"):

@@ -12,6 +12,7 @@ from undercroft.api import wire
 from undercroft.api.events.schemas import EventsQuery, Filtered
 from undercroft.core.caller import Caller
 from undercroft.core.errors import InvalidInput
+from undercroft.core.names import unknown
 from undercroft.events import Event, EventFilter, Trait
 from undercroft.events.models import naive_utc
 from undercroft.events.query import micros
@@ -83,6 +84,8 @@ def read(req: falcon.Request, type_: type[F]) -> F:
         elif value:
             found[name] = value
     for item in _body(req):
+        if strange := item.keys() - Item._fields:
+            raise Refused(unknown("key of a query", min(strange), Item._fields))
         for name, default in (("field", None), ("op", "eq"), ("value", None), ("type", "string")):
             given = item.get(name)
             if given is None and default is None:

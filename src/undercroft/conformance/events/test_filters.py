@@ -25,6 +25,7 @@ from undercroft.conformance.events.data import (
 from undercroft.conformance.events.oracle import COMPARE, Oracle
 from undercroft.conformance.markers import assumes, clause, needs, promise
 from undercroft.conformance.rows import rows
+from undercroft.core.errors import InvalidInput
 from undercroft.events import Store
 
 pytestmark = needs("read")
@@ -156,6 +157,20 @@ def test_a_projects_events_and_those_of_none(store: Store) -> None:
     assert ids(store, admin_proj="p", message_id="other") == []
     for limit in range(1, 6):
         assert ids(store, {"limit": limit}, admin_proj="p") == ["bare", "number", "numbers", "own", "texts"][:limit]
+
+
+@clause("E11", "E12", "E15")
+@needs("filter_traits")
+def test_an_unknown_key_is_refused_and_not_ignored(store: Store) -> None:
+    store.record_events([event("a", whole("x", 0)), event("b", whole("x", 1)), event("c")])
+    wrong: list[dict[str, Any]] = [{"op": "ge", "value": 1}, {"integr": 1}, {"op": "eq", "strng": "0"}, {"Integer": 1}]
+    for given in wrong:
+        with pytest.raises(InvalidInput, match="unknown key"):
+            having(store, {"key": "x", **given})
+    with pytest.raises(InvalidInput, match="did you mean 'limit'"):
+        ids(store, {"limt": 1})
+    assert having(store, {"key": "x"}) == ["a", "b"], "a key alone asks whether the trait is there"
+    assert having(store, {"key": "x", "integer": 1, "string": None}) == ["b"]
 
 
 @clause("E12")
