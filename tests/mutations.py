@@ -140,10 +140,10 @@ MUTATIONS = [
     Mutation(
         "push in two transactions",
         DRIVER + "storage.py",
-        "        self._pushed_to(self._db.write(self._pushing(batch)))\n        self._store.added",
-        "        half = batch._replace(columns=batch.columns[: len(batch.columns) // 2])\n"
-        "        self._db.write(self._pushing(half))\n"
-        "        self._pushed_to(self._db.write(self._pushing(batch)))\n        self._store.added",
+        "            pushed = self._db.write(self._pushing(batch))\n        self._pushed_to(pushed)\n        self._store.added",
+        "            half = batch._replace(columns=batch.columns[: len(batch.columns) // 2])\n"
+        "            self._db.write(self._pushing(half))\n"
+        "            pushed = self._db.write(self._pushing(batch))\n        self._pushed_to(pushed)\n        self._store.added",
     ),
     Mutation("key taken in spite of on_conflict", DRIVER + "writer.py", 'if numbers and on_conflict == "error":', "if False:"),
     Mutation("rounding half up", "rating/numbers.py", "rounding=decimal.ROUND_HALF_EVEN", "rounding=decimal.ROUND_HALF_UP"),

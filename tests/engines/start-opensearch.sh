@@ -52,6 +52,7 @@ network.host: 127.0.0.1
 http.port: $PORT
 transport.port: $((PORT + 1))
 discovery.type: single-node
+http.max_content_length: 16mb
 path.data: $DATADIR/data
 path.logs: $DATADIR/logs
 bootstrap.memory_lock: false

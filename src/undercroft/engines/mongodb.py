@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import bson
 import bson.errors
 import msgspec
 import pymongo
@@ -26,6 +27,8 @@ PASSED_ON = (
     "appname", "authMechanism", "authSource", "directConnection", "readPreference", "replicaSet", "ssl", "tls", "tlsCAFile",
     "tlsCertificateKeyFile",
 )  # fmt: skip
+# Bytes of a document, unless a server says otherwise.
+_LARGEST = 16 * 2**20
 # What each connection is set to, whatever the server's defaults are.
 SESSION = (
     Pin("w", "majority", "a write could be lost with the server that took it"),
@@ -138,6 +141,18 @@ def _translated(failure: Exception, place: str, *, writes: bool) -> UndercroftEr
         # The server steps down or goes away.
         return Unavailable(text)
     return UndercroftError(text)
+
+
+def largest(client: Any) -> int:
+    """How many bytes a document may have; to be called within `call`."""
+    return int(client.admin.command("isMaster").get("maxBsonObjectSize", _LARGEST))
+
+
+def check_size(client: Any, document: Mapping[str, Any]) -> None:
+    """Raise `InvalidInput` for a document that the server would refuse; some close the connection. Within `call`."""
+    most = largest(client)
+    if (size := len(bson.encode(document))) > most:
+        raise InvalidInput("document", f"takes {size:,} bytes, and the server takes {most:,}")
 
 
 def now(client: Any) -> dt.datetime:

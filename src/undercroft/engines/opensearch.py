@@ -22,6 +22,8 @@ from undercroft.core.findings import Finding, error, ok, size, warning
 PORT = 9200
 # The oldest versions that the drivers are made for.
 OLDEST = {"opensearch": 2, "elasticsearch": 7}
+# Bytes of a request, unless a server was set to another limit.
+_LARGEST = 100 * 2**20
 # Seconds for which a question is asked again: each index that is deleted beside it may cost a try.
 _PATIENCE = 10.0
 # No index is an answer, too; part of one is none.
@@ -86,6 +88,17 @@ class Client:
             # A write that a library repeats may be done twice.
             max_retries=0, retry_on_timeout=False, timeout=options.statement_timeout,
         )  # fmt: skip
+
+    @functools.cached_property
+    def largest(self) -> int:
+        """How many bytes a request may have; the servers' default where they do not tell."""
+        try:
+            nodes = self.call("GET", "/_nodes/http", filter_path="nodes.*.http.max_content_length_in_bytes")["nodes"].values()
+        except Unavailable:
+            raise
+        except UndercroftError:
+            return _LARGEST
+        return min((int(node["http"]["max_content_length_in_bytes"]) for node in nodes), default=_LARGEST)
 
     def call(
         self, method: str, path: str, body: Any = None, *, writes: bool = False, accept: tuple[int, ...] = (), **params: Any

@@ -20,16 +20,19 @@ from undercroft.core import capabilities as caps
 from undercroft.core import deadline, findings, jobs, settings, span, time
 from undercroft.core.errors import ConfigInvalid, InvalidInput, UndercroftError, Unsupported
 from undercroft.core.paging import LARGEST
+from undercroft.core.portions import portions
 from undercroft.events import expression, query
 from undercroft.events.models import Event, Trait
-from undercroft.events.record import Record, record
+from undercroft.events.record import Record, record, size, weight
 
 # Hosts' tests look here for what `record_events` logs.
 LOG = logging.getLogger(__name__)
 
 Truth = bool | caps.Gap
-# Events of one transaction.
-_AT_ONCE = 2_000
+# Events of one transaction, and their characters.
+_AT_ONCE, _CHARACTERS = 2_000, 64 * 2**20
+# Characters of an event above which it is looked at whether the engine takes it.
+_LARGE = 2**18
 _MOST_GROUPS = 10_000
 # How long expired events may still be there: the worker comes each hour.
 _LATE = dt.timedelta(days=1)
@@ -239,6 +242,11 @@ class Store(Connection, abc.ABC):
     def close(self) -> None:
         """Give the connections back. The object is not used afterwards."""
 
+    @property
+    def largest(self) -> int | None:
+        """How many bytes of JSON an event may have, if no more than that is sent for it; None where no limit is known."""
+        return None
+
     # -- the contract ----------------------------------------------------------------------------------------------
 
     def record_events(  # type: ignore[override]
@@ -255,6 +263,7 @@ class Store(Connection, abc.ABC):
             characters and loses U+0000; message ids, event types and names of traits of more than 255 characters are refused.
         E9  Integers of 64 bits, floats but NaN, moments of the years 1 to 9999 with their microseconds in UTC, and `raw` (any
             JSON) come back as they were.
+        E27 An event that is larger than the engine takes is refused by itself, with an error that says both sizes; see `largest`.
         E10 Any number of threads and processes may store at once, also the same ids and types.
 
         Args:
@@ -299,28 +308,35 @@ class Store(Connection, abc.ABC):
             deadline.check()
             try:
                 fresh = record(event)
+                self._check_size(fresh)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one event, the others are stored
                 failed(place, error)
                 continue
             if places.setdefault(fresh.message_id, place) == place:
                 records.append(fresh)
-        try:
-            if records:
-                store(records)
-        except ConfigInvalid:
-            raise
-        except UndercroftError as error:
-            if error.retryable:
+        for part in portions(records, _AT_ONCE, _CHARACTERS, weight):
+            try:
+                store(part)
+            except ConfigInvalid:
                 raise
-            for each in records:
-                try:
-                    store([each])
-                except UndercroftError as one:
-                    failed(places[each.message_id], one)
+            except UndercroftError as error:
+                if error.retryable:
+                    raise
+                for each in part:
+                    try:
+                        store([each])
+                    except InvalidInput as one:
+                        failed(places[each.message_id], InvalidInput(f"event {each.message_id[:64]!r}", one.problem))
+                    except UndercroftError as one:
+                        failed(places[each.message_id], one)
         for place, outcome in enumerate(outcomes):
             if not outcome.is_new and outcome.error is None:
                 LOG.debug("event %s is there already", batch[place].message_id)
         return outcomes
+
+    def _check_size(self, fresh: Record) -> None:
+        if weight(fresh) > _LARGE and (most := self.largest) is not None and (taken := size(fresh)) > most:
+            raise InvalidInput(f"event {fresh.message_id[:64]!r}", f"has {taken:,} bytes, and the engine takes {most:,}")
 
     def get_events(  # type: ignore[override]
         self, event_filter: Any, pagination: dict[str, Any] | None = None, *, where: str | None = None

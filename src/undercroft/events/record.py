@@ -35,6 +35,20 @@ class Record(NamedTuple):
     raw: str
 
 
+# Of a trait: its name and its text at most.
+_TRAIT = 512
+
+
+def weight(record: Record) -> int:
+    """How many characters an event has, roughly."""
+    return len(record.raw) + _TRAIT * len(record.traits)
+
+
+def size(record: Record) -> int:
+    """How many bytes an event has, as JSON."""
+    return len(record.raw.encode()) + len(_json.encode(record[:4]))
+
+
 def record(event: Any) -> Record:
     """Take an event of ours, or any object of that form.
 

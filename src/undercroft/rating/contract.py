@@ -179,6 +179,7 @@ class BaseStorage(abc.ABC):
         R6  A series key is (frame start, frame end, type, groupby). Pushing a key again replaces all points of that key, also when
             there are fewer now; unit and metadata are not in the key. `on_conflict=append` adds, `error` refuses (`Conflict`).
         R7  Equal keys within one call are several points.
+        R32 A point that is larger than the engine takes is refused, with an error that names it and says both sizes.
         R8  Numbers come back equal: up to 38 significant digits and 38 places, below 10^20. Places beyond are rounded half-even,
             counted in `counters['rounded']` and logged.
 

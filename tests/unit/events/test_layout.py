@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from undercroft.engines.sql import bulk
+from undercroft.core.portions import portions
 from undercroft.events.ordered import ordered, sortable
 
 FLOATS = st.floats(allow_nan=False)
@@ -27,9 +27,9 @@ def test_ends_and_zero():
 
 @given(st.lists(st.tuples(st.integers(), st.text(max_size=20))), st.integers(1, 5), st.integers(1, 50))
 def test_portions_hold_all_rows_within_their_bounds(rows, most, size):
-    portions = list(bulk.portions(rows, most, size, bulk.characters))
-    assert [row for portion in portions for row in portion] == rows
-    for portion in portions:
+    found = list(portions(rows, most, size, lambda row: len(row[1])))
+    assert [row for portion in found for row in portion] == rows
+    for portion in found:
         assert 1 <= len(portion) <= most
         assert len(portion) == 1 or sum(len(row[1]) for row in portion) <= size
 

@@ -32,6 +32,8 @@ from undercroft.core.errors import InvalidInput
 from undercroft.events import Store, Trait
 
 pytestmark = [essential, needs("read")]
+# Bytes that every engine takes, and those above which no limit is tried.
+_MUCH, _MANY = 2**20, 2**26
 
 
 def bad(message_id: str = "bad") -> Any:
@@ -212,3 +214,38 @@ def test_an_event_that_was_deleted_may_come_again(store: Store) -> None:
         assert store.clear_expired_data(60) == 1
     store.record_events([event("a", text("x", "2"))])
     assert everything(store)[0].traits == (("x", 1, "2"),)
+
+
+@clause("E27")
+def test_an_event_that_is_too_large_is_refused_by_itself(store: Store) -> None:
+    most = store.largest
+    is_limited = most is not None and most < _MANY
+    size = most + 1 if most is not None and is_limited else _MUCH
+    events = [event("before"), event("large", raw={"x": "y" * size}), event("after")]
+    outcomes = store.store_events(events)
+    if not is_limited:
+        assert [each.is_new for each in outcomes] == [True] * 3
+        return
+    assert [each.is_new for each in outcomes] == [True, False, True]
+    error = outcomes[1].error
+    assert isinstance(error, InvalidInput)
+    assert error.field == "event 'large'"
+    assert f"{most:,}" in error.problem
+    assert f"{size // 1_000_000:,}," in error.problem
+    assert sorted(ids(store)) == ["after", "before"]
+
+
+@clause("E27")
+def test_what_is_written_longer_than_it_is_has_its_limit_too(store: Store) -> None:
+    # Each character is two in a statement, and six in a document.
+    most = min(store.largest or _MUCH, _MUCH)
+    outcomes = store.store_events([event("before"), event("large", raw={"x": "\x01" * (most // 7)}), event("after")])
+    assert [each.is_new or isinstance(each.error, InvalidInput) for each in outcomes] == [True] * 3
+    assert [each.is_new for each in outcomes][::2] == [True, True]
+
+
+@clause("E27")
+def test_many_large_events_are_stored_in_parts(store: Store) -> None:
+    events = [event(f"m{number}", raw={"x": "y" * 300_000}, at=number) for number in range(60)]
+    assert all(each.is_new for each in store.store_events(events))
+    assert len(ids(store, {"limit": 60})) == 60

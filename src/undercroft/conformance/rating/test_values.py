@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -193,3 +194,24 @@ def test_filters_and_groups_on_stored_calendar_attributes(store: BaseStorage, na
 def test_a_derived_calendar_attribute_is_no_attribute_to_filter_on(store: BaseStorage) -> None:
     store.push([frame(0, of("a", 1)), frame(1, of("a", 2, **FOLLOWING))])
     assert [p.qty for p in everything(store, filters={"month": "3"})] == [2]
+
+
+@clause("R32")
+def test_a_point_that_is_too_large_is_refused_by_itself(store: BaseStorage) -> None:
+    given = [frame(0, of("a")), frame(1, of("b"), point(metadata={"x": "'" * 9_000_000}), of("c"))]
+    refused = _pushed(store, given)
+    if refused is not None:
+        assert refused.field == "dataframes[1].usage['cpu'][1]"
+        assert len(re.findall(r"\d\d,\d{3},\d{3}", refused.problem)) == 2
+        assert everything(store) == []
+        store.push(given[:1])
+    same_points(everything(store), flat(given[:1] if refused else given))
+
+
+def _pushed(store: BaseStorage, given: list[DataFrame]) -> InvalidInput | None:
+    """The error of a push; None where it is stored."""
+    try:
+        store.push(given)
+    except InvalidInput as error:
+        return error
+    return None

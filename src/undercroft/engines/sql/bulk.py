@@ -1,17 +1,16 @@
-"""Rows in bulk: as columns, in portions that fit into a statement, and what the planner is told after many of them."""
+"""Rows in bulk: as columns, how much of a statement they take, and what the planner is told after many of them."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from undercroft.core.errors import Unavailable
 from undercroft.engines.sql.database import Database
 
-R = TypeVar("R")
 # Statistics are updated again when so many times the rows have come.
 _GROWTH = 4
 
@@ -21,24 +20,18 @@ def arrays(rows: Sequence[Sequence[Any]], width: int) -> tuple[list[Any], ...]:
     return tuple(list(column) for column in zip(*rows, strict=True)) or ([],) * width
 
 
-def characters(row: Iterable[Any]) -> int:
-    """The length of all text and bytes of a row."""
-    return sum(len(value) for value in row if isinstance(value, (str, bytes)))
-
-
-def portions(rows: Iterable[R], most: int, size: int, weigh: Callable[[R], int]) -> Iterator[list[R]]:
-    """The rows, in order, in lists of at most `most` that weigh at most `size`; a heavier row is a list of its own."""
-    portion: list[R] = []
-    filled = 0
-    for each in rows:
-        weight = weigh(each)
-        if portion and (len(portion) >= most or filled + weight > size):
-            yield portion
-            portion, filled = [], 0
-        portion.append(each)
-        filled += weight
-    if portion:
-        yield portion
+def literal_bytes(row: Iterable[Any]) -> int:
+    """How many bytes a row takes at most as literals of a statement: any character of a text may need another before it."""
+    size = 0
+    for value in row:
+        kind = value.__class__
+        if kind is str:
+            size += 6 + 2 * (len(value) if value.isascii() else len(value.encode()))
+        elif kind is bytes:
+            size += 14 + 2 * len(value)
+        else:
+            size += 24
+    return size
 
 
 class Statistics:

@@ -186,6 +186,12 @@ class Database:
         )
         return attempts(again)
 
+    # -- limits ----------------------------------------------------------------------------------------------------
+
+    def room(self) -> int:
+        """How many bytes a statement may have, with all its values."""
+        return self.alone(lambda c: self.dialect.room(c.connection.driver_connection))
+
     # -- the engine's clock ----------------------------------------------------------------------------------------
 
     def now(self) -> dt.datetime:

@@ -44,6 +44,7 @@ class Dialect(abc.ABC):
         reading: execution options of a transaction that reads one consistent state.
         writing: execution options of a transaction that writes.
         autocommitting: execution options of single statements without a transaction.
+        largest: how many bytes a statement may have, with all its values, where that is the same everywhere.
         place: the URL without a password, for messages.
         in_memory: True for a database that lives in this process only.
         target: the URL for SQLAlchemy.
@@ -63,6 +64,7 @@ class Dialect(abc.ABC):
     reading: ClassVar[Mapping[str, Any]] = {}
     writing: ClassVar[Mapping[str, Any]] = {"writes": True}
     autocommitting: ClassVar[Mapping[str, Any]] = {"autocommits": True}
+    largest: ClassVar[int] = 10**9
 
     def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str]) -> None:
         self.options = options
@@ -96,6 +98,10 @@ class Dialect(abc.ABC):
     def write_lock(self) -> threading.Lock | None:
         """The lock by which threads of this process queue for writing; None where the engine has them queue well enough."""
         return None
+
+    def room(self, connection: Any) -> int:
+        """How many bytes a statement of a connection of the client library may have, with all its values."""
+        return self.largest
 
     def cut(self, connection: Any) -> None:
         """End what a connection of the client library waits for, from another thread."""

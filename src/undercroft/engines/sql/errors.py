@@ -6,9 +6,23 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from undercroft.core.errors import NotInitialized, OutcomeUnknown, Unavailable, UndercroftError
+from undercroft.core.errors import InvalidInput, NotInitialized, OutcomeUnknown, Unavailable, UndercroftError
 
 STATEMENT_TIMEOUT = "the statement took longer than statement_timeout allows"
+
+
+class TooLarge(InvalidInput):
+    """A statement is larger than the engine takes, though it holds one item only.
+
+    Attributes:
+        size: its bytes; None where the engine does not tell.
+        most: the bytes that the engine takes; None where it does not tell.
+    """
+
+    def __init__(self, field: str, problem: str, size: int | None = None, most: int | None = None) -> None:
+        super().__init__(field, problem)
+        self.size = size
+        self.most = most
 
 
 class Contended(Unavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,12 +13,13 @@ from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, Undercro
 from undercroft.core.findings import Finding, ok, size
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql.dialect import ServerDialect
-from undercroft.engines.sql.errors import STATEMENT_TIMEOUT, Contended, Disconnected, by_code, first_line, not_initialized
+from undercroft.engines.sql.errors import STATEMENT_TIMEOUT, Contended, Disconnected, TooLarge, by_code, first_line, not_initialized
 from undercroft.engines.sql.options import EngineOptions
 
 # Numbers of the server (1...) and of the client library (2..., 0 for a connection closed before).
 _MISSING_TABLE = (1054, 1146)
 _TIMEOUT = (1969, 3024)
+_TOO_LARGE = 1153
 _KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
     ((1020, 1062, 1205, 1213), Contended),
     ((1044, 1045, 1049, 1142, 1227, 1698), ConfigInvalid),
@@ -26,7 +28,7 @@ _KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
     ((1034, 1035, 1194, 1195, 1712), Corrupt),
 )
 # A statement must have room for the smallest reasonable item.
-_LEAST_PACKET, _ENOUGH = 256 * 2**10, "enough"
+_LEAST_PACKET, _ENOUGH = 2**20, "1 MiB or more"
 
 
 def _deadline(options: EngineOptions) -> str:
@@ -80,7 +82,7 @@ class MariaDB(ServerDialect):
             "max_allowed_packet",
             f"SELECT CASE WHEN @@max_allowed_packet < {_LEAST_PACKET} THEN @@max_allowed_packet ELSE '{_ENOUGH}' END",
             (_ENOUGH,),
-            f"hardly an item fits into a statement: set max_allowed_packet = 16M; {_LEAST_PACKET:,} bytes are the least",
+            "hardly an item fits into a statement: set max_allowed_packet = 16M",
         ),
     )
     durability = (
@@ -119,12 +121,19 @@ class MariaDB(ServerDialect):
             "connect_timeout": seconds,
             "read_timeout": seconds,
             "write_timeout": seconds,
+            "cursorclass": _cursor_class(),
             "init_command": f"SET SESSION {', '.join(session)}",
         }
 
     def configure(self, connection: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            (connection.room,) = cursor.fetchone()
         # The server's own deadline comes first, and says what it was.
         connection._read_timeout = connection._write_timeout = round(self.options.statement_timeout) + 5
+
+    def room(self, connection: Any) -> int:
+        return int(connection.room)
 
     def begin(self, connection: sa.Connection) -> None:
         # Several statements of one answer see one state of the data.
@@ -139,6 +148,8 @@ class MariaDB(ServerDialect):
         text = first_line(error)
         arguments = error.orig.args if error.orig else ()
         code = arguments[0] if arguments else 0
+        if code == _TOO_LARGE:
+            return TooLarge("item", str(arguments[1]), *arguments[2:])
         if code in _MISSING_TABLE:
             return not_initialized(self.place)
         return by_code(_KINDS, code)(f"{self.place}: {STATEMENT_TIMEOUT if code in _TIMEOUT else text}")
@@ -165,6 +176,26 @@ class MariaDB(ServerDialect):
             "WHERE table_schema = database() AND table_name IN %s"
         )
         return [ok("size", size(int(connection.exec_driver_sql(taken, (list(tables),)).scalar() or 0)))]
+
+
+@functools.cache
+def _cursor_class() -> Any:
+    """A cursor that sends no statement that the server would not read: it closes the connection then, and tells no reason."""
+    import pymysql  # noqa: PLC0415 - an engine's own library
+
+    class Cursor(pymysql.cursors.Cursor):  # type: ignore[misc]
+        def execute(self, query: Any, args: Any = None) -> int:
+            text = self.mogrify(query, args)
+            most = getattr(self.connection, "room", None)
+            # A character takes four bytes at most; one more byte says what the packet holds.
+            if most is not None and 4 * len(text) >= most:
+                size = len(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text) + 1
+                if size > most:
+                    problem = f"takes {size:,} bytes in a statement, and the server takes {most:,} (max_allowed_packet)"
+                    raise pymysql.err.DataError(_TOO_LARGE, problem, size, most)
+            return int(super().execute(text))
+
+    return Cursor
 
 
 def _literal(value: str) -> str:

@@ -13,12 +13,14 @@ from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, Undercro
 from undercroft.core.findings import Finding, ok, size
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql.dialect import ServerDialect
-from undercroft.engines.sql.errors import STATEMENT_TIMEOUT, Contended, Disconnected, first_line, not_initialized
+from undercroft.engines.sql.errors import STATEMENT_TIMEOUT, Contended, Disconnected, TooLarge, first_line, not_initialized
 from undercroft.engines.sql.options import EngineOptions
 
 # SQLSTATE classes and codes (appendix A of its manual). The first prefix that fits decides.
 _MISSING_TABLE = ("42P01", "42703", "3F000")
 _TIMEOUT = "57014"
+# Such as a row of an index, or a text of a gigabyte.
+_TOO_LARGE = "54000"
 _KINDS: tuple[tuple[tuple[str, ...], type[UndercroftError]], ...] = (
     (("40001", "40P01", "55P03", "23505"), Contended),
     (("28", "3D", "42501"), ConfigInvalid),
@@ -136,6 +138,8 @@ class PostgreSQL(ServerDialect):
             return not_initialized(self.place)
         if state == _TIMEOUT:
             text = STATEMENT_TIMEOUT
+        if state == _TOO_LARGE:
+            return TooLarge("item", f"is larger than PostgreSQL takes: {text}")
         for prefixes, kind in _KINDS:
             if state.startswith(prefixes):
                 return kind(f"{self.place}: {text}")

@@ -29,6 +29,16 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
         raise raised from error
 
 
+# Of a statement, beside its rows of values.
+_HEAD = 4_096
+
+
+def room(connection: sa.Connection, most: int) -> int:
+    """How many bytes of values a statement may have: `most`, or what the engine takes where that is less."""
+    own: Any = connection.connection.driver_connection
+    return min(most, getattr(own, "room", most) - _HEAD)
+
+
 def rows(connection: sa.Connection, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
     """Rows of one statement, none if it gives none."""
     with driver(connection) as own, contextlib.closing(own.cursor()) as cursor:

@@ -19,7 +19,7 @@ from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, Undercro
 from undercroft.core.findings import Finding, ok, size, warning
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql.dialect import Dialect
-from undercroft.engines.sql.errors import by_code, first_line, not_initialized
+from undercroft.engines.sql.errors import TooLarge, by_code, first_line, not_initialized
 from undercroft.engines.sql.options import EngineOptions
 
 _MEMORY = ":memory:"
@@ -130,6 +130,9 @@ class SQLite(Dialect):
         with _locks_lock:
             return _locks.setdefault(self.place, threading.Lock())
 
+    def room(self, connection: Any) -> int:
+        return int(connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH))
+
     def cut(self, connection: Any) -> None:
         connection.interrupt()
 
@@ -139,6 +142,8 @@ class SQLite(Dialect):
         primary = None if code is None else code & 0xFF
         if primary in _BUSY:
             return Unavailable(f"{text} (another writer held the file longer than busy_timeout allows)")
+        if primary == sqlite3.SQLITE_TOOBIG:
+            return TooLarge("item", f"is larger than SQLite takes: {first_line(error)}")
         kind = by_code(_KINDS, primary)
         if kind is UndercroftError and ("no such table" in text or "no such column" in text):
             return not_initialized(self.place)

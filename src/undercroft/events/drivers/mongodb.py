@@ -37,10 +37,12 @@ from undercroft.events import contract, query
 from undercroft.events.errors import InvalidMarker, StorageBadVersion
 from undercroft.events.models import Event, Trait
 from undercroft.events.ordered import indexed, sortable
-from undercroft.events.record import Record
+from undercroft.events.record import Record, weight
 
 LOG = logging.getLogger(__name__)
 _AT_ONCE = 1_000
+# Characters of an event above which its document is measured.
+_LARGE = 2**20
 # Seconds; more is for ever.
 _LONGEST_TTL = 2**31
 # A server whose clock, or a host whose clock, is further off would delete what is to be kept.
@@ -155,6 +157,9 @@ class Connection(contract.Store):
     def _record(self, records: Sequence[Record]) -> list[str]:
         with self._call(writes=True):
             documents = [_document(record) for record in records]
+            for record, document in zip(records, documents, strict=True):
+                if weight(record) > _LARGE:
+                    mongodb.check_size(self._client, document)
             try:
                 self._events_in.insert_many(documents, ordered=False)
             except mongo.BulkWriteError as error:
@@ -164,6 +169,11 @@ class Connection(contract.Store):
                     raise
                 return known
         return []
+
+    @property
+    def largest(self) -> int:
+        with self._call():
+            return mongodb.largest(self._client)
 
     def clear_expired_data(self, ttl: float, max_count: int | None = None) -> int:  # type: ignore[override]
         """See the contract; the server's own expiry is set to the same time where it has one, and a clock that agrees with ours."""

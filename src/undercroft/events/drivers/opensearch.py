@@ -24,7 +24,9 @@ import msgspec
 from undercroft.core import findings
 from undercroft.core import url as urls
 from undercroft.core.capabilities import never
+from undercroft.core.errors import InvalidInput
 from undercroft.core.findings import Finding
+from undercroft.core.portions import portions
 from undercroft.engines import opensearch
 from undercroft.events import contract, query
 from undercroft.events.errors import InvalidMarker
@@ -154,8 +156,23 @@ class Connection(contract.Store):
     def _record(self, records: Sequence[Record]) -> list[str]:
         known = self._known([record.message_id for record in records])
         fresh = [record for record in records if record.message_id not in known]
-        there = set().union(*map(self._create, _portions(fresh, self._prefix)))
+        there = set().union(*map(self._create, self._bulks(fresh)))
         return [record.message_id for record in records if record.message_id in known or _id(record.message_id) in there]
+
+    @property
+    def largest(self) -> int:
+        return self._client.largest
+
+    def _bulks(self, records: Iterable[Record]) -> Iterator[list[bytes]]:
+        """Documents for bulk requests, none larger than what a server takes."""
+        most = self._client.largest
+        documents = [_lines(record, self._prefix) for record in records]
+        for document in documents:
+            if len(document) > most:
+                raise InvalidInput(
+                    "document", f"takes {len(document):,} bytes, and the server takes {most:,} (http.max_content_length)"
+                )
+        return portions(documents, _AT_ONCE, min(_BULK_BYTES, most), len)
 
     def _known(self, ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
@@ -331,21 +348,10 @@ def _document(record: Record) -> Query:
     }
 
 
-def _portions(records: Iterable[Record], prefix: str) -> Iterator[list[bytes]]:
-    """Documents for bulk requests, none much larger than what a server takes."""
-    lines: list[bytes] = []
-    size = 0
-    for record in records:
-        name = f"{prefix}{query.moment(record.generated).date().isoformat()}"
-        lines.append(
-            _encode({"create": {"_index": name, "_id": _id(record.message_id)}}) + b"\n" + _encode(_document(record)) + b"\n"
-        )
-        size += len(lines[-1])
-        if size > _BULK_BYTES:
-            yield lines
-            lines, size = [], 0
-    if lines:
-        yield lines
+def _lines(record: Record, prefix: str) -> bytes:
+    """A document as a bulk request has it."""
+    name = f"{prefix}{query.moment(record.generated).date().isoformat()}"
+    return _encode({"create": {"_index": name, "_id": _id(record.message_id)}}) + b"\n" + _encode(_document(record)) + b"\n"
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------

@@ -141,6 +141,10 @@ class Connection(contract.Store):
         self._store.added(len(rows))
         return known
 
+    @property
+    def largest(self) -> int:
+        return self._db.room()
+
     def _align(self) -> None:
         if not self._aligned:
             self._dialect.align(self._db)

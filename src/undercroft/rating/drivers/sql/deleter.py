@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from undercroft.core.portions import portions
 from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.dialects import Dialect
 from undercroft.rating.drivers.sql.reader import Reader
@@ -18,6 +19,8 @@ from undercroft.rating.drivers.sql.sources import Sources
 from undercroft.rating.drivers.sql.writer import Change
 from undercroft.rating.query import Selection
 
+# Slots of one statement.
+_SLOTS = 20_000
 _SERIES, _SCOPE, _SLOT = 0, 1, 2
 
 
@@ -42,7 +45,11 @@ class Deleter:
         question = question._replace(shape=question.shape._replace(exact=self.target.tables.exact))
         slots = built(_slots_statement, self.target, question.shape).rows(connection, question.values)
         days = itertools.groupby(slots, key=lambda row: row.day)
-        return sum(self._delete_day(connection, question, day, {row.id: row.pending for row in rows}) for day, rows in days)
+        return sum(
+            self._delete_day(connection, question, day, {row.id: row.pending for row in part})
+            for day, rows in days
+            for part in portions(rows, _SLOTS, _SLOTS, _one)
+        )
 
     def _empty(self, connection: sa.Connection) -> int:
         t = self.target.tables
@@ -52,7 +59,7 @@ class Deleter:
         return gone
 
     def _delete_day(self, connection: sa.Connection, question: Asked, day: int, slots: Mapping[int, int]) -> int:
-        """Delete points of one local day, so that what is held in memory is bounded by the day's series."""
+        """Delete points of some slots of a local day, so that what is held in memory is bounded by their series."""
         t = self.target.tables
         change = Change(self.dialect.shard(connection))
         gone = 0
@@ -82,6 +89,10 @@ class Deleter:
         if not self.target.dialect.deletes_beside_pushes:
             connection.execute(built(_delete_statement, self.target, question.shape).statement, values)
         return rows
+
+
+def _one(_: object) -> int:
+    return 1
 
 
 def _slots_statement(target: Target, shape: Shape) -> Built:

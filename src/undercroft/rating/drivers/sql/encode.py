@@ -256,6 +256,18 @@ def _roundings(frames: Sequence[Any]) -> Iterator[str]:
                 yield from (f"{place}.{field}" for field in lost)
 
 
+def largest(frames: Sequence[Any]) -> str:
+    """Where the point with the longest groupby or metadata stands."""
+    found, most = "dataframes", -1
+    for position, frame in enumerate(frames):
+        for type_, points in frame.itertypes():
+            for number, point in enumerate(points):
+                size = max(len(canonical(point.groupby)), len(canonical(point.metadata)))
+                if size > most:
+                    found, most = f"dataframes[{position}].usage[{type_!r}][{number}]", size
+    return found
+
+
 def _checked_attributes(point: DataPoint) -> None:
     try:
         point.unit.encode()

@@ -13,8 +13,8 @@ import msgspec
 import sqlalchemy as sa
 
 from undercroft.core.paging import LARGEST, Page
+from undercroft.core.portions import portions
 from undercroft.core.time import from_micros
-from undercroft.engines.sql.bulk import portions
 from undercroft.rating import calendar
 from undercroft.rating.calendar import PARTS
 from undercroft.rating.contract import Group, Row

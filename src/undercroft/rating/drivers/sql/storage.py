@@ -12,12 +12,13 @@ from typing import Any, Literal, NamedTuple, Self
 import sqlalchemy as sa
 
 from undercroft.core import time
-from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.errors import ConfigInvalid, InvalidInput, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.core.paging import Page
 from undercroft.core.receipt import KEPT, Receipt
 from undercroft.engines.sql import Database, EngineOptions, receipts
 from undercroft.engines.sql.dialect import load
+from undercroft.engines.sql.errors import TooLarge
 from undercroft.engines.sql.leases import Leases
 from undercroft.engines.sql.store import SqlStore
 from undercroft.rating import calendar, contract, query
@@ -25,7 +26,7 @@ from undercroft.rating.drivers.sql import dialects
 from undercroft.rating.drivers.sql.deleter import Deleter
 from undercroft.rating.drivers.sql.diagnosis import Diagnosis
 from undercroft.rating.drivers.sql.dialects import Dialect
-from undercroft.rating.drivers.sql.encode import Batch, Encoder
+from undercroft.rating.drivers.sql.encode import Batch, Encoder, largest
 from undercroft.rating.drivers.sql.folding import Folder
 from undercroft.rating.drivers.sql.newest import newest_ends
 from undercroft.rating.drivers.sql.reader import Question, Reader
@@ -185,7 +186,9 @@ class Storage(contract.BaseStorage):
         batch = self._encode(frames)
         if not batch.points:
             return
-        self._pushed_to(self._db.write(self._pushing(batch)))
+        with _named(frames):
+            pushed = self._db.write(self._pushing(batch))
+        self._pushed_to(pushed)
         self._store.added(batch.points)
 
     def _push_once(self, frames: Sequence[Any], receipt: Receipt) -> bytes | None:
@@ -200,7 +203,8 @@ class Storage(contract.BaseStorage):
                 return first, NOTHING
             return None, push(connection)
 
-        first, pushed = self._db.write(work)
+        with _named(frames):
+            first, pushed = self._db.write(work)
         self._pushed_to(pushed)
         return first
 
@@ -216,7 +220,9 @@ class Storage(contract.BaseStorage):
             deleter.delete(connection, selection)
             return push(connection) if batch.points else NOTHING
 
-        self._pushed_to(self._db.write(work))
+        with _named(frames):
+            pushed = self._db.write(work)
+        self._pushed_to(pushed)
 
     def _pushing(self, batch: Batch) -> Callable[[sa.Connection], Pushed]:
         """Writes a batch within a transaction; called again, it keeps others out."""
@@ -305,3 +311,12 @@ class Storage(contract.BaseStorage):
         statement, values = built(newest_ends, self._target, rolled_up), {"scope_key": self.scope_key.encode()}
         rows = self._db.read(lambda c: statement.rows(c, values))
         return sorted((bytes(text).decode(), time.from_micros(end)) for text, end in rows)
+
+
+@contextlib.contextmanager
+def _named(frames: Sequence[Any]) -> Iterator[None]:
+    """Where a row is larger than the engine takes, name the point that it comes from: the one with the most attributes."""
+    try:
+        yield
+    except TooLarge as error:
+        raise InvalidInput(largest(frames), error.problem) from None

@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from undercroft.core.errors import NotInitialized
+from undercroft.core.portions import portions
 from undercroft.engines.sql import raw
-from undercroft.engines.sql.bulk import characters, portions
+from undercroft.engines.sql.bulk import literal_bytes
 from undercroft.events.drivers.sql.dialects.base import OneWriter
 from undercroft.events.drivers.sql.schema import LAST_ID, Tables
 
@@ -25,8 +26,8 @@ class MariaDB(OneWriter):
     quote = "`"
     double = "DOUBLE"
     infinity = "1.7976931348623157e308"
-    # A statement has to stay below the server's max_allowed_packet, 16 MiB unless it was lowered.
-    ROWS, BYTES = 5_000, 4_000_000
+    # Of a statement; fewer where the server takes less.
+    ROWS, BYTES = 5_000, 8_000_000
 
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)
@@ -54,11 +55,15 @@ class MariaDB(OneWriter):
     def _known(self, connection: sa.Connection, message_ids: Sequence[str]) -> set[str]:
         # READ COMMITTED: what the writers before have committed is seen.
         wanted = f"SELECT message_id FROM {self._event} WHERE message_id IN %s"  # noqa: S608
-        return {message_id for (message_id,) in raw.rows(connection, wanted, (list(message_ids),))}
+        found = (
+            raw.rows(connection, wanted, (part,))
+            for part in portions(message_ids, self.ROWS, raw.room(connection, self.BYTES), _word)
+        )
+        return {message_id for rows in found for (message_id,) in rows}
 
     def _insert(self, connection: sa.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         head, values = self._heads[table]
-        for part in portions(rows, self.ROWS, self.BYTES, characters):
+        for part in portions(rows, self.ROWS, raw.room(connection, self.BYTES), literal_bytes):
             raw.rows(connection, head + ", ".join([values] * len(part)), tuple(itertools.chain.from_iterable(part)))
 
     def expire(self, connection: sa.Connection, before: int, count: int) -> int:
@@ -79,6 +84,11 @@ class MariaDB(OneWriter):
         connection.exec_driver_sql(f"SELECT value FROM {self._setting} WHERE name = %s FOR UPDATE", (LAST_ID,)).all()  # noqa: S608
         for table in (self._text, self._number, self._event):
             connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608
+
+
+def _word(text: str) -> int:
+    """How many bytes a text takes at most as a literal of a statement."""
+    return literal_bytes((text,))
 
 
 DIALECT = MariaDB

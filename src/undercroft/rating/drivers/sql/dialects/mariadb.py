@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from undercroft.core.portions import portions
 from undercroft.engines.sql import raw
+from undercroft.engines.sql.bulk import literal_bytes
 from undercroft.rating.drivers.sql.dialects.base import (
     Dialect,
     Found,
@@ -37,9 +39,11 @@ class MariaDB(Dialect):
 
     layout = NUMERIC
     SHARDS = 16
-    # A statement has to stay below the server's max_allowed_packet, 16 MiB unless it was lowered.
+    # Of a statement; fewer where the server takes less.
     ROWS = 20_000
     BYTES = 8 * 2**20
+    # Of numbers in a list.
+    LISTED = 200_000
 
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)
@@ -72,15 +76,24 @@ class MariaDB(Dialect):
 
     def lock_pending(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
         raw.rows(connection, self._share)
-        return [number for (number,) in raw.rows(connection, self._lock_pending % _listed(slots))]
+        return [number for (number,) in self._each(connection, self._lock_pending, slots)]
 
     def find(
         self, connection: sa.Connection, digests: Sequence[str], slots: Sequence[SlotKey]
     ) -> tuple[Found[str], Found[SlotKey]]:
         # A list after IN may not be empty.
-        asked = [(sql, list(keys)) for sql, keys in ((self._find_entries, digests), (self._find_slots, bounds(slots))) if keys]
-        parts, lists = zip(*asked, strict=True)
-        return found(raw.rows(connection, " UNION ALL ".join(parts), lists))
+        asked: list[tuple[str, Sequence[Any]]] = [
+            (sql, part)
+            for sql, keys in ((self._find_entries, digests), (self._find_slots, bounds(slots)))
+            for part in portions(keys, self.ROWS, raw.room(connection, self.BYTES) // 2, _key_bytes)
+        ]
+        # Two lists are half of a statement each; more are asked for one by one.
+        together = [asked] if len(asked) == 2 else [[one] for one in asked]
+        rows: list[Any] = []
+        for some in together:
+            texts, lists = zip(*some, strict=True)
+            rows += raw.rows(connection, " UNION ALL ".join(texts), lists)
+        return found(rows)
 
     def add_entries(self, connection: sa.Connection, entries: Sequence[NewEntry], last: int) -> dict[str, int]:
         names = ["digest", "kind", "calendar", "scope_id", "label", "body"]
@@ -104,16 +117,16 @@ class MariaDB(Dialect):
         self, connection: sa.Connection, slots: Sequence[int], pairs: Sequence[Pair], *, alone: bool
     ) -> tuple[set[int], Iterable[Sequence[Any]]]:
         lock = self._lock_alone if alone else self._lock
-        rows = raw.rows(connection, lock % _listed(slots) if slots else self._share)
+        rows = self._each(connection, lock, slots) if slots else raw.rows(connection, self._share)
         folded = {slot for slot, pending in rows if not pending}
-        return folded, raw.rows(connection, self._take % _listed(pairs)) if pairs else ()
+        return folded, self._each(connection, self._take, pairs)
 
     def add(self, connection: sa.Connection, points: Rows, sums: SumRows) -> None:
         self._insert_numbers(connection, self._tables.point, points)
         self.add_sums(connection, sums)
 
     def fold(self, connection: sa.Connection, slots: Sequence[int]) -> bool:
-        raw.rows(connection, self._fold % _listed(slots))
+        self._each(connection, self._fold, slots)
         return True
 
     def add_sums(self, connection: sa.Connection, sums: SumRows) -> None:
@@ -125,22 +138,15 @@ class MariaDB(Dialect):
 
         What a table of sums has under the same key is added to.
         """
-        for start in range(0, len(rows), self.ROWS):
-            # Plain text: with an exponent the server would read numbers as floats.
-            part = [(*key, f"{qty:f}", f"{price:f}") for *key, qty, price in rows[start : start + self.ROWS]]
+        # Plain text: with an exponent the server would read numbers as floats.
+        texts = ((*key, f"{qty:f}", f"{price:f}") for *key, qty, price in rows)
+        for part in portions(texts, self.ROWS, raw.room(connection, self.BYTES), literal_bytes):
             raw.rows(connection, self._from_json[table.name], (_json.encode(part).decode(),))
 
-    def _parts(self, rows: Rows) -> Iterator[Rows]:
-        """Rows as many at a time as a statement may hold; bytes take two characters each."""
-        first = size = 0
-        for number, row in enumerate(rows):
-            own = sum(2 * len(value) if isinstance(value, (bytes, str)) else 8 for value in row)
-            if number > first and (size + own > self.BYTES or number - first >= self.ROWS):
-                yield rows[first:number]
-                first, size = number, 0
-            size += own
-        if rows:
-            yield rows[first:]
+    def _each(self, connection: sa.Connection, statement: str, numbers: Sequence[Any]) -> list[Any]:
+        """The rows of a statement with a list of numbers, or of pairs of them, run for as many at a time as it may hold."""
+        parts = portions(numbers, self.LISTED, raw.room(connection, self.BYTES), _listed_bytes)
+        return [row for part in parts for row in raw.rows(connection, statement % _listed(part))]
 
     def _insert(
         self,
@@ -154,7 +160,7 @@ class MariaDB(Dialect):
         row = f"({', '.join(['%s'] * len(names))})"
         tail = f" ON DUPLICATE KEY UPDATE {update}" if update else ""
         found: list[Any] = []
-        for part in self._parts(rows):
+        for part in portions(rows, self.ROWS, raw.room(connection, self.BYTES), literal_bytes):
             values = tuple(value for one in part for value in one)
             found += raw.rows(connection, head + ", ".join([row] * len(part)) + tail, values)
         return found
@@ -171,6 +177,16 @@ def _from_json(table: sa.Table) -> str:
     parts = ", ".join(f"{name} {kind} PATH '$[{number}]'" for number, (name, kind) in enumerate(zip(names, kinds, strict=True)))
     listed = ", ".join(names)
     return f"INSERT INTO {table.name} ({listed}) SELECT {listed} FROM JSON_TABLE(%s, '$[*]' COLUMNS ({parts})) AS given"  # noqa: S608
+
+
+def _key_bytes(_: object) -> int:
+    """How many bytes a digest, or a pair of moments, takes at most in a list."""
+    return 50
+
+
+def _listed_bytes(_: object) -> int:
+    """How many bytes a number, or a pair of them, takes at most in a list."""
+    return 28
 
 
 def _listed(numbers: Iterable[int | Pair]) -> str:
