@@ -161,3 +161,41 @@ def test_expiry(run, place, monkeypatch):
     assert [event.message_id for event in everything(place)] == ["m10", "m11"]
     for span in ("0d", "x", "-1h", "90"):
         run("events", "expire", "--store", place, "--older-than", span, code=2)
+
+
+def test_a_list_that_is_cut_says_so(run, place):
+    ask = ("events", "list", "--store", place)
+    cut = run(*ask, "--limit", 5, "--format", "jsonl")
+    assert [json.loads(line)["message_id"] for line in cut.stdout.splitlines()] == [f"m{n:02}" for n in range(5)]
+    assert cut.stderr == "note: the first 5 events; there are more: --all gives all of them, --after m04 goes on\n"
+    rest = run(*ask, "--limit", 7, "--after", "m04", "--format", "jsonl")
+    assert (len(rest.stdout.splitlines()), rest.stderr) == (7, "")
+    for form in ("table", "csv"):
+        assert "there are more" in run(*ask, "--limit", 11, "--format", form).stderr
+        assert run(*ask, "--limit", 1, "--all", "--format", form).stderr == ""
+    assert len(run(*ask, "--limit", 1, "--all", "--format", "jsonl").stdout.splitlines()) == 12
+    assert run(*ask, "--type", "none").stderr == "note: no events found\n"
+
+
+def test_the_default_of_a_hundred_is_told(run, place):
+    with contextlib.closing(undercroft.connect("events", place)) as store:
+        store.record_events([made(n) for n in range(12, 101)])
+    assert "the first 100 events; there are more" in run("events", "list", "--store", place).stderr
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        ("hots", "no event has the trait 'hots', so it makes one empty group; did you mean 'host'?"),
+        ("event_type,Host", "'Host', so it makes one empty group; did you mean 'host'?"),
+        ("evnt_type", "did you mean 'event_type'?"),
+        ("colour", "'colour', so it makes one empty group; known are event_type, host"),
+        ("size", "the trait 'size' is of type integer, and events are grouped by text only: it makes one empty group"),
+    ],
+)
+def test_a_group_that_no_event_has_is_told(run, place, by, told):
+    for form in ("table", "json", "csv"):
+        done = run("events", "count", "--by", by, "--store", place, "--format", form)
+        assert told in done.stderr
+        assert "note" not in done.stdout
+    assert run("events", "count", "--by", "host,event_type", "--store", place).stderr == ""

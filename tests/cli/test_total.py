@@ -18,6 +18,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+import undercroft
 from undercroft.core.cells import guarded
 from undercroft.rating import DataFrame, DataPoint
 
@@ -172,3 +173,101 @@ def test_a_narrow_terminal_shows_every_digit(filled, columns, kind):
     assert process.wait(30) == 0
     assert b"30,000,000,000,000,000,000.30000000000000003" in shown
     assert b"2026-01-01 00:00" in shown
+
+
+@pytest.fixture
+def two_years(url, storage, frame):
+    """A point in each month of two years, of which each costs its number."""
+    for number in range(24):
+        at = dt.datetime(2025 + number // 12, number % 12 + 1, 31 if number in (0, 12) else 1, 12, tzinfo=dt.UTC)
+        point = DataPoint("h", 1, number, {"id": "a", "project_id": f"p{number % 2}"}, {"host": "h1"})
+        storage.push([DataFrame(at, at + dt.timedelta(hours=1), {"cpu": [point]})])
+    return url
+
+
+YEARS = ("--begin", "2025-01-01", "--end", "2027-01-01")
+
+
+def test_by_month_tells_the_years_apart(run, two_years):
+    done = run("rating", "total", "--by", "month", *YEARS, "--store", two_years, "--format", "json")
+    found = numbers(done.stdout)
+    assert found["total"] == 24
+    months = [f"{2025 + number // 12}-{number % 12 + 1:02}" for number in range(24)]
+    assert [(row["month"], row["rate"]) for row in found["results"]] == list(zip(months, range(24), strict=True))
+    assert done.stderr == ""
+    assert "year" not in found["results"][0]
+
+
+def test_pages_of_months_are_in_the_order_of_time(run, two_years):
+    done = run("rating", "total", "--by", "month", *YEARS, "--store", two_years, "--limit", 2, "--offset", 8, "--format", "csv")
+    assert [row["month"] for row in rows(done.stdout)] == ["2025-09", "2025-10"]
+    assert "2 of 24 groups" in done.stderr
+    everything = run("rating", "total", "--by", "month", *YEARS, "--store", two_years, "--limit", 2, "--all", "--format", "csv")
+    assert len(rows(everything.stdout)) == 24
+
+
+def test_by_year_and_by_day(run, two_years):
+    ask = ("rating", "total", *YEARS, "--store", two_years, "--format", "csv", "--by")
+    assert [(row["year"], row["qty"]) for row in rows(run(*ask, "year").stdout)] == [("2025", "12"), ("2026", "12")]
+    assert [row["day"] for row in rows(run(*ask, "day").stdout)][:3] == ["2025-01-31", "2025-02-01", "2025-03-01"]
+    both = rows(run(*ask, "project_id,year", "--custom", "MAX(price) AS dearest").stdout)
+    assert [(row["project_id"], row["year"], row["dearest"]) for row in both] == [
+        ("p0", "2025", "10"), ("p0", "2026", "22"), ("p1", "2025", "11"), ("p1", "2026", "23"),
+    ]  # fmt: skip
+    assert list(both[0]) == ["begin", "end", "dearest", "project_id", "year"]
+
+
+def test_months_are_those_of_the_store_s_zone(run, tmp_path, frame):
+    url = f"sqlite:///{tmp_path}/tokyo.db?timezone=Asia/Tokyo"
+    with contextlib.closing(undercroft.connect("rating", url)) as store:
+        store.init()
+        at = dt.datetime(2025, 12, 31, 15, tzinfo=dt.UTC)
+        for hours in (-1, 0):
+            start = at + dt.timedelta(hours=hours)
+            store.push([DataFrame(start, start + dt.timedelta(hours=1), {"cpu": [DataPoint("h", 1, 1, {"id": "a"}, {})]})])
+    ask = ("rating", "total", *YEARS, "--store", url, "--format", "csv", "--by")
+    assert [row["month"] for row in rows(run(*ask, "month").stdout)] == ["2025-12", "2026-01"]
+    assert [row["day"] for row in rows(run(*ask, "day").stdout)] == ["2025-12-31", "2026-01-01"]
+    # From midnight in Tokyo on: one year, and nothing to tell.
+    year = ("--begin", "2025-12-31T15:00Z", "--end", "2026-12-31T15:00Z")
+    assert run("rating", "total", *year, "--store", url, "--by", "time-m").stderr == ""
+
+
+def test_cloudkitty_s_months_of_several_years_are_told(run, two_years):
+    done = run("rating", "total", "--by", "time-m", *YEARS, "--store", two_years, "--format", "json")
+    assert [row["qty"] for row in numbers(done.stdout)["results"]] == [2] * 12
+    assert done.stderr == "note: time-m adds up the same month of 2025 to 2026; --by month tells the years apart\n"
+    assert "--by time-y,time-w" in run("rating", "total", "--by", "time-w", *YEARS, "--store", two_years).stderr
+    assert "--by day" in run("rating", "total", "--by", "time-d", *YEARS, "--store", two_years).stderr
+    for quiet in (("time-m,time-y", *YEARS), ("time-m", "--begin", "2025-01-01", "--end", "2026-01-01")):
+        assert run("rating", "total", "--by", *quiet, "--store", two_years).stderr == ""
+
+
+def test_two_columns_of_one_name_are_refused(run, two_years):
+    for by in ("month,time-m", "time-y,year"):
+        assert "leave one of them out" in run("rating", "total", "--by", by, *YEARS, "--store", two_years, code=2).stderr
+    ask = ("rating", "total", "--by", "day", "--custom", "MAX(qty) AS day", *YEARS, "--store", two_years)
+    assert "alias 'day'" in run(*ask, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        ("projct_id", "no point has the attribute 'projct_id', so it makes one empty group; did you mean 'project_id'?"),
+        ("type,monht", "'monht', so it makes one empty group; did you mean 'month'?"),
+        ("host", "'host', so it makes one empty group: it is metadata, which cannot be grouped by"),
+        ("colour", "'colour', so it makes one empty group: known are day, id, month, project_id, time, type, year"),
+    ],
+)
+def test_a_group_that_no_point_has_is_told(run, two_years, by, told):
+    for form in ("table", "json", "csv"):
+        done = run("rating", "total", "--by", by, *YEARS, "--store", two_years, "--format", form)
+        assert told in done.stderr
+        assert "note" not in done.stdout
+    numbers(run("rating", "total", "--by", by, *YEARS, "--store", two_years, "--format", "json").stdout)
+
+
+def test_a_group_that_some_points_have_is_not_told(run, two_years, storage, frame):
+    storage.push([frame(5, "b", colour="z")])
+    for more in ((), ("--limit", 1)):
+        assert "colour" not in run("rating", "total", "--by", "colour", *YEARS, *more, "--store", two_years).stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 from typing import Literal
 
 import msgspec
@@ -116,3 +118,26 @@ def test_a_missing_library_is_named_with_its_cure() -> None:
     assert "'psycopg'" in str(error)
     assert "pip install 'undercroft[postgresql]'" in str(error)
     assert "pip install 'undercroft[opensearch]'" in str(registry.missing_library("es", ImportError("no", name="opensearchpy")))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "told"),
+    [
+        ("postgresql+psycopg2", "postgresql is reached by psycopg: write postgresql://"),
+        ("postgresql+asyncpg", "postgresql is reached by psycopg: write postgresql://"),
+        ("mysql+mysqldb", "mariadb is reached by pymysql: write mysql://"),
+        ("mariadb+mariadbconnector", "mariadb is reached by pymysql: write mariadb://"),
+        ("sqlite+aiosqlite", "sqlite is reached by pysqlite: write sqlite://"),
+    ],
+)
+def test_a_client_library_that_is_not_ours(scheme: str, told: str) -> None:
+    """SQLAlchemy would ask for its installation, which helps nobody."""
+    with pytest.raises(ConfigInvalid, match=re.escape(told)) as caught:
+        registry.connect("rating", f"{scheme}://user:canary@host/db")
+    assert not {"canary", "user", "pip"} & {*re.split(r"\W", str(caught.value))}
+
+
+def test_our_client_libraries_may_be_named(tmp_path: pathlib.Path) -> None:
+    registry.connect("rating", f"sqlite+pysqlite:///{tmp_path}/x.db").close()
+    for scheme in ("postgresql+psycopg", "mysql+pymysql", "mariadb+pymysql"):
+        registry.connect("rating", f"{scheme}://user@host/db").close()

@@ -21,32 +21,51 @@ if TYPE_CHECKING:
 @click.command("list")
 @stores.option("events")
 @selection.options
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Events to show at most.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Maximum number of events.")
+@click.option("--all", "everything", is_flag=True, help="All events; --limit does not count.")
 @click.option("--after", "marker", metavar="ID", help="Begin after the event with this message id.")
 @click.option("--newest", is_flag=True, help="The newest first.")
 @click.option(
     "--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True, help="How to print."
 )
-def list_(store: str | None, limit: int, marker: str | None, newest: bool, form: str, **asked: Unpack[selection.Which]) -> None:
-    """Show a page of events, the oldest first.
+def list_(
+    store: str | None,
+    limit: int,
+    everything: bool,
+    marker: str | None,
+    newest: bool,
+    form: str,
+    **asked: Unpack[selection.Which],
+) -> None:
+    """Show a page of events, the oldest first. A note on stderr says when there are more.
 
     \b
     Examples:
       undercroft events list --type compute.instance.create.end --newest --limit 20
-      undercroft events list --trait host=web-1 --begin 2026-01-01 --format jsonl
+      undercroft events list --trait host=web-1 --begin 2026-01-01 --format jsonl --all
       undercroft events list --where 'event_type ^= "volume." and size > 100'
     """
     from undercroft.events.files import FORMS
 
-    page = {"limit": limit, "marker": marker, "sort": [("generated", "desc"), ("message_id", "desc")] if newest else None}
+    most = None if everything else limit
+    page = {
+        # One more than is shown tells whether there are more.
+        "limit": None if most is None else most + 1,
+        "marker": marker,
+        "sort": [("generated", "desc"), ("message_id", "desc")] if newest else None,
+    }
     with stores.opened(store, "events") as opened:
-        found = opened.get_events(selection.event_filter(asked), page, where=asked["where"])
+        shown = selection.Cut(opened.get_events(selection.event_filter(asked), page, where=asked["where"]), most)
         if form == "table":
-            _show(found)
+            _show(shown)
         else:
-            for part in FORMS[form][1](found):
+            for part in FORMS[form][1](shown):
                 sys.stdout.buffer.write(part)
             sys.stdout.buffer.flush()
+    if shown.has_more:
+        stores.note(f"the first {shown.count:,} events; there are more: --all gives all of them, --after {shown.last_id} goes on")
+    elif not shown.count:
+        stores.note("no events found")
 
 
 def _show(events: Iterable[Event]) -> None:
@@ -153,6 +172,7 @@ def count(
     names = [name.strip() for part in by for name in part.split(",") if name.strip()]
     with stores.opened(store, "events") as opened:
         found = opened.count_events(selection.event_filter(asked), groupby=names, interval=interval, where=asked["where"])
+        notes = list(selection.empty_groups(opened, names, found)) if found else ["no events found"]
     columns = [*(["start"] if interval else []), *names, "events"]
     rows: list[tuple[Any, ...]] = [
         (
@@ -169,6 +189,8 @@ def count(
             cells.write_csv(out, columns, rows, raw=False)
         elif rows:
             output.table(columns, rows)
+    for note in notes:
+        stores.note(note)
 
 
 @click.command()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import rich_click as click
 
 if TYPE_CHECKING:
-    from undercroft.events import EventFilter
+    from undercroft.events import Event, EventFilter, Store
+    from undercroft.events.contract import Count
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,3 +67,59 @@ def event_filter(asked: Which) -> EventFilter:
     return EventFilter(
         asked["begin"], asked["end"], asked["event_type"], asked["message_id"], traits_filter=traits, admin_proj=asked["project"]
     )
+
+
+class Cut:
+    """The first of some events, counted as they pass by.
+
+    Args:
+        events: events, one more than `limit` where there are more.
+        limit: how many pass; None for all.
+
+    Attributes:
+        count: how many have passed.
+        has_more: whether there was one more.
+        last_id: the message id of the last that has passed.
+    """
+
+    def __init__(self, events: Iterable[Event], limit: int | None) -> None:
+        self.count = 0
+        self.has_more = False
+        self.last_id = ""
+        self._events = events
+        self._limit = limit
+
+    def __iter__(self) -> Iterator[Event]:
+        for event in self._events:
+            if self.count == self._limit:
+                # Read to the end, which gives the connection back.
+                self.has_more = True
+                continue
+            self.count += 1
+            self.last_id = event.message_id
+            yield event
+
+
+# Types of events whose traits are looked at for a name that was probably meant.
+_MOST_TYPES = 200
+
+
+def empty_groups(store: Store, names: Sequence[str], found: Sequence[Count]) -> Iterator[str]:
+    """What to tell of names that events were grouped by and that no event has as a text trait."""
+    from undercroft.core import names as known_names
+    from undercroft.events import Trait
+
+    empty = [name for name in names if all(each.group[name] is None for each in found)]
+    if not empty:
+        return
+    rows = [row for event_type in store.get_event_types()[:_MOST_TYPES] for row in store.get_trait_types(event_type)]
+    types = {row["name"]: row["data_type"] for row in rows}
+    known = {"event_type", *(row["name"] for row in rows if row["data_type"] == Trait.TEXT_TYPE)}
+    for name in empty:
+        near = known_names.nearest(name, known)
+        if name in types:
+            kind = Trait.get_name_by_type(types[name])
+            yield f"the trait {name[:64]!r} is of type {kind}, and events are grouped by text only: it makes one empty group"
+            continue
+        advice = f"did you mean {near!r}?" if near else f"known are {', '.join(sorted(known)[:20])}"
+        yield f"no event has the trait {name[:64]!r}, so it makes one empty group; {advice}"

@@ -24,7 +24,8 @@ raw_option = click.option("--raw", is_flag=True, help="CSV: leave text that a sp
     "--by",
     multiple=True,
     metavar="NAME[,NAME...]",
-    help="Group by these: type, time, time-d, -w, -m, -y, or any groupby attribute.",
+    help="Group by these: type, time (the period), any groupby attribute, or year, month, day of the calendar (2026-01). As in "
+    "CloudKitty, time-m, time-w, time-d add up the same month, week, day of all years; time-y is the year.",
 )
 @selection.options
 @click.option("--custom", metavar="AGGREGATES", help="Own aggregates in the place of qty and rate: 'MAX(price) AS dearest, ...'.")
@@ -40,24 +41,33 @@ def total(store: str | None, by: Sequence[str], custom: str | None, form: str, r
     \b
     Examples:
       undercroft rating total --by project_id,type --begin 2026-01-01 --end 2026-02-01
-      undercroft rating total --by time-d --filter project_id=p1 --filter flavor_id=1 --filter flavor_id=2
+      undercroft rating total --by month,project_id --begin 2025-01-01 --end 2027-01-01
+      undercroft rating total --by day --filter project_id=p1 --filter flavor_id=1 --filter flavor_id=2
       undercroft rating total --by project_id --custom 'MAX(price) AS dearest, COUNT(qty) AS points' --format json
       undercroft rating total --by resource_id --all --format csv > january.csv
     """
     from undercroft.cli import output
+    from undercroft.cli.rating import periods
     from undercroft.core import cells
     from undercroft.rating import query
 
-    names = [name.strip() for part in by for name in part.split(",") if name.strip()]
-    groups = query.groupby_elements(names)
+    wanted = periods.Periods([name.strip() for part in by for name in part.split(",") if name.strip()])
+    groups = query.groupby_elements(wanted.asked)
+    own = [query.GroupKey(query.By.CALENDAR, column) for column in wanted.columns]
+    before = ["begin", "end", *(measure.alias for measure in query.measures(custom, [*groups, *own]))]
+    columns = [*before, *wanted.columns]
+    which, page = selection.which(asked), selection.page(asked)
+    notes: list[str] = []
     with stores.opened(store, "rating") as storage:
-        found = storage.total(groupby=names or None, custom_fields=custom, **selection.which(asked), **selection.page(asked))
-    results = found["results"]
-    columns = [
-        *("begin", "end"),
-        *(measure.alias for measure in query.measures(custom, groups)),
-        *(group.name for group in groups if group.by is not query.By.PERIOD),
-    ]
+        # A store orders months by their text, without the year: a page of ours is cut from all of them.
+        paged = {"paginate": False} if wanted.has_calendar else page
+        found = storage.total(groupby=wanted.asked or None, custom_fields=custom, **which, **paged)
+        if wanted.has_calendar:
+            all_rows = wanted.rows(found["results"], before)
+            found["results"] = all_rows if asked["everything"] else all_rows[asked["offset"] :][: asked["limit"]]
+        results = found["results"]
+        notes += wanted.notes(*query.this_month(which["begin"], which["end"], storage.zone), storage.zone)
+        notes += selection.empty_groups(storage, which, [group.name for group in groups if group.by is query.By.ATTRIBUTE], results)
     rows = [[row[column] for column in columns] for row in results]
     with output.target(None) as out:
         if form == "json":
@@ -67,6 +77,8 @@ def total(store: str | None, by: Sequence[str], custom: str | None, form: str, r
         elif rows:
             output.table(columns, rows)
     selection.rest(asked, len(results), found["total"], "groups" if groups else "points")
+    for note in notes:
+        stores.note(note)
 
 
 @click.command("list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
 import rich_click as click
@@ -85,6 +85,41 @@ def which(asked: Which) -> dict[str, Any]:
 def page(asked: Asked) -> dict[str, Any]:
     """The arguments of a storage method that say which page."""
     return {"offset": asked["offset"], "limit": asked["limit"], "paginate": not asked["everything"]}
+
+
+# Points that are looked at for the names of their attributes.
+_SAMPLE = 1_000
+
+
+def empty_groups(store: Any, which: dict[str, Any], names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What to tell of names that were grouped by and that no point has: their one group is empty.
+
+    Args:
+        store: the store that was asked.
+        which: the arguments that choose the points.
+        names: names of attributes that were grouped by.
+        rows: the rows of the answer.
+    """
+    from undercroft.core import names as known_names
+    from undercroft.rating import query
+
+    for name in names:
+        if not rows or any(row[name] != "" for row in rows):
+            continue
+        # Those that have a value may be on another page.
+        if any(row[name] != "" for row in store.total(groupby=[name], limit=2, **which)["results"]):
+            continue
+        points = [point for frame in store.retrieve(limit=_SAMPLE, **which)["dataframes"] for _, point in frame.iterpoints()]
+        own = {key for point in points for key in point.groupby if not query.is_calendar(key)}
+        known = sorted(own | {"type", "time", "year", "month", "day"})
+        near = known_names.nearest(name, known)
+        if near is not None:
+            advice = f"; did you mean {near!r}?"
+        elif any(name in point.metadata for point in points):
+            advice = ": it is metadata, which cannot be grouped by"
+        else:
+            advice = f": known are {', '.join(known[:20])}"
+        yield f"no point has the attribute {name[:64]!r}, so it makes one empty group{advice}"
 
 
 def rest(asked: Asked, shown: int, total: int, what: str) -> None:

@@ -70,11 +70,23 @@ class Dialect(abc.ABC):
         self.options = options
         self.place = urls.redacted(url)
         self.in_memory = False
+        self._check_client()
         self.target, self.arguments = self.resolve(url, passed_on)
 
     def pinned(self) -> dict[str, str]:
         """What each session is set to: the value of each setting by its name."""
         return pinned(self.session, self.options)
+
+    def _check_client(self) -> None:
+        """Refuse a URL that names another client library than ours, which SQLAlchemy would ask to be installed."""
+        scheme = self.place.partition("://")[0]
+        dialect, plus, client = scheme.partition("+")
+        own = self.client.partition("+")[2]
+        if plus and client.lower() != own:
+            raise ConfigInvalid(
+                f"{scheme[:64]}:// names a client library that is not supported; {self.name} is reached by {own}: "
+                f"write {dialect}://, with the rest of the URL as it is"
+            )
 
     # -- connections and transactions ------------------------------------------------------------------------------
 
@@ -173,16 +185,13 @@ class ServerDialect(Dialect):
 
     def resolve(self, url: str, passed_on: Mapping[str, str]) -> tuple[sa.URL, dict[str, Any]]:
         """The URL with the client library in its scheme."""
-        head, _, rest = url.partition("://")
+        # Hosts write `mysql+pymysql`, with which SQLAlchemy would not tell MariaDB's own features.
+        rest = url.partition("://")[2]
         try:
-            target = sa.make_url(f"{self.client_of(head)}://{rest}")
+            target = sa.make_url(f"{self.client}://{rest}")
         except (sa.exc.ArgumentError, ValueError):
             raise ConfigInvalid(f"{self.place!r} is not a database URL") from None
         return target.update_query_dict(self.query(passed_on)), self.connect_arguments()
-
-    def client_of(self, scheme: str) -> str:
-        """The dialect and client library that serve a URL of this scheme, which may name one itself."""
-        return scheme if "+" in scheme else self.client
 
     def query(self, passed_on: Mapping[str, str]) -> dict[str, str]:
         """The query of the URL for SQLAlchemy."""

@@ -105,10 +105,6 @@ class MariaDB(ServerDialect):
     clock = "SELECT utc_timestamp(6)"
     analyse = "ANALYZE NO_WRITE_TO_BINLOG TABLE"
 
-    def client_of(self, scheme: str) -> str:
-        # Hosts write `mysql+pymysql`, with which SQLAlchemy would not tell MariaDB's own features.
-        return self.client
-
     def query(self, passed_on: Mapping[str, str]) -> dict[str, str]:
         # Hosts write `charset=utf8`, which has not all characters.
         return {**passed_on, "charset": "utf8mb4"}
