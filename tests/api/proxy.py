@@ -25,6 +25,7 @@ class Proxy:
         self._stopped = threading.Event()
         self.cut_after: int | None = None
         self.cuts = 0
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._listener = socket.create_server(("127.0.0.1", free_ports(1)[0]))
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -46,7 +47,7 @@ class Proxy:
     def _serve(self, inner: socket.socket) -> None:
         with inner, contextlib.suppress(OSError):
             self._open.wait()
-            with socket.create_connection(self._target) as outer:
+            with socket.create_connection(self._target) as outer, self._listed(inner, outer):
                 left = None
                 while not self._stopped.is_set():
                     readable, _, _ = select.select([inner, outer], [], [], 0.2)
@@ -66,6 +67,22 @@ class Proxy:
                             return
                         left = None if left is None else left - len(data)
                         sink.sendall(data)
+
+    @contextlib.contextmanager
+    def _listed(self, *pair: socket.socket) -> Iterator[None]:
+        self._pairs.add((pair[0], pair[1]))
+        try:
+            yield
+        finally:
+            self._pairs.discard((pair[0], pair[1]))
+
+    def cut(self) -> None:
+        """End every connection, as a server ends those that are idle."""
+        for pair in list(self._pairs):
+            self.cuts += 1
+            for each in pair:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
     def _reset(self, *connections: socket.socket) -> None:
         self.cuts += 1

@@ -251,6 +251,19 @@ def test_pankoclient_s_traits_bare_payloads_and_notifications(filled, event_plac
     assert {t.name: t.value for t in event.traits} == {"resource_id": "i", "size": 7}
 
 
+def test_envelopes_and_values_that_cannot_be_kept(filled, event_place):
+    store = event_place.opened[0]
+    event, note = (
+        made(310),
+        {"event_type": "image.update", "message_id": "m-e", "timestamp": "2026-01-02", "payload": {"size": 2**64}},
+    )
+    for path, inner, name in ((INGEST, event, event["message_id"]), ("/events/v1/notifications", note, "m-e")):
+        envelope = {"oslo.version": "2.0", "oslo.message": json.dumps(inner)}
+        assert filled.client.post(path, json=[envelope, envelope], headers=ADMIN).json() == {"accepted": 1, "duplicates": 1}
+        assert [each.message_id for each in store.get_events(EventFilter(message_id=name))] == [name]
+    assert "oslo.message" in fault(filled.client.post(INGEST, json={**envelope, "oslo.message": "{"}, headers=ADMIN))
+
+
 @pytest.mark.promise("S6")
 @pytest.mark.parametrize(
     "body",

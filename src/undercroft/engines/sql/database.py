@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import re
 import time as monotonic
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -136,6 +136,29 @@ class Database:
         with self._connected(self._reader) as connection, connection.begin():
             yield connection
 
+    def parts(self, work: Callable[[sa.Connection], Generator[T, None, None]]) -> Generator[T, None, None]:
+        """What `work` yields on one consistent state of the data; begun anew, once, when its connection is dead from the start.
+
+        After the first part it is not begun anew: the caller has had that part, and the state that it belongs to is gone.
+        """
+        for attempt in range(1, _READ_ATTEMPTS + 1):
+            has_begun = False
+            try:
+                with self.stream() as connection, contextlib.closing(work(connection)) as found:
+                    for part in found:
+                        has_begun = True
+                        yield part
+            except Disconnected:
+                if has_begun or attempt == _READ_ATTEMPTS or not self._may_connect():
+                    raise
+            else:
+                return
+
+    def _may_connect(self) -> bool:
+        """Whether the time of the call is enough for another attempt, which may have to connect first."""
+        left = deadline.remaining()
+        return left is None or left >= self.options.connect_timeout
+
     @contextlib.contextmanager
     def _connected(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         """A connection of the pool, cut off at the deadline of the work at hand; errors within come out as ours."""
@@ -174,9 +197,7 @@ class Database:
             return attempt()
 
         def is_over(retry_state: tenacity.RetryCallState) -> bool:
-            left = deadline.remaining()
-            # The next attempt may have to connect first.
-            return retry_state.attempt_number >= times or (left is not None and left < self.options.connect_timeout)
+            return retry_state.attempt_number >= times or not self._may_connect()
 
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(errors),

@@ -7,7 +7,7 @@ index, and the rest is looked up for each; or events are gone through in the ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -191,16 +191,20 @@ class Reader:
             statement = self._page(question, page, place)
             yield from self._parts(self._db.alone(lambda c: self._rows(c, statement)))
             return
+        yield from self._db.parts(lambda c: self._walked_through(c, question, page, place))
+
+    def _walked_through(
+        self, connection: sa.Connection, question: Question, page: query.Page, place: int | None
+    ) -> Generator[Parts, None, None]:
         left = page.limit
-        with self._db.stream() as connection:
-            while left is None or left > 0:
-                limit = AT_ONCE if left is None else min(left, AT_ONCE)
-                rows = self._rows(connection, self._page(question, page._replace(limit=limit), place))
-                yield from self._parts(rows)
-                if len(rows) < limit:
-                    return
-                left = None if left is None else left - limit
-                page, place = page._replace(marker=rows[-1][0]), rows[-1][2]
+        while left is None or left > 0:
+            limit = AT_ONCE if left is None else min(left, AT_ONCE)
+            rows = self._rows(connection, self._page(question, page._replace(limit=limit), place))
+            yield from self._parts(rows)
+            if len(rows) < limit:
+                return
+            left = None if left is None else left - limit
+            page, place = page._replace(marker=rows[-1][0]), rows[-1][2]
 
     def _parts(self, rows: Sequence[Any]) -> Iterator[Parts]:
         names = self._dictionary.type_names({row[1] for row in rows})

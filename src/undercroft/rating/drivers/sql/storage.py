@@ -275,7 +275,7 @@ class Storage(contract.BaseStorage):
     @contextlib.contextmanager
     def _stream(self, selection: query.Selection) -> Iterator[Iterator[contract.Row]]:
         reader = self._reader()
-        with self._db.stream() as connection, contextlib.closing(reader.stream(connection, selection)) as rows:
+        with contextlib.closing(self._db.parts(lambda c: reader.stream(c, selection))) as rows:
             # A database in memory has no snapshots: an open reader would keep writers out.
             yield iter(list(rows)) if self._db.in_memory else rows
 
