@@ -1,13 +1,17 @@
-"""What only OpenSearch and Elasticsearch have: views of an index, of which a server holds so many and no more."""
+"""What only OpenSearch and Elasticsearch have: views and shards, of which a server holds a limited number; an index a period."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 
+import msgspec
 import pytest
 
-from undercroft.core.errors import Unavailable
-from undercroft.events import Event, EventFilter
+from tests.conftest import opener_of, url_of
+from undercroft.core import registry, time
+from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.events import Event, EventFilter, periods
 
 START = dt.datetime(2026, 1, 1)
 _MOST_VIEWS = "search.max_open_scroll_context"
@@ -57,3 +61,113 @@ def test_a_document_that_is_not_taken_for_now_may_be_sent_again(store):
     store._client.call("PUT", f"/{store._all}/_settings", {"index.blocks.read_only_allow_delete": None}, writes=True)
     store.record_events([later])
     assert [event.message_id for event in store.get_events(EventFilter())] == ["a", "b"]
+
+
+# -- indices -----------------------------------------------------------------------------------------------------------
+
+
+def spread(days: int) -> list[Event]:
+    return [Event(f"m{day:03}", "t", START + dt.timedelta(days=day), [], {}) for day in range(days)]
+
+
+def test_history_with_few_events_a_day_goes_in_by_requests_that_are_not_large(store, monkeypatch):
+    """A bulk request that made hundreds of indices outlasted its time."""
+    call, made, sizes = store._client.call, set(), []
+
+    def watched(method, path, body=None, **more):
+        if method == "PUT":
+            made.add(path.removeprefix("/"))
+        if path == "/_bulk":
+            heads = [msgspec.json.decode(line)["create"]["_index"] for line in body.splitlines()[::2]]
+            assert set(heads) <= made
+            sizes.append(len(set(heads)))
+        return call(method, path, body, **more)
+
+    monkeypatch.setattr(store._client, "call", watched)
+    events = spread(60)
+    store.record_events([*events[30:], *events[:30]])
+    assert sizes == [50, 10]
+    assert [event.message_id for event in store.get_events(EventFilter())] == [event.message_id for event in events]
+    # A day that is known is not asked for again, nor made.
+    before = len(made)
+    store.record_events([Event("again", "t", START, [], {})])
+    assert len(made) == before
+
+
+def test_a_cluster_that_is_full_of_shards_takes_the_events_later(store):
+    template = f"/_index_template/{store._prefix}template"
+    good = store._client.call("GET", template)["index_templates"][0]["index_template"]
+    full = msgspec.json.decode(msgspec.json.encode(good))
+    full["template"]["settings"]["index"] |= {"number_of_shards": 1_000, "number_of_replicas": 1}
+    store._client.call("PUT", template, full, writes=True)
+    with pytest.raises(Unavailable, match=r"max_shards_per_node.*index_period=month") as refused:
+        store.record_events(spread(1))
+    assert refused.value.retryable
+    store._client.call("PUT", template, good, writes=True)
+    store.record_events(spread(1))
+    assert len(list(store.get_events(EventFilter()))) == 1
+
+
+@pytest.fixture
+def opening(server, tmp_path):
+    """Opens stores with an index period on a namespace of its own."""
+    opener = opener_of(server, tmp_path)
+    with contextlib.ExitStack() as opened:
+
+        def of(period=None):
+            options = {} if period is None else {"index_period": period}
+            return opened.enter_context(contextlib.closing(registry.connect("events", url_of(opener, **options))))
+
+        yield of
+        store = of()
+        store.clear()
+        store.drop()
+
+
+@pytest.mark.parametrize(("period", "names"), [("week", ["2026-w01", "2026-w02", "2026-w03"]), ("month", ["2025-12", "2026-01"])])
+def test_an_index_a_week_or_a_month(opening, period, names):
+    store = opening(period)
+    store.upgrade()
+    days = [-3, 0, 4, 5, 11, 12]
+    events = [Event(f"m{day}", "t", START + dt.timedelta(days=day), [], {}) for day in days]
+    store.record_events([*events, *events])
+    assert store._indices() == [f"{store._prefix}{name}" for name in names]
+    # Other processes need not be told.
+    assert [event.message_id for event in opening().get_events(EventFilter())] == [event.message_id for event in events]
+    # A week that is over goes as a whole, an index that is not loses documents.
+    with at(START + dt.timedelta(days=10)):
+        assert opening().clear_expired_data(5.5 * 86_400) == 3
+    assert [event.message_id for event in store.get_events(EventFilter())] == ["m5", "m11", "m12"]
+
+
+@contextlib.contextmanager
+def at(moment):
+    time.bind(lambda: moment.replace(tzinfo=dt.UTC))
+    try:
+        yield
+    finally:
+        time.bind(None)
+
+
+def test_the_index_period_is_kept_in_the_store(opening):
+    opening().upgrade()
+    opening("month").upgrade()
+    store = opening()
+    store.upgrade()
+    store.record_events(spread(2))
+    assert store._indices() == [f"{store._prefix}2026-01"]
+    assert [each.found for each in store.diagnose() if each.check == "index period"] == ["an index a month"]
+    assert [each.found for each in store.diagnose() if each.check == "shards"]
+    for method in ("upgrade", "record_events"):
+        with pytest.raises(ConfigInvalid, match="hold a month each"):
+            getattr(opening("day"), method)(*([spread(1)] if method == "record_events" else []))
+    with pytest.raises(ConfigInvalid, match="index_period"):
+        opening("year")
+
+
+@pytest.mark.parametrize("period", ["day", "week", "month"])
+@pytest.mark.parametrize("micros", [time.FIRST, time.LAST, -1, 0, 951_782_400_000_000, 1_483_142_400_000_000])
+def test_a_moment_lies_in_its_period(period, micros):
+    start, end = periods.bounds(periods.name_of(micros, period))
+    assert start <= micros < end
+    assert periods.name_of(start if start >= time.FIRST else micros, period) == periods.name_of(micros, period)

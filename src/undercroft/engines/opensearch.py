@@ -201,6 +201,9 @@ class Client:
 
 # -- examining ---------------------------------------------------------------------------------------------------------
 
+_MOST_SHARDS = "cluster.max_shards_per_node"
+# Of the shards that a cluster may have.
+_NEARLY = 0.8
 _DURABLE, _BLOCKED = "index.translog.durability", "index.blocks."
 
 
@@ -218,6 +221,7 @@ def examine(client: Client, indices: str) -> Iterator[Finding]:
     is_new = int(about["number"].partition(".")[0]) >= oldest
     yield ok("connection", found) if is_new else error("connection", found, f"upgrade to {oldest} or later")
     yield _health(client.call("GET", f"/_cluster/health/{indices}"))
+    yield _shards(client, indices)
     wanted = f"{_DURABLE},{_BLOCKED}*"
     answer = client.call("GET", f"/{indices}/_settings/{wanted}", flat_settings="true", include_defaults="true")
     settings = {index: {**of.get("defaults", {}), **of["settings"]} for index, of in answer.items()}
@@ -235,6 +239,21 @@ def _health(answer: dict[str, Any]) -> Finding:
     if status == "yellow":
         return warning("health", f"{found}, {answer['unassigned_shards']} copies have no place", "add a node, or set replicas=0")
     return ok("health", found)
+
+
+def _shards(client: Client, indices: str) -> Finding:
+    """How many shards the cluster has, and how many it may have: an index more is refused then."""
+    whole, mine = (client.call("GET", path) for path in ("/_cluster/health", f"/_cluster/health/{indices}"))
+    answer = client.call("GET", "/_cluster/settings", flat_settings="true", include_defaults="true")
+    settings = {**answer.get("defaults", {}), **answer["persistent"], **answer["transient"]}
+    most = int(settings.get(_MOST_SHARDS, 1_000)) * max(1, whole["number_of_data_nodes"])
+    kinds = ("active_shards", "unassigned_shards", "initializing_shards")
+    used, ours = (sum(health[kind] for kind in kinds) for health in (whole, mine))
+    found = f"{used:,} of {most:,} in the cluster, {ours:,} of them are ours"
+    if used > most * _NEARLY:
+        advice = f"no index can be made soon: expire what is old, raise {_MOST_SHARDS}, or make the store with longer index periods"
+        return warning("shards", found, advice)
+    return ok("shards", found)
 
 
 def _durability(settings: dict[str, dict[str, Any]]) -> Finding:

@@ -48,6 +48,8 @@ EVENTS: Calls = {
     "tail_end": lambda s: s.tail_end(),
     "cursor_key": lambda s: s.cursor_key(),
     "diagnose": lambda s: list(s.diagnose(verify=True)),
+    "expiry": lambda s: s.expiry(1.0),
+    "expired": lambda s: s.expired(START),
     "clear_expired_data": lambda s: s.clear_expired_data(1),
     "clear": lambda s: s.clear(),
     "init": lambda s: s.init(),
@@ -70,14 +72,15 @@ RATING: Calls = {
     "delete": lambda s: s.delete(**WHOLE),
     "expiry": lambda s: s.expiry(START),
     "expire": lambda s: s.expire(),
-    "expire_before": lambda s: s.expire_before(START),
+    "expired": lambda s: s.expired(START),
+    "expire_before": lambda s: list(s.expire_before(START)),
     "init": lambda s: s.init(),
     "drop": lambda s: s.drop(),
 }
 # They ask nothing of the engine, or open and close the store.
 NOTHING = {
     "open", "close", "require", "locks", "event_class", "trait_class", "frame_class", "point_class", "get_capabilities",
-    "get_storage_capabilities", "get_retention", "parse_groupby_syntax_to_groupby_elements",
+    "get_storage_capabilities", "get_retention", "kept_for", "parse_groupby_syntax_to_groupby_elements",
 }  # fmt: skip
 OF = {"events": EVENTS, "rating": RATING}
 # A client library that looks at a connection only when it was idle for a second, and that repeats only what it knows as a read. A

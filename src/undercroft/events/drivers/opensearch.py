@@ -1,8 +1,12 @@
-"""Events in OpenSearch or Elasticsearch: an index a day, `<namespace>_events_YYYY-MM-DD`.
+"""Events in OpenSearch or Elasticsearch: an index a day, `<namespace>_events_YYYY-MM-DD`, or one a week or a month.
 
 The day is that of `generated`, the document's id the message id, so a repetition on the same day is refused by the index. One whose
 `generated` falls on another day is found by a search for the ids before the documents are sent: of two writers who send the same id
-with different days at the same moment, both may be stored.
+with different days at the same moment, both may be stored. What is said of days here holds for weeks or months where the store has
+them; which of them it has is kept in the template.
+
+Indices are made one by one before documents are sent to them: a server makes few of them a second, and a bulk request that needs
+hundreds would outlast its time. They have one shard and its copies; a cluster takes 1,000 shards a node unless told otherwise.
 
 Traits are nested fields `{name, dtype, text, number}`, four for every name there is: floats as integers of the same order, moments
 in microseconds. What is read comes from `traits_json` and `raw`, which are kept and not indexed. Pages go on by `search_after`.
@@ -11,24 +15,24 @@ Every write can be seen when it returns. There is no tail: an index tells no ord
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import itertools
 import logging
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
 from undercroft.core import findings
 from undercroft.core import url as urls
 from undercroft.core.capabilities import never
-from undercroft.core.errors import InvalidInput
+from undercroft.core.errors import ConfigInvalid, InvalidInput, Unavailable, UndercroftError
 from undercroft.core.findings import Finding
 from undercroft.core.portions import portions
 from undercroft.engines import opensearch
-from undercroft.events import contract, query
+from undercroft.events import contract, periods, query
 from undercroft.events.errors import InvalidMarker
 from undercroft.events.models import Event, Trait
 from undercroft.events.ordered import indexed
@@ -38,8 +42,13 @@ _AT_ONCE = 1_000
 # How often documents are sent whose index is deleted in that moment.
 _TRIES = 10
 _BULK_BYTES = 8_000_000
+# Each is flushed and refreshed by the request.
+_BULK_INDICES = 50
+_FULL = (
+    "the cluster has as many shards as it may (cluster.max_shards_per_node); raise that, expire old events, or make the store with "
+    "index_period=month"
+)
 _MOST_TERMS = 10_000
-_DAY = 86_400_000_000
 _SCROLL = "2m"
 _HASHED = "sha256:"
 _INFINITE = (math.inf, -math.inf)
@@ -74,8 +83,22 @@ _VERSION = 1
 Query = dict[str, Any]
 
 
+class Document(NamedTuple):
+    """What a bulk request creates: the name of the index, and the lines of the request."""
+
+    target: str
+    lines: bytes
+
+
 class Options(opensearch.EngineOptions, kw_only=True, frozen=True):
-    """Options of the store of events."""
+    """Options of the store of events.
+
+    Attributes:
+        index_period: `day`, `week` or `month`: the time that one index holds. Fixed when the store is made, `day` if not given;
+            history of years with few events a day makes too many indices of days.
+    """
+
+    index_period: periods.Period | None = None
 
 
 class Connection(contract.Store):
@@ -96,6 +119,9 @@ class Connection(contract.Store):
         self._client = opensearch.Client(base, self.options)
         self._prefix = f"{self.options.namespace}_events_"
         self._all = f"{self._prefix}*"
+        self._period: periods.Period | None = None
+        # Names of indices that were there once: what is deleted beside us is made anew by the server.
+        self._made: set[str] = set()
 
     @classmethod
     def open(cls, url: str, **options: Any) -> Self:
@@ -106,8 +132,30 @@ class Connection(contract.Store):
     def upgrade(self) -> None:  # type: ignore[override]
         settings = {"index": {"number_of_shards": 1, "number_of_replicas": self.options.replicas}}
         made_by = {"settings": settings, "mappings": _MAPPINGS}
-        template = {"index_patterns": [self._all], "priority": 200, "version": _VERSION, "template": made_by}
+        template = self._template()
+        wanted = self.options.index_period
+        # An empty store has no index of another period.
+        self._period = wanted if wanted and template and not self._indices() else self._agreed(template)
+        kept = {"index_period": self._period}
+        template = {"index_patterns": [self._all], "priority": 200, "version": _VERSION, "template": made_by, "_meta": kept}
         self._client.call("PUT", f"/_index_template/{self._prefix}template", template, writes=True)
+
+    def _agreed(self, template: Query | None) -> periods.Period:
+        """The time that one index holds.
+
+        Raises:
+            ConfigInvalid: the options ask for another one than the store has.
+        """
+        wanted = self.options.index_period
+        if template is None:
+            return wanted or "day"
+        recorded: periods.Period = template.get("_meta", {}).get("index_period", "day")
+        if wanted not in (None, recorded):
+            raise ConfigInvalid(
+                f"index_period={wanted}: the indices of this store hold a {recorded} each, which cannot be changed; "
+                "leave the option out, or export the events, `clear` the store, and import them again"
+            )
+        return recorded
 
     def _template(self) -> Query | None:
         """The template that is there."""
@@ -134,9 +182,11 @@ class Connection(contract.Store):
     def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
         yield from opensearch.examine(self._client, self._all)
         yield from findings.layout("template", self.check())
+        yield findings.ok("index period", f"an index a {self._agreed(self._template())}")
         yield from self._examine_events()
 
     def clear(self) -> None:  # type: ignore[override]
+        self._made = set()
         for name in self._indices():
             self._client.call("DELETE", f"/{name}", writes=True, accept=(404,))
 
@@ -156,23 +206,28 @@ class Connection(contract.Store):
     def _record(self, records: Sequence[Record]) -> list[str]:
         known = self._known([record.message_id for record in records])
         fresh = [record for record in records if record.message_id not in known]
-        there = set().union(*map(self._create, self._bulks(fresh)))
+        if self._period is None:
+            self._period = self._agreed(self._template())
+        there = set().union(*map(self._create, self._bulks(fresh, self._period)))
         return [record.message_id for record in records if record.message_id in known or _id(record.message_id) in there]
 
     @property
     def largest(self) -> int:
         return self._client.largest
 
-    def _bulks(self, records: Iterable[Record]) -> Iterator[list[bytes]]:
-        """Documents for bulk requests, none larger than what a server takes."""
+    def _bulks(self, records: Iterable[Record], period: periods.Period) -> Iterator[list[Document]]:
+        """Documents for bulk requests, none larger than what a server takes, nor of many indices."""
         most = self._client.largest
-        documents = [_lines(record, self._prefix) for record in records]
-        for document in documents:
-            if len(document) > most:
-                raise InvalidInput(
-                    "document", f"takes {len(document):,} bytes, and the server takes {most:,} (http.max_content_length)"
-                )
-        return portions(documents, _AT_ONCE, min(_BULK_BYTES, most), len)
+        documents = []
+        for record in records:
+            index = f"{self._prefix}{periods.name_of(record.generated, period)}"
+            documents.append(Document(index, _lines(record, index)))
+            if (size := len(documents[-1].lines)) > most:
+                raise InvalidInput("document", f"takes {size:,} bytes, and the server takes {most:,} (http.max_content_length)")
+        documents.sort(key=operator.attrgetter("target"))
+        by_index = (list(group) for _, group in itertools.groupby(documents, operator.attrgetter("target")))
+        while some := list(itertools.islice(by_index, _BULK_INDICES)):
+            yield from portions(itertools.chain.from_iterable(some), _AT_ONCE, min(_BULK_BYTES, most), lambda each: len(each.lines))
 
     def _known(self, ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
@@ -182,11 +237,30 @@ class Connection(contract.Store):
             found |= {hit["_source"]["message_id"] for hit in hits}
         return found
 
-    def _create(self, documents: list[bytes]) -> set[str]:
+    def _make(self, names: set[str]) -> None:
+        """Make those indices that are not there, one by one: each has the time of a request.
+
+        Raises:
+            Unavailable: the cluster makes no more of them now, for its number of shards, say.
+        """
+        if names <= self._made:
+            return
+        self._made |= names.intersection(self._indices())
+        for name in sorted(names - self._made):
+            try:
+                self._client.call("PUT", f"/{name}", {}, timeout=f"{self.options.statement_timeout:.0f}s")
+            except UndercroftError as error:
+                # Others may have made it, and a request that lasted too long is done all the same.
+                if name not in self._indices():
+                    raise (Unavailable(_FULL) if "shards open" in str(error.__cause__) else error) from error
+            self._made.add(name)
+
+    def _create(self, documents: list[Document]) -> set[str]:
         """Create documents; their ids where they were there already."""
         known: set[str] = set()
         for _ in range(_TRIES):
-            answer = self._client.call("POST", "/_bulk", b"".join(documents), writes=True, refresh="true")
+            self._make({each.target for each in documents})
+            answer = self._client.call("POST", "/_bulk", b"".join(each.lines for each in documents), writes=True, refresh="true")
             homeless = []
             for document, item in zip(documents, answer["items"], strict=True):
                 done = item["create"]
@@ -200,20 +274,21 @@ class Connection(contract.Store):
                 return known
             # Their index was deleted between the two phases of the request; the next one makes it anew.
             documents = homeless
+            self._made -= {each.target for each in homeless}
         raise opensearch.Busy(f"{self._client.place}: indices are deleted as fast as they are made")
 
     def _expire(self, before: int, count: int | None) -> int:
         deleted = 0
         for name in self._indices():
-            day = dt.date.fromisoformat(name.removeprefix(self._prefix))
-            start = (day - dt.date(1970, 1, 1)).days * _DAY
+            start, end = periods.bounds(name.removeprefix(self._prefix))
             left = None if count is None else count - deleted
             if start >= before or left == 0:
                 break
             events = (self._client.call("GET", f"/{name}/_count", accept=(404,)) or {"count": 0})["count"]
-            if start + _DAY <= before and (left is None or events <= left):
-                # The whole day at once: nothing is searched for.
+            if end <= before and (left is None or events <= left):
+                # The whole index at once: nothing is searched for.
                 self._client.call("DELETE", f"/{name}", writes=True, accept=(404,))
+                self._made.discard(name)
                 deleted += events
             else:
                 deleted += self._delete_oldest(name, before, left)
@@ -348,10 +423,9 @@ def _document(record: Record) -> Query:
     }
 
 
-def _lines(record: Record, prefix: str) -> bytes:
+def _lines(record: Record, index: str) -> bytes:
     """A document as a bulk request has it."""
-    name = f"{prefix}{query.moment(record.generated).date().isoformat()}"
-    return _encode({"create": {"_index": name, "_id": _id(record.message_id)}}) + b"\n" + _encode(_document(record)) + b"\n"
+    return _encode({"create": {"_index": index, "_id": _id(record.message_id)}}) + b"\n" + _encode(_document(record)) + b"\n"
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------
