@@ -59,7 +59,7 @@ class Service:
     """One process (and its workers)."""
 
     def __init__(
-        self, url: str | None, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main",
+        self, url: str | None, *arguments: str, program: str = "undercroft.cli.main",
         events: str | None = None, event_settings: dict[str, Any] | None = None, port: int | None = None, **settings: Any,
     ) -> None:  # fmt: skip
         self.port = port or free_ports(1)[0]
@@ -72,7 +72,7 @@ class Service:
         stores = {"RATING": url, "EVENTS": events}
         environment |= {f"UNDERCROFT_{kind}__CONNECTION": place for kind, place in stores.items() if place is not None}
         environment |= {"TMPDIR": self._folder.name}
-        command = [sys.executable, "-m", program, "serve", "--port", str(self.port), "--server", server, *arguments]
+        command = [sys.executable, "-m", program, "serve", "--port", str(self.port), *arguments]
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd=TOP
         )
@@ -129,11 +129,9 @@ class Service:
 
 
 @contextlib.contextmanager
-def serving(
-    url: str | None, *arguments: str, server: str = "granian", program: str = "undercroft.cli.main", **settings: Any
-) -> Iterator[Service]:
+def serving(url: str | None, *arguments: str, program: str = "undercroft.cli.main", **settings: Any) -> Iterator[Service]:
     """A service on the store of rated usage at `url`, and of events at `events`, which does not outlive the block."""
-    service = Service(url, *arguments, server=server, program=program, **settings)
+    service = Service(url, *arguments, program=program, **settings)
     try:
         service.await_alive()
         yield service

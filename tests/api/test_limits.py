@@ -29,10 +29,9 @@ def stalled(port: int) -> socket.socket:
     return client
 
 
-@pytest.mark.parametrize("server", ["granian", "gunicorn"])
-def test_long_requests_have_a_budget_of_their_own(opener, server):
+def test_long_requests_have_a_budget_of_their_own(opener):
     opener()
-    with serving(url_of(opener), server=server, long_requests=2, requests=2) as service:
+    with serving(url_of(opener), long_requests=2, requests=2) as service:
         for hour in range(40):
             points = [frame("a", hour=hour, filling=f"{number} {'x' * 4_000}")["usage"]["cpu"][0] for number in range(200)]
             assert service.push({**frame("a", hour=hour), "usage": {"cpu": points}}).status_code == 204

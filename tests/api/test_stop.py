@@ -46,14 +46,13 @@ class Load:
 
 
 @pytest.mark.promise("N5")
-@pytest.mark.parametrize("server", ["granian", "gunicorn"])
-def test_stop_under_load(opener, server, figure, record):
+def test_stop_under_load(opener, figure, record):
     opener()
     acknowledged: set[int] = set()
     stops = figure(2, 20)
     slowest = 0.0
     for round_ in range(stops):
-        with serving(url_of(opener), server=server) as service:
+        with serving(url_of(opener)) as service:
             load = Load(service, acknowledged, round_)
             assert load.begun.wait(60)
             time.sleep(0.3)
@@ -68,7 +67,7 @@ def test_stop_under_load(opener, server, figure, record):
     kept = {row["number"] for row in opener.opened[0].total(["number"], **WHEN, paginate=False)["results"]}
     assert len(acknowledged) > 8
     assert acknowledged <= kept
-    record(server=server, stops=stops, acknowledged=len(acknowledged), lost=0, slowest=f"{slowest:.1f} s")
+    record(stops=stops, acknowledged=len(acknowledged), lost=0, slowest=f"{slowest:.1f} s")
 
 
 @pytest.mark.promise("N5")

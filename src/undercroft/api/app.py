@@ -13,7 +13,7 @@ from typing import Any
 import falcon
 from oslo_config import cfg
 
-from undercroft.api import auth, failures, health, idempotency, kind, openapi, wire
+from undercroft.api import auth, failures, handover, health, idempotency, kind, openapi, wire
 from undercroft.api.call import Answer, Call, Rule
 from undercroft.api.kind import Served
 from undercroft.api.limits import Budget, Turn
@@ -40,25 +40,6 @@ class RequestId:
         resp.set_header(REQUEST_ID, f"req-{uuid.uuid4()}")
 
 
-class Drain:
-    """Middleware: reads what a refused request still has to say, within limits.
-
-    A client that sends on while the answer is there already would find the connection broken, and not read the answer.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def process_response(self, req: falcon.Request, _resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
-        """Read the rest of the body."""
-        try:
-            length = req.content_length
-        except falcon.HTTPInvalidHeader:
-            return
-        if length is not None and length <= self._limit:
-            req.bounded_stream.exhaust()
-
-
 class Service:
     """Answers requests by the table of routes: who asks, may they, what exactly; then the handler, within its budget."""
 
@@ -79,6 +60,7 @@ class Service:
         breaks_off = route.breaks_off is not None and route.breaks_off(self._conf)
 
         def respond(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
+            handover.check(req)
             caller = Caller() if route.rule is Rule.OPEN else self._access.caller(req)
             auth.permit(route.rule, caller)
             raw = wire.read(req, self._max_body) if route.has_body else b""
@@ -87,7 +69,8 @@ class Service:
             base = f"{req.prefix}/{api.name}"
             call = Call(store, beside, caller, query, None, path, receipt, self._conf, base, req.get_header("Last-Event-ID"))
             if route.is_long is not None and route.is_long(query):
-                self._answer_long(served, route, call, resp, _owner(req, caller))
+                with deadline.until(handover.hang_up(req)):
+                    self._answer_long(served, route, call, resp, _owner(req, caller))
                 return
             with self._turn(route) as turn:
                 body = None if route.body is None else wire.decode(raw, route.body)
@@ -98,7 +81,7 @@ class Service:
                 respond(req, resp, **path)
             except (falcon.HTTPError, UndercroftError) as error:
                 status = error.status_code if isinstance(error, falcon.HTTPError) else error.http
-                if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                if status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.REQUEST_TIMEOUT:
                     raise
                 failures.break_off(req, resp, error)
 
@@ -187,7 +170,7 @@ def create_app(conf: cfg.ConfigOpts | None = None, stores: Mapping[str, Any] | N
     served = [_served(name, store, conf) for name, store in (open_stores(conf) if stores is None else stores).items()]
     service = Service(conf)
     counters = health.Counters()
-    middleware: list[Any] = [RequestId(), counters, Drain(conf.api.max_body)]
+    middleware: list[Any] = [RequestId(), counters]
     if conf.api.cors_origins:
         middleware.insert(0, falcon.CORSMiddleware(allow_origins=conf.api.cors_origins))
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)

@@ -11,7 +11,7 @@ import falcon
 import prometheus_client as prometheus
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from undercroft.api import failures, wire
+from undercroft.api import failures, handover, wire
 from undercroft.api.kind import Served
 from undercroft.api.schemas import Health
 from undercroft.core import deadline
@@ -44,6 +44,7 @@ class Ready:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """200, or 503 when the store does not answer soon."""
+        handover.check(req)
         try:
             with deadline.within(_PROBE_SECONDS):
                 probe(self._served)

@@ -18,6 +18,12 @@ class Busy(Unavailable):
     """So many requests are under way that this one was not begun."""
 
 
+class SlowBody(Unavailable):
+    """The body of a request did not come in time; nothing of it was used."""
+
+    http = 408
+
+
 class Turn:
     """A turn that was taken. It may be ended early, by whoever goes on to wait for others; to end it again does nothing."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import sys
+from typing import Any
 
 import msgspec
 
@@ -45,6 +46,21 @@ class Text(logging.Formatter):
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in vars(record).items() if name not in _USUAL}
+
+
+def configuration(form: str) -> dict[str, Any]:
+    """The same as a dictionary for `logging.config`, which an HTTP server takes to its processes.
+
+    Args:
+        form: `text` or `json`.
+    """
+    place = f"{__name__}.{'JsonLines' if form == 'json' else 'Text'}"
+    return {
+        "formatters": {"lines": {"()": place}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"}},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {"undercroft": {"level": "INFO"}},
+    }
 
 
 def start(form: str, *, debug: bool = False) -> logging.Handler:

@@ -1,8 +1,9 @@
-"""`undercroft serve`: the HTTP service, run by granian or by gunicorn."""
+"""`undercroft serve`: the HTTP service, run by granian."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import tempfile
 from collections.abc import Callable
@@ -10,12 +11,15 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from undercroft.cli import stores
+from undercroft.cli import logs, sockets, stores
 from undercroft.core import kinds, registry
+from undercroft.core.errors import ConfigInvalid
 
-APP = "undercroft.api.app:from_settings"
+APP = "undercroft.api.front.bridge:from_settings"
+# Open at once in each process, and waiting at each listening socket: far more than threads, since a connection costs none.
+CONNECTIONS = 4096
 # What is under way at SIGTERM gets so long; ordinary requests end sooner by their own deadline.
-GRACE_SECONDS = 8
+GRACE_SECONDS = 7
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,8 +46,8 @@ def _older_options(command: F) -> F:
 @click.option("--auth", type=click.Choice(["none", "tokens"]), help="Who may ask. Default: [api] auth, none (this machine only).")
 @click.option("--token-file", type=click.Path(), help="Tokens, one a line: token, project, user, roles.")
 @click.option("--workers", type=click.IntRange(1), help="Processes. Default: [api] workers, 1.")
-@click.option("--server", type=click.Choice(["granian", "gunicorn"]), default="granian", show_default=True, help="The HTTP server.")
-def serve(given: tuple[str, ...], server: str, **options: Any) -> None:
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to log, on stderr.")
+def serve(given: tuple[str, ...], log_format: str, **options: Any) -> None:
     """Serve each kind of data over HTTP, as the host projects' clients expect it: KIND is below /KIND.
 
     A kind is served when its store is named, by --store or by the settings.
@@ -58,9 +62,9 @@ def serve(given: tuple[str, ...], server: str, **options: Any) -> None:
       undercroft serve --store rating=sqlite:///undercroft.db --store events=sqlite:///undercroft.db
       undercroft serve --host 0.0.0.0 --auth tokens --token-file /etc/undercroft/tokens
     """
-    import falcon  # noqa: F401 - a missing extra is told before anything is started
-
+    _check_extra()
     from undercroft.api import app, auth
+    from undercroft.api.front import bridge
     from undercroft.core import settings
 
     older = {kind: url for kind in registry.kinds() if (url := options.pop(_parameter(kind), None)) is not None}
@@ -73,16 +77,28 @@ def serve(given: tuple[str, ...], server: str, **options: Any) -> None:
     conf = settings.current()
     host, port, workers = (settings.get("api", name) for name in ("host", "port", "workers"))
     auth.check_address(settings.get("api", "auth"), host)
+    address = sockets.free_address(host, port)
     # Built once here, so that a wrong setting ends the command and not, again and again, its workers.
     app.create_app(conf)
-    threads = conf.api.requests + conf.api.long_requests + app.SPARE_THREADS
+    sockets.allow_many()
     with contextlib.ExitStack() as stack:
         if workers > 1:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="undercroft-metrics-"))
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         served = " and ".join(f"/{kind}" for kind in registry.kinds() if conf[kind].connection)
-        click.echo(f"listening on http://{host}:{port}, {served} ({server}, {workers} x {threads} threads)")
-        {"granian": _granian, "gunicorn": _gunicorn}[server](host, port, workers, threads)
+        place = f"http://{sockets.joined(host, port)}"
+        ready = f"listening on {place}, {served} ({workers} x {bridge.threads_of(conf)} threads)"
+        server = _server(address, port, workers, conf.api.header_deadline, log_format)
+        server.on_startup(lambda: sockets.when_bound(address, port, lambda: click.echo(ready)))
+        server.serve()
+
+
+def _check_extra() -> None:
+    """Raise what tells how to install the libraries of the service, where they are missing."""
+    needed = ("falcon", "granian", "prometheus_client")
+    missing = ", ".join(name for name in needed if importlib.util.find_spec(name) is None)
+    if missing:
+        raise ConfigInvalid(f"the service needs Python packages that are missing ({missing}): pip install 'undercroft[server]'")
 
 
 def _remember(group: str, name: str, value: object) -> None:
@@ -92,35 +108,15 @@ def _remember(group: str, name: str, value: object) -> None:
     os.environ[f"{settings.PREFIX}{group.upper()}__{name.upper()}"] = str(value)
 
 
-def _granian(host: str, port: int, workers: int, threads: int) -> None:
+def _server(address: str, port: int, workers: int, header_deadline: float, log_format: str) -> Any:
     from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
     from granian.server import Server
 
-    Server(
-        APP, address=host, port=port, interface=Interfaces.WSGI, factory=True, http=HTTPModes.http1, websockets=False,
-        workers=workers, blocking_threads=threads, backpressure=threads * 4,
-        workers_kill_timeout=GRACE_SECONDS, respawn_failed_workers=True,
-    ).serve()  # fmt: skip
-
-
-def _gunicorn(host: str, port: int, workers: int, threads: int) -> None:
-    from gunicorn.app.base import BaseApplication
-
-    class Application(BaseApplication):  # type: ignore[misc]
-        """gunicorn, told by us instead of by its own command line."""
-
-        def load_config(self) -> None:
-            wanted = {
-                "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "workers": workers, "threads": threads,
-                "worker_class": "gthread", "graceful_timeout": GRACE_SECONDS, "timeout": 120, "control_socket_disable": True,
-            }  # fmt: skip
-            for name, value in wanted.items():
-                if name in self.cfg.settings:
-                    self.cfg.set(name, value)
-
-        def load(self) -> Any:
-            from undercroft.api.app import from_settings
-
-            return from_settings()
-
-    Application().run()
+    return Server(
+        APP, address=address, port=port, interface=Interfaces.ASGINL, factory=True, http=HTTPModes.http1, websockets=False,
+        workers=workers, backlog=CONNECTIONS, backpressure=CONNECTIONS, workers_kill_timeout=GRACE_SECONDS,
+        http1_settings=HTTP1Settings(header_read_timeout=int(header_deadline * 1000)), respawn_failed_workers=True,
+        log_level=LogLevels.warning, log_dictconfig=logs.configuration(log_format),
+    )  # fmt: skip

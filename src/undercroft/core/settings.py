@@ -39,6 +39,10 @@ _SHARED: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt("long_requests", default=4, min=1, help="Long requests (everything at once, large pages) at once."),
         cfg.IntOpt("long_share", default=2, min=1, help="Long requests that one project may have under way at once."),
         cfg.FloatOpt("long_deadline", default=60.0, min=0.5, help="Seconds that a long request may take."),
+        cfg.FloatOpt("header_deadline", default=10.0, min=1, help="Seconds for the headers of the next request to come."),
+        cfg.FloatOpt("body_deadline", default=10.0, min=0.1, help="Seconds for the body of a request to come."),
+        cfg.FloatOpt("send_deadline", default=20.0, min=0.1, help="Seconds for a client to take a part of its answer."),
+        cfg.IntOpt("held_bodies", default=64 * 1024 * 1024, min=1024, help="Bytes of bodies that a process holds at once."),
         cfg.ListOpt(
             "hosts",
             default=[],

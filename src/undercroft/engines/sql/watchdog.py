@@ -35,6 +35,7 @@ class _Watch:
     def fire(self) -> None:
         with self.lock:
             if not self.over:
+                self.over = True
                 self.cut()
 
     def call_off(self) -> None:
@@ -54,15 +55,17 @@ class Watchdog:
 
     @contextlib.contextmanager
     def watch(self, seconds: float, cut: Callable[[], None]) -> Iterator[None]:
-        """Call `cut` from another thread when the block takes longer than `seconds`."""
+        """Call `cut` from another thread when the block takes longer than `seconds`, or when its client hangs up."""
         one = _Watch(cut)
+        hang_up = deadline.hang_up()
         with self._changed:
             self._start()
             heapq.heappush(self._queue, (time.monotonic() + seconds, next(self._numbers), one))
             if self._queue[0][2] is one:
                 self._changed.notify()
         try:
-            yield
+            with contextlib.nullcontext() if hang_up is None else hang_up.calls(one.fire):
+                yield
         finally:
             one.call_off()
 
