@@ -11,15 +11,15 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-HEADERS = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "
-WHOLE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+HEADERS = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+WHOLE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def body(path: str = "/events/v1/ceilometer/events", method: str = "POST", length: int = 1_000_000, token: str = "") -> bytes:
     """The headers of a request whose body is still to come."""
     named = f"X-Auth-Token: {token}\r\n" if token else ""
     kind = "Content-Type: application/json"
-    return f"{method} {path} HTTP/1.1\r\nHost: x\r\n{named}{kind}\r\nContent-Length: {length}\r\n\r\n".encode()
+    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{named}{kind}\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
 class Sort(NamedTuple):

@@ -266,7 +266,7 @@ def opened(service: Service, path: str) -> socket.socket:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.settimeout(AT_ALL)
     client.connect(("127.0.0.1", service.port))
-    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{IDENTITY}\r\n".encode())
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{IDENTITY}\r\n".encode())
     assert client.recv(12) == b"HTTP/1.1 200"
     return client
 
