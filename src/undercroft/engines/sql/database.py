@@ -95,7 +95,10 @@ class Database:
 
         def attempt() -> T:
             with self._connected(self._autocommit) as connection:
-                return work(connection)
+                result = work(connection)
+                if self.dialect.commits_alone:
+                    connection.commit()
+                return result
 
         return self._run(attempt, Disconnected, _READ_ATTEMPTS)
 

@@ -15,6 +15,7 @@ import pathlib
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -44,6 +45,7 @@ class Dialect(abc.ABC):
         reading: execution options of a transaction that reads one consistent state.
         writing: execution options of a transaction that writes.
         autocommitting: execution options of single statements without a transaction.
+        commits_alone: whether such a statement has one in any case, which is to be committed.
         largest: how many bytes a statement may have, with all its values, where that is the same everywhere.
         place: the URL without a password, for messages.
         in_memory: True for a database that lives in this process only.
@@ -61,9 +63,10 @@ class Dialect(abc.ABC):
     placeholder: ClassVar[str] = "%s"
     clock: ClassVar[str | None] = None
     analyse: ClassVar[str | None] = None
-    reading: ClassVar[Mapping[str, Any]] = {}
-    writing: ClassVar[Mapping[str, Any]] = {"writes": True}
-    autocommitting: ClassVar[Mapping[str, Any]] = {"autocommits": True}
+    reading: Mapping[str, Any] = MappingProxyType({})
+    writing: Mapping[str, Any] = MappingProxyType({"writes": True})
+    autocommitting: Mapping[str, Any] = MappingProxyType({"autocommits": True})
+    commits_alone: bool = False
     largest: ClassVar[int] = 10**9
 
     def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str]) -> None:

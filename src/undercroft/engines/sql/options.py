@@ -15,6 +15,8 @@ class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
         pool_size: connections kept open.
         connect_timeout: seconds to wait for a connection.
         statement_timeout: seconds that one statement may take (PostgreSQL, MariaDB).
+        pooler: what is between us and the server: `none`, or a pooler such as PgBouncer that gives a connection of the server to
+            each client (`session`) or to each transaction (`transaction`) (PostgreSQL).
         busy_timeout: seconds to wait for another writer (SQLite).
         synchronous: `full` makes every commit durable; `normal` may lose the last ones in a power cut (SQLite).
     """
@@ -23,5 +25,6 @@ class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
     pool_size: int = 5
     connect_timeout: float = 5.0
     statement_timeout: float = 60.0
+    pooler: Literal["none", "session", "transaction"] = "none"
     busy_timeout: float = 30.0
     synchronous: Literal["full", "normal"] = "full"

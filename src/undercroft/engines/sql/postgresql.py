@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -12,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, ok, size
 from undercroft.engines.session import Pin, Setting
+from undercroft.engines.sql import raw
 from undercroft.engines.sql.dialect import ServerDialect
 from undercroft.engines.sql.errors import STATEMENT_TIMEOUT, Contended, Disconnected, TooLarge, first_line, not_initialized
 from undercroft.engines.sql.options import EngineOptions
@@ -30,6 +32,10 @@ _KINDS: tuple[tuple[tuple[str, ...], type[UndercroftError]], ...] = (
 )
 # Of a value among options, which spaces part.
 _SPACE = "\\ "
+_BEGIN = "BEGIN"
+# What PgBouncer answers to settings that come with a connection, and the way out.
+_REFUSED = "unsupported startup parameter"
+_POOLED = "with PgBouncer in between, add pooler=transaction to the URL (pooler=session where its pool_mode is session)"
 _NO_SCHEMA, _A_SCHEMA = "names no schema that exists", "names a schema"
 
 
@@ -98,26 +104,55 @@ class PostgreSQL(ServerDialect):
     clock = "SELECT clock_timestamp()"
     analyse = "ANALYZE (SKIP_LOCKED)"
     # Several statements of one answer see one state of the data.
-    reading: ClassVar[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    autocommitting: ClassVar[Mapping[str, Any]] = {"isolation_level": "AUTOCOMMIT"}
+    reading = MappingProxyType({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
+    autocommitting = MappingProxyType({"isolation_level": "AUTOCOMMIT"})
+
+    def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str]) -> None:
+        super().__init__(url, options, passed_on)
+        if options.pooler == "transaction":
+            # A transaction brings its settings along: the next one may be on another connection of the server.
+            self.reading = MappingProxyType({"begins": f"{_BEGIN} ISOLATION LEVEL REPEATABLE READ READ ONLY"})
+            self.autocommitting = MappingProxyType({})
+            self.commits_alone = True
 
     def connect_arguments(self) -> dict[str, Any]:
-        # What a client asks for as it connects comes before all that a server, a database or a role is set to.
-        asked = (f"-c {name}={value.replace(' ', _SPACE)}" for name, value in self.pinned().items())
-        return {
+        arguments: dict[str, Any] = {
             "connect_timeout": max(1, round(self.options.connect_timeout)),
             "tcp_user_timeout": int(self.options.statement_timeout * 1000),
             "keepalives_idle": 30,
             "client_encoding": "UTF8",
-            "options": " ".join(asked),
         }
+        if self.options.pooler == "transaction":
+            # A statement that was prepared would be on one connection of the server only.
+            arguments["prepare_threshold"] = None
+        if self.options.pooler != "none":
+            return arguments
+        # What a client asks for as it connects comes before all that a server, a database or a role is set to.
+        asked = (f"-c {name}={value.replace(' ', _SPACE)}" for name, value in self.pinned().items())
+        return {**arguments, "options": " ".join(asked)}
+
+    def listen(self, engine: sa.Engine) -> None:
+        super().listen(engine)
+        if self.options.pooler == "transaction":
+            settings = (f"SET LOCAL {name} = '{value}'" for name, value in self.pinned().items() if name != "client_encoding")
+            self._settings = "; ".join(settings)
+            sa.event.listen(engine, "begin", self._begin)
+
+    def _begin(self, connection: sa.Connection) -> None:
+        """Begin a transaction that brings its settings along, all in one message."""
+        begins = connection.get_execution_options().get("begins", _BEGIN)
+        with raw.driver(connection) as own:
+            own.execute(f"{begins}; {self._settings}")
 
     def configure(self, connection: Any) -> None:
         wanted = self.pinned()
         connection.autocommit = True
+        if self.options.pooler == "transaction":
+            # Transactions begin by statements of ours.
+            return
         found = dict(connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),)).fetchall())
         others = {name: value for name, value in wanted.items() if found.get(name) != value}
-        if others.keys() - _OF_ENVIRONMENT:
+        if self.options.pooler == "none" and others.keys() - _OF_ENVIRONMENT:
             connection.close()
             raise ConfigInvalid(f"{self.place}: {_dropped(found, others)}")
         if others:
@@ -129,6 +164,8 @@ class PostgreSQL(ServerDialect):
 
     def error(self, error: sa.exc.DBAPIError) -> UndercroftError:
         text = first_line(error)
+        if _REFUSED in str(error.orig):
+            return ConfigInvalid(f"{self.place}: {text}; {_POOLED}")
         state = getattr(error.orig, "sqlstate", None)
         if state is None:
             if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated:
@@ -166,7 +203,7 @@ def _dropped(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
     name = min(wanted)
     return (
         f"the session has {name} = {found.get(name)} where {wanted[name]} was asked for: "
-        "a pooler before the server drops what sessions ask for; connect to the server itself"
+        f"a pooler before the server drops what sessions ask for; {_POOLED}"
     )
 
 
