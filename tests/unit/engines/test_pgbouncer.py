@@ -19,7 +19,7 @@ from undercroft.conformance.events.oracle import stored
 from undercroft.conformance.examination import problems
 from undercroft.conformance.rating import data as rating
 from undercroft.core.errors import ConfigInvalid
-from undercroft.engines.sql import Database, EngineOptions
+from undercroft.engines.sql import Database, EngineOptions, raw
 
 WORDS = ["\\", "a'b", "NULL", "é", "\U0001f600"]
 
@@ -63,8 +63,10 @@ def by_session(pooled):
     return pooled("session")
 
 
-def in_database(url: str, name: str) -> str:
-    return sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+def behind(pooler: str, direct: str) -> str:
+    """The URL of a database behind a pooler, from those of the pooler and of the database itself."""
+    database = sa.make_url(direct).database
+    return sa.make_url(pooler).set(database=database).render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["by_transaction", "by_session"])
@@ -72,7 +74,7 @@ def odd_url(request, server):
     """A database with odd defaults, behind a PgBouncer of each mode."""
     url = request.getfixturevalue(request.param)
     with odd.postgresql(server) as direct:
-        yield in_database(url, sa.make_url(direct).database)
+        yield behind(url, direct)
 
 
 def test_stores_work(odd_url):
@@ -103,17 +105,17 @@ def test_stores_work(odd_url):
 @pytest.mark.parametrize("way", ["read", "alone", "write"])
 def test_each_transaction_has_its_settings(by_transaction, server, way):
     with odd.postgresql(server) as direct:
-        db, _ = Database.open(in_database(by_transaction, sa.make_url(direct).database), EngineOptions, {})
+        db, _ = Database.open(behind(by_transaction, direct), EngineOptions, {})
         asked = "SELECT name, setting FROM pg_settings"
         found = dict(map(tuple, getattr(db, way)(lambda c: c.exec_driver_sql(asked).all())))
         wanted = db.dialect.pinned()
         assert {name: found[name] for name in wanted} == wanted
         db.close()
         # Nothing of it stays on the server's connection.
-        other, _ = Database.open(in_database(by_transaction, sa.make_url(direct).database), EngineOptions, {})
-        with other.engine.connect() as connection:
-            connection.connection.driver_connection.rollback()
-            row = connection.connection.driver_connection.execute("SHOW DateStyle").fetchone()
+        other, _ = Database.open(behind(by_transaction, direct), EngineOptions, {})
+        with other.engine.connect() as connection, raw.driver(connection) as own:
+            own.rollback()
+            row = own.execute("SHOW DateStyle").fetchone()
         assert row == ("German, DMY",)
         other.close()
 
@@ -136,7 +138,7 @@ def test_a_transaction_is_as_many_messages_as_without_a_pooler(server):
 def test_without_the_option_it_is_refused(pooled, server, ignores):
     url = pooled(ignores=ignores).partition("?")[0]
     with odd.postgresql(server) as direct:
-        store = undercroft.connect("rating", in_database(url, sa.make_url(direct).database))
+        store = undercroft.connect("rating", behind(url, direct))
         with pytest.raises(ConfigInvalid, match="pooler=transaction"):
             store.init()
         store.close()
