@@ -443,10 +443,11 @@ def test_downloads_have_every_event(filled):
 
 
 @pytest.mark.promise("D2")
-def test_a_sender_gets_no_whole_answer_when_the_store_is_away(tmp_path):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_sender_gets_no_whole_answer_when_the_store_is_away(tmp_path, workers):
     """The store is without its tables: the sender must keep what it has."""
     away = f"sqlite:///{tmp_path}/empty.db"
-    with serving(None, events=away) as service:
+    with serving(None, "--workers", workers, events=away) as service:
         with pytest.raises(httpx.TransportError):
             service.client.post(INGEST, json=made(1))
         # What is wrong with the request itself is told.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+import httpx
 import msgspec
 import pytest
 
 from tests.api.service import Service, frame, serving
+from tests.conftest import url_of
 
 NOVEMBER = {"begin": "2026-11-01", "end": "2026-12-01"}
 ADMIN = "t-admin"
@@ -164,6 +166,16 @@ def test_what_is_collected(place, tmp_path):
     with serving(url_of(place), metrics_file=file) as one:
         assert one.get("/v1/info/metrics").status_code == 405
         assert one.get("/v1/info/config").status_code == 405
+
+
+def test_counts_of_all_processes(place):
+    """Whichever process is asked, it counts the requests of the others."""
+    with serving(url_of(place), "--workers", "2") as service:
+        before = 'undercroft_http_requests_total{method="GET",route="none",status="404"}'
+        for _ in range(12):
+            assert httpx.get(f"{service.url}/nothing").status_code == 404
+        for _ in range(4):
+            assert f"{before} 12.0\n" in httpx.get(f"{service.url}/metrics").text
 
 
 def test_health_and_counts(service):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import resource
 import socket
 import threading
@@ -62,11 +61,10 @@ def allow_many() -> None:
 
 def when_bound(address: str, port: int, tell: Callable[[], object]) -> None:
     """Call `tell`, from another thread, once connections to an address are taken."""
-    parent = os.getpid()
 
     def look() -> None:
         pause = threading.Event()
-        while os.getpid() == parent:
+        while True:
             with contextlib.suppress(OSError), socket.create_connection((_EVERYWHERE.get(address, address), port), timeout=1):
                 tell()
                 return

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import http
 import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import falcon
@@ -19,7 +19,7 @@ from undercroft.api import handover, wire
 from undercroft.api.front import environ as environs
 from undercroft.api.front.environ import BodyWanted
 from undercroft.api.front.inbox import Announced, Bodies, Gone, Inbox, Receive
-from undercroft.api.front.threads import Threads
+from undercroft.api.front.threads import Pool, Threads
 from undercroft.api.kind import error_body
 from undercroft.api.limits import Busy, SlowBody
 from undercroft.core.deadline import HangUp
@@ -186,7 +186,7 @@ class Exchange:
                 raise Gone
             if body is None:
                 answer.headers.append((b"connection", b"close"))
-            await self._send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            await self._to_client({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
             if isinstance(answer.body, (list, tuple)):
                 await self._send_body(b"".join(answer.body), more=False)
             else:
@@ -208,14 +208,13 @@ class Exchange:
         form = error_body(self._scope["path"])
         answer.body = [wire.encode(form.make(answer.status, "the service failed; its log says more"))]
 
-    async def _in_thread(self, pool: ThreadPoolExecutor, call: Callable[..., T], *args: Any) -> T:
+    async def _in_thread(self, pool: Pool, call: Callable[..., T], *args: Any) -> T:
         """Call in a thread; while that takes long, look whether the client is still there."""
-        future = asyncio.wrap_future(pool.submit(self._context.run, call, *args))
-        done, _ = await asyncio.wait({future}, timeout=_QUICK)
-        if not done:
-            self._inbox.start()
-            await asyncio.wait({future})
-        return future.result()
+        look = asyncio.get_running_loop().call_later(_QUICK, self._inbox.watch)
+        try:
+            return await pool.run(functools.partial(self._context.run, call, *args))
+        finally:
+            look.cancel()
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
@@ -228,12 +227,16 @@ class Exchange:
 
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         """Send in small parts: the server holds some for a client that is slow, whatever their size."""
+        if not more and len(body) <= _PART:
+            # The server takes the last part from us at once.
+            await self._to_client({"type": "http.response.body", "body": body, "more_body": False})
+            return
         for start in range(0, len(body) or 1, _PART):
             end = start + _PART
             await self._send({"type": "http.response.body", "body": body[start:end], "more_body": more or end < len(body)})
 
     async def _send_parts(self, parts: Iterator[bytes]) -> None:
-        self._inbox.start()
+        self._inbox.watch()
         while True:
             try:
                 part = await self._in_thread(self._threads.parts, _next, parts)

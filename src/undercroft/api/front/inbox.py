@@ -78,15 +78,22 @@ class Inbox:
         self._keeps = length is not None
         self._bodies = bodies
         self._on_gone = on_gone
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._parts: list[bytes] = []
+        self._is_gone = False
         self.size = 0
         self.whole: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     def start(self) -> None:
-        """Begin to receive; again does nothing."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+        """Begin to receive the body; again does nothing."""
+        if not self._tasks:
+            self._tasks.append(asyncio.create_task(self._read()))
+
+    def watch(self) -> None:
+        """Begin to look whether the client is there, when its body has come; again does nothing."""
+        self.start()
+        if len(self._tasks) == 1:
+            self._tasks.append(asyncio.create_task(self._wait_for_end(self._tasks[0])))
 
     def throw_away(self) -> None:
         """Keep nothing from now on."""
@@ -95,18 +102,30 @@ class Inbox:
     def refuse(self, error: Exception) -> None:
         """Wait for the body no longer, and let `whole` be this error."""
         self._keeps = False
-        if self._task is not None and not self.whole.done():
+        if self._tasks and not self.whole.done():
             self.whole.set_exception(error)
 
-    async def _run(self) -> None:
-        while True:
+    async def _read(self) -> None:
+        more = True
+        while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                break
+                self._lose()
+                return
             if self._keeps:
                 self._keep(message.get("body", b""))
-            if not message.get("more_body", False) and not self.whole.done():
-                self.whole.set_result(b"".join(self._parts))
+            more = message.get("more_body", False)
+        if not self.whole.done():
+            self.whole.set_result(b"".join(self._parts))
+
+    async def _wait_for_end(self, reading: asyncio.Task[None]) -> None:
+        await asyncio.wait({reading})
+        while not self._is_gone:
+            if (await self._receive())["type"] == "http.disconnect":
+                self._lose()
+
+    def _lose(self) -> None:
+        self._is_gone = True
         if not self.whole.done():
             self.whole.set_exception(Gone())
         self._on_gone()
@@ -128,8 +147,8 @@ class Inbox:
 
     def close(self) -> None:
         """Receive no more, and hold nothing."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self.whole.done() and not self.whole.cancelled():
             # Asked for or not, it is known: asyncio would log it else.
             self.whole.exception()
