@@ -63,8 +63,6 @@ def serve(given: tuple[str, ...], log_format: str, **options: Any) -> None:
       undercroft serve --host 0.0.0.0 --auth tokens --token-file /etc/undercroft/tokens
     """
     _check_extra()
-    from undercroft.api import app, auth
-    from undercroft.api.front import bridge
     from undercroft.core import settings
 
     older = {kind: url for kind in registry.kinds() if (url := options.pop(_parameter(kind), None)) is not None}
@@ -76,15 +74,19 @@ def serve(given: tuple[str, ...], log_format: str, **options: Any) -> None:
     settings.current.cache_clear()
     conf = settings.current()
     host, port, workers = (settings.get("api", name) for name in ("host", "port", "workers"))
-    auth.check_address(settings.get("api", "auth"), host)
-    address = sockets.free_address(host, port)
-    # Built once here, so that a wrong setting ends the command and not, again and again, its workers.
-    app.create_app(conf)
-    sockets.allow_many()
     with contextlib.ExitStack() as stack:
         if workers > 1:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="undercroft-metrics-"))
+            # Before the library of the counters is imported: it looks then.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        from undercroft.api import app, auth
+        from undercroft.api.front import bridge
+
+        auth.check_address(settings.get("api", "auth"), host)
+        address = sockets.free_address(host, port)
+        # Built once here, so that a wrong setting ends the command and not, again and again, its workers.
+        app.create_app(conf)
+        sockets.allow_many()
         served = " and ".join(f"/{kind}" for kind in registry.kinds() if conf[kind].connection)
         place = f"http://{sockets.joined(host, port)}"
         ready = f"listening on {place}, {served} ({workers} x {bridge.threads_of(conf)} threads)"
