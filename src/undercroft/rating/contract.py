@@ -169,6 +169,11 @@ class BaseStorage(abc.ABC):
     def close(self) -> None:
         """Give the connections back. The object is not used afterwards."""
 
+    @property
+    def largest(self) -> int | None:
+        """How many bytes a point may have, if no more than that is sent for it; None where no limit is known."""
+        return None
+
     # -- the contract ----------------------------------------------------------------------------------------------
 
     def push(self, dataframes: Iterable[DataFrame], scope_id: str | None = None) -> None:
@@ -179,7 +184,7 @@ class BaseStorage(abc.ABC):
         R6  A series key is (frame start, frame end, type, groupby). Pushing a key again replaces all points of that key, also when
             there are fewer now; unit and metadata are not in the key. `on_conflict=append` adds, `error` refuses (`Conflict`).
         R7  Equal keys within one call are several points.
-        R32 A point that is larger than the engine takes is refused, with an error that names it and says both sizes.
+        R32 A point that is larger than the engine takes is refused, with an error that names it and says both sizes; see `largest`.
         R8  Numbers come back equal: up to 38 significant digits and 38 places, below 10^20. Places beyond are rounded half-even,
             counted in `counters['rounded']` and logged.
 

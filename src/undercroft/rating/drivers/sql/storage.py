@@ -263,6 +263,10 @@ class Storage(contract.BaseStorage):
     def _deleter(self) -> Deleter:
         return Deleter(self._target, self._dialect, self._reader())
 
+    @property
+    def largest(self) -> int:
+        return self._db.room()
+
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
