@@ -162,6 +162,22 @@ def test_old_usage_without_a_worker(run, url, storage, frame, monkeypatch):
     assert "--dry-run" in found["retention"]["advice"]
 
 
+def test_a_retention_that_deletes_much_is_warned_of_before_it_does(run, url, storage, frame, monkeypatch):
+    """Nothing is late yet: the worker would come within the hour."""
+    storage.push([frame(hour, "a") for hour in range(40)])
+    end = frame(40, "a").start
+    time.bind(lambda: end)
+    try:
+        cases = (("10h", "warning", "30 of 40 (75 %)"), ("39h", "ok", "1 of 40 (2.5 %)"), ("2d", "ok", "nothing older"))
+        for kept, level, told in cases:
+            monkeypatch.setenv("UNDERCROFT_STORAGE__RETENTION_PERIOD", kept)
+            settings.current.cache_clear()
+            found = examined(run, url, code=int(level == "warning"))["retention"]
+            assert (found["level"], told in found["found"]) == (level, True), found
+    finally:
+        time.bind(None)
+
+
 def test_no_file_is_made(run, tmp_path):
     url = f"sqlite:///{tmp_path}/none.db"
     assert "does not exist" in examined(run, url, code=2)["connection"]["found"]

@@ -113,6 +113,7 @@ def test_a_sound_store_and_what_its_engine_tells(run, opener, engine):
     assert any(check.startswith("durability") for check in found)
     warned = {check.partition(":")[0] for check, one in found.items() if one["level"] == "warning"}
     assert "retention" in warned
+    assert "the next run of the worker deletes 20 of 20 (100 %) events" in found["retention"]["found"]
     if engine.driver not in DOCUMENTS:
         assert warned <= {"retention", "durability"}
         assert {"clock", "tables", "rights", "size"} <= found.keys()
@@ -177,8 +178,13 @@ def test_verify_sees_rows_that_do_not_fit(run, place, tmp_path, statement, check
 @pytest.mark.usefixtures("an_hour")
 def test_old_events_without_a_worker(run, place):
     try:
-        time.bind(lambda: START.replace(day=2, tzinfo=dt.UTC))
+        time.bind(lambda: START.replace(hour=1, tzinfo=dt.UTC))
         assert examined(run, place)["retention"]["level"] == "ok"
+        # Nothing is late yet, but the next run deletes all of it.
+        time.bind(lambda: START.replace(day=2, tzinfo=dt.UTC))
+        soon = examined(run, place, code=1)["retention"]
+        assert "(100 %) events" in soon["found"]
+        assert "--dry-run" in soon["advice"]
         time.bind(lambda: START.replace(day=4, tzinfo=dt.UTC))
         found = examined(run, place, code=1)["retention"]
     finally:

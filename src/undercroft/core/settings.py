@@ -21,6 +21,12 @@ from undercroft.core.options import Span
 PREFIX = strict.PREFIX
 DEFAULT_FILE = pathlib.Path("/etc/undercroft/undercroft.conf")
 
+
+def _seconds(name: str, default: float, least: float, does: str) -> cfg.Opt:
+    """An option that is a span, or a number of seconds."""
+    return cfg.Opt(name, Span("s", least=least), default=default, help=does)
+
+
 _SHARED: dict[str, list[cfg.Opt]] = {
     "api": [
         cfg.StrOpt("host", default="127.0.0.1", help="Address that the service listens on."),
@@ -35,13 +41,13 @@ _SHARED: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt("workers", default=1, min=1, help="Processes that serve."),
         cfg.IntOpt("max_body", default=1024 * 1024, min=1024, help="Bytes that the body of a request may have."),
         cfg.IntOpt("requests", default=16, min=1, help="Ordinary requests that a process works on at once."),
-        cfg.FloatOpt("deadline", default=4.5, min=0.5, help="Seconds that an ordinary request may take."),
+        _seconds("deadline", 4.5, 0.5, "Time that an ordinary request may take: 4500ms."),
         cfg.IntOpt("long_requests", default=4, min=1, help="Long requests (everything at once, large pages) at once."),
         cfg.IntOpt("long_share", default=2, min=1, help="Long requests that one project may have under way at once."),
-        cfg.FloatOpt("long_deadline", default=60.0, min=0.5, help="Seconds that a long request may take."),
-        cfg.FloatOpt("header_deadline", default=10.0, min=1, help="Seconds for the headers of the next request to come."),
-        cfg.FloatOpt("body_deadline", default=10.0, min=0.1, help="Seconds for the body of a request to come."),
-        cfg.FloatOpt("send_deadline", default=20.0, min=0.1, help="Seconds for a client to take a part of its answer."),
+        _seconds("long_deadline", 60.0, 0.5, "Time that a long request may take: 60s."),
+        _seconds("header_deadline", 10.0, 1, "Time for the headers of the next request to come: 10s."),
+        _seconds("body_deadline", 10.0, 0.1, "Time for the body of a request to come: 10s."),
+        _seconds("send_deadline", 20.0, 0.1, "Time for a client to take a part of its answer: 20s."),
         cfg.IntOpt("held_bodies", default=64 * 1024 * 1024, min=1024, help="Bytes of bodies that a process holds at once."),
         cfg.ListOpt(
             "hosts",

@@ -48,7 +48,7 @@ def words(span: dt.timedelta) -> str:
     """A span as `parse` reads it, in the largest unit up to days of which it is a whole number; else in seconds."""
     for unit in ("d", "h", "m", "s", "ms"):
         if not span % UNITS[unit]:
-            return f"{span // UNITS[unit]:,}{unit}"
+            return f"{span // UNITS[unit]}{unit}"
     return f"{span.total_seconds():f}s"
 
 
@@ -63,4 +63,7 @@ def note(name: str, text: str, unit: str) -> str | None:
     text = text.strip()
     if not NUMBER.fullmatch(text) or float(text) <= 0:
         return None
-    return f"{name} {text} is taken as {NAMES[unit]}; write {text}{unit}, or another span such as {FORM}"
+    better = text + unit
+    if not _SPAN.fullmatch(better):
+        better = words(float(text) * UNITS[unit])
+    return f"{name} {text} is taken as {NAMES[unit]}; write {better}, or another span such as {FORM}"

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from undercroft.core import names
-from undercroft.core.errors import ConfigInvalid
+from undercroft.core import names, span
+from undercroft.core.errors import ConfigInvalid, InvalidInput
 
 T = TypeVar("T", bound=msgspec.Struct)
 _SECRET = re.compile("pass|pwd|secret|token|cred|auth|sslkey|ssl_key", re.IGNORECASE)
@@ -75,7 +75,7 @@ def split(url: str, options: type[T], given: Mapping[str, Any], passed_on: Colle
     theirs: dict[str, str] = {}
     for key, value in pairs:
         if key in known:
-            mine[key] = value
+            mine[key] = _seconds(key, value) if key.endswith("_timeout") else value
         elif key in passed_on:
             theirs[key] = value
         else:
@@ -88,6 +88,16 @@ def split(url: str, options: type[T], given: Mapping[str, Any], passed_on: Colle
         return base, msgspec.convert(mine, options, strict=False), theirs
     except msgspec.ValidationError as error:
         raise ConfigInvalid(f"options of {redacted(url)!r}: {error}") from None
+
+
+def _seconds(key: str, value: str) -> str:
+    """Seconds, which all these options are in, of a span such as 30s; a number stays as it is."""
+    if not value or value[-1].isdigit():
+        return value
+    try:
+        return str(span.parse(value, key).total_seconds())
+    except InvalidInput as error:
+        raise ConfigInvalid(str(error)) from None
 
 
 def unknown(what: str, name: str, known: Collection[str]) -> ConfigInvalid:

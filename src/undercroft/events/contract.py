@@ -439,7 +439,7 @@ class Store(Connection, abc.ABC):
         """How many of all events were generated before a moment: what `clear_expired_data` would delete."""
         self.require("count")
         old = query.Selection(end=time.to_micros(before, "before") - 1)
-        part, whole = (sum(each.events for each in self._count(which, query.Grouping(), 1)) for which in (old, query.Selection()))
+        part, whole = self._size(old), self._size(query.Selection())
         return findings.Share(part if max_count is None else min(part, max_count), whole)
 
     def tail(self, event_filter: Any = None, after: str | None = None, limit: int = 100, *, where: str | None = None) -> Arrivals:
@@ -509,6 +509,10 @@ class Store(Connection, abc.ABC):
                 break
         return [query.Group(values, start, count) for (values, start), count in counts.items()]
 
+    def _size(self, selection: query.Selection) -> int:
+        """How many events are selected; drivers whose engine counts do better than `_count` of every event."""
+        return sum(each.events for each in self._count(selection, query.Grouping(), 2))
+
     def tail_end(self) -> str:
         """The cursor after which nothing has arrived yet: for those who want what comes from now on."""
         self.require("tail")
@@ -557,15 +561,18 @@ class Store(Connection, abc.ABC):
             return
         kept = f"{span.words(dt.timedelta(seconds=seconds))} are kept"
         before = self.expiry(seconds)
-        if oldest is None or before is None or oldest.generated >= before.replace(tzinfo=None) - _LATE:
+        if oldest is None or before is None or oldest.generated >= before.replace(tzinfo=None):
             yield findings.ok("retention", f"{kept}, nothing older is there")
             return
         share = self.expired(before)
-        yield findings.warning(
-            "retention",
-            f"{kept}, and there are events of {oldest.generated:%Y-%m-%d}: the next run of the worker deletes {share.words} events",
-            findings.EXPIRES_MUCH if share.is_large else "let `undercroft worker` run, or `undercroft events expire`",
-        )
+        since = f"{oldest.generated:%Y-%m-%d}"
+        found = f"{kept}, and there are events of {since}: the next run of the worker deletes {share.words} events"
+        if share.is_large:
+            yield findings.warning("retention", found, findings.EXPIRES_MUCH)
+        elif oldest.generated < before.replace(tzinfo=None) - _LATE:
+            yield findings.warning("retention", found, "let `undercroft worker` run, or `undercroft events expire`")
+        else:
+            yield findings.ok("retention", found)
 
     def _selection(self, event_filter: Any, where: str | None) -> query.Selection:
         selection = query.selection(event_filter)

@@ -505,16 +505,18 @@ class BaseStorage(abc.ABC):
             yield findings.ok("retention", "everything is kept")
             return
         kept = f"{span.words(self.kept_for() or dt.timedelta())} are kept"
-        # The worker comes each hour, and the bounds may begin a day early.
-        if bounds is None or bounds[0] >= limit - dt.timedelta(days=2):
+        share = self.expired(limit)
+        if bounds is None or not share.part:
             yield findings.ok("retention", f"{kept}, nothing older is there")
             return
-        share = self.expired(limit)
-        yield findings.warning(
-            "retention",
-            f"{kept}, and there is usage since {bounds[0]:%Y-%m-%d}: the next run of the worker deletes {share.words} points",
-            findings.EXPIRES_MUCH if share.is_large else "let `undercroft worker` run, or `undercroft rating expire`",
-        )
+        found = f"{kept}, and there is usage since {bounds[0]:%Y-%m-%d}: the next run of the worker deletes {share.words} points"
+        if share.is_large:
+            yield findings.warning("retention", found, findings.EXPIRES_MUCH)
+        elif bounds[0] < limit - dt.timedelta(days=2):
+            # The worker comes each hour, and the bounds may begin a day early.
+            yield findings.warning("retention", found, "let `undercroft worker` run, or `undercroft rating expire`")
+        else:
+            yield findings.ok("retention", found)
 
     def _groups(self, groupby: Iterable[str] | None) -> list[query.GroupKey]:
         return query.groupby_elements(groupby)

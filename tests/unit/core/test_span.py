@@ -59,6 +59,8 @@ def test_numbers_that_are_refused(given: str) -> None:
 
 def test_what_is_told_of_a_number() -> None:
     assert span.note("x =", "90", "h") == "x = 90 is taken as hours; write 90h, or another span such as 90d, 36h, 15m, 30s or 2w"
+    assert "write 4500ms," in str(span.note("x", "4.5", "s"))
+    assert "write 1000000s," in str(span.note("x", "1000000", "s"))
     assert [span.note("x", text, "h") for text in ("90d", "0", "-1", "", "soon")] == [None] * 5
 
 

@@ -120,6 +120,17 @@ def test_a_missing_library_is_named_with_its_cure() -> None:
     assert "pip install 'undercroft[opensearch]'" in str(registry.missing_library("es", ImportError("no", name="opensearchpy")))
 
 
+class Timed(msgspec.Struct, kw_only=True):
+    busy_timeout: float = 1.0
+
+
+def test_a_timeout_is_a_span_or_a_number_of_seconds() -> None:
+    for given, seconds in (("30s", 30.0), ("2m", 120.0), ("500ms", 0.5), ("7", 7.0), ("0.5", 0.5)):
+        assert url.split(f"sqlite:///x.db?busy_timeout={given}", Timed, {})[1].busy_timeout == seconds
+    with pytest.raises(ConfigInvalid, match="busy_timeout: 'soon' is not a span of time such as 90d"):
+        url.split("sqlite:///x.db?busy_timeout=soon", Timed, {})
+
+
 @pytest.mark.parametrize(
     ("scheme", "told"),
     [

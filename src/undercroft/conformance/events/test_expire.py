@@ -49,6 +49,22 @@ def test_old_events_go_with_their_traits(store: Store) -> None:
 
 
 @clause("E21")
+@needs("count")
+@rows("age", [0.5, 100, 100.000001, 250, 10_000], empty="clear")
+def test_what_would_be_deleted_is_what_is_deleted(store: Store, age: float) -> None:
+    store.record_events([event(f"m{n}", at=-100 * n) for n in range(6)])
+    with now(START):
+        before = store.expiry(age)
+        assert before is not None
+        share = store.expired(before)
+        assert share.whole == 6
+        assert store.expired(before, 1).part == min(1, share.part)
+        assert store.clear_expired_data(age) == share.part
+        assert store.expired(before).part == 0
+        assert store.expiry(0) is store.expiry(-1) is None
+
+
+@clause("E21")
 @needs("filter_traits")
 def test_nothing_is_found_by_what_is_gone(store: Store) -> None:
     store.record_events([event("a", text("x", "v"), whole("n", 1), at=-500), event("b", text("x", "v"), whole("n", 1))])

@@ -11,7 +11,7 @@ from undercroft.conformance.examination import problems
 from undercroft.conformance.markers import clause, needs
 from undercroft.conformance.rating.data import OpenStore, everything, frame, hour, of, quantity, sums
 from undercroft.conformance.rows import rows
-from undercroft.core.findings import Level
+from undercroft.core.findings import Level, Share
 from undercroft.rating import BaseStorage
 
 pytestmark = pytest.mark.usefixtures("examined")
@@ -29,6 +29,7 @@ def _fill(store: BaseStorage, hours: int = 100) -> None:
 def test_everything_older_goes_and_nothing_else(store: BaseStorage, limit: float) -> None:
     _fill(store)
     kept = [p for p in everything(store) if p.start >= hour(limit)]
+    assert store.expired(hour(limit)) == Share(200 - len(kept), 200)
     batches = list(store.expire_before(hour(limit)))
     assert everything(store) == kept
     assert sum(batch.points for batch in batches) == 200 - len(kept)

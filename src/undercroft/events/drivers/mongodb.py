@@ -244,6 +244,10 @@ class Connection(contract.Store):
         found = self._found(conditions, page)
         return list(found) if page.limit is not None and page.limit <= _AT_ONCE else found
 
+    def _size(self, selection: query.Selection) -> int:
+        with self._call():
+            return int(self._events_in.count_documents(_all(_conditions(selection))))
+
     def _found(self, conditions: list[Document], page: query.Page) -> Iterator[Event]:
         fields = {query.GENERATED: "micros", query.MESSAGE_ID: "order"}
         order = [(fields[key], -1 if down else 1) for key, down in page.order]

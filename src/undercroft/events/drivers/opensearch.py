@@ -338,6 +338,10 @@ class Connection(contract.Store):
         hits = self._search({**body, **_behind_hit(after), "size": page.limit, "track_total_hits": False})
         return [self._of(hit["_source"]) for hit in hits]
 
+    def _size(self, selection: query.Selection) -> int:
+        body: Query = {"query": _query(selection), "size": 0, "track_total_hits": True}
+        return int(self._client.search(self._all, body)["hits"]["total"]["value"])
+
     def _parts(self, body: Query) -> Iterator[list[Query]]:
         """Everything, as it was when the first part was asked for; from where the server gave that up on, as it is.
 
