@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import types
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -35,9 +34,9 @@ _CONNECT_SECONDS = 2.0
 class RequestId:
     """Middleware: every answer has an id, which the log of a caller may name."""
 
-    def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
+    def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
         """Set the header."""
-        resp.set_header(REQUEST_ID, f"req-{uuid.uuid4()}")
+        resp.set_header(REQUEST_ID, failures.request_id(req))
 
 
 class Service:

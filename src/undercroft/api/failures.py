@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from http import HTTPStatus
 from typing import Any
 
@@ -10,10 +11,17 @@ import falcon
 
 from undercroft.api import wire
 from undercroft.api.kind import error_body
-from undercroft.core.errors import NotInitialized, UndercroftError
+from undercroft.core.errors import UndercroftError
 
 LOG = logging.getLogger(__name__)
 RETRY_AFTER = "2"
+
+
+def request_id(req: falcon.Request) -> str:
+    """What the answer and the log call a request; made when it is first asked for."""
+    if "request_id" not in req.context:
+        req.context.request_id = f"req-{uuid.uuid4()}"
+    return str(req.context.request_id)
 
 
 def answer(req: falcon.Request, resp: falcon.Response, status: int, message: str) -> None:
@@ -29,13 +37,11 @@ def answer(req: falcon.Request, resp: falcon.Response, status: int, message: str
 
 def ours(req: falcon.Request, resp: falcon.Response, error: UndercroftError, _params: Any) -> None:
     """One of our own errors, which knows its status."""
-    status = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(error, NotInitialized) else error.http
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
-        LOG.error("%s %s: %s", req.method, req.path, error)
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        answer(req, resp, status, "the service is not set up rightly; its log says more")
-    else:
-        answer(req, resp, status, str(error))
+    if error.http < HTTPStatus.INTERNAL_SERVER_ERROR or error.http == HTTPStatus.NOT_IMPLEMENTED:
+        answer(req, resp, error.http, error.public)
+        return
+    LOG.error("%s %s: %s (request %s)", req.method, req.path, error, request_id(req))
+    _not_now(req, resp, error.http, error.public)
 
 
 def http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: Any) -> None:
@@ -46,8 +52,13 @@ def http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _p
 
 def unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, _params: Any) -> None:
     """A mistake of ours: the log gets the traceback, the caller no detail."""
-    LOG.error("%s %s failed", req.method, req.path, exc_info=error)
-    answer(req, resp, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says more")
+    LOG.error("%s %s failed (request %s)", req.method, req.path, request_id(req), exc_info=error)
+    _not_now(req, resp, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says more")
+
+
+def _not_now(req: falcon.Request, resp: falcon.Response, status: int, message: str) -> None:
+    """Answer a failure of ours: the log says more under the request's id."""
+    answer(req, resp, status, f"{message} (request {request_id(req)})")
 
 
 def break_off(req: falcon.Request, resp: falcon.Response, error: Exception) -> None:
@@ -55,7 +66,7 @@ def break_off(req: falcon.Request, resp: falcon.Response, error: Exception) -> N
 
     A publisher that gets a whole answer, whatever its status, forgets what it sent; one that gets none keeps it.
     """
-    LOG.error("%s %s is broken off: %s", req.method, req.path, error)
+    LOG.error("%s %s is broken off: %s (request %s)", req.method, req.path, error, request_id(req))
     resp.status = HTTPStatus.SERVICE_UNAVAILABLE
     resp.content_type = falcon.MEDIA_JSON
     resp.set_stream(iter([b"{"]), 2)

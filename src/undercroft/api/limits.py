@@ -17,6 +17,8 @@ _PATIENCE = 0.5
 class Busy(Unavailable):
     """So many requests are under way that this one was not begun."""
 
+    _public = None
+
 
 class SlowBody(Unavailable):
     """The body of a request did not come in time; nothing of it was used."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import rich_click as click
 
-from undercroft.core.errors import ConfigInvalid, InvalidInput, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Corrupt, InvalidInput, UndercroftError
 
 FAILED = 1
 WRONG = 2
@@ -24,7 +24,7 @@ def exit_code(error: BaseException) -> int:
     """The exit code for an exception that ended a command."""
     if isinstance(error, (InvalidInput, ConfigInvalid)):
         return WRONG
-    if isinstance(error, UndercroftError) and error.retryable:
+    if isinstance(error, UndercroftError) and error.retryable and not isinstance(error, Corrupt):
         return TRY_AGAIN
     return FAILED
 

@@ -43,7 +43,7 @@ def _as_http() -> Iterator[None]:
         answer = default_exceptions.get(error.http)
         if error.http == 500 or answer is None:
             raise
-        raise answer(str(error)) from error
+        raise answer(error.public) from error
 
 
 class Storage(BaseStorage):

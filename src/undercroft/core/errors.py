@@ -7,13 +7,19 @@ UndercroftError
 ├── NotFound (LookupError)               404  it is not there, or not yours
 ├── Conflict                             409  somebody else was first
 ├── ConfigInvalid                        500  mend the URL, the option or the installation
-│   └── NotInitialized                   500  create the tables: `undercroft db upgrade`
 ├── Unsupported (NotImplementedError)    501  ask another driver
-├── Corrupt                              500  restore: what is stored cannot be read
 └── Unavailable                          503  wait, then try again (`retryable`)
-    └── OutcomeUnknown                   503  the answer to a commit was lost: repeat, repeats are harmless
+    ├── OutcomeUnknown                   503  the answer to a commit was lost: repeat, repeats are harmless
+    ├── Corrupt                          503  restore: what is stored cannot be read
+    └── Declined                         503  the engine answered with an error that is nobody's data's fault
+        └── Denied (ConfigInvalid)       503  rights, read only, no such database: an operator mends it
+            └── NotInitialized           503  create the tables: `undercroft db upgrade`
 
-A message says what was asked, of which driver, and what to do. It never holds a password or a whole document.
+Whose fault an error is, drivers decide by one rule: an item's are our own checks, and what the engine says about the item's
+values (InvalidInput). Everything else, an error that nobody knows above all, is "not now" (Unavailable): nothing is dropped for it.
+
+A message says what was asked, of which driver, and what to do, for operators: the log and the command line. It never holds a
+password or a whole document. `public` is what somebody far away may read.
 """
 
 from __future__ import annotations
@@ -31,6 +37,12 @@ class UndercroftError(Exception):
 
     http: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    _public: ClassVar[str | None] = None
+
+    @property
+    def public(self) -> str:
+        """The message for callers of a service: where the store is, and what its engine said, is for the log."""
+        return self._public or str(self)
 
     @property
     def code(self) -> int:
@@ -83,9 +95,7 @@ class Conflict(UndercroftError):
 class ConfigInvalid(UndercroftError):
     """A URL, an option or the installation is wrong."""
 
-
-class NotInitialized(ConfigInvalid):
-    """The tables are missing or older than this version needs."""
+    _public = "the service is not set up rightly; its log says more"
 
 
 class Unsupported(UndercroftError, NotImplementedError):
@@ -94,16 +104,40 @@ class Unsupported(UndercroftError, NotImplementedError):
     http = 501
 
 
-class Corrupt(UndercroftError):
-    """What is stored cannot be read back."""
-
-
 class Unavailable(UndercroftError):
     """The engine did not answer in time, or refused for now; nothing was stored unless the subclass says otherwise."""
 
     http = 503
     retryable = True
+    _public: ClassVar[str | None] = "the store cannot do this now; try again later"
 
 
 class OutcomeUnknown(Unavailable):
     """The connection broke while a commit was under way: it may or may not have happened. Repeat the call."""
+
+    _public = "the store did not say whether it was done; repeat the request"
+
+
+class Corrupt(Unavailable):
+    """What is stored cannot be read back; somebody has to restore it."""
+
+    _public = "the store is damaged; its operator has to restore it"
+
+
+class Declined(Unavailable):
+    """The engine answered, with an error that is not about an item's values; nothing was stored by the call.
+
+    Errors that we do not know are among these.
+    """
+
+
+class Denied(Declined, ConfigInvalid):
+    """Rights, a store that is read only, a database that is missing: it stays so until an operator mends it."""
+
+    _public = "the store refuses this until its operator mends it; try again later"
+
+
+class NotInitialized(Denied):
+    """The tables are missing or older than this version needs."""
+
+    _public = "the store is not set up yet; try again later"

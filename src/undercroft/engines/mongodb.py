@@ -16,7 +16,7 @@ from pymongo import errors as mongo
 
 from undercroft.core import deadline, findings, time
 from undercroft.core import url as urls
-from undercroft.core.errors import ConfigInvalid, InvalidInput, OutcomeUnknown, Unavailable, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Declined, Denied, InvalidInput, OutcomeUnknown, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, error, ok, warning
 from undercroft.engines.session import Pin
 
@@ -37,6 +37,10 @@ SESSION = (
     Pin("retryWrites", "false", "a write could be done twice; ours are tried again where that is safe"),
     Pin("uuidRepresentation", "standard", "ids that a host stores could be read in two ways"),
 )
+# Codes of the server: what a document holds (14 types, 52 to 57 names of fields, 121 validation, 10334 and 17419 size, 17280 keys),
+# and rights.
+_DATA, _KNOWN = (14, 52, 56, 57, 121, 10334, 17280, 17419), 11000
+_DENIED = (13, 18, 8000)
 _WORDS = {"true": True, "false": False}
 _SETTINGS: dict[str, Any] = {pin.name: _WORDS.get(pin.value, pin.value) for pin in SESSION}
 
@@ -130,17 +134,27 @@ def call(client: Any, place: str, options: EngineOptions, *, writes: bool = Fals
 def _translated(failure: Exception, place: str, *, writes: bool) -> UndercroftError:
     text = f"{place}: {str(failure)[:300]}"
     if isinstance(failure, (mongo.DocumentTooLarge, bson.errors.BSONError)):
-        return InvalidInput("document", f"cannot be stored by MongoDB: {str(failure)[:200]}")
+        return InvalidInput("item", f"the store cannot hold it ({type(failure).__name__})")
+    if (code := _of_documents(failure)) is not None:
+        return InvalidInput("item", f"the store cannot hold it (the engine's code is {code})")
     if isinstance(failure, mongo.ServerSelectionTimeoutError):
         return Unavailable(text)
     if isinstance(failure, (mongo.ConnectionFailure, mongo.ExecutionTimeout, mongo.WTimeoutError)) or getattr(
         failure, "timeout", False
     ):
         return OutcomeUnknown(text) if writes else Unavailable(text)
-    if isinstance(failure, mongo.OperationFailure) and failure.code in (11600, 11602, 10107, 13435, 189, 91):
-        # The server steps down or goes away.
-        return Unavailable(text)
-    return UndercroftError(text)
+    if isinstance(failure, mongo.OperationFailure) and failure.code in _DENIED:
+        return Denied(text)
+    return Declined(text)
+
+
+def _of_documents(failure: Exception) -> int | None:
+    """The code of a failed write of several documents, where each that failed did so for what it holds."""
+    if not isinstance(failure, mongo.BulkWriteError) or failure.details.get("writeConcernErrors"):
+        return None
+    codes = [each.get("code") for each in failure.details.get("writeErrors", ())]
+    wrong = [code for code in codes if code != _KNOWN]
+    return wrong[0] if wrong and all(code in _DATA for code in wrong) else None
 
 
 def largest(client: Any) -> int:
@@ -181,9 +195,7 @@ def examine(client: Any, place: str, options: EngineOptions) -> Iterator[Finding
     try:
         with call(client, place, options):
             status = client.admin.command("serverStatus")
-    except Unavailable:
-        raise
-    except UndercroftError as failure:
+    except Declined as failure:
         yield warning(
             "durability: server", str(failure), "grant this user clusterMonitor, to see whether the server keeps what it is given"
         )

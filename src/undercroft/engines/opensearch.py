@@ -16,7 +16,7 @@ from opensearchpy import exceptions as search
 
 from undercroft.core import deadline
 from undercroft.core import url as urls
-from undercroft.core.errors import ConfigInvalid, OutcomeUnknown, Unavailable, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Declined, Denied, InvalidInput, OutcomeUnknown, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, error, ok, size, warning
 
 PORT = 9200
@@ -24,6 +24,9 @@ PORT = 9200
 OLDEST = {"opensearch": 2, "elasticsearch": 7}
 # Bytes of a request, unless a server was set to another limit.
 _LARGEST = 100 * 2**20
+# What a server says of a document's own values.
+_OF_DOCUMENT = ("document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception")
+_TOO_MUCH = ("immense term", "nested documents")
 # Seconds for which a question is asked again: each index that is deleted beside it may cost a try.
 _PATIENCE = 10.0
 # No index is an answer, too; part of one is none.
@@ -54,14 +57,30 @@ class Busy(Unavailable):
     """The server answers that it cannot answer now."""
 
 
-def failed(status: int, text: str) -> UndercroftError:
-    """The error for a request, or one document of it, that was answered with such a status.
+def failed(status: int, text: str) -> Unavailable:
+    """The error for a request that was answered with such a status.
 
     Any failure of the server itself may be over in a moment: Elasticsearch 7 answers 500 where a search meets an index that is
     being closed, and where more views are asked for than it may hold.
     """
-    own = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
-    return (Busy if own else UndercroftError)(text)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Busy(text)
+    return (Denied if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else Declined)(text)
+
+
+def refused(status: int, reason: Any, place: str) -> UndercroftError:
+    """The error for one document of a request that was answered with such a status.
+
+    Args:
+        status: of the document.
+        reason: the server's object with `type` and `reason`.
+        place: the URL without a password.
+    """
+    kind, text = (str(reason.get(name)) for name in ("type", "reason")) if isinstance(reason, dict) else ("", "")
+    # `illegal_argument_exception` is said of documents, of pipelines and of clusters alike.
+    if kind in _OF_DOCUMENT or (kind == "illegal_argument_exception" and any(words in text for words in _TOO_MUCH)):
+        return InvalidInput("item", f"the store cannot hold one of its values ({kind})")
+    return failed(status, f"{place}: {status} {str(reason)[:300]}")
 
 
 class Client:

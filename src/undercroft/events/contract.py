@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from undercroft.core import capabilities as caps
 from undercroft.core import deadline, findings, jobs, settings, span, time
-from undercroft.core.errors import ConfigInvalid, InvalidInput, UndercroftError, Unsupported
+from undercroft.core.errors import InvalidInput, Unsupported
 from undercroft.core.paging import LARGEST
 from undercroft.core.portions import portions
 from undercroft.events import expression, query
@@ -300,7 +300,17 @@ class Store(Connection, abc.ABC):
             outcomes[place] = Outcome(False, error)
 
         def store(some: Sequence[Record]) -> None:
-            known = set(self._record(some))
+            try:
+                known = set(self._record(some))
+            except InvalidInput as error:
+                # One of them, or some; an error of any other kind is not about them, and ends the call.
+                if len(some) == 1:
+                    mine = some[0].message_id
+                    failed(places[mine], InvalidInput(f"event {mine[:64]!r}", error.problem))
+                    return
+                store(some[: len(some) // 2])
+                store(some[len(some) // 2 :])
+                return
             for each in some:
                 outcomes[places[each.message_id]] = Outcome(each.message_id not in known)
 
@@ -315,20 +325,7 @@ class Store(Connection, abc.ABC):
             if places.setdefault(fresh.message_id, place) == place:
                 records.append(fresh)
         for part in portions(records, _AT_ONCE, _CHARACTERS, weight):
-            try:
-                store(part)
-            except ConfigInvalid:
-                raise
-            except UndercroftError as error:
-                if error.retryable:
-                    raise
-                for each in part:
-                    try:
-                        store([each])
-                    except InvalidInput as one:
-                        failed(places[each.message_id], InvalidInput(f"event {each.message_id[:64]!r}", one.problem))
-                    except UndercroftError as one:
-                        failed(places[each.message_id], one)
+            store(part)
         for place, outcome in enumerate(outcomes):
             if not outcome.is_new and outcome.error is None:
                 LOG.debug("event %s is there already", batch[place].message_id)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import sqlalchemy as sa
 
 from undercroft.core import findings, time
-from undercroft.core.errors import ConfigInvalid, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Denied, UndercroftError
 from undercroft.core.findings import Finding, Level, error, ok, warning
 from undercroft.engines.session import Setting
 from undercroft.engines.sql.database import Database
@@ -93,9 +93,7 @@ def _may(db: Database, statement: sa.Executable, *, writes: bool) -> bool:
     run = db.write if writes else db.read
     try:
         run(lambda c: c.execute(statement).close())
-    except UndercroftError as failure:
-        if failure.retryable:
-            raise
+    except Denied:
         return False
     return True
 

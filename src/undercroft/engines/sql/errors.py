@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from undercroft.core.errors import InvalidInput, NotInitialized, OutcomeUnknown, Unavailable, UndercroftError
+from undercroft.core.errors import Declined, InvalidInput, NotInitialized, OutcomeUnknown, Unavailable, UndercroftError
 
 STATEMENT_TIMEOUT = "the statement took longer than statement_timeout allows"
 
@@ -38,9 +38,14 @@ def first_line(error: sa.exc.DBAPIError) -> str:
     return str(error.orig).strip().partition("\n")[0][:300]
 
 
-def by_code(kinds: Iterable[tuple[tuple[int, ...], type[UndercroftError]]], code: int | None) -> type[UndercroftError]:
-    """The error of the first group of codes that has this one; `UndercroftError` for a code of none."""
-    return next((kind for codes, kind in kinds if code in codes), UndercroftError)
+def by_code(kinds: Iterable[tuple[tuple[int, ...], type[Unavailable]]], code: int | None) -> type[Unavailable]:
+    """The error of the first group of codes that has this one; `Declined` for a code that nobody knows."""
+    return next((kind for codes, kind in kinds if code in codes), Declined)
+
+
+def not_storable(code: object) -> InvalidInput:
+    """The error for an item whose values the engine refuses; its own text could quote them, and is left to the cause."""
+    return InvalidInput("item", f"the store cannot hold one of its values (the engine's code is {code})")
 
 
 def not_initialized(place: str) -> NotInitialized:

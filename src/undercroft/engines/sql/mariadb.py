@@ -9,24 +9,35 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, UndercroftError
+from undercroft.core.errors import Corrupt, Denied, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, ok, size
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql.dialect import ServerDialect
-from undercroft.engines.sql.errors import STATEMENT_TIMEOUT, Contended, Disconnected, TooLarge, by_code, first_line, not_initialized
+from undercroft.engines.sql.errors import (
+    STATEMENT_TIMEOUT,
+    Contended,
+    Disconnected,
+    TooLarge,
+    by_code,
+    first_line,
+    not_initialized,
+    not_storable,
+)
 from undercroft.engines.sql.options import EngineOptions
 
 # Numbers of the server (1...) and of the client library (2..., 0 for a connection closed before).
 _MISSING_TABLE = (1054, 1146)
 _TIMEOUT = (1969, 3024)
 _TOO_LARGE = 1153
-_KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
+_KINDS: tuple[tuple[tuple[int, ...], type[Unavailable]], ...] = (
     ((1020, 1062, 1205, 1213), Contended),
-    ((1044, 1045, 1049, 1142, 1227, 1698), ConfigInvalid),
+    ((1044, 1045, 1049, 1142, 1143, 1227, 1290, 1370, 1698, 1792, 1836), Denied),
     ((0, 1053, 1077, 1079, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055), Disconnected),
-    ((*_TIMEOUT, 1021, 1026, 1030, 1037, 1040, 1041, 1114, 1203, 1290), Unavailable),
+    ((*_TIMEOUT, 1021, 1026, 1030, 1037, 1040, 1041, 1114, 1203), Unavailable),
     ((1034, 1035, 1194, 1195, 1712), Corrupt),
 )
+# An item's values: those of SQLSTATE classes 22 and 23, which the client library does not pass on.
+_DATA = (1048, 1216, 1217, 1264, 1265, 1292, 1365, 1366, 1367, 1406, 1416, 1425, 1426, 1441, 1451, 1452, 1690, 3140, 4025)
 # A statement must have room for the smallest reasonable item.
 _LEAST_PACKET, _ENOUGH = 2**20, "1 MiB or more"
 
@@ -148,6 +159,8 @@ class MariaDB(ServerDialect):
             return TooLarge("item", str(arguments[1]), *arguments[2:])
         if code in _MISSING_TABLE:
             return not_initialized(self.place)
+        if code in _DATA:
+            return not_storable(code)
         return by_code(_KINDS, code)(f"{self.place}: {STATEMENT_TIMEOUT if code in _TIMEOUT else text}")
 
     def insert_missing(self, table: sa.Table) -> sa.Insert:

@@ -10,12 +10,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Corrupt, Declined, Denied, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, ok, size
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql import raw
 from undercroft.engines.sql.dialect import ServerDialect
-from undercroft.engines.sql.errors import STATEMENT_TIMEOUT, Contended, Disconnected, TooLarge, first_line, not_initialized
+from undercroft.engines.sql.errors import (
+    STATEMENT_TIMEOUT,
+    Contended,
+    Disconnected,
+    TooLarge,
+    first_line,
+    not_initialized,
+    not_storable,
+)
 from undercroft.engines.sql.options import EngineOptions
 
 # SQLSTATE classes and codes (appendix A of its manual). The first prefix that fits decides.
@@ -23,13 +31,15 @@ _MISSING_TABLE = ("42P01", "42703", "3F000")
 _TIMEOUT = "57014"
 # Such as a row of an index, or a text of a gigabyte.
 _TOO_LARGE = "54000"
-_KINDS: tuple[tuple[tuple[str, ...], type[UndercroftError]], ...] = (
+_KINDS: tuple[tuple[tuple[str, ...], type[Unavailable]], ...] = (
     (("40001", "40P01", "55P03", "23505"), Contended),
-    (("28", "3D", "42501"), ConfigInvalid),
+    (("25006", "28", "3D", "42501"), Denied),
     ((_TIMEOUT, "53", "58"), Unavailable),
     (("08", "57"), Disconnected),
-    (("XX",), Corrupt),
+    (("XX001", "XX002"), Corrupt),
 )
+# An item's values; what is above decides first.
+_DATA = ("22", "23")
 # Of a value among options, which spaces part.
 _SPACE = "\\ "
 _BEGIN = "BEGIN"
@@ -170,17 +180,19 @@ class PostgreSQL(ServerDialect):
         if state is None:
             if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated:
                 return Disconnected(f"{self.place}: {text}")
-            return UndercroftError(f"{self.place}: {text}")
+            return not_storable("none") if isinstance(error, sa.exc.DataError) else Declined(f"{self.place}: {text}")
         if state in _MISSING_TABLE:
             return not_initialized(self.place)
         if state == _TIMEOUT:
             text = STATEMENT_TIMEOUT
         if state == _TOO_LARGE:
-            return TooLarge("item", f"is larger than PostgreSQL takes: {text}")
+            return TooLarge("item", "is larger than PostgreSQL takes, in a row or for an index")
         for prefixes, kind in _KINDS:
             if state.startswith(prefixes):
                 return kind(f"{self.place}: {text}")
-        return UndercroftError(f"{self.place}: {text} (SQLSTATE {state})")
+        if state.startswith(_DATA):
+            return not_storable(state)
+        return Declined(f"{self.place}: {text} (SQLSTATE {state})")
 
     def insert_missing(self, table: sa.Table) -> sa.Insert:
         return postgresql.insert(table).on_conflict_do_nothing()

@@ -15,21 +15,23 @@ import sqlalchemy as sa
 import tenacity
 from sqlalchemy.dialects import sqlite
 
-from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Corrupt, Declined, Denied, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, ok, size, warning
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql.dialect import Dialect
-from undercroft.engines.sql.errors import TooLarge, by_code, first_line, not_initialized
+from undercroft.engines.sql.errors import TooLarge, by_code, first_line, not_initialized, not_storable
 from undercroft.engines.sql.options import EngineOptions
 
 _MEMORY = ":memory:"
 _SPARE_BYTES = 512 * 2**20
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_KINDS: tuple[tuple[tuple[int, ...], type[UndercroftError]], ...] = (
-    ((sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH), ConfigInvalid),
+_KINDS: tuple[tuple[tuple[int, ...], type[Unavailable]], ...] = (
+    ((sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH), Denied),
     ((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB), Corrupt),
     ((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_INTERRUPT), Unavailable),
 )
+# An item's values. A trigger's refusal counts as a constraint, too, but no trigger is ours.
+_DATA = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG)
 
 
 def _synchronous(options: EngineOptions) -> str:
@@ -143,9 +145,11 @@ class SQLite(Dialect):
         if primary in _BUSY:
             return Unavailable(f"{text} (another writer held the file longer than busy_timeout allows)")
         if primary == sqlite3.SQLITE_TOOBIG:
-            return TooLarge("item", f"is larger than SQLite takes: {first_line(error)}")
+            return TooLarge("item", "is larger than SQLite takes")
+        if primary in _DATA and code != sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+            return not_storable(code)
         kind = by_code(_KINDS, primary)
-        if kind is UndercroftError and ("no such table" in text or "no such column" in text):
+        if kind is Declined and ("no such table" in text or "no such column" in text):
             return not_initialized(self.place)
         return kind(text)
 

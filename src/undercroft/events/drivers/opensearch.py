@@ -269,7 +269,7 @@ class Connection(contract.Store):
                 elif done["status"] == 404:
                     homeless.append(document)
                 elif done["status"] >= 300:
-                    raise opensearch.failed(done["status"], f"{self._client.place}: {str(done.get('error'))[:300]}")
+                    raise opensearch.refused(done["status"], done.get("error"), self._client.place)
             if not homeless:
                 return known
             # Their index was deleted between the two phases of the request; the next one makes it anew.
