@@ -20,7 +20,7 @@ from undercroft.api.nearby import Nearby
 from undercroft.api.routes import Route
 from undercroft.core import deadline, registry, settings
 from undercroft.core.caller import Caller
-from undercroft.core.errors import ConfigInvalid, UndercroftError
+from undercroft.core.errors import ConfigInvalid
 
 REQUEST_ID = "x-openstack-request-id"
 # Posts that may wait to be stored together with others. Each has a thread, which sleeps.
@@ -78,8 +78,9 @@ class Service:
         def respond_or_break_off(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
             try:
                 respond(req, resp, **path)
-            except (falcon.HTTPError, UndercroftError) as error:
-                status = error.status_code if isinstance(error, falcon.HTTPError) else error.http
+            except Exception as error:
+                # What nobody foresaw is not the sender's fault, either; nor is a body that did not come in time.
+                status = failures.status(error)
                 if status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.REQUEST_TIMEOUT:
                     raise
                 failures.break_off(req, resp, error)

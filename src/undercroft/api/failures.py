@@ -24,6 +24,19 @@ def request_id(req: falcon.Request) -> str:
     return str(req.context.request_id)
 
 
+def status(error: Exception) -> int:
+    """The status of an answer; of what nobody foresaw, too."""
+    if isinstance(error, falcon.HTTPError):
+        return error.status_code
+    return error.http if isinstance(error, UndercroftError) else HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def log(req: falcon.Request, what: str, error: Exception) -> None:
+    """Tell operators what callers are not told: where the store is, and what its engine said."""
+    unforeseen = None if isinstance(error, (UndercroftError, falcon.HTTPError)) else error
+    LOG.error("%s %s %s: %s (request %s)", req.method, req.path, what, error, request_id(req), exc_info=unforeseen)
+
+
 def answer(req: falcon.Request, resp: falcon.Response, status: int, message: str) -> None:
     """Write an error's status, headers and body."""
     resp.status = status
@@ -40,7 +53,7 @@ def ours(req: falcon.Request, resp: falcon.Response, error: UndercroftError, _pa
     if error.http < HTTPStatus.INTERNAL_SERVER_ERROR or error.http == HTTPStatus.NOT_IMPLEMENTED:
         answer(req, resp, error.http, error.public)
         return
-    LOG.error("%s %s: %s (request %s)", req.method, req.path, error, request_id(req))
+    log(req, "failed", error)
     _not_now(req, resp, error.http, error.public)
 
 
@@ -52,7 +65,7 @@ def http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _p
 
 def unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, _params: Any) -> None:
     """A mistake of ours: the log gets the traceback, the caller no detail."""
-    LOG.error("%s %s failed (request %s)", req.method, req.path, request_id(req), exc_info=error)
+    log(req, "failed", error)
     _not_now(req, resp, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says more")
 
 
@@ -66,7 +79,7 @@ def break_off(req: falcon.Request, resp: falcon.Response, error: Exception) -> N
 
     A publisher that gets a whole answer, whatever its status, forgets what it sent; one that gets none keeps it.
     """
-    LOG.error("%s %s is broken off: %s (request %s)", req.method, req.path, error, request_id(req))
+    log(req, "is broken off", error)
     resp.status = HTTPStatus.SERVICE_UNAVAILABLE
     resp.content_type = falcon.MEDIA_JSON
     resp.set_stream(iter([b"{"]), 2)

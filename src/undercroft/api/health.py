@@ -48,7 +48,8 @@ class Ready:
         try:
             with deadline.within(_PROBE_SECONDS):
                 probe(self._served)
-        except UndercroftError:
+        except UndercroftError as error:
+            failures.log(req, "failed", error)
             failures.answer(req, resp, 503, "the store does not answer")
             return
         resp.content_type = falcon.MEDIA_JSON
