@@ -44,10 +44,10 @@ def _raised(opener: Opener, state: str) -> Iterator[Refusal]:
 
 
 @contextlib.contextmanager
-def _user(opener: Opener) -> Iterator[tuple[psycopg.Connection, sql.Identifier, sql.Composable]]:
+def _user(opener: Opener, user: str) -> Iterator[tuple[psycopg.Connection, sql.Identifier, sql.Composable]]:
     """A user who may read and write the tables, and nothing else."""
     with _server(opener) as (connection, tables):
-        name = sql.Identifier(opener.namespace)
+        name = sql.Identifier(user)
         those = sql.SQL(", ").join(map(sql.Identifier, tables))
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
         connection.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {} TO {}").format(those, name))
@@ -61,11 +61,12 @@ def _user(opener: Opener) -> Iterator[tuple[psycopg.Connection, sql.Identifier, 
 @contextlib.contextmanager
 def _rights(opener: Opener) -> Iterator[Refusal]:
     """The right to INSERT is withdrawn."""
-    with _user(opener) as (connection, name, those):
+    user = f"{opener.namespace}_writer"
+    with _user(opener, user) as (connection, name, those):
         take = sql.SQL("REVOKE INSERT ON {} FROM {}").format(those, name)
         give = sql.SQL("GRANT INSERT ON {} TO {}").format(those, name)
         yield Refusal(
-            named(opener, as_user(opener, opener.namespace)),
+            named(opener, as_user(opener, user)),
             lambda: connection.execute(take),
             lambda: connection.execute(give),
         )
@@ -74,13 +75,14 @@ def _rights(opener: Opener) -> Iterator[Refusal]:
 @contextlib.contextmanager
 def _read_only(opener: Opener) -> Iterator[Refusal]:
     """The user's sessions are read only, as those of a standby are."""
-    with _user(opener) as (connection, name, _those):
+    user = f"{opener.namespace}_reader"
+    with _user(opener, user) as (connection, name, _those):
 
         def set_to(value: str) -> None:
             connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = {}").format(name, sql.SQL(value)))
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (opener.namespace,))
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (user,))
 
-        url = named(opener, as_user(opener, opener.namespace))
+        url = named(opener, as_user(opener, user))
         yield Refusal(url, functools.partial(set_to, "on"), functools.partial(set_to, "off"))
 
 
