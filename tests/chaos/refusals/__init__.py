@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from undercroft.conformance.plugin import Opener
@@ -44,6 +44,23 @@ def ways(opener: Opener) -> Mapping[str, Way]:
     """The ways of an opener's engine, by name."""
     found: Mapping[str, Way] = importlib.import_module(f"{__name__}.{_MODULES[opener.target.driver]}").WAYS
     return found
+
+
+@contextlib.contextmanager
+def prepared(opener: Opener) -> Iterator[dict[str, Refusal]]:
+    """All the ways of an opener's engine, whose tables are there, by name."""
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(way(opener)) for name, way in ways(opener).items()}
+
+
+@contextlib.contextmanager
+def refusing(way: Refusal) -> Iterator[None]:
+    """The block, while the engine refuses."""
+    way.begin()
+    try:
+        yield
+    finally:
+        way.end()
 
 
 def named(opener: Opener, url: str | None = None, **options: str) -> str:
