@@ -25,7 +25,8 @@ def stores(url: str) -> dict[str, Any]:
 
 def post(number: int) -> tuple[str, Any, int]:
     """Path and body as Ceilometer sends them, of an item of a number below 60, and the status when it is stored."""
-    when = f"2026-11-01T00:{number:02}:00"
+    # Of the same day as those of `write`: another day may be another index.
+    when = data.after(number).isoformat()
     event = {"message_id": f"c{number}", "event_type": "t", "generated": when, "traits": [], "raw": {}}
     return "/events/v1/ceilometer/events", event, 200
 
