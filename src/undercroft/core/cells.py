@@ -38,6 +38,25 @@ def plain_text(value: Any) -> str:
     return _encoder.encode(value).decode()
 
 
+class _Ends:
+    """Takes rows that end with CR LF, and writes them with LF. The writer quotes whatever it ends rows with, CR and LF alike."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+
+    def write(self, row: str) -> object:
+        """Write one row."""
+        return self._out.write(row.removesuffix("\r\n") + "\n")
+
+
+def write_rows(out: IO[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write rows as CSV: LF between them, and every cell that holds a comma, a quote, CR or LF in quotes.
+
+    A bare CR in a cell ends the row for many readers, unless it is quoted.
+    """
+    csv.writer(_Ends(out), lineterminator="\r\n").writerows(rows)
+
+
 def write_csv(out: IO[str], header: Sequence[str] | None, rows: Iterable[Sequence[Any]], raw: bool) -> None:
     """Write rows as CSV.
 
@@ -48,8 +67,6 @@ def write_csv(out: IO[str], header: Sequence[str] | None, rows: Iterable[Sequenc
         raw: leave text as it is. Otherwise a cell that a spreadsheet would take for a formula is quoted, see `guarded`.
     """
     keep = str if raw else guarded
-    writer = csv.writer(out, lineterminator="\n")
     if header is not None:
-        writer.writerow([keep(name) for name in header])
-    for row in rows:
-        writer.writerow([keep(value) if isinstance(value, str) else plain_text(value) for value in row])
+        write_rows(out, [[keep(name) for name in header]])
+    write_rows(out, ([keep(value) if isinstance(value, str) else plain_text(value) for value in row] for row in rows))

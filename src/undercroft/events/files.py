@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import io
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +9,7 @@ from itertools import islice
 
 import msgspec
 
-from undercroft.core.cells import guarded
+from undercroft.core.cells import guarded, write_rows
 from undercroft.events import wire
 from undercroft.events.models import Event
 
@@ -40,7 +39,7 @@ def csv_rows(events: Iterable[Event], raw: bool = False) -> Iterator[bytes]:
     rest = rows()
     while part := list(islice(rest, _AT_ONCE)):
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(part)
+        write_rows(text, part)
         yield text.getvalue().encode()
 
 
