@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import datetime as dt
+import functools
 import threading
 import time
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from tests.api.service import Service, frame, serving
 from tests.conftest import url_of
+from undercroft.api.kind import routes
 from undercroft.conformance.plugin import Opener
 
 WHEN = {"begin": dt.datetime(2026, 11, 1, tzinfo=dt.UTC), "end": dt.datetime(2026, 12, 1, tzinfo=dt.UTC)}
@@ -109,3 +111,84 @@ def test_kill_between_effect_and_answer(opener, keys, figure, record):
         if not keys:
             return
     record(kills=lives, doubled=0, lost=0)
+
+
+# -- every POST --------------------------------------------------------------------------------------------------------
+
+
+def one_event(number: int) -> dict[str, Any]:
+    return {"message_id": f"m{number}", "event_type": "t", "generated": "2026-01-01T00:00:00"}
+
+
+def notification(number: int) -> dict[str, Any]:
+    return {"message_id": f"m{number}", "event_type": "compute.instance.update", "timestamp": "2026-01-01", "payload": {}}
+
+
+# For each POST: bodies by number, of which each has an effect of its own; None where a POST never has one.
+POSTS: dict[str, Any] = {
+    "/rating/v2/dataframes": lambda number: {"dataframes": [frame("a", hour=number)]},
+    "/rating/v2/scope": None,
+    "/events/v1/ceilometer/events": one_event,
+    "/events/v1/notifications": notification,
+}
+
+
+def test_every_post_has_a_row():
+    assert POSTS.keys() == {route.path for _, route in routes() if route.method == "POST"}
+
+
+@pytest.mark.promise("C8")
+@pytest.mark.any_engine
+@pytest.mark.parametrize("path", [path for path, make in POSTS.items() if make is not None])
+def test_a_key_means_the_same_on_every_post(service, event_place, place, path):
+    place.opened[0].delete()
+    event_place.opened[0].clear()
+
+    def post(number: int, key: str = "same", token: str = "t-admin-a", body: Any = None) -> httpx.Response:
+        given = POSTS[path](number) if body is None else body
+        headers = {"X-Auth-Token": token, "Idempotency-Key": f"{key}-{path}"}
+        answer: httpx.Response = service.client.post(path, json=given, headers=headers)
+        return answer
+
+    def effects() -> int:
+        rows = place.opened[0].total(**WHEN)["results"]
+        return len(list(event_place.opened[0].get_events(None))) + (int(rows[0]["qty"]) if rows else 0)
+
+    first = post(1)
+    assert first.is_success
+    for _ in range(2):
+        again = post(1)
+        assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert effects() == 1
+    other = post(2)
+    assert other.status_code == 409
+    assert "Idempotency-Key" in other.text
+    assert effects() == 1
+    # Another path, caller or key is another key; who is refused has not used it.
+    assert post(3, body=[5], key="new").status_code == 400
+    assert post(3, key="new").is_success
+    assert post(4, token="t-admin-b").is_success
+    assert effects() == 3
+
+
+@pytest.mark.promise("C8")
+@pytest.mark.any_engine
+def test_events_under_a_key_are_stored_all_or_none(service, event_place):
+    event_place.opened[0].clear()
+    wrong = {**one_event(2), "traits": [["size", 2, 2**70]]}
+    for bad in (wrong, 5):
+        body = [one_event(1), bad, one_event(3)]
+        headers = {"X-Auth-Token": ADMIN, "Idempotency-Key": "whole"}
+        answer = service.client.post("/events/v1/ceilometer/events", json=body, headers=headers)
+        assert answer.status_code == 400
+        assert "[1]" in answer.text
+        assert list(event_place.opened[0].get_events(None)) == []
+
+
+def test_a_store_without_receipts_refuses_a_key():
+    with serving(None, events="log://") as service:
+        post = functools.partial(service.client.post, "/events/v1/ceilometer/events", json=one_event(1))
+        refused = post(headers={"Idempotency-Key": "one"})
+        assert refused.status_code == 400
+        assert "Idempotency-Key: is not kept by this store" in refused.text
+        assert post().status_code == 200

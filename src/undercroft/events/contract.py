@@ -13,7 +13,7 @@ import dataclasses
 import datetime as dt
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 from undercroft.core import capabilities as caps
@@ -21,6 +21,7 @@ from undercroft.core import deadline, findings, jobs, settings, span, time
 from undercroft.core.errors import InvalidInput, Unsupported
 from undercroft.core.paging import LARGEST
 from undercroft.core.portions import portions
+from undercroft.core.receipt import Receipt
 from undercroft.events import expression, query
 from undercroft.events.models import Event, Trait
 from undercroft.events.record import Record, record, size, weight
@@ -53,6 +54,7 @@ class Capabilities(caps.Capabilities):
     page: Truth = True
     expire: Truth = True
     tail: Truth = True
+    store_once: Truth = True
     concurrent_writers: Truth = True
     survives_restart: Truth = True
     large_stores: Truth = True
@@ -222,6 +224,10 @@ class Store(Connection, abc.ABC):
     def _expire(self, before: int, count: int | None) -> int:
         """Delete what was generated before that microsecond, the oldest first, at most `count`; in batches below a second."""
 
+    def _record_once(self, parts: Sequence[Sequence[Record]], receipt: Receipt, answer: Callable[[list[str]], bytes]) -> bytes:
+        """`_record` of each part, and the receipt with its answer, made of what `_record` gives, in one transaction."""
+        raise NotImplementedError
+
     def _tail(self, selection: query.Selection, after: str | None, limit: int) -> Arrivals:
         """See `tail`; `after` is the driver's own cursor."""
         raise NotImplementedError
@@ -290,6 +296,48 @@ class Store(Connection, abc.ABC):
             Unavailable: as there.
         """
         return [outcome for batch in _batches(events) for outcome in self._store_batch(batch)]
+
+    def store_once(self, events: Iterable[Any], receipt: Receipt, answer: Callable[[list[Outcome]], bytes]) -> bytes:
+        """Store events that may have been stored before, under the same key.
+
+        E28 All events of the first call of a key are stored, and its receipt with them, in one transaction: all or nothing, also
+            when one of them cannot be stored. A repetition within 24 hours stores nothing and gives the answer of the first; with
+            another digest it is refused (`Conflict`). Of several at once, one is stored. A refused call leaves no receipt.
+
+        Args:
+            events: as for `record_events`.
+            receipt: key and digest of what is asked; its answer is not used.
+            answer: makes the answer of a first call, of what became of the events.
+
+        Returns:
+            the answer of the first call with this key.
+
+        Raises:
+            InvalidInput: an event cannot be stored; its field begins with the place of the event.
+            Conflict: the key was used for something else.
+        """
+        self.require("store_once")
+        outcomes: list[str] = []
+        places: dict[str, Record] = {}
+        for place, event in enumerate(events):
+            deadline.check()
+            try:
+                fresh = record(event)
+                self._check_size(fresh)
+            except InvalidInput as error:
+                raise error.within(f"[{place}]") from None
+            outcomes.append(fresh.message_id)
+            places.setdefault(fresh.message_id, fresh)
+
+        def told(known: list[str]) -> bytes:
+            seen = set(known)
+            found = []
+            for message_id in outcomes:
+                found.append(Outcome(message_id not in seen))
+                seen.add(message_id)
+            return answer(found)
+
+        return self._record_once(list(portions(list(places.values()), _AT_ONCE, _CHARACTERS, weight)), receipt, told)
 
     def _store_batch(self, batch: Sequence[Any]) -> list[Outcome]:
         outcomes = [Outcome(False)] * len(batch)

@@ -54,7 +54,7 @@ ROUTES: tuple[Route, ...] = (
     *(
         _route(
             "POST", path, handler, Rule.WRITER, {200: schemas.Taken}, body=schemas.Sent, read=wire.query, breaks_off=_closes,
-            gathers=True,
+            gathers=True, failures=(409,),
         )
         for path, handler in (("/v1/ceilometer/events", v1.take_events), ("/v1/notifications", v1.take_notifications))
     ),

@@ -23,6 +23,11 @@ def table(metadata: sa.MetaData, prefix: str) -> sa.Table:
     )
 
 
+def tell(connection: sa.Connection, receipts: sa.Table, key: str, answer: bytes) -> None:
+    """Set the answer of a receipt that was claimed in this transaction, where the effect tells what it is."""
+    connection.execute(receipts.update().where(receipts.c.key == key).values(answer=answer))
+
+
 def claim(
     connection: sa.Connection, receipts: sa.Table, key: str, digest: str, answer: bytes, now: int, expires: int
 ) -> bytes | None:

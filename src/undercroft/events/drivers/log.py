@@ -45,7 +45,7 @@ class Connection(contract.Store):
         **dict.fromkeys(
             (
                 "read", "filter_traits", "expressions", "count", "page", "expire", "tail", "concurrent_writers", "survives_restart",
-                "large_stores",
+                "large_stores", "store_once",
             ),
             _GONE,
         )

@@ -86,7 +86,10 @@ class Connection(contract.Store):
 
     CONNECTION_POOL: ClassVar[mongodb.ConnectionPool] = mongodb.ConnectionPool()
     Options = Options
-    capabilities = contract.Capabilities.without(tail=never("servers of this protocol do not tell in which order events arrived"))
+    capabilities = contract.Capabilities.without(
+        tail=never("servers of this protocol do not tell in which order events arrived"),
+        store_once=never("a receipt needs a transaction, and not every server of this protocol has them"),
+    )
 
     def __init__(self, url: str, conf: Any = None, *, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(url, conf)

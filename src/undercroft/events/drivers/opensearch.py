@@ -111,7 +111,10 @@ class Connection(contract.Store):
     """
 
     Options = Options
-    capabilities = contract.Capabilities.without(tail=never("an index tells no order of arrival"))
+    capabilities = contract.Capabilities.without(
+        tail=never("an index tells no order of arrival"),
+        store_once=never("a receipt needs a transaction, and an index has none"),
+    )
 
     def __init__(self, url: str, conf: Any = None, *, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(url, conf)

@@ -7,14 +7,16 @@ import re
 import secrets
 import threading
 import time as monotonic
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import sqlalchemy as sa
 
+from undercroft.core import time
 from undercroft.core.errors import InvalidInput, NotInitialized
 from undercroft.core.findings import Finding
-from undercroft.engines.sql import Database, EngineOptions, dialect
+from undercroft.core.receipt import KEPT, Receipt
+from undercroft.engines.sql import Database, EngineOptions, dialect, receipts
 from undercroft.engines.sql.leases import Leases
 from undercroft.engines.sql.store import SqlStore
 from undercroft.events import contract, query
@@ -144,6 +146,28 @@ class Connection(contract.Store):
     @property
     def largest(self) -> int:
         return self._db.room()
+
+    def _record_once(self, parts: Sequence[Sequence[Record]], receipt: Receipt, answer: Callable[[list[str]], bytes]) -> bytes:
+        self._align()
+        batches = []
+        for records in parts:
+            types, keys = self._dictionary.learn(records)
+            batches.append([dialects.row(record, types, keys) for record in records])
+        now = time.to_micros(self._db.now())
+        expires = now + KEPT // time.MICROSECOND
+
+        def work(connection: sa.Connection) -> bytes:
+            table = self._tables.idempotency
+            first = receipts.claim(connection, table, receipt.key, receipt.digest, b"", now=now, expires=expires)
+            if first is not None:
+                return first
+            told = answer([known for rows in batches for known in self._dialect.record(connection, rows)])
+            receipts.tell(connection, table, receipt.key, told)
+            return told
+
+        told = self._db.write(work)
+        self._store.added(sum(map(len, batches)))
+        return told
 
     def _align(self) -> None:
         if not self._aligned:

@@ -8,6 +8,7 @@ event        an event. `id` is the order of arrival (see the dialects); `generat
              columns as well: who asks is filtered by them
 trait_text   the other text traits, by event, and indexed by value
 trait_number integers, moments in microseconds, and floats as `events.ordered` gives them, the same way; a trait_id has one type
+idempotency  receipts of writes that were asked for under a key (see engines.sql.receipts)
 setting      numbers that belong to the store: the last id given out, or what is added to transaction ids; the key of cursors
 
 Dictionaries only grow: what a process remembers of them stays true. Whether a type still has events is asked of `event`.
@@ -23,7 +24,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from undercroft.engines.sql import types
+from undercroft.engines.sql import receipts, types
 from undercroft.events.models import Trait
 
 KIND = "events"
@@ -45,6 +46,7 @@ class Tables:
     event: sa.Table
     trait_text: sa.Table
     trait_number: sa.Table
+    idempotency: sa.Table
 
     def of(self, dtype: int) -> sa.Table:
         """The table that holds traits of a type."""
@@ -115,4 +117,5 @@ def tables(namespace: str, ties: tuple[str, ...] = ()) -> Tables:
         ),
         trait_text=values("trait_text", word),
         trait_number=values("trait_number", sa.BigInteger),
+        idempotency=receipts.table(metadata, f"{namespace}_{KIND}_"),
     )
