@@ -36,6 +36,7 @@ t-service-x - u9 service
 t-admin-x - u10 admin
 t-member-b b u11 member
 t-admin-b b u12 admin
+t-global - - admin
 """
 FRAME = {"period": {"begin": "2026-11-01T00:00:00Z", "end": "2026-11-01T01:00:00Z"}}
 

@@ -59,7 +59,10 @@ ROWS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"params": {"q.field": "resource_id", "q.op": "ge", "q.value": ""}}, {"params": {"marker": "=id:{}"}},
         {"params": {"q.field": "message_id", "q.value": "=id:{}"}},
     ],
-    ("GET", "/events/v2/events/{message_id}"): [{}, {"path": "=id:{}"}],
+    ("GET", "/events/v2/events/{message_id}"): [
+        {}, {"path": "=id:{}"}, {"path": "=id:{}", "params": {"q.field": "all_tenants", "q.value": "true"}},
+        {"path": "=id:{}", "params": {"q.field": "project_id", "q.value": "{}"}},
+    ],
     **{
         ("GET", f"/events/v2/event_types/{{event_type}}{rest}"): [{"path": "=type:{}"}]
         for rest in ("", "/traits", "/traits/{name}")
@@ -183,6 +186,36 @@ def test_twin_an_admin_sees_what_the_matrix_looks_for(two_tenants):
         requests = [of(request, "other") for request in ROWS[route.method, route.path]]
         seen = b"".join(ask(two_tenants, route, request, token).content for request in requests)
         assert any(secret in seen for secret in SECRETS), route.path
+
+
+@pytest.mark.promise("S1")
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_an_admin_without_a_project_is_refused_nothing(two_tenants, route):
+    for request in ROWS[route.method, route.path]:
+        for name in ("other", "missing"):
+            assert ask(two_tenants, route, of(request, name), "t-global").status_code not in (401, 403)
+
+
+@pytest.mark.promise("S1")
+def test_an_admin_sees_other_projects_where_asked_for(two_tenants):
+    def ids(token: str, **params: str) -> Any:
+        found = two_tenants.client.get("/events/v2/events", params=params, headers={"X-Auth-Token": token})
+        assert found.status_code == 200, found.text
+        return {event["message_id"] for event in found.json()}
+
+    def one(token: str, **params: str) -> int:
+        path = "/events/v2/events/vm-of-b"
+        return int(two_tenants.client.get(path, params=params, headers={"X-Auth-Token": token}).status_code)
+
+    everybody = {"q.field": "all_tenants", "q.value": "true"}
+    own = {f"event-of-a-{n}" for n in (1, 2, 3, 4)}
+    assert ids("t-global") == ids("t-global", **everybody) == ids("t-admin-a", **everybody) == {*own, "vm-of-b"}
+    assert ids("t-admin-a") == own
+    # By its id as in lists: the own project's, unless all are asked for.
+    assert [one("t-global"), one("t-admin-a"), one("t-admin-a", **everybody), one("t-admin-b")] == [200, 404, 200, 200]
+    assert [one("t-member-a"), one("t-member-a", **everybody)] == [404, 404]
+    types = two_tenants.client.get("/events/v2/event_types", headers={"X-Auth-Token": "t-global"})
+    assert types.json() == ["type-1.5", "type-of-b"]
 
 
 def test_the_own_project_is_seen(two_tenants):

@@ -90,7 +90,9 @@ class Tokens:
             token, project, user, roles = (None if word == NOTHING else word for word in words)
             if token is None:
                 raise ConfigInvalid(f"[api] token_file {file!r}, line {number}: a token is needed")
-            self._callers.append((_digest(token), Caller(project, user, _roles(roles or ""))))
+            held = _roles(roles or "")
+            caller = Caller(project, user, held, is_global=project is None and "admin" in held)
+            self._callers.append((_digest(token), caller))
         if not self._callers:
             raise ConfigInvalid(f"[api] token_file {file!r} holds no token")
 
@@ -119,7 +121,7 @@ def permit(rule: Rule, caller: Caller) -> None:
     match rule:
         case Rule.ADMIN if not caller.is_admin:
             raise NotPermitted("this needs the role admin")
-        case Rule.SCOPED if not (caller.project and caller.user):
+        case Rule.SCOPED if not caller.is_global and not (caller.project and caller.user):
             raise NotPermitted("RBAC Authorization Failed")
         case Rule.SEGREGATED if not (caller.is_admin and caller.is_named):
             raise Unauthorized(f"Not Authorized to access project {caller.project}")

@@ -24,7 +24,7 @@ class Rule(enum.Enum):
     ANYONE = "every caller"
     PROJECT = "every caller, about the own project; admins about all"
     ADMIN = "admins"
-    SCOPED = "callers with a user and a project, about their own; admins about all"
+    SCOPED = "callers with a user and a project, about their own; admins about all, also without a project"
     SEGREGATED = "admins; others are told that they are not authorized"
     WRITER = "the roles admin, service and writer"
 

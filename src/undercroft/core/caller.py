@@ -15,6 +15,7 @@ class Caller:
         roles: lower-case role names.
         domain: id of the project's domain, where known.
         is_named: False when nothing was said about who asks.
+        is_global: True for an admin who acts in no project, by the service's own list of callers: every project is as near.
     """
 
     project: str | None = None
@@ -22,6 +23,7 @@ class Caller:
     roles: frozenset[str] = frozenset()
     domain: str | None = None
     is_named: bool = True
+    is_global: bool = False
 
     @property
     def owner(self) -> str | None:

@@ -158,14 +158,9 @@ def asked(given: Filtered, caller: Caller) -> Asked:
     return Asked(wanted, EventFilter(**own))
 
 
-def visible(caller: Caller, **more: Any) -> EventFilter:
-    """What the caller may see, further narrowed."""
-    return EventFilter(**_own(caller, everybody=False), **more)
-
-
 def _own(caller: Caller, everybody: bool) -> dict[str, Any]:
     if caller.is_admin:
-        return {} if everybody else {"admin_proj": caller.project}
+        return {} if everybody or caller.is_global else {"admin_proj": caller.project}
     # The rule of the route has made sure that both are there.
     return {
         "traits_filter": [

@@ -31,7 +31,10 @@ ROUTES: tuple[Route, ...] = (
         "GET", "/v2/events", v2.list_events, Rule.SCOPED, {200: list[schemas.EventOut]}, schemas.EventsQuery, failures=(415, 501),
         is_long=v2.is_long_list,
     ),
-    _route("GET", "/v2/events/{message_id}", v2.get_event, Rule.SCOPED, {200: schemas.EventOut}, failures=(404, 501)),
+    _route(
+        "GET", "/v2/events/{message_id}", v2.get_event, Rule.SCOPED, {200: schemas.EventOut}, schemas.Filtered,
+        failures=(404, 415, 501),
+    ),
     _route("GET", "/v2/event_types", v2.list_event_types, Rule.SEGREGATED, {200: list[str]}, failures=(501,)),
     _route("GET", "/v2/event_types/{event_type}", v2.no_event_type, Rule.SEGREGATED, {}, failures=(404,)),
     _route(
