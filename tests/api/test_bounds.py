@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import http.client
 import json
+import pathlib
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
-from tests.api.service import Service, serving
+from tests.api.service import Service, frame, serving
 from tests.conftest import url_of
 from undercroft.api import openapi, wire
 from undercroft.api.kind import routes
@@ -148,3 +152,59 @@ def test_a_body_of_wrong_events_is_answered_at_once_and_logged_in_one_line(place
     assert len(lines) == 2, log
     assert "Traceback" not in log
     assert len(log) < 5_000
+
+
+# -- sixteen at once ---------------------------------------------------------------------------------------------------
+
+DEAR = [
+    ("groupby", ",".join(f"k{n}" for n in range(1_500))),
+    ("filters", ",".join(f"k{n}:v" for n in range(3_000))),
+    ("custom_fields", ",".join(f"MEAN(qty) AS a{n}" for n in range(1_500))),
+]
+# Bytes that a process may hold more, and seconds below which a machine that is busy makes p99 what it is.
+GROWN, FLOOR = 20 * 2**20, 0.5
+
+
+def resident(service: Service) -> int:
+    """Bytes that the processes of the service hold."""
+    texts = [pathlib.Path(f"/proc/{pid}/status").read_text() for pid in service.pids()]
+    return sum(int(text.partition("VmRSS:")[2].split()[0]) for text in texts) * 1024
+
+
+@pytest.mark.promise("N7")
+@pytest.mark.chaos
+@pytest.mark.parametrize("program", ["undercroft.cli.main", "tests.api.unbounded"], ids=["", "twin: without bounds"])
+def test_sixteen_dear_questions_cost_nobody_else(place, tokens, program, figure, record):
+    rounds = figure(2, 20)
+    with serving(url_of(place), program=program, auth="tokens", token_file=tokens) as service:
+        assert service.push(*(frame("b", hour=hour) for hour in range(48)), token="t-admin").status_code == 204
+
+        def asked(count: int, until: concurrent.futures.Future[Any] | None = None) -> float:
+            """The slowest but one of a hundred, in seconds, of another project's sums."""
+            took: list[float] = []
+            while len(took) < count or (until is not None and not until.done()):
+                start = time.monotonic()
+                answer = service.get("/v2/summary", "t-member-b", begin="2026-11-01", end="2026-12-01")
+                took.append(time.monotonic() - start if answer.status_code == 200 else 60.0)
+            return sorted(took)[-1 - len(took) // 100]
+
+        def dear(number: int) -> set[int]:
+            name, value = DEAR[number % len(DEAR)]
+            with httpx.Client(base_url=service.url, timeout=120) as client:
+                headers = {"X-Auth-Token": "t-member-a"}
+                found = [client.get("/rating/v2/summary", params={name: value}, headers=headers) for _ in range(rounds)]
+            return {answer.status_code for answer in found}
+
+        asked(50)
+        quiet, before = asked(200), resident(service)
+        with concurrent.futures.ThreadPoolExecutor(17) as pool:
+            attack = [pool.submit(dear, number) for number in range(16)]
+            attacked = asked(50, attack[-1])
+            statuses = set[int]().union(*(each.result() for each in attack))
+        grown = resident(service) - before
+        record(
+            asked=16 * rounds, statuses=sorted(statuses), p99=f"{quiet * 1000:.0f} ms -> {attacked * 1000:.0f} ms",
+            grown=f"{grown / 2**20:.0f} MiB",
+        )  # fmt: skip
+    holds = statuses == {400} and grown <= GROWN and attacked <= max(3 * quiet, FLOOR)
+    assert holds == (program == "undercroft.cli.main")
