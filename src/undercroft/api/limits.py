@@ -95,10 +95,10 @@ class Budget:
 
     @contextlib.contextmanager
     def turn(self, patience: float | None = None) -> Iterator[Turn]:
-        """The block, within a turn and its deadline."""
-        taken = self.take(patience=patience)
-        try:
-            with deadline.within(self.seconds):
+        """The block, within a turn and its deadline, which covers the wait for the turn."""
+        with deadline.within(self.seconds):
+            taken = self.take(patience=patience)
+            try:
                 yield taken
-        finally:
-            taken.end()
+            finally:
+                taken.end()
