@@ -28,7 +28,9 @@ def names(kind: str) -> list[str]:
     known = run.table(run.TABLE)
     chosen = os.environ.get("UCTEST_ENGINES")
     wanted = chosen.split(",") if chosen else [engine.name for engine in known.values() if engine.everywhere]
-    found = [name for name in wanted if kind in known[name].kinds and known[name].start and not known[name].forgets]
+    # What a server with odd defaults, or one behind a pooler, keeps when it is killed is what the ordinary one keeps.
+    usable = (name for name in wanted if known[name].start and not known[name].forgets and not known[name].whole)
+    found = [name for name in usable if kind in known[name].kinds]
     return found if WHOLE else first_of_each(found, lambda name: registry.load(kind, name))
 
 
