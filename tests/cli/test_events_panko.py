@@ -48,6 +48,15 @@ def test_everything_comes_over_and_what_comes_later_too(run, stores, tmp_path):
     assert found(new) == made(1_600)
 
 
+def test_a_row_that_is_damaged_costs_no_other_event(run, stores, tmp_path):
+    old, new = stores
+    with contextlib.closing(undercroft.connect("events", old)) as source:
+        table = source._tables.event.name
+        source._db.write(lambda c: c.exec_driver_sql(f"UPDATE {table} SET raw = '{{' WHERE message_id = 'm00007'"))
+    run("events", "import-panko", old, "--store", new, "--state", tmp_path / "state")
+    assert [event.raw for event in found(new)] == [{}] * 7 + ["{"] + [{}] * 1_492
+
+
 def test_a_state_of_another_import_is_refused(run, stores, tmp_path):
     old, new = stores
     run("events", "import-panko", old, "--store", new, "--state", tmp_path / "state")

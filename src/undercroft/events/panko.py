@@ -134,4 +134,8 @@ def _moment(value: Any) -> dt.datetime:
 
 
 def _raw(text: Any) -> Any:
-    return msgspec.json.decode(text) if isinstance(text, (str, bytes)) else text
+    """The JSON that a row holds; what is not JSON is kept as text, so that it keeps no other event from coming over."""
+    try:
+        return msgspec.json.decode(text) if isinstance(text, (str, bytes)) else text
+    except (msgspec.DecodeError, RecursionError):
+        return text

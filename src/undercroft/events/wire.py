@@ -182,4 +182,4 @@ def _moment(value: Any, field: str) -> Any:
     try:
         return naive_utc(value)
     except ValueError:
-        raise InvalidInput(field, f"{value[:64]!r} is no moment") from None
+        raise InvalidInput(field, f"{value[:64]!r} is not an ISO 8601 timestamp") from None
