@@ -15,6 +15,7 @@ from tests.chaos.processes import Life, life
 from tests.chaos.servers import Server, opener_on
 from tests.chaos.verifier import Verifier
 from tests.chaos.writers import write_on
+from undercroft.core import registry
 
 pytestmark = pytest.mark.timeout(7200)
 # Seconds after which we must be there again, once the server is. Beside other work the server itself is slow: there, only a hang
@@ -61,10 +62,10 @@ class Killed(Verifier):
         return {"kills": self.kills, **super().figures(), "slowest_recovery": f"{self.slowest:.2f} s"}
 
 
-def kill_again_and_again(found: Killed, server: Server, kills: int) -> None:
+def kill_again_and_again(found: Killed, server: Server, kills: int, **more: str) -> None:
     """Kill the server so many times, or until a fault is found; then let the writer come to an end."""
     opener = found.opener
-    options = {"namespace": opener.namespace}
+    options = {"namespace": opener.namespace, **more}
     with life(write_on, opener.target.kind, opener.url, options, found.seed, found.acknowledgements) as writer:
         assert writer.hear() == "ready"
         while found.kills < kills and not found.faults:
@@ -92,6 +93,7 @@ def test_nothing_acknowledged_is_lost_with_the_server(
 def test_twin_a_server_that_acknowledges_before_it_writes_loses(kind: str, fast: Server, tmp_path: pathlib.Path, seed: int, record):
     found = Killed(opener_on(fast, kind), tmp_path, seed)
     found.work.written_late(found.opener(init=False))
-    kill_again_and_again(found, fast, 25)
+    late = {"synchronous": "normal"} if hasattr(registry.load(kind, found.opener.target.driver).Options, "synchronous") else {}
+    kill_again_and_again(found, fast, 25, **late)
     record(**found.figures())
     assert found.faults

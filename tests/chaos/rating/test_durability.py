@@ -23,7 +23,7 @@ def durability(server: Server) -> dict[str, str]:
     return {one["check"].partition(": ")[2]: one["level"] for one in found if one["check"].startswith("durability: ")}
 
 
-DECIDING = {"postgresql": "synchronous_commit", "mariadb": "innodb_flush_log_at_trx_commit"}
+DECIDING = {"postgresql": "fsync", "mariadb": "innodb_flush_log_at_trx_commit"}
 
 
 @pytest.mark.promise("D1")

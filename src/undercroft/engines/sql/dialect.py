@@ -14,7 +14,7 @@ import os
 import pathlib
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -71,6 +71,8 @@ class Dialect(abc.ABC):
 
     def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str]) -> None:
         self.options = options
+        # What stores do when another database takes the place of the one that they know.
+        self.forgetful: list[Callable[[], None]] = []
         self.place = urls.redacted(url)
         self.in_memory = False
         self._check_client()
@@ -103,6 +105,14 @@ class Dialect(abc.ABC):
         if type(self).begin is not Dialect.begin:
             # An engine with listeners does a little more at every statement.
             sa.event.listen(engine, "begin", self.begin)
+
+    def create(self) -> None:  # noqa: B027
+        """Make the database where it is missing and making it is our matter; called before tables are made, and by nothing else."""
+
+    def forget(self) -> None:
+        """Have the stores forget what they know of the database: another one has taken its place."""
+        for each in self.forgetful:
+            each()
 
     def configure(self, connection: Any) -> None:  # noqa: B027 - most need nothing
         """Set up a new connection of the client library."""

@@ -80,7 +80,7 @@ def versions(db: Database, kind: str) -> tuple[str | None, str]:
         context = MigrationContext.configure(connection, opts={"version_table": table})
         return context.get_current_revision()
 
-    return db.read(read), head
+    return None if db.dialect.missing_file() else db.read(read), head
 
 
 def check(db: Database, kind: str, metadata: sa.MetaData) -> list[str]:

@@ -18,7 +18,8 @@ class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
         pooler: what is between us and the server: `none`, or a pooler such as PgBouncer that gives a connection of the server to
             each client (`session`) or to each transaction (`transaction`) (PostgreSQL).
         busy_timeout: seconds to wait for another writer (SQLite).
-        synchronous: `full` makes every commit durable; `normal` may lose the last ones in a power cut (SQLite).
+        synchronous: `full` makes every commit durable; `normal` may lose the last ones in a power cut (SQLite), or when the server
+            is killed (PostgreSQL).
     """
 
     namespace: str = "undercroft"

@@ -58,6 +58,11 @@ def _deadline(options: EngineOptions) -> str:
     return str(int(options.statement_timeout * 1000))
 
 
+def _synchronous(options: EngineOptions) -> str:
+    """The setting `synchronous_commit`."""
+    return "on" if options.synchronous == "full" else "off"
+
+
 class PostgreSQL(ServerDialect):
     """Writers are READ COMMITTED, readers see one snapshot."""
 
@@ -82,6 +87,7 @@ class PostgreSQL(ServerDialect):
         Pin("quote_all_identifiers", "off", "`doctor` could not read what the tables are like"),
         Pin("row_security", "off", "a policy on our tables would leave rows out of an answer without a word; now it is an error"),
         Pin("statement_timeout", "the option `statement_timeout`", "a statement could take for ever, or end too soon", _deadline),
+        Pin("synchronous_commit", "the option `synchronous`", "the last commits could be lost with the server", _synchronous),
         Pin("lock_timeout", "0", "a writer that waits for its turn would fail; `statement_timeout` limits it"),
         Pin("idle_in_transaction_session_timeout", "0", "a long download whose reader pauses would be cut off"),
     )
@@ -104,8 +110,8 @@ class PostgreSQL(ServerDialect):
         Setting(
             "synchronous_commit",
             "SHOW synchronous_commit",
-            ("on", "local", "remote_write", "remote_apply"),
-            "the last commits may be lost: set synchronous_commit = on for this user or server",
+            ("on",),
+            "the last commits may be lost: leave out synchronous=normal",
         ),
         Setting(
             "full_page_writes", "SHOW full_page_writes", ("on",), "a page may be torn by a power cut: set full_page_writes = on"

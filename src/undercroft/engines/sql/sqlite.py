@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import tenacity
 from sqlalchemy.dialects import sqlite
 
-from undercroft.core.errors import ConfigInvalid, Corrupt, Declined, Denied, Unavailable, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Corrupt, Declined, Denied, NotInitialized, Unavailable, UndercroftError
 from undercroft.core.findings import Finding, ok, size, warning
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql.dialect import Dialect
@@ -76,6 +76,8 @@ class SQLite(Dialect):
         ),
     )
     placeholder = "?"
+    # Device and number of the file that is in use.
+    _known_file: tuple[int, int] | None = None
 
     def resolve(self, url: str, passed_on: Mapping[str, str]) -> tuple[sa.URL, dict[str, Any]]:
         """`sqlite:///rel`, `sqlite:////abs`, `sqlite:///:memory:` (private), `sqlite:///:memory:NAME` (shared in the process)."""
@@ -95,7 +97,42 @@ class SQLite(Dialect):
         if not folder.is_dir():
             raise ConfigInvalid(f"{self.place}: the folder {str(folder)!r} does not exist")
         self.place = f"sqlite:///{pathlib.Path(path).absolute()}"
-        return sa.URL.create(self.client, database=path), arguments
+        # A file that is missing is not made: a path may be mistyped, and a service must not go on with an empty store.
+        query = {"mode": "rw", "uri": "true"}
+        return sa.URL.create(self.client, database=f"file:{urllib.parse.quote(str(self._file))}", query=query), arguments
+
+    def create(self) -> None:
+        if not self.in_memory:
+            try:
+                self._file.touch()
+            except OSError as error:
+                raise Denied(f"{self.place}: the file cannot be made: {error.strerror}") from None
+
+    def listen(self, engine: sa.Engine) -> None:
+        super().listen(engine)
+        if not self.in_memory:
+            sa.event.listen(engine, "checkout", self._check_file)
+
+    def _check_file(self, _connection: Any, record: Any, _proxy: Any) -> None:
+        """Let no connection be used whose file has been deleted, or has lost its name to another one.
+
+        What is written to such a file is gone with its last connection.
+        """
+        try:
+            found = self._file.stat()
+        except OSError:
+            record.invalidate()
+            raise not_there(self.place) from None
+        identity = found.st_dev, found.st_ino
+        opened = record.info.setdefault("file", identity)
+        with _locks_lock:
+            known, self._known_file = self._known_file or identity, identity
+        if opened != identity:
+            record.invalidate()
+        if known != identity:
+            self.forget()
+        if opened != identity or known != identity:
+            raise Unavailable(f"{self.place}: another file has taken the place of the one that was in use; it is used from now on")
 
     def configure(self, connection: Any) -> None:
         connection.isolation_level = None
@@ -148,6 +185,8 @@ class SQLite(Dialect):
             return TooLarge("item", "is larger than SQLite takes")
         if primary in _DATA and code != sqlite3.SQLITE_CONSTRAINT_TRIGGER:
             return not_storable(code)
+        if primary == sqlite3.SQLITE_CANTOPEN and self.missing_file() is not None:
+            return not_there(self.place)
         kind = by_code(_KINDS, primary)
         if kind is Declined and ("no such table" in text or "no such column" in text):
             return not_initialized(self.place)
@@ -181,6 +220,13 @@ class SQLite(Dialect):
     def damage(self, connection: sa.Connection) -> list[str]:
         found = [str(line) for line in connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars()]
         return [] if found == ["ok"] else found
+
+
+def not_there(place: str) -> NotInitialized:
+    """The error for a file that is missing."""
+    return NotInitialized(
+        f"{place}: there is no such file: put it back, or make a new one: `undercroft db upgrade --store KIND=URL`"
+    )
 
 
 def _is_busy(error: BaseException) -> bool:

@@ -46,6 +46,7 @@ class SqlStore:
         Raises:
             ConfigInvalid: the database is not what our sessions need, such as one that has not all characters.
         """
+        self.db.dialect.create()
         diagnose.fit(self.db)
         migrate.upgrade(self.db, self.kind)
         table = self._setting

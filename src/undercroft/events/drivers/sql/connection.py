@@ -67,6 +67,7 @@ class Connection(contract.Store):
         self._dictionary = Dictionary(self._db, self._tables)
         self._reader = Reader(self._db, self._tables, self._dialect, self._dictionary)
         self._aligned = False
+        self._db.dialect.forgetful.append(self._dictionary.forget)
 
     @classmethod
     def open(cls, url: str, **options: Any) -> Self:

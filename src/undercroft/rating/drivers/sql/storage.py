@@ -102,6 +102,7 @@ class Storage(contract.BaseStorage):
         self._exact = self._tables.exact.short
         # Points in pending slots: those there were at first, and those that came from here.
         self._waiting = 0
+        self._db.dialect.forgetful.append(self._forget)
 
     @classmethod
     def open(cls, url: str, **options: Any) -> Self:
