@@ -24,6 +24,23 @@ def scheme(url: str) -> str:
     return head.partition("+")[0].lower()
 
 
+def check(url: str) -> None:
+    """Refuse a URL in which a character of the password ends it too early: the rest would be read as a host or an option.
+
+    Raises:
+        ConfigInvalid: it says how to write such a character, and holds no part of the password.
+    """
+    _, _, rest = url.partition("://")
+    place = re.split("[/?#]", rest, maxsplit=1)[0]
+    # Without a host, as for a file, there is no password either.
+    if place and (rest.count("@") > 1 or "@" in rest[len(place) :] or "#" in rest):
+        head = url.partition("://")[0]
+        raise ConfigInvalid(
+            f"the URL {head[:32]}://... is ambiguous: in a user name or a password write @ as %40, / as %2F, ? as %3F, # as %23 "
+            "(percent-encoding); elsewhere, too, write @ as %40 and # as %23"
+        )
+
+
 def redacted(url: str) -> str:
     """`url` with its password masked and its query left out, for messages and logs."""
     place = _without_password(url)[0]
@@ -65,6 +82,7 @@ def split(url: str, options: type[T], given: Mapping[str, Any], passed_on: Colle
     Raises:
         ConfigInvalid: an unknown key, or a value of the wrong type; the message lists the known keys.
     """
+    check(url)
     base, _, query = url.partition("?")
     try:
         pairs = urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))

@@ -35,7 +35,7 @@ def test_it_keeps_what_it_could_not_store(any_opener: Opener) -> None:
 
 @contextlib.contextmanager
 def _publisher(url: str) -> Iterator[Publisher]:
-    scheme, _, rest = url.partition("://")
-    found = Publisher(None, urllib.parse.urlsplit(f"undercroft://{rest}&engine={scheme}"))
+    scheme, rest = url.split("://")
+    found = Publisher(None, urllib.parse.urlsplit(f"undercroft://{rest}&engine={scheme.partition('+')[0]}"))
     yield found
     found._store.close()

@@ -34,15 +34,13 @@ class Refusal(NamedTuple):
 
 
 Way = Callable[[Opener], contextlib.AbstractContextManager[Refusal]]
-_MODULES = {
-    "sqlite": "sqlite", "postgresql": "postgresql", "mariadb": "mariadb", "mongodb": "mongodb",
-    "opensearch": "search", "es": "search",
-}  # fmt: skip
+_MODULES = {"opensearch": "search", "es": "elasticsearch"}
 
 
 def ways(opener: Opener) -> Mapping[str, Way]:
     """The ways of an opener's engine, by name."""
-    found: Mapping[str, Way] = importlib.import_module(f"{__name__}.{_MODULES[opener.target.driver]}").WAYS
+    name = _MODULES.get(opener.target.driver, opener.target.driver)
+    found: Mapping[str, Way] = importlib.import_module(f"{__name__}.{name}").WAYS
     return found
 
 

@@ -50,10 +50,11 @@ def _failing(opener: Opener) -> Iterator[Refusal]:
         indices.ask("DELETE", f"/_ingest/pipeline/{pipeline}")
 
 
-WAYS: Mapping[str, Way] = {
+# Elasticsearch's free package lacks the processor that the last of WAYS needs.
+COMMON: Mapping[str, Way] = {
     "a write block": functools.partial(_setting, name="index.blocks.write", value=True),
     "a full disk's block": functools.partial(_setting, name="index.blocks.read_only_allow_delete", value=True),
     "read only": functools.partial(_setting, name="index.blocks.read_only", value=True),
-    "a pipeline that fails": _failing,
     "a pipeline that is missing": functools.partial(_setting, name="index.default_pipeline", value=TOLD),
 }
+WAYS: Mapping[str, Way] = {**COMMON, "a pipeline that fails": _failing}

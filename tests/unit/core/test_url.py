@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pathlib
 import re
+import urllib.parse
 from typing import Literal
 
+import hypothesis
 import msgspec
 import pytest
+from hypothesis import strategies as st
 
 from undercroft.core import registry, url
 from undercroft.core.errors import ConfigInvalid
@@ -152,3 +155,23 @@ def test_our_client_libraries_may_be_named(tmp_path: pathlib.Path) -> None:
     registry.connect("rating", f"sqlite+pysqlite:///{tmp_path}/x.db").close()
     for scheme in ("postgresql+psycopg", "mysql+pymysql", "mariadb+pymysql"):
         registry.connect("rating", f"{scheme}://user@host/db").close()
+
+
+@pytest.mark.promise("S7")
+@pytest.mark.parametrize("password", ["se@cret", "se/cret", "se?cret", "se#cret", "@secret", "secret@", "s@e/c?r#et", "a@b/secret"])
+@pytest.mark.parametrize("rest", ["host/db", "host:5432/db?pool_size=7", "host"])
+def test_a_password_that_is_not_encoded_is_refused_and_not_told(password, rest):
+    with pytest.raises(ConfigInvalid, match="percent-encoding") as caught:
+        url.split(f"postgresql://me:{password}@{rest}", Options, {})
+    assert not any(part in str(caught.value) for part in ("secret", "cret", "et@", "host"))
+
+
+@hypothesis.given(st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=4, max_size=12))
+def test_an_encoded_password_is_taken(password):
+    quoted = urllib.parse.quote(password, safe="")
+    assert url.split(f"x://me:{quoted}@host/db?pool_size=7", Options, {})[0] == f"x://me:{quoted}@host/db"
+
+
+@pytest.mark.parametrize("place", ["sqlite:////tmp/a@b#c.db", "sqlite:///x@y.db?pool_size=7", "x://host/db", "x://me@host/db"])
+def test_what_has_no_password_needs_no_encoding(place):
+    assert url.split(place, Options, {})[0] == place.partition("?")[0]

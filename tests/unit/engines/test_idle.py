@@ -38,6 +38,7 @@ def frame(hour: int) -> DataFrame:
 EVENTS: Calls = {
     "record_events": lambda s: s.record_events([event("m1")]),
     "store_events": lambda s: s.store_events([event("m2")]),
+    "store_once": lambda s: s.store_once([event("m3")], Receipt("k", "d", b""), lambda _: b"a"),
     "get_events": lambda s: list(s.get_events(EventFilter()))[1],
     "a page of get_events": lambda s: next(iter(s.get_events(EventFilter(), {"limit": 1}))),
     "get_traits": lambda s: list(s.get_traits("t"))[1],
@@ -86,7 +87,7 @@ OF = {"events": EVENTS, "rating": RATING}
 # A client library that looks at a connection only when it was idle for a second, and that repeats only what it knows as a read. A
 # write that meets a younger one that is dead ends in OutcomeUnknown, as it may have been done.
 IDLE_SECONDS = {"mongodb": 1.1}
-SENT_ONCE = {"record_events", "store_events", "clear_expired_data", "clear", "init", "upgrade", "drop", "diagnose"}
+SENT_ONCE = {"record_events", "store_events", "store_once", "clear_expired_data", "clear", "init", "upgrade", "drop", "diagnose"}
 
 
 @pytest.mark.parametrize(("contract", "calls"), [(Store, EVENTS), (BaseStorage, RATING)], ids=["events", "rating"])

@@ -131,6 +131,7 @@ class Database:
                 with contextlib.suppress(sa.exc.SQLAlchemyError):
                     transaction.rollback()
                 raise failure from error
+            self.dialect.committed()
             return result
 
     @contextlib.contextmanager

@@ -109,6 +109,9 @@ class Dialect(abc.ABC):
     def create(self) -> None:  # noqa: B027
         """Make the database where it is missing and making it is our matter; called before tables are made, and by nothing else."""
 
+    def committed(self) -> None:  # noqa: B027
+        """Look once more, after a commit, whether what was written to is still the store; raises `Unavailable` where it is not."""
+
     def forget(self) -> None:
         """Have the stores forget what they know of the database: another one has taken its place."""
         for each in self.forgetful:

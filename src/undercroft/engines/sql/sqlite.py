@@ -15,7 +15,16 @@ import sqlalchemy as sa
 import tenacity
 from sqlalchemy.dialects import sqlite
 
-from undercroft.core.errors import ConfigInvalid, Corrupt, Declined, Denied, NotInitialized, Unavailable, UndercroftError
+from undercroft.core.errors import (
+    ConfigInvalid,
+    Corrupt,
+    Declined,
+    Denied,
+    NotInitialized,
+    OutcomeUnknown,
+    Unavailable,
+    UndercroftError,
+)
 from undercroft.core.findings import Finding, ok, size, warning
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql.dialect import Dialect
@@ -30,8 +39,8 @@ _KINDS: tuple[tuple[tuple[int, ...], type[Unavailable]], ...] = (
     ((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB), Corrupt),
     ((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_INTERRUPT), Unavailable),
 )
-# An item's values. A trigger's refusal counts as a constraint, too, but no trigger is ours.
-_DATA = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG)
+# An item's values. Triggers count as constraints, too, but none is ours; and a key that is there already is another writer's work.
+_DATA = (sqlite3.SQLITE_CONSTRAINT_CHECK, sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG)
 
 
 def _synchronous(options: EngineOptions) -> str:
@@ -113,17 +122,30 @@ class SQLite(Dialect):
         if not self.in_memory:
             sa.event.listen(engine, "checkout", self._check_file)
 
+    def committed(self) -> None:
+        if not self.in_memory and self._identity() != self._known_file:
+            raise OutcomeUnknown(f"{self.place}: the file was deleted or replaced during a commit; repeat the call")
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Device and number of the file that has the name now."""
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
     def _check_file(self, _connection: Any, record: Any, _proxy: Any) -> None:
         """Let no connection be used whose file has been deleted, or has lost its name to another one.
 
         What is written to such a file is gone with its last connection.
         """
-        try:
-            found = self._file.stat()
-        except OSError:
+        identity = self._identity()
+        if identity is None:
+            # The next file of that name may get the number of this one.
+            self._known_file = None
+            self.forget()
             record.invalidate()
-            raise not_there(self.place) from None
-        identity = found.st_dev, found.st_ino
+            raise not_there(self.place)
         opened = record.info.setdefault("file", identity)
         with _locks_lock:
             known, self._known_file = self._known_file or identity, identity
@@ -183,7 +205,7 @@ class SQLite(Dialect):
             return Unavailable(f"{text} (another writer held the file longer than busy_timeout allows)")
         if primary == sqlite3.SQLITE_TOOBIG:
             return TooLarge("item", "is larger than SQLite takes")
-        if primary in _DATA and code != sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+        if code in _DATA:
             return not_storable(code)
         if primary == sqlite3.SQLITE_CANTOPEN and self.missing_file() is not None:
             return not_there(self.place)
@@ -224,9 +246,7 @@ class SQLite(Dialect):
 
 def not_there(place: str) -> NotInitialized:
     """The error for a file that is missing."""
-    return NotInitialized(
-        f"{place}: there is no such file: put it back, or make a new one: `undercroft db upgrade --store KIND=URL`"
-    )
+    return NotInitialized(f"{place}: the file does not exist: put it back, or make one: `undercroft db upgrade --store KIND=URL`")
 
 
 def _is_busy(error: BaseException) -> bool:
