@@ -47,6 +47,7 @@ def test_recorded_tables_are_those_of_the_migrations(engine, tmp_path, kind):
         Database.open(opener.url, EngineOptions, {"namespace": f"{opener.namespace}{letter}"})[0] for letter in "abc"
     )
     recorder = recorded.Recorder()
+    migrated.dialect.create()
     recorded.upgrade_by_migration(migrated, kind)
     recorder.upgrade(recording, kind)
     for _ in range(2):
