@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
@@ -16,13 +16,20 @@ from undercroft.events import query
 from undercroft.events.models import Event, Trait
 
 _AT_ONCE = 1_000
+# Ranges of ids in one statement.
+_RANGES = 200
 
 
 class Batch(NamedTuple):
-    """Events, and the id of the last one."""
+    """Events, and their ids in the same order."""
 
     events: list[Event]
-    last: int
+    ids: list[int]
+
+    @property
+    def last(self) -> int:
+        """The highest of the ids."""
+        return self.ids[-1]
 
 
 class Source:
@@ -78,6 +85,15 @@ class Source:
             yield batch
             after = batch.last
 
+    def within(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Batch]:
+        """The events whose ids are in one of these ranges, which are in ascending order; both ends are included."""
+        for start in range(0, len(ranges), _RANGES):
+            some = ranges[start : start + _RANGES]
+            while ids := self._ids(some):
+                if batch := self._batch(ids=ids):
+                    yield batch
+                some = [(max(first, ids[-1] + 1), last) for first, last in some if last > ids[-1]]
+
     def _check(self) -> None:
         if self._db.dialect.missing_file() is not None:
             # SQLite would make it.
@@ -91,24 +107,38 @@ class Source:
         if missing := sorted(wanted - self._db.read(names)):
             raise ConfigInvalid(f"{self.place}: no database of Panko: it has no {', '.join(missing)}")
 
-    def _batch(self, after: int) -> Batch | None:
+    def _ids(self, ranges: Sequence[tuple[int, int]]) -> list[int]:
+        """The first ids in these ranges that have an event."""
+        if not ranges:
+            return []
+        number = self._event.c.id
+        # A range for itself is looked up in the index; with OR, engines walk over everything from the first to the last.
+        found = sa.union_all(*(sa.select(number).where(number.between(*ends)) for ends in ranges)).subquery()
+        listed = sa.select(found.c.id).order_by(found.c.id).limit(_AT_ONCE)
+        return self._db.read(lambda c: list(c.execute(listed).scalars()))
+
+    def _batch(self, after: int = 0, ids: Sequence[int] = ()) -> Batch | None:
+        """Events behind an id, or of these ids."""
+
         def work(connection: sa.Connection) -> Batch | None:
             event, kind = self._event.c, self._type.c
             listed = (
                 sa.select(event.id, event.message_id, kind.desc, event.generated, event.raw)
                 .join_from(self._event, self._type, event.event_type_id == kind.id)
-                .where(event.id > after)
+                .where(event.id.in_(ids) if ids else event.id > after)
                 .order_by(event.id)
                 .limit(_AT_ONCE)
             )
             rows = connection.execute(listed).all()
             if not rows:
                 return None
-            first, last = rows[0][0], rows[-1][0]
-            traits: dict[int, list[Trait]] = {row[0]: [] for row in rows}
+            numbers = [row[0] for row in rows]
+            traits: dict[int, list[Trait]] = {number: [] for number in numbers}
             for table, dtype in self._traits:
                 column = table.c
-                found = sa.select(column.event_id, column.key, column.value).where(column.event_id.between(first, last))
+                # Between scattered ids there may be the whole table.
+                wanted = column.event_id.in_(numbers) if ids else column.event_id.between(numbers[0], numbers[-1])
+                found = sa.select(column.event_id, column.key, column.value).where(wanted)
                 for event_id, name, value in connection.execute(found):
                     # What has no event, or no value, the host does not show either.
                     if event_id in traits and value is not None:
@@ -118,7 +148,7 @@ class Source:
                     Event(message_id, desc, _moment(generated), traits[number], _raw(raw))
                     for number, message_id, desc, generated, raw in rows
                 ],
-                last,
+                numbers,
             )
 
         return self._db.read(work)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import pathlib
 import time as clock
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 import rich_click as click
 
 from undercroft.cli import stores
+from undercroft.cli.events import gaps
 from undercroft.cli.state import StateFile, store_name
+from undercroft.core import time
 
 if TYPE_CHECKING:
+    from undercroft.events.contract import Store
     from undercroft.events.panko import Source
 
 STATE = "undercroft-import-panko.state"
+# Ids that are read again after a version that kept no gaps.
+_AGAIN = 10_000
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -26,6 +32,7 @@ class Progress(msgspec.Struct, kw_only=True):
         last: id of the last event that the store acknowledged, or refused.
         events: how many were read.
         refused: how many of them the store cannot hold.
+        gaps: ids below `last` that had no event and are asked for again; None in a file of a version that did not keep them.
     """
 
     source: str
@@ -33,6 +40,7 @@ class Progress(msgspec.Struct, kw_only=True):
     last: int = 0
     events: int = 0
     refused: int = 0
+    gaps: list[gaps.Gap] | None = None
 
 
 @click.command("import-panko")
@@ -44,7 +52,8 @@ def import_panko(source: str, store: str | None, state: str, restart: bool) -> N
     """Bring the events of a Panko database over: its [database] connection, of the SQLAlchemy driver.
 
     Message ids stay, so repeating does no harm, and events that are there already stay as they are. When the import breaks off, the
-    same command goes on. Panko may run meanwhile: the same command brings over what it has stored since.
+    same command goes on. Panko may run during the import: the same command brings over what it has stored since, and
+    what a transaction that was open then has committed within a day.
 
     \b
     Examples:
@@ -71,15 +80,38 @@ def _bring_over(panko: Source, store: str | None, file: StateFile[Progress], res
         raise ConfigInvalid(f"{file.path}: is of the import from {done.source} to {done.store}; --restart begins anew")
     try:
         with stores.opened(store, "events") as target, bars.bar("Events", done.events + panko.count(done.last)) as show:
-            for batch in panko.batches(done.last):
-                done.refused += sum(each.error is not None for each in target.store_events(batch.events))
-                done.events, done.last = done.events + len(batch.events), batch.last
+
+            def keep() -> None:
                 file.save(done)
                 show(done.events, f"{done.events:,} events")
+
+            _fill(panko, target, done, keep)
+            for batch in panko.batches(done.last):
+                done.refused += sum(each.error is not None for each in target.store_events(batch.events))
+                done.events += len(batch.ids)
+                seen = gaps.without([gaps.Gap(done.last + 1, batch.last, time.now())], batch.ids)
+                done.gaps, done.last = [*(done.gaps or ()), *seen][-gaps.MOST :], batch.last
+                keep()
     except BaseException as error:
         error.add_note(f"{done.events:,} events are brought over; the same command goes on from there")
         raise
     return done
+
+
+def _fill(panko: Source, target: Store, done: Progress, keep: Callable[[], None]) -> None:
+    """Bring over what has come into the gaps that earlier runs saw; gaps that are too old are then forgotten."""
+    if done.gaps is None:
+        done.gaps = [gaps.Gap(max(1, done.last - _AGAIN + 1), done.last, time.now())] if done.last else []
+    began = time.now()
+    for batch in panko.within([(gap.first, gap.last) for gap in done.gaps]):
+        outcomes = target.store_events(batch.events)
+        refused = sum(each.error is not None for each in outcomes)
+        # One that is known was counted when it was read first.
+        done.events, done.refused = done.events + refused + sum(each.is_new for each in outcomes), done.refused + refused
+        done.gaps = gaps.without(done.gaps, batch.ids)
+        keep()
+    done.gaps = gaps.young(done.gaps, began)
+    keep()
 
 
 @click.command("panko-views")
