@@ -133,7 +133,9 @@ class Connection(contract.Store):
     # -- the store's life ------------------------------------------------------------------------------------------
 
     def upgrade(self) -> None:  # type: ignore[override]
-        settings = {"index": {"number_of_shards": 1, "number_of_replicas": self.options.replicas}}
+        # What is acknowledged is on disk, whatever another template of the cluster asks for.
+        durable = {"durability": "request"}
+        settings = {"index": {"number_of_shards": 1, "number_of_replicas": self.options.replicas, "translog": durable}}
         made_by = {"settings": settings, "mappings": _MAPPINGS}
         template = self._template()
         wanted = self.options.index_period
