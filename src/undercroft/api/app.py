@@ -116,7 +116,7 @@ class Service:
 
 
 def _owner(req: falcon.Request, caller: Caller) -> str | None:
-    """Whose share of the long requests a caller takes; None without access control, where nobody says who asks."""
+    """Whose share of the long requests a caller takes; None without access control, where callers have no identity."""
     return caller.owner or (f"address {req.remote_addr}" if caller.is_named else None)
 
 

@@ -165,7 +165,7 @@ def check_lists(type_: Any, found: Mapping[str, Any]) -> None:
 
 @functools.cache
 def fields(type_: Any) -> dict[str, int | None]:
-    """The names of a struct's fields, and how many items each takes; None where it is no list.
+    """The names of a struct's fields, and how many items each takes; None for a field that is not a list.
 
     Raises:
         TypeError: a list has no bound.

@@ -28,7 +28,7 @@ def confirm(share: Share, what: str) -> None:
     """Ask before more than a few percent of a store is deleted.
 
     Raises:
-        click.UsageError: there is no terminal to ask at.
+        click.UsageError: the question needs a terminal, and standard input is not one.
         Exit: the answer is no.
     """
     if not share.is_large:

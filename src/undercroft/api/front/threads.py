@@ -50,7 +50,7 @@ class Pool:
             loop, future, call = self._jobs.get()
             try:
                 result, error = call(), None
-            except BaseException as raised:  # noqa: BLE001 - whoever waits for it gets it
+            except BaseException as raised:  # noqa: BLE001 - the waiting coroutine raises it
                 result, error = None, raised
             # The loop is closed when the process ends.
             with contextlib.suppress(RuntimeError):

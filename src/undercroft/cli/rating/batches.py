@@ -27,7 +27,7 @@ class Batch:
         return sum(each.points for each in self.parsed)
 
     def takes(self, period: tuple[int, int], size: int, points: int) -> bool:
-        """Whether a frame of that period belongs to this batch, which has so many points."""
+        """Whether a frame of that period belongs to this batch, which is of `points` points now."""
         return points < size or not self.parsed or period_of(self.parsed[-1].frame) == period
 
     def add(self, item: parsing.Parsed | Refused) -> None:

@@ -102,7 +102,7 @@ class PostgreSQL(ServerDialect):
             "search_path",
             f"SELECT CASE WHEN current_schema() IS NULL THEN '{_NO_SCHEMA}' ELSE '{_A_SCHEMA}' END",
             (_A_SCHEMA,),
-            "there is no place for the tables: CREATE SCHEMA, or ALTER ROLE name SET search_path = public",
+            "tables need a schema: CREATE SCHEMA, or ALTER ROLE name SET search_path = public",
         ),
     )
     durability = (
