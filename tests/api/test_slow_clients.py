@@ -289,7 +289,7 @@ def fill(service: Service) -> None:
 
 @pytest.mark.promise("N4")
 def test_long_requests_end_with_their_clients(events, record):
-    with serving(None, events=events, long_requests=1, send_deadline=1.5) as service:
+    with serving(None, events=events, long_requests=1, send_deadline="1500ms") as service:
         fill(service)
         slowest = 0.0
         for path in (TAIL, "/events/v1/events", TAIL):

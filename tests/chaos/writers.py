@@ -14,7 +14,7 @@ from typing import Any
 import undercroft
 from tests.chaos.processes import Acknowledgements
 from tests.chaos.workloads import ACKNOWLEDGED_FIRST, WORKLOADS
-from undercroft.core.errors import UndercroftError
+from undercroft.core.errors import Corrupt, Declined, UndercroftError
 
 # The name of the file of acknowledgements of a traced writer.
 ACKNOWLEDGED = "acknowledged"
@@ -70,7 +70,7 @@ def write_on(
         try:
             WORKLOADS[kind].operation(seed, number).run(store)
         except UndercroftError as error:
-            if not error.retryable:
+            if not error.retryable or isinstance(error, (Corrupt, Declined)):
                 raise
             pipe.send(f"down: {error}")
             last = pipe.recv()

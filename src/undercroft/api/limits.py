@@ -24,6 +24,7 @@ class SlowBody(Unavailable):
     """The body of a request did not come in time; nothing of it was used."""
 
     http = 408
+    _public = None
 
 
 class Turn:

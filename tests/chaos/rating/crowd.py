@@ -15,7 +15,7 @@ import undercroft
 from tests.chaos.rating.operations import APART, HOUR, PERIODS, START, TYPES, Operation
 from tests.chaos.rating.sabotaged import in_parts
 from undercroft.conformance.rating.data import ALWAYS
-from undercroft.core.errors import UndercroftError
+from undercroft.core.errors import Corrupt, Declined, UndercroftError
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
 # Every push has so many points, and their quantities and prices add up to these, to the last digit.
@@ -70,7 +70,7 @@ def write(
             else:
                 step(seed, writer, number).run(store)
         except UndercroftError as error:
-            if not error.retryable:
+            if not error.retryable or isinstance(error, (Corrupt, Declined)):
                 raise
             repeated += 1
         else:
@@ -91,7 +91,7 @@ def read(pipe: multiprocessing.connection.Connection, url: str, options: dict[st
         try:
             wrong = question(store)
         except UndercroftError as error:
-            if not error.retryable:
+            if not error.retryable or isinstance(error, (Corrupt, Declined)):
                 raise
             threading.Event().wait(0.05)
             continue

@@ -24,7 +24,7 @@ import undercroft
 from tests.chaos.processes import Acknowledgements
 from tests.chaos.rating.audit import audit
 from tests.chaos.rating.operations import Ledger, operation
-from undercroft.core.errors import UndercroftError
+from undercroft.core.errors import Corrupt, Declined, UndercroftError
 
 TOP = pathlib.Path(__file__).parents[3]
 
@@ -70,7 +70,7 @@ def main(url: str, namespace: str, seed: int, told: Acknowledgements) -> None:
         try:
             operation(seed, number).run(store)
         except UndercroftError as error:
-            if not error.retryable:
+            if not error.retryable or isinstance(error, (Corrupt, Declined)):
                 raise
             continue
         ledger.enter(operation(seed, number))

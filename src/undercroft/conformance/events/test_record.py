@@ -225,6 +225,7 @@ def test_an_event_that_is_too_large_is_refused_by_itself(store: Store) -> None:
     outcomes = store.store_events(events)
     if not is_limited:
         assert [each.is_new for each in outcomes] == [True] * 3
+        assert sorted(ids(store)) == ["after", "before", "large"]
         return
     assert [each.is_new for each in outcomes] == [True, False, True]
     error = outcomes[1].error
@@ -242,6 +243,7 @@ def test_what_is_written_longer_than_it_is_has_its_limit_too(store: Store) -> No
     outcomes = store.store_events([event("before"), event("large", raw={"x": "\x01" * (most // 7)}), event("after")])
     assert [each.is_new or isinstance(each.error, InvalidInput) for each in outcomes] == [True] * 3
     assert [each.is_new for each in outcomes][::2] == [True, True]
+    assert {"after", "before"} <= set(ids(store))
 
 
 @clause("E27")
