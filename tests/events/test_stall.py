@@ -117,7 +117,7 @@ def test_our_publisher_waits_for_a_stalled_store(stalling, opener):
     url, stall = stalling
     scheme, _, rest = url.partition("://")
     place, _, query = rest.partition("?")
-    publisher = Publisher(None, urllib.parse.urlsplit(f"undercroft://{place}?engine={urllib.parse.quote(scheme, safe="")}&{query}"))
+    publisher = Publisher(None, urllib.parse.urlsplit(f"undercroft://{place}?engine={urllib.parse.quote(scheme, safe='')}&{query}"))
     with concurrent.futures.ThreadPoolExecutor(SENDERS) as pool:
 
         def send(number: int) -> None:
