@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import undercroft
-from tests.api.service import serving
 from undercroft.core import cells
 from undercroft.events import Event, Trait
 from undercroft.rating import DataFrame, DataPoint
@@ -75,10 +74,3 @@ def test_every_output_of_the_command_line_is_one_row_a_row(run, stores, name, tm
     files = list(folder.rglob("*.csv")) if folder.exists() else []
     for data in [file.read_bytes() for file in files] or [printed]:
         check(data)
-
-
-@pytest.mark.promise("S11")
-def test_the_download_is_one_row_a_row(stores):
-    with serving(None, events=stores["events"]) as service:
-        headers = {"X-Roles": "admin", "X-Project-Id": "p", "X-User-Id": "u"}
-        check(service.client.get("/events/v1/events?format=csv", headers=headers).content)
