@@ -49,6 +49,7 @@ def panko(engine, opener):
             url = urllib.parse.urlunsplit(urllib.parse.urlsplit(opener.url)._replace(path=f"/{name}"))
         # Panko's own sessions: as SQLAlchemy opens them.
         with contextlib.closing(undercroft.connect("events", url)) as own:
+            own._db.dialect.create()
             database = sa.create_engine(own._db.engine.url, poolclass=sa.NullPool)
         METADATA.create_all(database)
         with database.begin() as connection:
