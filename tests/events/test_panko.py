@@ -13,8 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 import undercroft
+from undercroft.compat.panko import for_callers
 from undercroft.conformance.plugin import Opener, Target
-from undercroft.core.errors import ConfigInvalid, Conflict
+from undercroft.core import registry
+from undercroft.core.errors import ConfigInvalid, Conflict, Unavailable
 from undercroft.events import Event, EventFilter, Trait
 from undercroft.events.drivers.sql.views import NAMES
 from undercroft.events.panko import Source
@@ -134,3 +136,23 @@ def test_a_file_that_is_not_there_is_told_and_not_made(tmp_path):
     with pytest.raises(ConfigInvalid, match="no such file"):
         Source(f"sqlite:///{missing}")
     assert not missing.exists()
+
+
+CALLS = {
+    "record_events": lambda store: store.record_events([Event("m", "t", FIRST, [], {})]),
+    "get_events": lambda store: list(store.get_events(EventFilter())),
+    "get_event_types": lambda store: list(store.get_event_types()),
+    "get_traits": lambda store: list(store.get_traits("t")),
+    "get_trait_types": lambda store: list(store.get_trait_types("t")),
+}
+
+
+@pytest.mark.promise("S7")
+@pytest.mark.parametrize("name", CALLS)
+def test_an_error_that_panko_s_api_shows_names_no_store(tmp_path, name):
+    """The host answers with the text; its log has the cause."""
+    driver = for_callers(registry.load("events", "sqlite"))
+    with contextlib.closing(driver(f"sqlite:///{tmp_path}/canary.db")) as store, pytest.raises(Unavailable) as caught:
+        CALLS[name](store)
+    assert str(caught.value) == "the store is not set up yet; try again later"
+    assert "canary.db" in str(caught.value.__cause__)

@@ -1,4 +1,4 @@
-"""A store that stalls for a while: what is sent meanwhile is stored when it goes on, and nobody else waits behind it."""
+"""A store that stalls: posts that arrive during the stall are stored after it, and other requests are answered during it."""
 
 from __future__ import annotations
 

@@ -8,13 +8,15 @@ is a file.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from undercroft.core import registry, time
 from undercroft.core import url as urls
-from undercroft.core.errors import ConfigInvalid
+from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.events import InvalidMarker, Store
 from undercroft.events.gather import Gatherer
 
@@ -37,7 +39,7 @@ def storage(url: str, conf: Any = None) -> Any:
     from panko import storage as host  # noqa: PLC0415
     from panko.storage import models  # noqa: PLC0415
 
-    driver: Any = registry.load("events", urls.scheme(own))
+    driver: Any = for_callers(registry.load("events", urls.scheme(own)))
 
     class Connection(driver):
         """The driver, with the host's models and exception."""
@@ -53,6 +55,41 @@ def storage(url: str, conf: Any = None) -> Any:
 
     time.bind(lambda: time.as_utc(timeutils.utcnow()))
     return Connection(own, conf)
+
+
+def for_callers(driver: Any) -> Any:
+    """A driver's class whose errors may be shown to anybody: the host's API answers with the text of what is raised.
+
+    Where the store is, and what its engine said, stays with the cause, which the host logs.
+    """
+    calls = {name: _for_callers(getattr(driver, name)) for name in _CALLS}
+    return type(driver.__name__, (driver,), {"__module__": driver.__module__, **calls})
+
+
+_CALLS = ("record_events", "get_events", "get_event_types", "get_traits", "get_trait_types")
+
+
+def _for_callers(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with _public():
+            found = method(*args, **kwargs)
+        return _walk(found) if isinstance(found, Iterator) else found
+
+    return call
+
+
+def _walk(found: Iterator[Any]) -> Iterator[Any]:
+    with _public():
+        yield from found
+
+
+@contextlib.contextmanager
+def _public() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(error.public) from error
 
 
 class Publisher:

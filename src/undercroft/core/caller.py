@@ -15,7 +15,7 @@ class Caller:
         roles: lower-case role names.
         domain: id of the project's domain, where known.
         is_named: False when nothing was said about who asks.
-        is_global: True for an admin who acts in no project, by the service's own list of callers: every project is as near.
+        is_global: True for an admin without a project in the service's own list of tokens; such a caller sees every project.
     """
 
     project: str | None = None

@@ -32,7 +32,7 @@ def check(url: str) -> None:
     """
     _, _, rest = url.partition("://")
     place = re.split("[/?#]", rest, maxsplit=1)[0]
-    # Without a host, as for a file, there is no password either.
+    # A URL without a host, such as a file's, has no password.
     if place and (rest.count("@") > 1 or "@" in rest[len(place) :] or "#" in rest):
         head = url.partition("://")[0]
         raise ConfigInvalid(

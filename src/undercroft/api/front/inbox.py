@@ -45,8 +45,8 @@ class Announced:
     """What the headers say about a body.
 
     Attributes:
-        length: bytes that will come; 0 when there is no body, None when it is not going to be read, because its length is not told,
-            or wrong, or above the limit.
+        length: bytes of the body; 0 without one; None for a body that is not read, because its length is missing, wrong or above
+            the limit.
     """
 
     def __init__(self, headers: list[tuple[bytes, bytes]], limit: int) -> None:
