@@ -104,12 +104,15 @@ def found(words: tuple[str, ...], text: str) -> list[str]:
     return [word for word in words if word in text]
 
 
-@pytest.mark.parametrize("places", ["here"], indirect=True)
-def test_no_answer_no_log_and_no_title_has_a_secret(places, folder, record):
+@pytest.mark.parametrize(("places", "is_gone"), [("here", False), ("here", True)], indirect=["places"])
+def test_no_answer_no_log_and_no_title_has_a_secret(places, is_gone, folder, record):
     rating, events = places
     settings = {"auth": "tokens", "token_file": folder / "canary-file-tokens", "deadline": 1}
     program = "tests.api.talkative"
     with serving(rating, events=events, program=program, **settings) as service:
+        if is_gone:
+            for file in folder.glob("canary-file.db*"):
+                file.unlink()
         said = list(texts(service))
         title = titles(service)
         service.kill()
@@ -125,6 +128,7 @@ def test_no_answer_no_log_and_no_title_has_a_secret(places, folder, record):
     failed = [each for each in (re.search(r"request (req-[0-9a-f-]{36})", text) for _, text in said) if each]
     assert all(each[1] in log for each in failed), "an answer names a request that the log does not know"
     record(answers=len(said), failures=len(failed), secrets=0)
+    assert bool(failed) == is_gone
 
 
 COMMANDS = [
