@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import opener_of, url_of
 from undercroft.core import registry, time
 from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.findings import Level
+from undercroft.engines import opensearch
 from undercroft.events import Event, EventFilter, periods
 
 START = dt.datetime(2026, 1, 1)
@@ -61,6 +63,34 @@ def test_a_document_that_is_not_taken_for_now_may_be_sent_again(store):
     store._client.call("PUT", f"/{store._all}/_settings", {"index.blocks.read_only_allow_delete": None}, writes=True)
     store.record_events([later])
     assert [event.message_id for event in store.get_events(EventFilter())] == ["a", "b"]
+
+
+@pytest.fixture
+def restricted(store, monkeypatch):
+    """A user who has every right on our indices and their template, and none on the cluster."""
+    call = store._client.call
+
+    def refused(method, path, *args, **more):
+        if path.startswith(("/_nodes", "/_cluster/settings")):
+            raise opensearch.failed(403, f"no permissions for {path}")
+        return call(method, path, *args, **more)
+
+    monkeypatch.setattr(store._client, "call", refused)
+    vars(store._client).pop("largest", None)
+
+
+@pytest.mark.usefixtures("restricted")
+def test_events_are_stored_without_rights_on_the_cluster(store):
+    store.record_events([Event("a", "t", START, [], {})])
+    assert [event.message_id for event in store.get_events(EventFilter())] == ["a"]
+    assert store.largest == 100 * 2**20
+
+
+@pytest.mark.usefixtures("restricted")
+def test_an_examination_goes_on_where_the_cluster_may_not_be_asked(store):
+    found = {each.check: each for each in store.diagnose()}
+    assert found["shards"].level is Level.WARNING
+    assert found["size"].level is Level.OK
 
 
 # -- indices -----------------------------------------------------------------------------------------------------------

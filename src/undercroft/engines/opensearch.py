@@ -113,9 +113,7 @@ class Client:
         """How many bytes a request may have; the servers' default where they do not tell."""
         try:
             nodes = self.call("GET", "/_nodes/http", filter_path="nodes.*.http.max_content_length_in_bytes")["nodes"].values()
-        except Unavailable:
-            raise
-        except UndercroftError:
+        except Declined:
             return _LARGEST
         return min((int(node["http"]["max_content_length_in_bytes"]) for node in nodes), default=_LARGEST)
 
@@ -262,8 +260,11 @@ def _health(answer: dict[str, Any]) -> Finding:
 
 def _shards(client: Client, indices: str) -> Finding:
     """How many shards the cluster has, and how many it may have: an index more is refused then."""
-    whole, mine = (client.call("GET", path) for path in ("/_cluster/health", f"/_cluster/health/{indices}"))
-    answer = client.call("GET", "/_cluster/settings", flat_settings="true", include_defaults="true")
+    try:
+        whole, mine = (client.call("GET", path) for path in ("/_cluster/health", f"/_cluster/health/{indices}"))
+        answer = client.call("GET", "/_cluster/settings", flat_settings="true", include_defaults="true")
+    except Declined as failure:
+        return warning("shards", str(failure), "let this user monitor the cluster, to see how many more indices there can be")
     settings = {**answer.get("defaults", {}), **answer["persistent"], **answer["transient"]}
     most = int(settings.get(_MOST_SHARDS, 1_000)) * max(1, whole["number_of_data_nodes"])
     kinds = ("active_shards", "unassigned_shards", "initializing_shards")
