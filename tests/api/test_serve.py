@@ -83,8 +83,7 @@ def test_it_says_that_it_listens_when_it_does_and_nothing_else(tmp_path, form):
         assert re.fullmatch(rf"listening on {service.url}, /events \(1 x \d+ threads\)\n", line)
         # Without another try.
         assert service.client.get("/healthz").status_code == 200
-        service.process.terminate()
-        assert service.process.wait(PATIENCE) == 0
+        service.stop()
         assert service.log() == ""
     finally:
         service.close()

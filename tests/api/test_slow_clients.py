@@ -307,8 +307,7 @@ def test_long_requests_end_with_their_clients(events, record):
         # Its answer does not look complete.
         assert got < 12 * 900_000
         record(turn_back_after=f"{slowest:.1f} s")
-        service.process.terminate()
-        assert service.process.wait(AT_ALL) == 0
+        service.stop()
         log = service.log()
         assert [line.partition(" warning ")[2] for line in log.splitlines() if "under way" not in line][1:] == [
             "GET /events/v1/events: given up, the client took nothing of its answer for 1.5 s"
