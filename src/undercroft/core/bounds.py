@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Sized
+from typing import TypeVar
+
 from undercroft.core.errors import InvalidInput
+
+T = TypeVar("T")
 
 
 def check_count(field: str, given: int, most: int, things: str = "items") -> None:
@@ -19,3 +25,16 @@ def check_count(field: str, given: int, most: int, things: str = "items") -> Non
     """
     if given > most:
         raise InvalidInput(field, f"{given:,} {things} were given; it takes {most:,} at most")
+
+
+def counted(field: str, given: Iterable[T], most: int, things: str = "items") -> list[T]:
+    """The items of a list that may be endless; the arguments are those of `check_count`.
+
+    Raises:
+        InvalidInput: it has more; of an iterator no more is read than tells so.
+    """
+    if isinstance(given, Sized):
+        check_count(field, len(given), most, things)
+    found = list(itertools.islice(given, most + 1))
+    check_count(field, len(found), most, things)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 R = TypeVar("R")
@@ -21,3 +22,10 @@ def portions(rows: Iterable[R], most: int, size: int, weigh: Callable[[R], int])
         filled += weight
     if portion:
         yield portion
+
+
+def batches(rows: Iterable[R], most: int) -> Iterator[list[R]]:
+    """The rows, in order, in lists of at most `most`."""
+    rest = iter(rows)
+    while batch := list(islice(rest, most)):
+        yield batch

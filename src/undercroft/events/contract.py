@@ -11,7 +11,6 @@ import abc
 import collections
 import dataclasses
 import datetime as dt
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
@@ -20,7 +19,7 @@ from undercroft.core import capabilities as caps
 from undercroft.core import deadline, findings, jobs, settings, span, time
 from undercroft.core.errors import InvalidInput, Unsupported
 from undercroft.core.paging import LARGEST
-from undercroft.core.portions import portions
+from undercroft.core.portions import batches, portions
 from undercroft.core.receipt import Receipt
 from undercroft.events import expression, query
 from undercroft.events.models import Event, Trait
@@ -280,7 +279,7 @@ class Store(Connection, abc.ABC):
             Unavailable: the engine did not answer. Part of the events may be stored; repeat the call.
         """
         failure: Exception | None = None
-        for batch in _batches((events if event_models is None else event_models) or ()):
+        for batch in batches((events if event_models is None else event_models) or (), _AT_ONCE):
             for event, outcome in zip(batch, self._store_batch(batch), strict=True):
                 if outcome.error is not None:
                     failure = outcome.error
@@ -295,7 +294,7 @@ class Store(Connection, abc.ABC):
         Raises:
             Unavailable: as there.
         """
-        return [outcome for batch in _batches(events) for outcome in self._store_batch(batch)]
+        return [outcome for batch in batches(events, _AT_ONCE) for outcome in self._store_batch(batch)]
 
     def store_once(self, events: Iterable[Any], receipt: Receipt, answer: Callable[[list[Outcome]], bytes]) -> bytes:
         """Store events that may have been stored before, under the same key.
@@ -317,8 +316,8 @@ class Store(Connection, abc.ABC):
             Conflict: the key was used for something else.
         """
         self.require("store_once")
-        outcomes: list[str] = []
-        places: dict[str, Record] = {}
+        ids: list[str] = []
+        records: dict[str, Record] = {}
         for place, event in enumerate(events):
             deadline.check()
             try:
@@ -326,18 +325,18 @@ class Store(Connection, abc.ABC):
                 self._check_size(fresh)
             except InvalidInput as error:
                 raise error.within(f"[{place}]") from None
-            outcomes.append(fresh.message_id)
-            places.setdefault(fresh.message_id, fresh)
+            ids.append(fresh.message_id)
+            records.setdefault(fresh.message_id, fresh)
 
         def told(known: list[str]) -> bytes:
             seen = set(known)
             found = []
-            for message_id in outcomes:
+            for message_id in ids:
                 found.append(Outcome(message_id not in seen))
                 seen.add(message_id)
             return answer(found)
 
-        return self._record_once(list(portions(list(places.values()), _AT_ONCE, _CHARACTERS, weight)), receipt, told)
+        return self._record_once(list(portions(records.values(), _AT_ONCE, _CHARACTERS, weight)), receipt, told)
 
     def _store_batch(self, batch: Sequence[Any]) -> list[Outcome]:
         outcomes = [Outcome(False)] * len(batch)
@@ -640,10 +639,3 @@ class Store(Connection, abc.ABC):
     def _models(self, traits: Iterable[tuple[str, int, Any]]) -> list[Any]:
         make, datetime = self.trait_class, Trait.DATETIME_TYPE
         return [make(name, dtype, query.moment(value) if dtype == datetime else value) for name, dtype, value in traits]
-
-
-def _batches(events: Iterable[Any]) -> Iterator[list[Any]]:
-    """The events in parts, each for one transaction."""
-    given = iter(events)
-    while batch := list(itertools.islice(given, _AT_ONCE)):
-        yield batch

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 
 import msgspec
 
 from undercroft.core.cells import guarded, write_rows
+from undercroft.core.portions import batches
 from undercroft.events import wire
 from undercroft.events.models import Event
 
@@ -20,8 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 def jsonl(events: Iterable[Event]) -> Iterator[bytes]:
     """One event a line, as `wire` has it."""
-    rest = iter(events)
-    while part := list(islice(rest, _AT_ONCE)):
+    for part in batches(events, _AT_ONCE):
         yield b"".join(_encode(wire.serialize(event)) + b"\n" for event in part)
 
 
@@ -36,8 +35,7 @@ def csv_rows(events: Iterable[Event], raw: bool = False) -> Iterator[bytes]:
             texts = [keep(found[name]) for name in COLUMNS[:3]]
             yield [*texts, *(_encode(found[name]).decode() for name in COLUMNS[3:])]
 
-    rest = rows()
-    while part := list(islice(rest, _AT_ONCE)):
+    for part in batches(rows(), _AT_ONCE):
         text = io.StringIO(newline="")
         write_rows(text, part)
         yield text.getvalue().encode()

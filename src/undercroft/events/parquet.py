@@ -6,12 +6,12 @@ A trait's struct has its name, its type's name, and a column for each type, of w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 import msgspec
 
 from undercroft.core.errors import ConfigInvalid
+from undercroft.core.portions import batches
 from undercroft.core.sink import Sink
 from undercroft.events.models import Event, Trait
 
@@ -38,9 +38,9 @@ SCHEMA = pyarrow.schema(
 
 def parts(events: Iterable[Event]) -> Iterator[bytes]:
     """The bytes of a file, a group of rows at a time."""
-    sink, rest = Sink(), iter(events)
+    sink = Sink()
     with pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(sink, mode="w"), SCHEMA, compression="zstd") as writer:
-        while group := list(islice(rest, _ROW_GROUP)):
+        for group in batches(events, _ROW_GROUP):
             writer.write_batch(pyarrow.RecordBatch.from_pylist(list(map(_row, group)), SCHEMA))
             yield sink.fetch()
     yield sink.fetch()

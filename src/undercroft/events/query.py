@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 from collections.abc import Iterable, Mapping, Sized
 from typing import Any, NamedTuple
 
 from undercroft.core import time
-from undercroft.core.bounds import check_count
+from undercroft.core.bounds import check_count, counted
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.core.names import check_keys
 from undercroft.core.paging import LARGEST
@@ -149,11 +148,7 @@ def grouping(names: Iterable[str], interval: Any) -> Grouping:
     Raises:
         InvalidInput: it cannot be meant.
     """
-    if isinstance(names, Sized):
-        check_count("groupby", len(names), MOST_NAMES, "names")
-    given = list(itertools.islice(names, MOST_NAMES + 1))
-    check_count("groupby", len(given), MOST_NAMES, "names")
-    wanted = tuple(dict.fromkeys(name(each, "groupby") for each in given))
+    wanted = tuple(dict.fromkeys(name(each, "groupby") for each in counted("groupby", names, MOST_NAMES, "names")))
     if interval is None:
         return Grouping(wanted)
     try:
@@ -212,10 +207,7 @@ def selection(event_filter: Any) -> Selection:
         raise WrongType("event_filter", "expected an EventFilter, got a dict; write EventFilter(**it)")
     start, end = event_filter.start_timestamp, event_filter.end_timestamp
     tests: list[Test | None] = []
-    traits_filter = event_filter.traits_filter or ()
-    if isinstance(traits_filter, Sized):
-        check_count("traits_filter", len(traits_filter), MOST_TESTS, "tests")
-    for position, given in enumerate(traits_filter):
+    for position, given in enumerate(counted("traits_filter", event_filter.traits_filter or (), MOST_TESTS, "tests")):
         tests += _tests(given, f"traits_filter[{position}]")
         check_count("traits_filter", len(tests), MOST_TESTS, "tests")
     project = event_filter.admin_proj

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from undercroft.core import cells
+from undercroft.core.portions import batches
 from undercroft.rating.models import DataFrame
 
 COLUMNS = ("begin", "end", "type", "unit", "qty", "price")
@@ -47,8 +48,7 @@ def flat(frames: Iterable[DataFrame]) -> Iterator[Row]:
 
 def jsonl(frames: Iterable[DataFrame]) -> Iterator[bytes]:
     """One frame a line, as `wire` has it."""
-    rest = iter(frames)
-    while part := list(islice(rest, _FRAMES_AT_ONCE)):
+    for part in batches(frames, _FRAMES_AT_ONCE):
         yield "".join(frame.json() + "\n" for frame in part).encode()
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from itertools import islice
 from typing import Any
 
 import msgspec
 
 from undercroft.core.cells import plain_text
 from undercroft.core.errors import ConfigInvalid
+from undercroft.core.portions import batches
 from undercroft.core.sink import Sink
 from undercroft.rating.files import WAITING_BYTES, Row, flat
 from undercroft.rating.models import DataFrame
@@ -53,7 +53,7 @@ def parts(frames: Iterable[DataFrame]) -> Iterator[bytes]:
     Columns: begin, end (UTC, microseconds), type, unit, qty, price, groupby and metadata (maps from text to text).
     """
     qty, price = _Width(), _Width()
-    encoder = msgspec.json.Encoder()
+    encoder, decoder = msgspec.json.Encoder(), msgspec.json.Decoder(Row)
     with tempfile.SpooledTemporaryFile(max_size=WAITING_BYTES) as waiting:
         for point in flat(frames):
             qty.add(point.qty)
@@ -63,7 +63,7 @@ def parts(frames: Iterable[DataFrame]) -> Iterator[bytes]:
         schema = _schema(qty.type(), price.type())
         sink = Sink()
         with pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
-            for rows in _batches(waiting):
+            for rows in batches(map(decoder.decode, waiting), _ROWS):
                 writer.write_batch(pyarrow.RecordBatch.from_pylist([_row(row, schema) for row in rows], schema))
                 yield sink.fetch()
         yield sink.fetch()
@@ -75,13 +75,6 @@ def _schema(qty: Any, price: Any) -> Any:
     columns = {"begin": moment, "end": moment, "type": text, "unit": text, "qty": qty, "price": price}
     columns |= {"groupby": attributes, "metadata": attributes}
     return pyarrow.schema([pyarrow.field(name, type_, nullable=False) for name, type_ in columns.items()])
-
-
-def _batches(lines: Iterable[bytes]) -> Iterator[list[Row]]:
-    decoder = msgspec.json.Decoder(Row)
-    rows = map(decoder.decode, lines)
-    while batch := list(islice(rows, _ROWS)):
-        yield batch
 
 
 def _row(point: Row, schema: Any) -> dict[str, Any]:

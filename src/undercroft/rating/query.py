@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import itertools
 import re
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from undercroft.core import time
-from undercroft.core.bounds import check_count
+from undercroft.core.bounds import check_count, counted
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.rating.calendar import PARTS
 from undercroft.rating.models import name
@@ -186,11 +185,7 @@ def groupby_elements(groupbys: Iterable[str] | None) -> list[GroupKey]:
         groupbys = [groupbys]
     if groupbys is not None and not isinstance(groupbys, Iterable):
         raise WrongType("groupby", f"expected a list of names, got {type(groupbys).__name__}")
-    if isinstance(groupbys, Sized):
-        check_count("groupby", len(groupbys), MOST_GROUPS, "names")
-    names = list(itertools.islice(groupbys or (), MOST_GROUPS + 1))
-    check_count("groupby", len(names), MOST_GROUPS, "names")
-    for given in names:
+    for given in counted("groupby", groupbys or (), MOST_GROUPS, "names"):
         key = _group_key(name(given, "groupby"))
         known = keys.get(key.name)
         if known is None or known.by is By.ATTRIBUTE:

@@ -11,7 +11,7 @@ import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from undercroft.core import url as urls
+from undercroft.core import names
 from undercroft.core.errors import ConfigInvalid, InvalidInput
 from undercroft.events import query
 from undercroft.events.definitions import plugins
@@ -144,7 +144,7 @@ def _object(given: Any, known: Collection[str], needed: Collection[str], place: 
         raise ConfigInvalid(f"{place}: expected an object with {', '.join(needed)}, got {_shown(given)}")
     for key in given:
         if key not in known:
-            raise ConfigInvalid(f"{place}: {urls.unknown('key', str(key), known)}")
+            raise ConfigInvalid(f"{place}: {names.unknown('key', str(key), known)}")
     for key in needed:
         if key not in given:
             raise ConfigInvalid(f"{place}: {key} is missing")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from undercroft.core import url as urls
+from undercroft.core import names
 from undercroft.core.errors import ConfigInvalid
 from undercroft.events import query
 from undercroft.events.models import Trait
@@ -43,7 +43,7 @@ def load(given: Any, place: str) -> Plugin | None:
     except msgspec.ValidationError as error:
         raise ConfigInvalid(f"{place}: plugin: {error}; expected a name, or an object with name and parameters") from None
     if asked.name not in _PLUGINS:
-        raise ConfigInvalid(f"{place}: {urls.unknown('plugin', asked.name, _PLUGINS)}")
+        raise ConfigInvalid(f"{place}: {names.unknown('plugin', asked.name, _PLUGINS)}")
     parameters, make = _PLUGINS[asked.name]
     try:
         return make(msgspec.convert(asked.parameters or {}, parameters))

@@ -30,7 +30,7 @@ from undercroft.core import url as urls
 from undercroft.core.capabilities import never
 from undercroft.core.errors import ConfigInvalid, InvalidInput, Unavailable, UndercroftError
 from undercroft.core.findings import Finding
-from undercroft.core.portions import portions
+from undercroft.core.portions import batches, portions
 from undercroft.engines import opensearch
 from undercroft.events import contract, periods, query
 from undercroft.events.errors import InvalidMarker
@@ -231,7 +231,7 @@ class Connection(contract.Store):
                 raise InvalidInput("document", f"takes {size:,} bytes, and the server takes {most:,} (http.max_content_length)")
         documents.sort(key=operator.attrgetter("target"))
         by_index = (list(group) for _, group in itertools.groupby(documents, operator.attrgetter("target")))
-        while some := list(itertools.islice(by_index, _BULK_INDICES)):
+        for some in batches(by_index, _BULK_INDICES):
             yield from portions(itertools.chain.from_iterable(some), _AT_ONCE, min(_BULK_BYTES, most), lambda each: len(each.lines))
 
     def _known(self, ids: Sequence[str]) -> set[str]:

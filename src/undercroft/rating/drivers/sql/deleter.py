@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from undercroft.core.portions import portions
+from undercroft.core.portions import batches
 from undercroft.rating.calendar import MONTH_OF_DAY
 from undercroft.rating.drivers.sql.dialects import Dialect
 from undercroft.rating.drivers.sql.reader import Reader
@@ -48,7 +48,7 @@ class Deleter:
         return sum(
             self._delete_day(connection, question, day, {row.id: row.pending for row in part})
             for day, rows in days
-            for part in portions(rows, _SLOTS, _SLOTS, _one)
+            for part in batches(rows, _SLOTS)
         )
 
     def _empty(self, connection: sa.Connection) -> int:
@@ -89,10 +89,6 @@ class Deleter:
         if not self.target.dialect.deletes_beside_pushes:
             connection.execute(built(_delete_statement, self.target, question.shape).statement, values)
         return rows
-
-
-def _one(_: object) -> int:
-    return 1
 
 
 def _slots_statement(target: Target, shape: Shape) -> Built:
