@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+from collections.abc import Iterator
 from decimal import Decimal
 
 import httpx
@@ -27,6 +28,15 @@ def server(opener: Opener) -> Opener:
         # Not a gap: the promise is about the network between service and engine, and here is none.
         pytest.skip("this engine is a file of the service's own machine: no network can fail between them")
     return opener
+
+
+@pytest.fixture
+def event_server(server: Opener) -> Iterator[Opener]:
+    """A store of events in the same database."""
+    opener = Opener(Target("events", server.target.driver, server.target.url), server.url, f"e{server.namespace}")
+    opener()
+    yield opener
+    opener.clear()
 
 
 def timed(service: Service, number: int) -> tuple[int, float, str | None]:
@@ -74,10 +84,8 @@ def test_black_hole(server, record):
 
 
 @pytest.mark.promise("N1")
-def test_black_hole_under_events(server, record):
+def test_black_hole_under_events(event_server, record):
     """Questions get their 503, and whoever brings events a broken connection, within the deadline; then all is well again."""
-    store = Opener(Target("events", server.target.driver, server.target.url), server.url, f"e{server.namespace}")
-    store()
     event = {"message_id": "x", "event_type": "t", "generated": "2026-01-01T00:00:00"}
     headers = {"X-Roles": "admin", "X-User-Id": "u", "X-Project-Id": "p"}
 
@@ -93,7 +101,7 @@ def test_black_hole_under_events(server, record):
             status = 0
         return status, time.monotonic() - start
 
-    with proxied(url_of(store)) as (proxy, url), serving(None, events=url) as service:
+    with proxied(url_of(event_server)) as (proxy, url), serving(None, events=url) as service:
         with concurrent.futures.ThreadPoolExecutor(12) as pool:
             assert {status for status, _ in pool.map(lambda n: ask(service, n), range(24))} == {200}
             proxy.silence()
@@ -107,7 +115,6 @@ def test_black_hole_under_events(server, record):
         while {ask(service, number)[0] for number in range(200, 212)} != {200}:
             assert time.monotonic() - start <= 5, "the service has not recovered"
         record(requests=len(answers), slowest=f"{max(seconds for _, seconds in answers):.1f} s")
-    store.clear()
 
 
 @pytest.mark.promise("N1")

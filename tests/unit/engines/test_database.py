@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
+import types
+
 import pytest
 import sqlalchemy as sa
 import tenacity
 
 from undercroft.core import deadline
-from undercroft.core.errors import ConfigInvalid, Corrupt
-from undercroft.engines.sql import Database, EngineOptions
+from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable
+from undercroft.engines.sql import Database, EngineOptions, connecting
 from undercroft.engines.sql.bulk import Statistics, arrays
 from undercroft.engines.sql.errors import Contended, Disconnected
 from undercroft.engines.sql.sqlite import SQLite
@@ -69,6 +74,60 @@ def test_no_time_for_another_attempt(db, run):
     with deadline.within(db.options.connect_timeout - 1), pytest.raises(Disconnected):
         getattr(db, run)(work)
     assert work.calls == 1
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb"])
+@pytest.mark.parametrize("run", RUNS)
+def test_connecting_ends_with_the_time_of_the_work(scheme, run):
+    """A server that takes connections and says nothing: the client libraries' own limits are whole seconds."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        found, _ = Database.open(f"{scheme}://u@127.0.0.1:{silent.getsockname()[1]}/db", EngineOptions, {"connect_timeout": 2.0})
+        start = time.monotonic()
+        with deadline.within(0.3), pytest.raises(Unavailable, match="before the server took a connection"):
+            getattr(found, run)(Failing())
+        assert 0.3 <= time.monotonic() - start < 0.8
+        found.close()
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb"])
+def test_setting_up_a_session_ends_with_the_time_of_the_work(scheme, monkeypatch):
+    """A server that falls silent between the login and our first statement."""
+    near, far = socket.socketpair()
+    found, _ = Database.open(f"{scheme}://u@127.0.0.1/db", EngineOptions, {})
+    monkeypatch.setattr(found.dialect, "configure", lambda connection: connection.recv(1))
+    monkeypatch.setattr(found.dialect, "socket_number", lambda connection: connection.fileno())
+    start = time.monotonic()
+    with near, far, deadline.within(0.3):
+        found.dialect._set_up(near, None)
+    assert 0.3 <= time.monotonic() - start < 0.8
+    found.close()
+
+
+def test_connection_that_comes_too_late_is_closed():
+    closed = threading.Event()
+    late = types.SimpleNamespace(close=closed.set)
+    go = threading.Event()
+
+    def connect() -> types.SimpleNamespace:
+        go.wait(5)
+        return late
+
+    with deadline.within(0.05), pytest.raises(Unavailable):
+        connecting.in_time(connect, "there")
+    go.set()
+    assert closed.wait(5)
+
+
+def test_connecting_without_a_deadline_needs_no_thread():
+    assert connecting.in_time(lambda: pytest.fail("not ours to call"), "there") is None
+
+
+def test_why_a_connection_failed_is_told():
+    def connect() -> None:
+        raise TimeoutError("the server's own reason")
+
+    with deadline.within(5), pytest.raises(TimeoutError, match="own reason"):
+        connecting.in_time(connect, "there")
 
 
 @pytest.mark.parametrize("run", RUNS)

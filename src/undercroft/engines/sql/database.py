@@ -166,7 +166,11 @@ class Database:
     @contextlib.contextmanager
     def _connected(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         """A connection of the pool, cut off at the deadline of the work at hand; errors within come out as ours."""
-        with self.dialect.translated(), engine.connect() as connection, limited(connection, self.dialect.cut):
+        with (
+            self.dialect.translated(),
+            engine.connect() as connection,
+            limited(connection.connection.driver_connection, self.dialect.cut),
+        ):
             yield connection
 
     @contextlib.contextmanager

@@ -25,7 +25,9 @@ from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, Unavailable, UndercroftError
 from undercroft.core.findings import Finding
 from undercroft.engines.session import Pin, Setting, pinned
+from undercroft.engines.sql import connecting
 from undercroft.engines.sql.options import EngineOptions
+from undercroft.engines.sql.watchdog import limited
 
 
 class Dialect(abc.ABC):
@@ -101,10 +103,14 @@ class Dialect(abc.ABC):
 
     def listen(self, engine: sa.Engine) -> None:
         """Have `configure` and `begin` called by an engine."""
-        sa.event.listen(engine, "connect", lambda connection, _record: self.configure(connection))
+        sa.event.listen(engine, "connect", self._set_up)
         if type(self).begin is not Dialect.begin:
             # An engine with listeners does a little more at every statement.
             sa.event.listen(engine, "begin", self.begin)
+
+    def _set_up(self, connection: Any, _record: object) -> None:
+        with limited(connection, self.cut):
+            self.configure(connection)
 
     def create(self) -> None:  # noqa: B027
         """Make the database where it is missing and making it is our matter; called before tables are made, and by nothing else."""
@@ -208,6 +214,14 @@ class ServerDialect(Dialect):
         except (sa.exc.ArgumentError, ValueError):
             raise ConfigInvalid(f"{self.place!r} is not a database URL") from None
         return target.update_query_dict(self.query(passed_on)), self.connect_arguments()
+
+    def listen(self, engine: sa.Engine) -> None:
+        """Have connections made within the deadline of the work at hand, too."""
+        super().listen(engine)
+        sa.event.listen(engine, "do_connect", self._connect)
+
+    def _connect(self, dialect: sa.Dialect, _record: object, arguments: list[Any], named: dict[str, Any]) -> Any:
+        return connecting.in_time(lambda: dialect.connect(*arguments, **named), self.place)
 
     def query(self, passed_on: Mapping[str, str]) -> dict[str, str]:
         """The query of the URL for SQLAlchemy."""

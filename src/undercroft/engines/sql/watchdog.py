@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import sqlalchemy as sa
-
 from undercroft.core import deadline
 
 
@@ -93,17 +91,16 @@ _watchdog = Watchdog()
 
 
 @contextlib.contextmanager
-def limited(connection: sa.Connection, cut: Callable[[Any], None]) -> Iterator[None]:
+def limited(connection: Any, cut: Callable[[Any], None]) -> Iterator[None]:
     """Cut `connection` off when the deadline of the work at hand passes within the block; nothing when it has none.
 
     Args:
-        connection: in use by this thread.
-        cut: ends what a connection of the client library waits for, called from another thread.
+        connection: of the client library, in use by this thread.
+        cut: ends what it waits for, called from another thread.
     """
     left = deadline.remaining()
     if left is None:
         yield
         return
-    driver = connection.connection.driver_connection
-    with _watchdog.watch(left, lambda: cut(driver)):
+    with _watchdog.watch(left, lambda: cut(connection)):
         yield
