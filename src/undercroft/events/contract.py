@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 from undercroft.core import capabilities as caps
-from undercroft.core import deadline, findings, jobs, settings, span, time
+from undercroft.core import deadline, findings, jobs, settings, span, time, words
 from undercroft.core.errors import InvalidInput, Unsupported
 from undercroft.core.paging import LARGEST
 from undercroft.core.portions import batches, portions
@@ -431,7 +431,7 @@ class Store(Connection, abc.ABC):
         E19 One `{'name', 'data_type'}` for each pair of name and type; none for a type that is not there.
         """
         self.require("read")
-        return [{"name": name, "data_type": dtype} for name, dtype in self._trait_types(query.text(event_type, "event_type"))]
+        return [{"name": name, "data_type": dtype} for name, dtype in self._trait_types(words.text(event_type, "event_type"))]
 
     def get_traits(  # type: ignore[override]
         self, event_type: str, trait_type: str | None = None, *, trait_name: str | None = None
@@ -446,7 +446,7 @@ class Store(Connection, abc.ABC):
         """
         self.require("read")
         name = trait_type if trait_name is None else trait_name
-        return self._traits(query.text(event_type, "event_type"), query.text(name, "trait_type") if name else None)
+        return self._traits(words.text(event_type, "event_type"), words.text(name, "trait_type") if name else None)
 
     def clear_expired_data(self, ttl: float, max_count: int | None = None) -> int:  # type: ignore[override]
         """Delete what is older than `ttl` seconds.

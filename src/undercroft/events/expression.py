@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from undercroft.core import words
 from undercroft.core.errors import InvalidInput
 from undercroft.events import query
 from undercroft.events.models import Trait
@@ -58,7 +59,7 @@ def parse(text: Any, field: str = "where") -> tuple[query.Clause, ...]:
     """
     if not isinstance(text, str) or len(text) > LONGEST:
         raise InvalidInput(field, f"an expression is text of at most {LONGEST} characters")
-    parser = _Parser(query.text(text, field), field)
+    parser = _Parser(words.text(text, field), field)
     found = parser.either(0)
     if parser.token.kind != "end":
         raise parser.error("expected `and`, `or` or the end")
@@ -155,7 +156,7 @@ class _Parser:
         token = self._take()
         try:
             if token.kind == "text":
-                return Trait.TEXT_TYPE, query.text(msgspec.json.decode(token.text.encode(), type=str), self._field)
+                return Trait.TEXT_TYPE, words.text(msgspec.json.decode(token.text.encode(), type=str), self._field)
             if token.kind == "moment":
                 return Trait.DATETIME_TYPE, query.micros(token.text[1:], self._field)
             if re.fullmatch(r"[+-]?[0-9]{1,40}", token.text):

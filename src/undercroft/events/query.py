@@ -6,12 +6,13 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sized
 from typing import Any, NamedTuple
 
-from undercroft.core import time
+from undercroft.core import time, words
 from undercroft.core.bounds import check_count, counted
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.core.names import check_keys
 from undercroft.core.paging import LARGEST
-from undercroft.events.models import LONGEST, Event, Trait
+from undercroft.core.words import LONGEST
+from undercroft.events.models import Event, Trait
 
 SMALLEST, GREATEST = -(2**63), 2**63 - 1
 # Bounds of one query: tests, those of the filter and of `where` together; names that `count_events` groups by.
@@ -148,7 +149,7 @@ def grouping(names: Iterable[str], interval: Any) -> Grouping:
     Raises:
         InvalidInput: it cannot be meant.
     """
-    wanted = tuple(dict.fromkeys(name(each, "groupby") for each in counted("groupby", names, MOST_NAMES, "names")))
+    wanted = tuple(dict.fromkeys(words.name(each, "groupby") for each in counted("groupby", names, MOST_NAMES, "names")))
     if interval is None:
         return Grouping(wanted)
     try:
@@ -158,36 +159,6 @@ def grouping(names: Iterable[str], interval: Any) -> Grouping:
     if not dt.timedelta(milliseconds=1) <= span <= dt.timedelta(days=366_000):
         raise InvalidInput("interval", "is not between a millisecond and a thousand years")
     return Grouping(wanted, span // time.MICROSECOND)
-
-
-def text(value: Any, field: str) -> str:
-    """Text as stores keep it: without U+0000, which not every engine has.
-
-    Raises:
-        WrongType: no text.
-        InvalidInput: half a surrogate pair, which is no character.
-    """
-    if not isinstance(value, str):
-        raise WrongType(field, f"expected text, got {type(value).__name__}")
-    if value.isascii():
-        return value.replace("\0", "") if "\0" in value else value
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput(field, "half a surrogate pair is no character") from None
-    return value.replace("\0", "")
-
-
-def name(value: Any, field: str) -> str:
-    """Text of at most 255 characters.
-
-    Raises:
-        InvalidInput: it is longer.
-    """
-    found = text(value, field)
-    if len(found) > LONGEST:
-        raise InvalidInput(field, f"{len(found)} characters are more than {LONGEST}")
-    return found
 
 
 def micros(value: Any, field: str) -> int:
@@ -214,10 +185,10 @@ def selection(event_filter: Any) -> Selection:
     return Selection(
         start=micros(start, "start_timestamp") if start else None,
         end=micros(end, "end_timestamp") if end else None,
-        event_type=text(event_filter.event_type, "event_type") if event_filter.event_type else None,
-        message_id=text(event_filter.message_id, "message_id") if event_filter.message_id else None,
+        event_type=words.text(event_filter.event_type, "event_type") if event_filter.event_type else None,
+        message_id=words.text(event_filter.message_id, "message_id") if event_filter.message_id else None,
         tests=tuple(test for test in dict.fromkeys(tests) if test is not None),
-        project=text(project, "admin_proj")[:LONGEST] if project else None,
+        project=words.text(project, "admin_proj")[:LONGEST] if project else None,
         nothing=None in tests,
     )
 
@@ -229,7 +200,7 @@ def _tests(given: Any, field: str) -> Iterable[Test | None]:
     check_keys(given, _FILTER_KEYS, field)
     if given.get("key") is None:
         raise InvalidInput(field, "has no key")
-    trait = text(given["key"], f"{field}.key")
+    trait = words.text(given["key"], f"{field}.key")
     op = given.get("op") or EQ
     if op not in OPERATORS:
         raise InvalidInput(f"{field}.op", f"{str(op)[:32]!r} is not one of {', '.join(OPERATORS)}")
@@ -242,7 +213,7 @@ def _tests(given: Any, field: str) -> Iterable[Test | None]:
 def trait_test(trait: str, dtype: int, op: str, value: Any, field: str) -> Test | None:
     """The test that a trait's value compares so; None when no value does."""
     if dtype == Trait.TEXT_TYPE:
-        return Test(trait, dtype, op, text(value, field)[:LONGEST])
+        return Test(trait, dtype, op, words.text(value, field)[:LONGEST])
     if dtype == Trait.DATETIME_TYPE:
         return Test(trait, dtype, op, value if isinstance(value, int) else micros(value, field))
     try:
@@ -312,7 +283,7 @@ def page(pagination: Any) -> Page:
         raise InvalidInput("limit", f"{limit} is not between 0 and 2^63 - 1")
     return Page(
         order=tuple(_order(pagination.get("sort") or Event.DEFAULT_SORT)),
-        marker=text(marker, "marker") if marker else None,
+        marker=words.text(marker, "marker") if marker else None,
         limit=limit,
     )
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from undercroft.core import time
+from undercroft.core import document, time, words
 from undercroft.core.errors import InvalidInput, WrongType
+from undercroft.core.words import LONGEST
 from undercroft.events import query
-from undercroft.events.models import LONGEST, Trait
+from undercroft.events.models import Trait
 
 _TEXT, _INT, _FLOAT, _DATETIME = Trait.TEXT_TYPE, Trait.INT_TYPE, Trait.FLOAT_TYPE, Trait.DATETIME_TYPE
 _json = msgspec.json.Encoder()
@@ -66,11 +67,11 @@ def record(event: Any) -> Record:
             raise InvalidInput(f"traits[{name[:64]!r}].dtype", f"{str(dtype)[:32]!r} is no type of a trait")
         traits[name, dtype] = convert(trait.value, name)
     return Record(
-        query.name(event.message_id, "message_id"),
-        query.name(event.event_type, "event_type"),
+        words.name(event.message_id, "message_id"),
+        words.name(event.event_type, "event_type"),
         time.to_micros(event.generated, "generated"),
         [(name, dtype, traits[name, dtype]) for name, dtype in sorted(traits)],
-        stored_raw(event.raw),
+        document.encoded(event.raw, "raw"),
     )
 
 
@@ -94,7 +95,7 @@ _REMEMBERED = 4_096
 
 
 def _name(given: Any) -> str:
-    name = query.name(given, "trait.name")
+    name = words.name(given, "trait.name")
     if name == given:
         if len(_names) >= _REMEMBERED:
             _names.clear()
@@ -108,7 +109,7 @@ def _text(value: Any, name: str) -> str:
     if value is None:
         raise WrongType(f"traits[{name[:64]!r}].value", "expected text, got None")
     converted = value if isinstance(value, str) else Trait.convert_value(_TEXT, value)
-    return query.text(converted, f"traits[{name[:64]!r}].value")[:LONGEST]
+    return words.text(converted, f"traits[{name[:64]!r}].value")[:LONGEST]
 
 
 def _integer(value: Any, name: str) -> int:
@@ -139,32 +140,3 @@ def _moment(value: Any, name: str) -> int:
 
 
 _CONVERSIONS = {_TEXT: _text, _INT: _integer, _FLOAT: _float, _DATETIME: _moment}
-
-
-def stored_raw(value: Any) -> str:
-    """The `raw` of an event as it is kept: JSON.
-
-    Raises:
-        InvalidInput: the value is not JSON.
-    """
-    if value == {}:
-        return "{}"
-    try:
-        found = _json.encode(value).decode()
-        # The encoder writes null for NaN and infinity, which JSON does not have.
-        is_finite = "null" not in found or _is_finite(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidInput("raw", f"is not JSON: {str(error)[:200]}") from None
-    if not is_finite:
-        raise InvalidInput("raw", "NaN and infinity are not JSON")
-    return found
-
-
-def _is_finite(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_finite, value))
-    return True

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from undercroft.core.errors import InvalidInput
+from undercroft.core.model import Model
 from undercroft.events import (
     Connection,
     Event,
@@ -17,7 +18,6 @@ from undercroft.events import (
     Trait,
     serialize_dt,
 )
-from undercroft.events.models import Model
 
 NOON = dt.datetime(2024, 1, 1, 12, 0, 0, 5)
 

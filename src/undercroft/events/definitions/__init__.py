@@ -19,12 +19,12 @@ from typing import Any
 
 import msgspec
 
-from undercroft.core import time
+from undercroft.core import document, time, words
 from undercroft.core.errors import InvalidInput
-from undercroft.events import query, wire
+from undercroft.events import wire
 from undercroft.events.definitions import cadf, parsing
 from undercroft.events.models import Event, Trait, naive_utc
-from undercroft.events.record import stored_raw, stored_value
+from undercroft.events.record import stored_value
 
 LOG = logging.getLogger(__name__)
 _canonical = msgspec.json.Encoder(order="sorted")
@@ -73,7 +73,7 @@ class Converter:
         if not isinstance(given, Mapping) or not isinstance(given.get("event_type"), str) or not given["event_type"]:
             raise InvalidInput("notification", "expected an object with an event_type")
         notification = _normal(given)
-        event_type, metadata = query.name(given["event_type"], "event_type"), notification["metadata"]
+        event_type, metadata = words.name(given["event_type"], "event_type"), notification["metadata"]
         found = next(each for each in self._definitions if each.fits(event_type))
         traits: dict[str, Trait] = {}
         for trait in found.traits:
@@ -81,10 +81,10 @@ class Converter:
         for name, dtype, value in cadf.values(notification["payload"]):
             if name not in traits:
                 self._add(traits, event_type, name, dtype, functools.partial(_same, value))
-        message_id = query.name(metadata["message_id"] or _hashed(given), "message_id")
+        message_id = words.name(metadata["message_id"] or _hashed(given), "message_id")
         raw: Any = {}
         if self._keep_raw:
-            stored_raw(given)
+            document.encoded(given, "raw")
             raw = given
         return Event(message_id, event_type, _moment(metadata["timestamp"]), list(traits.values()), raw)
 

@@ -11,9 +11,8 @@ import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from undercroft.core import names
+from undercroft.core import names, words
 from undercroft.core.errors import ConfigInvalid, InvalidInput
-from undercroft.events import query
 from undercroft.events.definitions import plugins
 from undercroft.events.models import Trait
 
@@ -124,7 +123,7 @@ def _definition(given: Any, place: str) -> Definition:
 def _trait(name: Any, given: Any, place: str) -> TraitDefinition:
     place = f"{place}: trait {_shown(name)}"
     try:
-        if query.name(name, "name") != name:
+        if words.name(name, "name") != name:
             raise ConfigInvalid(f"{place}: its name holds U+0000")
     except InvalidInput as error:
         raise ConfigInvalid(f"{place}: {error}") from None
