@@ -452,6 +452,7 @@ def test_a_sender_gets_no_whole_answer_when_the_store_is_away(tmp_path, workers)
             service.client.post(INGEST, json=made(1))
         # What is wrong with the request itself is told.
         assert service.client.post(INGEST, json=[5]).status_code == 400
+        assert 'undercroft_gathered_waiting{kind="events"} 0.0\n' in service.client.get("/metrics").text
     with serving(None, events=away, event_settings={"on_error": "answer"}) as service:
         assert service.client.post(INGEST, json=made(1)).status_code == 503
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import time as monotonic
 from collections.abc import Iterable
 from typing import Any
@@ -56,6 +57,15 @@ class Ready:
         resp.data = wire.encode(Health("ready"))
 
 
+def _forget_the_dead(folder: str) -> None:
+    """Leave out what waited in a process that was killed."""
+    for file in pathlib.Path(folder).glob("gauge_live*_*.db"):
+        try:
+            os.kill(int(file.stem.rpartition("_")[2]), 0)
+        except ProcessLookupError:
+            file.unlink(missing_ok=True)
+
+
 class Counters:
     """Counts and times requests, by route; middleware and the page `/metrics`."""
 
@@ -68,6 +78,17 @@ class Counters:
         self._seconds = prometheus.Histogram(
             "undercroft_http_request_seconds", "Time to an answer.", labels, registry=self._registry
         )
+
+        self._waiting = prometheus.Gauge(
+            "undercroft_gathered_waiting", "Items of posts that wait to be stored together.", ["kind"], registry=self._registry,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+
+    def watch(self, served: Served) -> None:
+        """Count what waits to be stored, of a kind that stores together what several posts brought."""
+        if served.api.gatherer is not None:
+            gauge = self._waiting.labels(served.api.name)
+            served.api.gatherer(served.beside).watch = gauge.set
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         """Note when it came."""
@@ -85,6 +106,7 @@ class Counters:
         registry = self._registry
         if _MULTIPROCESS in os.environ:
             registry = prometheus.CollectorRegistry()
+            _forget_the_dead(os.environ[_MULTIPROCESS])
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         resp.content_type = prometheus.CONTENT_TYPE_LATEST
         resp.data = prometheus.generate_latest(registry)

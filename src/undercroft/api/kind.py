@@ -13,6 +13,7 @@ from oslo_config import cfg
 from undercroft.api.routes import Route
 from undercroft.api.schemas import ErrorMessage, Fault, Message
 from undercroft.core import kinds
+from undercroft.core.gather import Gatherer
 
 
 def _nothing(_store: Any, _conf: cfg.ConfigOpts) -> None:
@@ -61,6 +62,7 @@ class Api:
         probe: asks a store something small, and raises what is wrong with it.
         errors: forms of errors, where they differ from `{"message": ...}`.
         open_beside: opens what handlers need beside the store, once a process; takes the store and the settings.
+        gatherer: of what was opened, what stores together that which several posts brought, for the counts; None for nothing.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Api:
     probe: Callable[[Any], None]
     errors: tuple[ErrorBody, ...] = ()
     open_beside: Callable[[Any, cfg.ConfigOpts], Any] = _nothing
+    gatherer: Callable[[Any], Gatherer[Any, Any]] | None = None
 
     def error(self, path: str) -> ErrorBody:
         """The form of errors of a path below the prefix."""

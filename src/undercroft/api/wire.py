@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -11,18 +10,14 @@ from typing import Any, TypeVar
 import falcon
 import msgspec
 
+from undercroft.core import decoding
 from undercroft.core.bounds import check_count
 from undercroft.core.errors import InvalidInput
 from undercroft.core.names import unknown
 
 T = TypeVar("T")
 
-DEPTH = 64
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
-_SPACED = re.compile(rb'"[ \t\r\n]+:')
-_TOO_MANY = re.compile(r"Expected `array` of length <= (\d+)")
 # Bytes of a query string.
 LONGEST_QUERY = 64 * 1024
 
@@ -51,62 +46,13 @@ def read(req: falcon.Request, limit: int) -> bytes:
 
 
 def decode(body: bytes, type_: type[T]) -> T:
-    """A JSON body as `type_`.
+    """A JSON body as `type_`, see `undercroft.core.decoding`.
 
     Raises:
         InvalidInput: no JSON, or not of this form; nested more than 64 levels deep; a key given twice; NaN, infinities, numbers out
             of range, halves of surrogate pairs.
     """
-    if body.count(b"[") + body.count(b"{") > DEPTH:
-        _check_depth(body)
-    value: Any = None
-    try:
-        value = msgspec.json.decode(body)
-        if _has_doubled_keys(body, value):
-            raise InvalidInput("body", "holds an object with the same key twice")
-        return value if type_ is Any else msgspec.json.decode(body, type=type_)
-    except msgspec.ValidationError as error:
-        problem, _, place = str(error).partition(" - at `$")
-        if most := _TOO_MANY.fullmatch(problem):
-            check_count(f"body{place.rstrip('`')}", _longest(value), int(most[1]))
-        raise InvalidInput(f"body{place.rstrip('`')}", problem) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput("body", f"is not JSON: {error}") from None
-
-
-def _longest(value: Any) -> int:
-    """The length of the longest list at the top of a body, or one level below."""
-    inner = value.values() if isinstance(value, dict) else ()
-    return max((len(each) for each in (value, *inner) if isinstance(each, list)), default=0)
-
-
-def _check_depth(body: bytes) -> None:
-    depth = 0
-    for bracket in _BRACKETS.findall(_TEXT.sub(b"", body)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > DEPTH:
-            raise InvalidInput("body", f"is nested more than {DEPTH} levels deep")
-
-
-def _has_doubled_keys(body: bytes, value: Any) -> bool:
-    """Whether keys were lost: the last of two equal ones wins in silence."""
-    keys = _keys(value)
-    # Every key ends with these two, unless there is space between; they may be in texts, too.
-    if body.count(b'":') == keys and not _SPACED.search(body):
-        return False
-    return _TEXT.sub(b"", body).count(b":") != keys
-
-
-def _keys(value: Any) -> int:
-    found, rest = 0, [value]
-    while rest:
-        each = rest.pop()
-        if each.__class__ is dict:
-            found += len(each)
-            rest += each.values()
-        elif each.__class__ is list:
-            rest += each
-    return found
+    return decoding.decode(body, type_, "body")
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------

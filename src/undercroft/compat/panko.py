@@ -17,8 +17,8 @@ from typing import Any
 from undercroft.core import registry, time
 from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.gather import Gatherer
 from undercroft.events import InvalidMarker, Store
-from undercroft.events.gather import Gatherer
 
 OURS = "undercroft+"
 
@@ -112,7 +112,7 @@ class Publisher:
         url = f"{engine}://{parsed_url.netloc}{parsed_url.path}"
         self._store: Store = registry.connect("events", f"{url}?{options}" if options else url)
         self._store.upgrade()
-        self._gatherer = Gatherer(self._store)
+        self._gatherer = Gatherer(self._store.store_events, "events")
 
     def publish_events(self, events: Iterable[Any]) -> None:
         """Store events; they are durable when this returns.
@@ -121,7 +121,7 @@ class Publisher:
             UndercroftError: the store is away, or an event cannot be stored. Ceilometer keeps the notification where
                 `[notification] ack_on_event_error` is false.
         """
-        outcomes = self._gatherer.store_events(list(events))
+        outcomes = self._gatherer.store(list(events))
         if errors := [outcome.error for outcome in outcomes if outcome.error is not None]:
             raise errors[-1]
 

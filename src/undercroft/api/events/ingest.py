@@ -7,9 +7,10 @@ from typing import NamedTuple
 from oslo_config import cfg
 
 from undercroft.api.call import Call
-from undercroft.events import Store
+from undercroft.core.gather import Gatherer
+from undercroft.events import Event, Store
+from undercroft.events.contract import Outcome
 from undercroft.events.definitions import Converter
-from undercroft.events.gather import Gatherer
 
 
 class Ingest(NamedTuple):
@@ -20,7 +21,7 @@ class Ingest(NamedTuple):
         converter: makes events of notifications.
     """
 
-    gatherer: Gatherer
+    gatherer: Gatherer[Event, Outcome]
     converter: Converter
 
 
@@ -33,4 +34,4 @@ def open_ingest(store: Store, conf: cfg.ConfigOpts) -> Ingest:
     Raises:
         ConfigInvalid: the definitions of the settings are wrong.
     """
-    return Ingest(Gatherer(store), Converter.load(conf.events.definitions_file))
+    return Ingest(Gatherer(store.store_events, "events"), Converter.load(conf.events.definitions_file))

@@ -70,7 +70,7 @@ def _take(call: EventsCall, make: Callable[[Any], Event]) -> Answer:
         # All of it is stored, or nothing.
         events.clear()
     call.end_turn()
-    outcomes = call.beside.gatherer.store_events([event for _, event in events]) if events else []
+    outcomes = call.beside.gatherer.store([event for _, event in events]) if events else []
     for (place, _), outcome in zip(events, outcomes, strict=True):
         if outcome.error is not None:
             wrong[place] = str(outcome.error)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from undercroft.api import wire
+from undercroft.core import decoding
 from undercroft.core.errors import InvalidInput
 
 # What may be mistaken for the end of a key.
@@ -36,7 +36,7 @@ BODIES = st.recursive(_LEAVES, lambda inner: st.one_of(_list(inner), _object(inn
 
 
 def decoded(text: str) -> Any:
-    return wire.decode(text.encode(), Any)
+    return decoding.decode(text.encode(), Any)
 
 
 @given(BODIES)
@@ -50,7 +50,7 @@ def test_a_key_given_twice_is_found(body):
 
 
 def test_depth_is_limited_and_brackets_in_texts_have_none():
-    deepest = "[" * wire.DEPTH + "]" * wire.DEPTH
+    deepest = "[" * decoding.DEPTH + "]" * decoding.DEPTH
     assert decoded(deepest) == json.loads(deepest)
     with pytest.raises(InvalidInput, match="nested"):
         decoded(f"[{deepest}]")
