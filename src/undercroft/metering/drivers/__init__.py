@@ -1,0 +1,1 @@
+"""The drivers of samples, found by entry point."""

@@ -1,0 +1,261 @@
+"""What is kept of many volumes, so that statistics need not read them again: exact, whatever is added to it in which order.
+
+Integers are added up as integers. A sum of floats is kept as the floats that add up to it without an error (`math.fsum` says what
+they add up to, rounded once). The spread is kept as the sum of squared deviations from the own mean, and merged by the means.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+import msgspec
+
+Number = int | float
+
+_SMALLEST, _GREATEST = -(2**63), 2**63 - 1
+# Below this part of the mean, deviations are computed without rounding: floats would leave too few digits of them.
+_CLOSE = 1e-5
+
+
+class Unrepresentable(Exception):
+    """The numbers are so large that a float cannot hold their sum, or that of their squares."""
+
+
+class Sums(msgspec.Struct, array_like=True):
+    """The volumes of some samples of one series.
+
+    Attributes:
+        count: how many there are; at least one.
+        first, last: the first and the last timestamp, in microseconds since 1970.
+        meta: a driver's id of the metadata of the latest sample.
+        low, high: the least and the greatest volume.
+        whole: the sum of those that are integers; None when there are none.
+        parts: floats whose sum is exactly that of those that are floats.
+        spread: the sum of squared deviations from the mean.
+    """
+
+    count: int
+    first: int
+    last: int
+    meta: int
+    low: Number
+    high: Number
+    whole: int | None
+    parts: list[float]
+    spread: float
+
+    def pack(self, start: int) -> bytes:
+        """As bytes, moments counted from `start`."""
+        return _encode(
+            (
+                self.count, self.first - start, self.last - start, self.meta, _packed(self.low), _packed(self.high),
+                None if self.whole is None else _packed(self.whole), self.parts, self.spread,
+            )
+        )  # fmt: skip
+
+    @classmethod
+    def unpack(cls, body: bytes, start: int) -> Sums:
+        """The sums in what `pack` made."""
+        found = _decode(body)
+        return cls(
+            found.count, found.first + start, found.last + start, found.meta, _unpacked(found.low), _unpacked(found.high),
+            None if found.whole is None else int(found.whole), found.parts, found.spread,
+        )  # fmt: skip
+
+    @property
+    def total(self) -> Number:
+        """The sum: an exact integer where all volumes are integers, else rounded once."""
+        if not self.parts:
+            return self.whole or 0
+        return _added(self.parts, self.whole)
+
+    @property
+    def mean(self) -> float:
+        """The mean."""
+        return _divided(self.total, self.count)
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of all volumes (not of a sample of them)."""
+        return math.sqrt(max(0.0, self.spread) / self.count)
+
+    def exact(self) -> Fraction:
+        """The sum without any rounding."""
+        return sum(map(Fraction, self.parts), Fraction(self.whole or 0))
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    """The form in bytes: integers of more than 64 bits are text."""
+
+    count: int
+    first: int
+    last: int
+    meta: int
+    low: int | float | str
+    high: int | float | str
+    whole: int | str | None
+    parts: list[float]
+    spread: float
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Packed).decode
+
+
+def _packed(number: Number) -> Number | str:
+    return str(number) if isinstance(number, int) and not _SMALLEST <= number <= _GREATEST else number
+
+
+def _unpacked(value: Number | str) -> Number:
+    return int(value) if isinstance(value, str) else value
+
+
+def of(volumes: Sequence[Number], first: int, last: int, meta: int) -> Sums:
+    """The sums of volumes.
+
+    Args:
+        volumes: at least one.
+        first, last: their first and last timestamp.
+        meta: see `Sums`.
+
+    Raises:
+        Unrepresentable: a float cannot hold a sum of them.
+    """
+    count = len(volumes)
+    integers = [each for each in volumes if each.__class__ is int]
+    if len(integers) == count:
+        whole = sum(integers)
+        # Deviations from an integer near the mean are exact.
+        near = whole // count
+        shifted = [each - near for each in integers]
+        left = whole - near * count
+        spread = _float(Fraction(sum(each * each for each in shifted) * count - left * left, count))
+        return Sums(count, first, last, meta, min(integers), max(integers), whole, [], spread)
+    if integers:
+        floats = [each for each in volumes if each.__class__ is not int]
+        parts = compressed(floats)
+        found = Sums(count, first, last, meta, min(volumes), max(volumes), sum(integers), parts, 0.0)
+        found.spread = _exact_spread(volumes, found.exact())
+        return found
+    parts = compressed(volumes)
+    mean = parts[0] / count if parts else 0.0
+    try:
+        shifted_floats = [each - mean for each in volumes]
+        squares = math.fsum(each * each for each in shifted_floats)
+        rest = math.fsum(shifted_floats)
+    except OverflowError:
+        raise Unrepresentable from None
+    spread = squares - rest * rest / count
+    if math.isinf(spread) or math.isnan(spread):
+        raise Unrepresentable
+    found = Sums(count, first, last, meta, min(volumes), max(volumes), None, parts, max(0.0, spread))
+    if _is_close(found):
+        found.spread = _exact_spread(volumes, found.exact())
+    return found
+
+
+def merged(all_sums: Sequence[Sums]) -> Sums:
+    """The sums of all that is in some sums; the metadata are those of the latest.
+
+    Raises:
+        Unrepresentable: a float cannot hold one of them.
+    """
+    if len(all_sums) == 1:
+        return all_sums[0]
+    latest = max(all_sums, key=_last)
+    wholes = [each.whole for each in all_sums if each.whole is not None]
+    found = Sums(
+        sum(each.count for each in all_sums),
+        min(each.first for each in all_sums),
+        latest.last,
+        latest.meta,
+        min(each.low for each in all_sums),
+        max(each.high for each in all_sums),
+        sum(wholes) if wholes else None,
+        compressed([part for each in all_sums for part in each.parts]),
+        0.0,
+    )
+    found.spread = spread(all_sums, found)
+    return found
+
+
+def _last(sums: Sums) -> int:
+    return sums.last
+
+
+def spread(all_sums: Sequence[Sums], together: Sums) -> float:
+    """The sum of squared deviations of all that is in some sums, from the mean of them together.
+
+    Raises:
+        Unrepresentable: a float cannot hold it.
+    """
+    inner = [each.spread for each in all_sums]
+    try:
+        mean = together.mean
+        between = [each.count * (each.mean - mean) ** 2 for each in all_sums]
+        found = math.fsum(inner + between)
+    except OverflowError:
+        raise Unrepresentable from None
+    if math.isinf(found) or math.isnan(found):
+        raise Unrepresentable
+    # Means that are rounded differ by so much where the volumes do not differ at all.
+    if found and math.sqrt(found / together.count) > _CLOSE * abs(mean):
+        return found
+    exact = together.exact() / together.count
+    squares = sum((each.count * (each.exact() / each.count - exact) ** 2 for each in all_sums), Fraction(0))
+    return math.fsum([*inner, _float(squares)])
+
+
+def _is_close(sums: Sums) -> bool:
+    return sums.deviation <= _CLOSE * abs(sums.mean)
+
+
+def _exact_spread(volumes: Sequence[Number], total: Fraction) -> float:
+    mean = total / len(volumes)
+    return _float(sum(((Fraction(each) - mean) ** 2 for each in volumes), Fraction(0)))
+
+
+def compressed(floats: Iterable[float]) -> list[float]:
+    """Few floats whose sum is exactly that of these: the rounded sum first, then what it lacks.
+
+    Raises:
+        Unrepresentable: a float cannot hold the sum.
+    """
+    left = list(floats)
+    if len(left) < 2:
+        return left
+    parts: list[float] = []
+    try:
+        while True:
+            part = math.fsum(left)
+            if part == 0.0 and parts:
+                return parts
+            parts.append(part)
+            if part == 0.0:
+                return parts
+            left.append(-part)
+    except OverflowError:
+        raise Unrepresentable from None
+
+
+def _added(parts: Sequence[float], whole: int | None) -> Number:
+    try:
+        if not whole:
+            return math.fsum(parts)
+        return _float(sum(map(Fraction, parts), Fraction(whole)))
+    except (OverflowError, Unrepresentable):
+        # Floats of this size are integers.
+        return int(sum(map(Fraction, parts), Fraction(whole or 0)))
+
+
+def _divided(total: Number, count: int) -> float:
+    return total / count
+
+
+def _float(number: Fraction) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise Unrepresentable from None
