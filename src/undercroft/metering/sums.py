@@ -33,7 +33,7 @@ class Sums(msgspec.Struct, array_like=True):
         low, high: the least and the greatest volume.
         whole: the sum of those that are integers; None when there are none.
         parts: floats whose sum is exactly that of those that are floats.
-        spread: the sum of squared deviations from the mean.
+        spread: the sum of squared deviations from the mean; a fraction where a float cannot hold it.
     """
 
     count: int
@@ -44,10 +44,16 @@ class Sums(msgspec.Struct, array_like=True):
     high: Number
     whole: int | None
     parts: list[float]
-    spread: float
+    spread: float | Fraction
 
     def pack(self, start: int) -> bytes:
-        """As bytes, moments counted from `start`."""
+        """As bytes, moments counted from `start`.
+
+        Raises:
+            Unrepresentable: floats cannot hold the sums.
+        """
+        if isinstance(self.spread, Fraction) or (len(self.parts) > 1 and not _has_sum(self.parts)):
+            raise Unrepresentable
         return _encode(
             (
                 self.count, self.first - start, self.last - start, self.meta, _packed(self.low), _packed(self.high),
@@ -74,12 +80,12 @@ class Sums(msgspec.Struct, array_like=True):
     @property
     def mean(self) -> float:
         """The mean."""
-        return _divided(self.total, self.count)
+        return self.total / self.count
 
     @property
     def deviation(self) -> float:
         """The standard deviation of all volumes (not of a sample of them)."""
-        return math.sqrt(max(0.0, self.spread) / self.count)
+        return _root(self.spread / self.count)
 
     def exact(self) -> Fraction:
         """The sum without any rounding."""
@@ -119,9 +125,6 @@ def of(volumes: Sequence[Number], first: int, last: int, meta: int) -> Sums:
         volumes: at least one.
         first, last: their first and last timestamp.
         meta: see `Sums`.
-
-    Raises:
-        Unrepresentable: a float cannot hold a sum of them.
     """
     count = len(volumes)
     integers = [each for each in volumes if each.__class__ is int]
@@ -131,7 +134,7 @@ def of(volumes: Sequence[Number], first: int, last: int, meta: int) -> Sums:
         near = whole // count
         shifted = [each - near for each in integers]
         left = whole - near * count
-        spread = _float(Fraction(sum(each * each for each in shifted) * count - left * left, count))
+        spread = _held(Fraction(sum(each * each for each in shifted) * count - left * left, count))
         return Sums(count, first, last, meta, min(integers), max(integers), whole, [], spread)
     if integers:
         floats = [each for each in volumes if each.__class__ is not int]
@@ -140,28 +143,21 @@ def of(volumes: Sequence[Number], first: int, last: int, meta: int) -> Sums:
         found.spread = _exact_spread(volumes, found.exact())
         return found
     parts = compressed(volumes)
-    mean = parts[0] / count if parts else 0.0
+    found = Sums(count, first, last, meta, min(volumes), max(volumes), None, parts, 0.0)
     try:
+        mean = math.fsum(parts) / count
         shifted_floats = [each - mean for each in volumes]
-        squares = math.fsum(each * each for each in shifted_floats)
         rest = math.fsum(shifted_floats)
+        found.spread = max(0.0, math.fsum(each * each for each in shifted_floats) - rest * rest / count)
     except OverflowError:
-        raise Unrepresentable from None
-    spread = squares - rest * rest / count
-    if math.isinf(spread) or math.isnan(spread):
-        raise Unrepresentable
-    found = Sums(count, first, last, meta, min(volumes), max(volumes), None, parts, max(0.0, spread))
-    if _is_close(found):
+        found.spread = math.inf
+    if not math.isfinite(found.spread) or _is_close(found):
         found.spread = _exact_spread(volumes, found.exact())
     return found
 
 
 def merged(all_sums: Sequence[Sums]) -> Sums:
-    """The sums of all that is in some sums; the metadata are those of the latest.
-
-    Raises:
-        Unrepresentable: a float cannot hold one of them.
-    """
+    """The sums of all that is in some sums; the metadata are those of the latest."""
     if len(all_sums) == 1:
         return all_sums[0]
     latest = max(all_sums, key=_last)
@@ -185,47 +181,38 @@ def _last(sums: Sums) -> int:
     return sums.last
 
 
-def spread(all_sums: Sequence[Sums], together: Sums) -> float:
-    """The sum of squared deviations of all that is in some sums, from the mean of them together.
-
-    Raises:
-        Unrepresentable: a float cannot hold it.
-    """
+def spread(all_sums: Sequence[Sums], together: Sums) -> float | Fraction:
+    """The sum of squared deviations of all that is in some sums, from the mean of them together."""
     inner = [each.spread for each in all_sums]
     try:
         mean = together.mean
-        between = [each.count * (each.mean - mean) ** 2 for each in all_sums]
-        found = math.fsum(inner + between)
+        found = math.fsum([*inner, *[each.count * (each.mean - mean) ** 2 for each in all_sums]])
     except OverflowError:
-        raise Unrepresentable from None
-    if math.isinf(found) or math.isnan(found):
-        raise Unrepresentable
-    # Means that are rounded differ by so much where the volumes do not differ at all.
-    if found and math.sqrt(found / together.count) > _CLOSE * abs(mean):
-        return found
+        found = math.inf
+    else:
+        # Means that are rounded differ by so much where the volumes do not differ at all.
+        if math.isfinite(found) and found and math.sqrt(found / together.count) > _CLOSE * abs(mean):
+            return found
     exact = together.exact() / together.count
     squares = sum((each.count * (each.exact() / each.count - exact) ** 2 for each in all_sums), Fraction(0))
-    return math.fsum([*inner, _float(squares)])
+    return _held(sum((Fraction(each) for each in inner), squares))
 
 
 def _is_close(sums: Sums) -> bool:
     return sums.deviation <= _CLOSE * abs(sums.mean)
 
 
-def _exact_spread(volumes: Sequence[Number], total: Fraction) -> float:
+def _exact_spread(volumes: Sequence[Number], total: Fraction) -> float | Fraction:
     mean = total / len(volumes)
-    return _float(sum(((Fraction(each) - mean) ** 2 for each in volumes), Fraction(0)))
+    return _held(sum(((Fraction(each) - mean) ** 2 for each in volumes), Fraction(0)))
 
 
 def compressed(floats: Iterable[float]) -> list[float]:
-    """Few floats whose sum is exactly that of these: the rounded sum first, then what it lacks.
-
-    Raises:
-        Unrepresentable: a float cannot hold the sum.
-    """
-    left = list(floats)
-    if len(left) < 2:
-        return left
+    """Few floats whose sum is exactly that of these, the rounded sum first; all of them where a float cannot hold the sum."""
+    given = list(floats)
+    if len(given) < 2:
+        return given
+    left = list(given)
     parts: list[float] = []
     try:
         while True:
@@ -237,25 +224,36 @@ def compressed(floats: Iterable[float]) -> list[float]:
                 return parts
             left.append(-part)
     except OverflowError:
-        raise Unrepresentable from None
+        return given
+
+
+def _has_sum(parts: Sequence[float]) -> bool:
+    try:
+        math.fsum(parts)
+    except OverflowError:
+        return False
+    return True
 
 
 def _added(parts: Sequence[float], whole: int | None) -> Number:
     try:
-        if not whole:
-            return math.fsum(parts)
-        return _float(sum(map(Fraction, parts), Fraction(whole)))
-    except (OverflowError, Unrepresentable):
+        return math.fsum(parts) if not whole else float(sum(map(Fraction, parts), Fraction(whole)))
+    except OverflowError:
         # Floats of this size are integers.
         return int(sum(map(Fraction, parts), Fraction(whole or 0)))
 
 
-def _divided(total: Number, count: int) -> float:
-    return total / count
-
-
-def _float(number: Fraction) -> float:
+def _held(number: Fraction) -> float | Fraction:
+    """A float, where one can hold it."""
     try:
         return float(number)
     except OverflowError:
-        raise Unrepresentable from None
+        return number
+
+
+def _root(square: float | Fraction) -> float:
+    if isinstance(square, float):
+        return math.sqrt(square)
+    # Scaled into what a float holds, by a power of four.
+    shift = max(0, square.numerator.bit_length() - square.denominator.bit_length() - 1_000) // 2
+    return math.sqrt(float(square / 4**shift)) * 2.0**shift

@@ -1,0 +1,276 @@
+"""The driver's class: binds the contract to the database, the writer and the readers."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time as monotonic
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+import sqlalchemy as sa
+
+from undercroft.core import time
+from undercroft.core.errors import InvalidInput, Unavailable
+from undercroft.core.findings import Finding
+from undercroft.core.receipt import KEPT, Receipt
+from undercroft.engines.sql import Database, EngineOptions, dialect, receipts
+from undercroft.engines.sql.errors import TooLarge
+from undercroft.engines.sql.leases import Leases
+from undercroft.engines.sql.store import SqlStore
+from undercroft.metering import contract, query
+from undercroft.metering.drivers.sql import diagnosis, dialects
+from undercroft.metering.drivers.sql.candidates import Finder
+from undercroft.metering.drivers.sql.dialects import Dialect
+from undercroft.metering.drivers.sql.dictionary import Dictionary, Stale
+from undercroft.metering.drivers.sql.expiring import Expirer
+from undercroft.metering.drivers.sql.folding import Folder
+from undercroft.metering.drivers.sql.lists import Lists
+from undercroft.metering.drivers.sql.reader import Reader
+from undercroft.metering.drivers.sql.samples import Samples
+from undercroft.metering.drivers.sql.schema import KIND, tables
+from undercroft.metering.drivers.sql.walk import Walk
+from undercroft.metering.drivers.sql.writer import Batch, Writer, lay_out
+from undercroft.metering.models import Meter, Resource, Sample
+from undercroft.metering.record import Record
+
+T = TypeVar("T")
+
+# Samples of an answer that is read at once, and of one deletion at first and at most.
+_AT_ONCE = 1_000
+_FIRST, _MOST = 500, 20_000
+# Seconds that a deletion may hold the write lock, and that it then leaves to others; that a writer folds.
+_HELD, _FREE, _FOLDS = 0.3, 0.02, 0.3
+_ATTEMPTS = 8
+
+
+class Options(EngineOptions, kw_only=True, frozen=True):
+    """Options of the store of samples, beside those of every SQL driver.
+
+    Attributes:
+        fold_at: so many samples may wait to be folded, beside those of the newest hour, before a writer does some of it.
+    """
+
+    fold_at: int = 100_000
+
+
+class Connection(contract.Store):
+    """Samples behind `undercroft.metering.Connection`.
+
+    Args:
+        url: `sqlite:///relative`, `sqlite:////absolute`, `sqlite://` in memory, `postgresql://`, `mariadb://` or `mysql://`;
+            options follow a question mark.
+        conf: the host's configuration, of which nothing is needed.
+        options: the same options as a dict; they win over the URL's.
+    """
+
+    ephemeral = "sqlite:///{tmp}/metering.db"
+    Options = Options
+
+    def __init__(self, url: str, conf: Any = None, *, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(url, conf)
+        self._db, self.options = Database.open(url, Options, options or {})
+        name = self._db.dialect.name
+        own: type[Dialect] = dialect.load(dialects.__name__, name)
+        t = self._tables = tables(self.options.namespace, name)
+        d = self._dialect = own(t)
+        self._store = SqlStore(self._db, KIND, t.metadata, t.setting, analyse_after=d.analyse_after)
+        self._dictionary = Dictionary(self._db, t, d)
+        finder, samples = Finder(t, self._dictionary), Samples(t, d)
+        walk = Walk(t, d, finder, samples)
+        self._writer = Writer(t, d)
+        self._folder = Folder(self._db, t, d, samples)
+        self._reader = Reader(d, self._dictionary, finder, samples, walk, self._folder)
+        self._lists = Lists(t, d, self._dictionary, finder, samples, self._reader)
+        self._expirer = Expirer(t, d, self._dictionary, finder, samples, walk, self._folder)
+        # The newest hour that came from here, and samples since this process folded.
+        self._newest: int | None = None
+        self._waiting = 0
+        self._db.dialect.forgetful.append(self._dictionary.forget)
+
+    @classmethod
+    def open(cls, url: str, **options: Any) -> Self:
+        return cls(url, options=options)
+
+    # -- the store's life ------------------------------------------------------------------------------------------
+
+    def upgrade(self) -> None:  # type: ignore[override]
+        self._store.upgrade(dict(self._dialect.start()))
+        self._dictionary.forget()
+
+    def check(self) -> list[str]:
+        """What keeps the tables from being what this version needs; empty when nothing does."""
+        problems = self._store.check()
+        if not problems and self._store.missing_settings(dict(self._dialect.start())):
+            problems = [f"the store was not set up to its end; run `undercroft db upgrade --kind {KIND}`"]
+        return problems
+
+    def schema_version(self) -> tuple[str | None, str]:
+        """The tables' version (None: there are none), and the version that this package has."""
+        return self._store.version()
+
+    def locks(self) -> Leases:
+        return self._store.locks()
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
+        if (yield from self._store.diagnose(self.check)):
+            yield from self._examine_samples()
+            yield from diagnosis.waiting(self._db, self._tables)
+            if verify:
+                yield from self._store.integrity()
+                yield from diagnosis.references(self._db, self._tables)
+                yield from diagnosis.kept(self._db, self._tables, self._dialect, self._folder)
+
+    def clear(self) -> None:  # type: ignore[override]
+        self._db.write(self._dialect.clear)
+        self._dictionary.forget_slots()
+
+    def drop(self) -> None:
+        self._store.drop()
+        self._dictionary.forget()
+
+    def close(self) -> None:
+        self._db.close()
+
+    @property
+    def largest(self) -> int:
+        return self._db.room()
+
+    # -- writes ----------------------------------------------------------------------------------------------------
+
+    def _record(self, records: Sequence[Record]) -> list[str]:
+        def attempt() -> tuple[Batch, list[str]]:
+            batch = self._lay_out(records)
+            return batch, self._db.write(lambda c: self._writer.record(c, batch))
+
+        with _named(records):
+            batch, known = self._anew(attempt)
+        self._stored([batch], len(records) - len(known))
+        return known
+
+    def _record_once(self, parts: Sequence[Sequence[Record]], receipt: Receipt, answer: Callable[[list[str]], bytes]) -> bytes:
+        now = time.to_micros(self._db.now())
+        expires = now + KEPT // time.MICROSECOND
+        table = self._tables.idempotency
+
+        def attempt() -> tuple[list[Batch], bytes]:
+            batches = [self._lay_out(part) for part in parts]
+
+            def work(connection: sa.Connection) -> bytes:
+                # The lock that writers queue for comes first on every path.
+                self._dialect.lock(connection)
+                first = receipts.claim(connection, table, receipt.key, receipt.digest, b"", now=now, expires=expires)
+                if first is not None:
+                    return first
+                told = answer([known for batch in batches for known in self._writer.record(connection, batch)])
+                receipts.tell(connection, table, receipt.key, told)
+                return told
+
+            return batches, self._db.write(work)
+
+        with _named([record for part in parts for record in part]):
+            batches, told = self._anew(attempt)
+        self._stored(batches, sum(len(batch.rows) for batch in batches))
+        return told
+
+    def _lay_out(self, records: Sequence[Record]) -> Batch:
+        return lay_out(records, self._dictionary, self._dialect, time.to_micros(self._db.now()))
+
+    def _anew(self, attempt: Callable[[], T]) -> T:
+        """Try again when hours turn out to be gone: something was laid out for what has expired since."""
+        for number in itertools.count(1):
+            try:
+                return attempt()
+            except Stale:
+                if number == _ATTEMPTS:
+                    raise
+                self._dictionary.forget_slots()
+        raise AssertionError
+
+    def _stored(self, batches: Sequence[Batch], count: int) -> None:
+        """What follows samples that are committed: hours that are over are folded when a newer one begins."""
+        self._store.added(count)
+        self._waiting += count
+        newest = max((batch.newest for batch in batches), default=None)
+        if newest is None:
+            return
+        is_new_hour = self._newest is not None and newest > self._newest
+        if self._newest is None or newest > self._newest:
+            self._newest = newest
+        if is_new_hour or self._waiting >= self.options.fold_at:
+            self._waiting = 0
+            # Failing to fold costs speed, never an answer: the samples are stored, and a later writer tries again.
+            with contextlib.suppress(Unavailable):
+                self._folder.fold(self._newest, _FOLDS)
+
+    def maintain(self) -> int:
+        self._waiting = 0
+        return self._folder.fold()
+
+    def _expire(self, before: int, count: int | None) -> int:
+        return self._expire_hours(before) if count is None else self._expire_oldest(before, count)
+
+    def _expire_hours(self, before: int) -> int:
+        deleted, after, pause = 0, (-(2**63), 0), threading.Event()
+        while (slot := self._db.read(lambda c, after=after: self._expirer.next_hour(c, before, after))) is not None:  # type: ignore[misc]
+            began = monotonic.monotonic()
+            deleted += self._db.write(lambda c, slot=slot: self._expirer.delete_from(c, slot, before))  # type: ignore[misc]
+            after = (slot.start, slot.id)
+            # Who waits for the lock would else seldom be faster than this loop.
+            pause.wait(min(monotonic.monotonic() - began, _FREE))
+        return deleted
+
+    def _expire_oldest(self, before: int, count: int) -> int:
+        deleted, size, took, pause = 0, _FIRST, 0.0, threading.Event()
+        while deleted < count:
+            pause.wait(min(took, _FREE))
+            most = min(size, count - deleted)
+            began = monotonic.monotonic()
+            found = self._db.write(lambda c, most=most: self._expirer.delete_oldest(c, before, most))  # type: ignore[misc]
+            deleted += found
+            if found < most:
+                break
+            took = monotonic.monotonic() - began
+            # As many at a time as keep others waiting no longer than that.
+            size = max(1, min(_MOST, size * 2 if took < _HELD / 2 else size // 2 if took > _HELD else size))
+        return deleted
+
+    # -- reads -----------------------------------------------------------------------------------------------------
+
+    def _samples(self, selection: query.Selection, limit: int | None, *, ascending: bool) -> Iterable[Sample]:
+        return self._found(lambda c: self._reader.samples(c, selection, limit, ascending=ascending), limit)
+
+    def _meters(self, selection: query.Selection, limit: int | None, *, unique: bool) -> Iterable[Meter]:
+        meters = self._lists.unique_meters if unique else self._lists.meters
+        return self._found(lambda c: itertools.islice(meters(c, selection), limit), limit)
+
+    def _resources(self, selection: query.Selection, limit: int | None) -> Iterable[Resource]:
+        return self._found(lambda c: itertools.islice(self._lists.resources(c, selection), limit), limit)
+
+    def _statistics(self, selection: query.Selection, question: query.Question) -> Iterable[query.Group]:
+        return self._found(lambda c: self._reader.statistics(c, selection, question), None)
+
+    def _count(self, selection: query.Selection) -> int:
+        return self._db.read(lambda c: self._reader.count(c, selection))
+
+    def _found(self, work: Callable[[sa.Connection], Iterator[T]], limit: int | None) -> Iterable[T]:
+        """What `work` finds: at once where it is little, else a part at a time."""
+        # A database in memory has no snapshots: an open reader would keep writers out.
+        if self._db.in_memory or (limit is not None and limit <= _AT_ONCE):
+            return self._db.read(lambda c: list(work(c)))
+
+        def found(connection: sa.Connection) -> Generator[T, None, None]:
+            yield from work(connection)
+
+        return self._db.parts(found)
+
+
+@contextlib.contextmanager
+def _named(records: Sequence[Record]) -> Iterator[None]:
+    """Where a row is larger than the engine takes, name the sample that it comes from: the one with the most metadata."""
+    try:
+        yield
+    except TooLarge as error:
+        largest = max(records, key=lambda record: len(record.metadata))
+        raise InvalidInput(f"sample {largest.message_id[:64]!r}", error.problem) from None

@@ -1,0 +1,76 @@
+"""SQLite: executemany, and lists of ids as one JSON parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from undercroft.engines.sql import raw
+from undercroft.metering.drivers.sql.dialects.base import OneWriter, Row, State
+from undercroft.metering.drivers.sql.schema import Tables
+
+_json = msgspec.json.Encoder()
+# Ids that are looked up by one statement.
+_AT_ONCE = 1_000
+
+
+class SQLite(OneWriter):
+    """The file's write lock; executemany; lists of ids as one JSON parameter."""
+
+    # Samples are clustered by five minutes, series by series: polling writes side by side, and reads few pages of a series.
+    pieces = 12
+    placeholder = "?"
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__(tables)
+        self._inserts = {
+            table.name: f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(table.columns))})"  # noqa: S608
+            for table in (tables.sample, tables.oddity, tables.sums, tables.state)
+        }
+        state = self._state
+        newer = f"excluded.last >= {state}.last"
+        self._upsert = (
+            f"{self._inserts[state]} ON CONFLICT (series_id) DO UPDATE SET first = min({state}.first, excluded.first), "
+            f"last = max({state}.last, excluded.last), "
+            f"meta_id = CASE WHEN {newer} THEN excluded.meta_id ELSE {state}.meta_id END"
+        )
+
+    def among(self, column: str) -> str:
+        return f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608
+
+    def listed(self, numbers: Sequence[int]) -> Any:
+        return _json.encode(numbers).decode()
+
+    def lock(self, connection: sa.Connection) -> None:
+        """A transaction that writes has the file's lock from its beginning."""
+
+    def insert(self, connection: sa.Connection, rows: Sequence[Row]) -> set[bytes]:
+        known: set[bytes] = set()
+        for start in range(0, len(rows), _AT_ONCE):
+            keys = tuple(row.key for row in rows[start : start + _AT_ONCE])
+            asked = f"SELECT id FROM {self._sample} WHERE id IN ({', '.join('?' * len(keys))})"  # noqa: S608
+            known.update(key for (key,) in raw.rows(connection, asked, keys))
+        # In the order of the table, so that each page is visited once.
+        new = sorted((row for row in rows if row.key not in known), key=_place)
+        raw.insert(connection, self._inserts[self._sample], new)
+        return known
+
+    def insert_rows(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        raw.insert(connection, self._inserts[table.name], rows)
+
+    def update_state(self, connection: sa.Connection, rows: Sequence[State]) -> None:
+        raw.insert(connection, self._upsert, rows)
+
+    def delete(self, connection: sa.Connection, rows: Sequence[tuple[int, int, bytes]]) -> int:
+        raw.insert(connection, f"DELETE FROM {self._sample} WHERE piece = ? AND series_id = ? AND id = ?", rows)  # noqa: S608
+        return len(rows)
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return row.piece, row.series_id
+
+
+DIALECT = SQLite

@@ -1,0 +1,276 @@
+"""Ids of meters, series, metadata and hours, remembered: rows of the dictionaries only grow, so what is known stays true.
+
+Hours are the exception: they go when their samples expire. Whoever writes finds out, and forgets them (`Stale`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from undercroft.core.errors import Unavailable
+from undercroft.engines.sql import Database
+from undercroft.metering.drivers.sql.dialects import Dialect
+from undercroft.metering.drivers.sql.schema import BUNDLE_BITS, HOUR, PENDING, SPANS, Tables
+from undercroft.metering.models import TYPES
+from undercroft.metering.record import Record
+
+_CACHED, _CACHED_SLOTS, _CACHED_CHARACTERS = 200_000, 20_000, 64 * 2**20
+_AT_ONCE = 500
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Stale(Unavailable):
+    """An hour that this process remembered is gone."""
+
+
+class Series(NamedTuple):
+    """What the samples of a series have in common."""
+
+    meter: str
+    type: str
+    unit: str
+    resource: str
+    user: str | None
+    project: str | None
+    source: str | None
+
+
+class Slot(NamedTuple):
+    """An hour or a day of a meter and a bundle of series."""
+
+    id: int
+    span: int
+    meter_id: int
+    bundle: int
+    start: int
+    folded: int
+
+    @property
+    def end(self) -> int:
+        """The first microsecond after it."""
+        return self.start + SPANS[self.span]
+
+
+class Dictionary:
+    """What one process knows of a store's dictionaries. Shared by threads."""
+
+    def __init__(self, db: Database, tables: Tables, dialect: Dialect) -> None:
+        self._db = db
+        self._t = tables
+        self._dialect = dialect
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing any more: the tables were made anew."""
+        self._meters: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        self._forget_series()
+        self._forget_bodies()
+        self.forget_slots()
+
+    def _forget_series(self) -> None:
+        self._series: dict[Series, int] = {}
+        self._of: dict[int, Series] = {}
+
+    def _forget_bodies(self) -> None:
+        self._bodies: dict[str, int] = {}
+        self._body_of: dict[int, str] = {}
+        self._characters = 0
+
+    def forget_slots(self) -> None:
+        """Know no hours any more: some are gone."""
+        self._slots: dict[tuple[int, int, int], int] = {}
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def learn(self, records: Sequence[Record]) -> tuple[list[int], list[int], list[int]]:
+        """Ids of the series, the metadata and the hour of each record; those that are new are added, in transactions of their own.
+
+        They go ahead of the samples, so that two writers of one new series do not wait for each other's samples.
+        """
+        wanted = [Series(r.meter, r.type, r.unit, r.resource, r.user, r.project, r.source) for r in records]
+        known = self._series
+        series = [known.get(each) for each in wanted]
+        if None in series:
+            found = known | self._add_series(sorted({each for each in wanted if each not in known}, key=_order))
+            series = [found[each] for each in wanted]
+        bodies = self._bodies
+        metas = [bodies.get(record.metadata) for record in records]
+        if None in metas:
+            more = bodies | self._add_bodies(sorted({r.metadata for r in records if r.metadata not in bodies}))
+            metas = [more[record.metadata] for record in records]
+        numbers: list[int] = series  # type: ignore[assignment]  # none is None
+        meters, hour = self._meters, SPANS[HOUR]
+        keys = [
+            (meters[record.meter], number >> BUNDLE_BITS, record.timestamp // hour * hour)
+            for record, number in zip(records, numbers, strict=True)
+        ]
+        places = self._slots
+        slots = [places.get(key) for key in keys]
+        if None in slots:
+            all_slots = places | self._add_slots(sorted({key for key in keys if key not in places}))
+            slots = [all_slots[key] for key in keys]
+        return numbers, metas, slots  # type: ignore[return-value]
+
+    def _add_series(self, wanted: Sequence[Series]) -> dict[Series, int]:
+        meters = sorted({each.meter for each in wanted} - self._meters.keys())
+        if meters:
+            self._learn_meters(self._db.write(lambda c: self._add_meters(c, meters)))
+        if len(self._series) + len(wanted) > _CACHED:
+            self._forget_series()
+        ids = self._meters
+        t = self._t.series
+        digests = {self._dialect.key(_digest(_pack(each))): each for each in wanted}
+        rows = [
+            {
+                "digest": digest, "meter_id": ids[each.meter], "type": TYPES.index(each.type), "unit": each.unit,
+                "resource_id": each.resource, "user_id": each.user, "project_id": each.project, "source": each.source,
+            }
+            for digest, each in digests.items()
+        ]  # fmt: skip
+        found = {digests[digest]: number for digest, number in self._add(t, rows, "digest").items()}
+        self._remember(found)
+        return found
+
+    def _add_meters(self, connection: sa.Connection, names: Sequence[str]) -> dict[str, int]:
+        return self._added(connection, self._t.meter, [{"name": name} for name in names], "name")
+
+    def _learn_meters(self, found: dict[str, int]) -> None:
+        self._meters = self._meters | found
+        self._names = self._names | {number: name for name, number in found.items()}
+
+    def _remember(self, found: dict[Series, int]) -> None:
+        # In place: readers and writers look single keys up, and growing a dictionary is atomic.
+        self._series.update(found)
+        self._of.update((number, each) for each, number in found.items())
+
+    def _add_bodies(self, wanted: Sequence[str]) -> dict[str, int]:
+        digests = {self._dialect.key(_digest(body.encode())): body for body in wanted}
+        rows = [{"digest": digest, "body": body} for digest, body in digests.items()]
+        found = {digests[digest]: number for digest, number in self._add(self._t.bodies, rows, "digest").items()}
+        self._remember_bodies(found)
+        return found
+
+    def _remember_bodies(self, found: dict[str, int]) -> None:
+        self._characters += sum(map(len, found))
+        if len(self._bodies) > _CACHED or self._characters > _CACHED_CHARACTERS:
+            self._forget_bodies()
+            self._characters = sum(map(len, found))
+        self._bodies.update(found)
+        self._body_of.update((number, body) for body, number in found.items())
+
+    def _add_slots(self, wanted: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], int]:
+        t = self._t.slot
+        rows = [
+            {"span": HOUR, "meter_id": meter, "bundle": bundle, "start": start, "folded": PENDING}
+            for meter, bundle, start in wanted
+        ]
+
+        def work(connection: sa.Connection) -> dict[tuple[int, int, int], int]:
+            insert = self._db.dialect.insert_missing(t)
+            found: dict[tuple[int, int, int], int] = {}
+            for start in range(0, len(rows), _AT_ONCE):
+                part = rows[start : start + _AT_ONCE]
+                connection.execute(insert.values(part))
+                asked = sa.select(t.c.meter_id, t.c.bundle, t.c.start, t.c.id).where(
+                    t.c.span == HOUR,
+                    t.c.meter_id.in_({row["meter_id"] for row in part}),
+                    t.c.start.in_({row["start"] for row in part}),
+                )
+                found |= {(meter, bundle, begin): number for meter, bundle, begin, number in connection.execute(asked)}
+            return found
+
+        found = self._db.write(work)
+        if len(self._slots) > _CACHED_SLOTS:
+            self.forget_slots()
+        self._slots.update(found)
+        return found
+
+    def _add(self, table: sa.Table, rows: Sequence[dict[str, Any]], key: str) -> dict[Any, int]:
+        return self._db.write(lambda c: self._added(c, table, rows, key))
+
+    def _added(self, connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], key: str) -> dict[Any, int]:
+        """Add the rows that are not there yet; the id of each by its key."""
+        insert = self._db.dialect.insert_missing(table)
+        column = table.c[key]
+        found: dict[Any, int] = {}
+        ordered = sorted(rows, key=lambda row: row[key])
+        for start in range(0, len(ordered), _AT_ONCE):
+            part = ordered[start : start + _AT_ONCE]
+            connection.execute(insert.values(part))
+            asked = sa.select(column, table.c.id).where(column.in_([row[key] for row in part]))
+            found |= dict(map(tuple, connection.execute(asked)))
+        return found
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def meter_ids(self, connection: sa.Connection, names: Iterable[str | None]) -> dict[str, int]:
+        """Ids of meters by name; those that there never were are left out."""
+        wanted = {name for name in names if name is not None}
+        if missing := wanted - self._meters.keys():
+            t = self._t.meter.c
+            self._learn_meters(dict(map(tuple, connection.execute(sa.select(t.name, t.id).where(t.name.in_(missing))))))
+        return {name: self._meters[name] for name in wanted if name in self._meters}
+
+    def meter_names(self, connection: sa.Connection) -> dict[int, str]:
+        """Names of all meters by id."""
+        t = self._t.meter.c
+        self._learn_meters(dict(map(tuple, connection.execute(sa.select(t.name, t.id)))))
+        return self._names
+
+    def series(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], Series]:
+        """What tells the series of an id, of these at least."""
+        known = self._of
+        missing = sorted({number for number in numbers if number not in known})
+        if not missing:
+            return known.__getitem__
+        if len(known) + len(missing) > _CACHED:
+            self._forget_series()
+            missing = sorted(set(numbers))
+        t = self._t.series.c
+        columns = (t.id, t.meter_id, t.type, t.unit, t.resource_id, t.user_id, t.project_id, t.source)
+        found: dict[int, Series] = {}
+        for part in _parts(missing):
+            rows = connection.execute(sa.select(*columns).where(t.id.in_(part))).all()
+            if any(row.meter_id not in self._names for row in rows):
+                self.meter_names(connection)
+            names = self._names
+            found |= {number: Series(names[meter], TYPES[kind], *rest) for number, meter, kind, *rest in rows}
+        self._remember({each: number for number, each in found.items()})
+        return (known | found).__getitem__
+
+    def places(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], tuple[int, int]]:
+        """What tells the meter and the bundle of a series, of these at least."""
+        series = self.series(connection, numbers)
+        return lambda number: (self._meters[series(number).meter], number >> BUNDLE_BITS)
+
+    def bodies(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], str]:
+        """What tells the metadata of an id, of these at least."""
+        known = self._body_of
+        missing = sorted({number for number in numbers if number not in known})
+        if not missing:
+            return known.__getitem__
+        t = self._t.bodies.c
+        found: dict[int, str] = {}
+        for part in _parts(missing):
+            found |= dict(map(tuple, connection.execute(sa.select(t.id, t.body).where(t.id.in_(part)))))
+        self._remember_bodies({body: number for number, body in found.items()})
+        return (known | found).__getitem__
+
+
+def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), _AT_ONCE):
+        yield numbers[start : start + _AT_ONCE]
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _order(series: Series) -> tuple[str, ...]:
+    return tuple(each or "" for each in series)

@@ -1,0 +1,135 @@
+"""Samples in the order of time, from one end to the other: windows of time that grow while they hold little.
+
+A window is a few pieces of hours; a statement sorts what is in one. So neither the store's size nor a long silence of a resource
+makes the newest samples dear, and however many there are, a part of them is in memory.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+
+from undercroft.metering import query
+from undercroft.metering.drivers.sql.candidates import Candidates, Finder
+from undercroft.metering.drivers.sql.dialects import Dialect
+from undercroft.metering.drivers.sql.dictionary import Slot
+from undercroft.metering.drivers.sql.samples import Found, Samples
+from undercroft.metering.drivers.sql.schema import FOLDED, HOUR, SPANS, Tables
+
+# The first window; rows above which the next one is smaller, and below which it is larger; pieces of one window.
+_FIRST = 300_000_000
+_MANY, _FEW = 20_000, 2_000
+_MOST_PIECES = 4_096
+_SHORTEST = 1_000_000
+
+
+class Walk:
+    """Walks through the samples of one store."""
+
+    def __init__(self, tables: Tables, dialect: Dialect, finder: Finder, samples: Samples) -> None:
+        self._t = tables
+        self._dialect = dialect
+        self._finder = finder
+        self._samples = samples
+
+    def rows(
+        self,
+        connection: sa.Connection,
+        selection: query.Selection,
+        candidates: Candidates,
+        limit: int | None,
+        *,
+        ascending: bool,
+    ) -> Iterator[Found]:
+        """Rows of the candidates between the selection's bounds, by timestamp; at most `limit` of them.
+
+        Further parts of the selection are the caller's.
+        """
+        slots = self._slots(connection, selection, candidates)
+        if not slots:
+            return
+        starts = [slot.start for slot in slots]
+        first, last = starts[0], starts[-1] + SPANS[HOUR]
+        low = first if selection.start is None else max(first, selection.start)
+        high = last if selection.end is None else min(last, selection.end)
+        named = candidates.named
+        left, width = limit, _FIRST
+        at = low if ascending else high
+        while (at < high if ascending else at > low) and (left is None or left > 0):
+            span, pieces = self._window(slots, starts, at, width, low, high, ascending=ascending)
+            found: Sequence[Found] = ()
+            if pieces:
+                found = self._samples.ordered(connection, pieces, named, span, left, ascending=ascending)
+                if named is None and candidates.series is not None:
+                    found = [row for row in found if row[0] in candidates.series]
+                yield from found
+                if left is not None:
+                    left -= len(found)
+            at = span[1] if ascending else span[0]
+            if len(found) > _MANY:
+                width = max(_SHORTEST, width // 2)
+            elif len(found) < _FEW:
+                width *= 4
+
+    def _slots(self, connection: sa.Connection, selection: query.Selection, candidates: Candidates) -> list[Slot]:
+        """The hours that may hold rows, in the order of time."""
+        if candidates.is_empty:
+            return []
+        start, end = selection.start, selection.end
+        if (named := candidates.named) is not None:
+            # Where a few series begin and end is known, but for hours that are not folded.
+            t = self._t.state.c
+            known = connection.execute(sa.select(sa.func.min(t.first), sa.func.max(t.last)).where(t.series_id.in_(named))).one()
+            unfolded = [
+                slot
+                for slot in self._finder.unfolded(connection, candidates)
+                if (start is None or slot.end > start) and (end is None or slot.start < end)
+            ]
+            if known[0] is None:
+                return unfolded
+            first = known[0] if start is None else max(known[0], start)
+            last = known[1] + 1 if end is None else min(known[1] + 1, end)
+            folded = self._finder.slots(connection, candidates, HOUR, first, last, self._t.slot.c.folded == FOLDED)
+            return sorted([*unfolded, *folded], key=_order)
+        return self._finder.slots(connection, candidates, HOUR, start, end)
+
+    def _window(
+        self, slots: Sequence[Slot], starts: Sequence[int], at: int, width: int, low: int, high: int, *, ascending: bool
+    ) -> tuple[tuple[int, int], list[int]]:
+        """A span of time from `at` on, and the pieces that lie in it; it begins where there is something."""
+        hour = SPANS[HOUR]
+        if ascending:
+            place = bisect.bisect_right(starts, at - hour)
+            if place == len(slots):
+                return (at, high), []
+            begin = max(at, starts[place])
+            end = min(high, begin + width)
+        else:
+            place = bisect.bisect_left(starts, at)
+            if place == 0:
+                return (low, at), []
+            end = min(at, starts[place - 1] + hour)
+            begin = max(low, end - width)
+        within = slots[bisect.bisect_right(starts, begin - hour) : bisect.bisect_left(starts, end)]
+        many = self._dialect.pieces
+        most = max(1, _MOST_PIECES // many)
+        if len(within) > most and within[0].start != within[-1].start:
+            # Whole hours only: all of a moment's pieces belong to one window.
+            if ascending:
+                end = max(within[most - 1].start, within[0].start + hour)
+            else:
+                begin = min(within[-most].start + hour, within[-1].start)
+            begin, end = max(begin, low), min(end, high)
+            within = slots[bisect.bisect_right(starts, begin - hour) : bisect.bisect_left(starts, end)]
+        pieces: list[int] = []
+        for slot in within:
+            head = max(begin, slot.start) - slot.start
+            tail = min(end, slot.end) - 1 - slot.start
+            pieces += range(slot.id * many + head * many // hour, slot.id * many + tail * many // hour + 1)
+        return (begin, end), pieces
+
+
+def _order(slot: Slot) -> tuple[int, int]:
+    return slot.start, slot.id

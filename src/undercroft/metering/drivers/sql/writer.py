@@ -1,0 +1,96 @@
+"""Writing samples: one transaction a batch, into hours that nobody folds at that moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from undercroft.metering.drivers.sql import ids
+from undercroft.metering.drivers.sql.dialects import Dialect, Row
+from undercroft.metering.drivers.sql.dialects.base import Oddity
+from undercroft.metering.drivers.sql.dictionary import Dictionary, Stale
+from undercroft.metering.drivers.sql.schema import HOUR, PENDING, SPANS, Tables
+from undercroft.metering.record import Record
+
+_SMALLEST, _GREATEST = -(2**63), 2**63 - 1
+
+
+class Batch(NamedTuple):
+    """Samples laid out for their tables.
+
+    Attributes:
+        rows: the samples.
+        oddities: what some of them have besides.
+        slots: the hours that they lie in, ascending.
+        message_ids: the text of each id.
+        newest: the start of the newest of these hours.
+    """
+
+    rows: list[Row]
+    oddities: list[Oddity]
+    slots: list[int]
+    message_ids: dict[bytes, str]
+    newest: int
+
+
+def lay_out(records: Sequence[Record], dictionary: Dictionary, dialect: Dialect, now: int) -> Batch:
+    """Lay samples out; what they need of the dictionaries is added.
+
+    Args:
+        records: of different message ids.
+        dictionary: gives ids.
+        dialect: knows the layout.
+        now: when they are recorded, in microseconds.
+    """
+    series, metas, slots = dictionary.learn(records)
+    rows: list[Row] = []
+    oddities: list[Oddity] = []
+    message_ids: dict[bytes, str] = {}
+    hour, many = SPANS[HOUR], dialect.pieces
+    for record, series_id, meta_id, slot in zip(records, series, metas, slots, strict=True):
+        key = ids.key(record.message_id)
+        message_ids[key] = record.message_id
+        volume, moment = record.volume, record.timestamp
+        whole = fraction = text = None
+        if volume.__class__ is float:
+            fraction = volume
+        elif _SMALLEST <= volume <= _GREATEST:
+            whole = volume
+        else:
+            text = str(volume)
+        piece = slot * many + moment % hour * many // hour
+        rows.append(Row(piece, series_id, key, moment, whole, fraction, now - moment, meta_id))  # type: ignore[arg-type]  # an integer
+        odd_id = record.message_id if ids.is_odd(key) else None
+        if odd_id is not None or text is not None or record.signature is not None:
+            oddities.append((key, odd_id, text, record.signature))
+    return Batch(rows, oddities, sorted(set(slots)), message_ids, max(record.timestamp for record in records) // hour * hour)
+
+
+class Writer:
+    """Writes into the tables of one namespace."""
+
+    def __init__(self, tables: Tables, dialect: Dialect) -> None:
+        self._t = tables
+        self._dialect = dialect
+
+    def record(self, connection: sa.Connection, batch: Batch) -> list[str]:
+        """Store a batch, within a write transaction; message ids of those that were there already.
+
+        Raises:
+            Stale: an hour is gone, or folded at this moment; lay the samples out anew.
+        """
+        dialect = self._dialect
+        folded = dialect.share(connection, batch.slots)
+        if len(folded) < len(batch.slots):
+            raise Stale("hours that samples belong to were deleted at this moment; repeat the call")
+        known = dialect.insert(connection, batch.rows)
+        if batch.oddities and (odd := [each for each in batch.oddities if each[0] not in known]):
+            dialect.insert_rows(connection, self._t.oddity, odd)
+        late = {slot for slot, state in folded.items() if state != PENDING}
+        if late:
+            many = dialect.pieces
+            if reopened := sorted(late & {row.piece // many for row in batch.rows if row.key not in known}):
+                dialect.reopen(connection, reopened)
+        return [batch.message_ids[key] for key in known]
