@@ -23,8 +23,8 @@ METER, RESOURCE, USER, PROJECT, SOURCE = "counter_name", "resource_id", "user_id
 INSTANCE_TYPE = "resource_metadata.instance_type"
 GROUPS = (USER, PROJECT, RESOURCE, SOURCE, INSTANCE_TYPE)
 STANDARD = ("max", "min", "avg", "sum", "count")
-CARDINALITY = "cardinality"
-FUNCTIONS = (*STANDARD, "stddev", CARDINALITY)
+STDDEV, CARDINALITY = "stddev", "cardinality"
+FUNCTIONS = (*STANDARD, STDDEV, CARDINALITY)
 PARAMS = (RESOURCE, USER, PROJECT)
 _NOBODY = "None"
 _METADATA = ("metadata.", "resource_metadata.")
@@ -39,6 +39,7 @@ class Selection(NamedTuple):
     Attributes:
         start: not before this microsecond.
         end: before this microsecond.
+        origin: the lower bound as it was given, from which periods are counted; None without one.
         meters, resources, sources, users, projects: one of these; None among them means that the sample has none.
         message_ids: one of these.
         metadata: pairs of a key and the value that it must have; the type counts.
@@ -47,6 +48,7 @@ class Selection(NamedTuple):
 
     start: int | None = None
     end: int | None = None
+    origin: int | None = None
     meters: Values | None = None
     resources: Values | None = None
     sources: Values | None = None
@@ -142,6 +144,7 @@ def selection(sample_filter: Any) -> Selection:
     return Selection(
         start=lower(f.start_timestamp, f.start_timestamp_op),
         end=upper(f.end_timestamp, f.end_timestamp_op),
+        origin=lower(f.start_timestamp, None),
         meters=one(f.meter, "meter"),
         resources=one(f.resource, "resource"),
         sources=one(f.source, "source"),

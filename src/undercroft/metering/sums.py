@@ -17,6 +17,8 @@ Number = int | float
 _SMALLEST, _GREATEST = -(2**63), 2**63 - 1
 # Below this part of the mean, deviations are computed without rounding: floats would leave too few digits of them.
 _CLOSE = 1e-5
+# Below this, floats lose digits.
+_TINY = 1e-290
 
 
 class Unrepresentable(Exception):
@@ -65,10 +67,14 @@ class Sums(msgspec.Struct, array_like=True):
     def unpack(cls, body: bytes, start: int) -> Sums:
         """The sums in what `pack` made."""
         found = _decode(body)
-        return cls(
-            found.count, found.first + start, found.last + start, found.meta, _unpacked(found.low), _unpacked(found.high),
-            None if found.whole is None else int(found.whole), found.parts, found.spread,
-        )  # fmt: skip
+        found.first += start
+        found.last += start
+        # Text where an integer has more than 64 bits.
+        if found.low.__class__ is str or found.high.__class__ is str:
+            found.low, found.high = _unpacked(found.low), _unpacked(found.high)
+        if found.whole.__class__ is str:
+            found.whole = int(found.whole)
+        return found
 
     @property
     def total(self) -> Number:
@@ -92,17 +98,12 @@ class Sums(msgspec.Struct, array_like=True):
         return sum(map(Fraction, self.parts), Fraction(self.whole or 0))
 
 
-class _Packed(msgspec.Struct, array_like=True):
-    """The form in bytes: integers of more than 64 bits are text."""
+class _Packed(Sums, array_like=True):
+    """Sums in their form in bytes: integers of more than 64 bits are text."""
 
-    count: int
-    first: int
-    last: int
-    meta: int
-    low: int | float | str
-    high: int | float | str
-    whole: int | str | None
-    parts: list[float]
+    low: int | float | str  # type: ignore[assignment]  # until it is unpacked
+    high: int | float | str  # type: ignore[assignment]
+    whole: int | str | None  # type: ignore[assignment]
     spread: float
 
 
@@ -151,13 +152,18 @@ def of(volumes: Sequence[Number], first: int, last: int, meta: int) -> Sums:
         found.spread = max(0.0, math.fsum(each * each for each in shifted_floats) - rest * rest / count)
     except OverflowError:
         found.spread = math.inf
-    if not math.isfinite(found.spread) or _is_close(found):
+    if not _TINY < found.spread < math.inf or _is_close(found):
         found.spread = _exact_spread(volumes, found.exact())
     return found
 
 
-def merged(all_sums: Sequence[Sums]) -> Sums:
-    """The sums of all that is in some sums; the metadata are those of the latest."""
+def merged(all_sums: Sequence[Sums], *, with_spread: bool = True) -> Sums:
+    """The sums of all that is in some sums; the metadata are those of the latest.
+
+    Args:
+        all_sums: at least one.
+        with_spread: False leaves the spread out, which takes more time than the rest.
+    """
     if len(all_sums) == 1:
         return all_sums[0]
     latest = max(all_sums, key=_last)
@@ -173,7 +179,8 @@ def merged(all_sums: Sequence[Sums]) -> Sums:
         compressed([part for each in all_sums for part in each.parts]),
         0.0,
     )
-    found.spread = spread(all_sums, found)
+    if with_spread:
+        found.spread = _spread(all_sums, found)
     return found
 
 
@@ -181,7 +188,7 @@ def _last(sums: Sums) -> int:
     return sums.last
 
 
-def spread(all_sums: Sequence[Sums], together: Sums) -> float | Fraction:
+def _spread(all_sums: Sequence[Sums], together: Sums) -> float | Fraction:
     """The sum of squared deviations of all that is in some sums, from the mean of them together."""
     inner = [each.spread for each in all_sums]
     try:
@@ -191,7 +198,7 @@ def spread(all_sums: Sequence[Sums], together: Sums) -> float | Fraction:
         found = math.inf
     else:
         # Means that are rounded differ by so much where the volumes do not differ at all.
-        if math.isfinite(found) and found and math.sqrt(found / together.count) > _CLOSE * abs(mean):
+        if _TINY < found < math.inf and math.sqrt(found / together.count) > _CLOSE * abs(mean):
             return found
     exact = together.exact() / together.count
     squares = sum((each.count * (each.exact() / each.count - exact) ** 2 for each in all_sums), Fraction(0))
@@ -244,16 +251,17 @@ def _added(parts: Sequence[float], whole: int | None) -> Number:
 
 
 def _held(number: Fraction) -> float | Fraction:
-    """A float, where one can hold it."""
+    """A float, where one can hold it with all its digits."""
     try:
-        return float(number)
+        found = float(number)
     except OverflowError:
         return number
+    return found if not number or found > _TINY else number
 
 
 def _root(square: float | Fraction) -> float:
     if isinstance(square, float):
         return math.sqrt(square)
-    # Scaled into what a float holds, by a power of four.
-    shift = max(0, square.numerator.bit_length() - square.denominator.bit_length() - 1_000) // 2
-    return math.sqrt(float(square / 4**shift)) * 2.0**shift
+    # Scaled to about one, by a power of four.
+    shift = (square.numerator.bit_length() - square.denominator.bit_length()) // 2
+    return math.ldexp(math.sqrt(float(square / Fraction(4) ** shift)), shift)

@@ -246,7 +246,7 @@ class Connection(contract.Store):
         return self._found(lambda c: itertools.islice(meters(c, selection), limit), limit)
 
     def _resources(self, selection: query.Selection, limit: int | None) -> Iterable[Resource]:
-        return self._found(lambda c: itertools.islice(self._lists.resources(c, selection), limit), limit)
+        return self._found(lambda c: self._lists.resources(c, selection, limit), limit)
 
     def _statistics(self, selection: query.Selection, question: query.Question) -> Iterable[query.Group]:
         return self._found(lambda c: self._reader.statistics(c, selection, question), None)

@@ -20,8 +20,8 @@ from undercroft.metering.drivers.sql.samples import Samples
 from undercroft.metering.drivers.sql.schema import BUNDLE_BITS, Tables
 from undercroft.metering.models import TYPES, Meter, Resource
 
-# Series of one portion.
-_AT_ONCE = 1_000
+# Series of the first portion, and of one at most.
+_FIRST, _AT_ONCE = 125, 1_000
 # Hours of these portions that are not folded: of more, all their samples of a statement would be too many.
 _PIECES_AT_ONCE = 256
 
@@ -72,9 +72,9 @@ class Lists:
                 for sample in self._reader.samples(connection, of_meter, 1, ascending=False):
                     yield Meter(name, sample.counter_type, sample.counter_unit, None, None, None, None)
 
-    def resources(self, connection: sa.Connection, selection: query.Selection) -> Iterator[Resource]:
-        """The resources, by their ids."""
-        found = self._resources(self._alive(connection, selection))
+    def resources(self, connection: sa.Connection, selection: query.Selection, limit: int | None) -> Iterator[Resource]:
+        """The resources, by their ids, at most `limit`."""
+        found = itertools.islice(self._resources(self._alive(connection, selection)), limit)
         while portion := list(itertools.islice(found, _AT_ONCE)):
             metadata = self._reader.metadata(connection, [latest.meta for latest, _ in portion])
             for latest, first in portion:
@@ -98,13 +98,10 @@ class Lists:
             yield from self._within(connection, selection)
             return
         unfolded = self._unfolded(connection)
-        after: str | None = None
-        while True:
-            rows = self._portion(connection, selection, after)
-            if not rows:
-                return
+        after, many = None, _FIRST
+        while rows := self._portion(connection, selection, after, many):
             yield from self._stated(connection, rows, unfolded)
-            after = rows[-1].resource_id
+            after, many = rows[-1].resource_id, min(many * 2, _AT_ONCE)
 
     def _within(self, connection: sa.Connection, selection: query.Selection) -> Iterator[Alive]:
         """The same, of what is between two moments, or of what only samples tell."""
@@ -126,8 +123,8 @@ class Lists:
             found.setdefault((slot.meter_id, slot.bundle), []).append(slot.id)
         return found
 
-    def _portion(self, connection: sa.Connection, selection: query.Selection, after: str | None) -> list[Any]:
-        """Rows of series and their states, of whole resources behind `after`."""
+    def _portion(self, connection: sa.Connection, selection: query.Selection, after: str | None, many: int) -> list[Any]:
+        """About `many` rows of series and their states, of whole resources behind `after`."""
         t, state = self._t.series.c, self._t.state.c
         conditions = self._finder.conditions(selection)
         if after is not None:
@@ -137,7 +134,6 @@ class Lists:
             state.meta_id,
         )  # fmt: skip
         joined = sa.outerjoin(self._t.series, self._t.state, state.series_id == t.id)
-        many = _AT_ONCE
         while True:
             asked = sa.select(*columns).select_from(joined).where(*conditions).order_by(t.resource_id, t.id).limit(many)
             rows = list(connection.execute(asked))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -37,9 +37,12 @@ _FIELDS: dict[str, Callable[[Series], str | None]] = {
     query.SOURCE: lambda series: series.source,
 }
 
-Key = tuple[str, tuple[str | None, ...]]
-# (window, series, instance type, sums).
-Part = tuple[int, int, str | None, Sums]
+Values = tuple[str | None, ...]
+# What samples are added up by: for statistics (unit, values of the group, values that are counted).
+Label = tuple[str, Values, Values]
+L = TypeVar("L", bound=Hashable)
+# (window, label, sums).
+Part = tuple[int, L, Sums]
 
 
 class Reader:
@@ -148,17 +151,17 @@ class Reader:
         """Groups by period, by unit and values within it."""
         origin: int | None = None
         if question.period is not None:
-            origin = selection.start
+            origin = selection.origin
             if origin is None:
                 first = next(self._rows(connection, selection, 1, ascending=True), None)
                 if first is None:
                     return
                 origin = first[1]
-        groups = _Groups(question, origin)
-        for floor, parts in self._parts(connection, selection, question, origin):
+        groups, label = _Groups(question, origin), self._labels(connection, question)
+        for floor, parts in self._parts(connection, selection, question, origin, label):
             yield from groups.finished(floor)
-            for window, series, kind, found in parts:
-                groups.add(window, self._dictionary.series(connection, (series,))(series), kind, found)
+            for window, key, found in parts:
+                groups.add(window, key, found)
         yield from groups.finished(None)
 
     def count(self, connection: sa.Connection, selection: query.Selection) -> int:
@@ -167,20 +170,47 @@ class Reader:
 
     def sums(self, connection: sa.Connection, selection: query.Selection) -> Iterator[tuple[int, Sums]]:
         """Series, and sums of some of its selected samples; a series may come several times."""
-        for _, parts in self._parts(connection, selection, query.Question(), None):
-            for _, series, _, found in parts:
+        for _, parts in self._parts(connection, selection, query.Question(), None, lambda series, _meta: series):
+            for _, series, found in parts:
                 yield series, found
 
+    def _labels(self, connection: sa.Connection, question: query.Question) -> Callable[[int, int], Label]:
+        """What tells the group of a series' sample, and of its metadata where these decide."""
+        fields = [_FIELDS.get(field) for field in question.groupby]
+        counted = [_FIELDS[field] for field in question.cardinalities]
+        types: dict[int, str | None] = {}
+        known: dict[tuple[int, str | None], Label] = {}
+
+        def label(number: int, meta: int) -> Label:
+            kind = None
+            if question.reads_samples:
+                if meta not in types:
+                    types[meta] = _instance_type(self.metadata(connection, [meta])(meta))
+                kind = types[meta]
+            found = known.get((number, kind))
+            if found is None:
+                of = self._dictionary.series(connection, (number,))(number)
+                values = tuple([kind if field is None else field(of) for field in fields])
+                found = known[number, kind] = (of.unit, values, tuple([field(of) for field in counted]))
+            return found
+
+        return label
+
     def _parts(
-        self, connection: sa.Connection, selection: query.Selection, question: query.Question, origin: int | None
-    ) -> Iterator[tuple[int, Iterator[Part]]]:
+        self,
+        connection: sa.Connection,
+        selection: query.Selection,
+        question: query.Question,
+        origin: int | None,
+        label: Callable[[int, int], L],
+    ) -> Iterator[tuple[int, Iterator[Part[L]]]]:
         """Parts of what is selected, some hours or days at a time, each with a window before which nothing more will come."""
         reads_samples = selection.reads_samples or question.reads_samples
         cut = _Cut(selection, question.period, origin)
         if selection.message_ids is not None:
             rows = self._by_ids(connection, selection)
             if rows:
-                yield cut.window(min(row[1] for row in rows)), self._summed(connection, rows, question, cut)
+                yield cut.window(min(row[1] for row in rows)), _summed(rows, cut, label)
             return
         candidates = self._finder.candidates(connection, selection)
         if candidates.is_empty:
@@ -193,33 +223,33 @@ class Reader:
             if any(slot.span == DAY and not cut.holds(slot) for slot in slots):
                 slots = self._finder.slots(connection, candidates, HOUR, selection.start, selection.end)
         for part in _chunks(slots, question.period):
-            yield cut.window(part[0].start), self._of_slots(connection, part, candidates, selection, question, cut)
+            whole = [] if reads_samples else [slot for slot in part if slot.folded == FOLDED and cut.holds(slot)]
+            yield cut.window(part[0].start), self._of_slots(connection, part, whole, candidates, selection, cut, label)
 
     def _of_slots(
         self,
         connection: sa.Connection,
         slots: Sequence[Slot],
+        whole: Sequence[Slot],
         candidates: Candidates,
         selection: query.Selection,
-        question: query.Question,
         cut: _Cut,
-    ) -> Iterator[Part]:
-        """What is selected of some slots: of what is kept of them where that will do, else of their samples."""
-        reads_samples = selection.reads_samples or question.reads_samples
-        whole = [] if reads_samples else [slot for slot in slots if slot.folded == FOLDED and cut.holds(slot)]
-        yield from self._kept(connection, whole, candidates, cut)
-        known = {slot.id for slot in whole}
-        for slot in slots:
-            if slot.id not in known:
-                rows = self._of_slot(connection, slot, candidates, selection)
-                yield from self._summed(connection, self.with_metadata(connection, rows, selection), question, cut)
-
-    def _kept(self, connection: sa.Connection, slots: Sequence[Slot], candidates: Candidates, cut: _Cut) -> Iterator[Part]:
-        by_id = {slot.id: slot for slot in slots}
-        for number, series, body in self._folder.kept(connection, list(by_id), candidates.named):
+        label: Callable[[int, int], L],
+    ) -> Iterator[Part[L]]:
+        """What is selected of some slots: of `whole` what is kept of them, of the others their samples."""
+        by_id = {slot.id: slot for slot in whole}
+        kept = self._folder.kept(connection, list(by_id), candidates.named)
+        self._dictionary.series(connection, {row[1] for row in kept})
+        for number, series, body in kept:
             if candidates.series is None or series in candidates.series:
                 slot = by_id[number]
-                yield cut.window(slot.start), series, None, Sums.unpack(body, slot.start)
+                found = Sums.unpack(body, slot.start)
+                yield cut.window(slot.start), label(series, found.meta), found
+        for slot in slots:
+            if slot.id not in by_id:
+                rows = self._of_slot(connection, slot, candidates, selection)
+                self._dictionary.series(connection, {row[0] for row in rows})
+                yield from _summed(self.with_metadata(connection, rows, selection), cut, label)
 
     def _of_slot(self, connection: sa.Connection, slot: Slot, candidates: Candidates, selection: query.Selection) -> list[Found]:
         start = selection.start if selection.start is not None and selection.start > slot.start else None
@@ -229,19 +259,16 @@ class Reader:
             return [row for row in rows if row[0] in candidates.series]
         return rows
 
-    def _summed(self, connection: sa.Connection, rows: Sequence[Found], question: query.Question, cut: _Cut) -> Iterator[Part]:
-        """Sums of samples by window, series and, where it is asked for, instance type."""
-        types: dict[int, str | None] = {}
-        if question.reads_samples:
-            metadata = self.metadata(connection, list({row[4] for row in rows}))
-            types = {meta: _instance_type(metadata(meta)) for meta in {row[4] for row in rows}}
-        grouped: dict[tuple[int, int, str | None], list[tuple[Any, ...]]] = collections.defaultdict(list)
-        for series, ts, volume, delay, meta, key in rows:
-            grouped[cut.window(ts), series, types.get(meta)].append((ts, delay, key, meta, volume))
-        for window, series, kind in sorted(grouped, key=lambda each: each[0]):
-            found = grouped[window, series, kind]
-            latest = max(found)
-            yield window, series, kind, sums.of([row[4] for row in found], min(found)[0], latest[0], latest[3])
+
+def _summed(rows: Sequence[Found], cut: _Cut, label: Callable[[int, int], L]) -> Iterator[Part[L]]:
+    """Sums of samples by window and label."""
+    grouped: dict[tuple[int, L], list[tuple[Any, ...]]] = collections.defaultdict(list)
+    window = cut.window
+    for series, ts, volume, delay, meta, key in rows:
+        grouped[window(ts), label(series, meta)].append((ts, delay, key, meta, volume))
+    for (number, key), found in grouped.items():
+        latest = max(found)
+        yield number, key, sums.of([row[4] for row in found], min(found)[0], latest[0], latest[3])
 
 
 class _Cut:
@@ -268,20 +295,19 @@ class _Groups:
     def __init__(self, question: query.Question, origin: int | None) -> None:
         self._question = question
         self._origin = origin
-        self._fields = [_FIELDS.get(field) for field in question.groupby]
-        self._different = [_FIELDS[field] for field in question.cardinalities]
-        self._windows: dict[int, dict[Key, tuple[list[Sums], list[set[str | None]]]]] = {}
+        self._with_spread = any(each.func == query.STDDEV for each in question.aggregates)
+        self._windows: dict[int, dict[tuple[str, Values], tuple[list[Sums], list[set[str | None]]]]] = {}
 
-    def add(self, window: int, series: Series, kind: str | None, found: Sums) -> None:
+    def add(self, window: int, label: Label, found: Sums) -> None:
         """Take in a part."""
+        unit, values, counted = label
         groups = self._windows.setdefault(window, {})
-        values = tuple([kind if field is None else field(series) for field in self._fields])
-        group = groups.get((series.unit, values))
+        group = groups.get((unit, values))
         if group is None:
-            group = groups[series.unit, values] = ([], [set() for _ in self._different])
+            group = groups[unit, values] = ([], [set() for _ in counted])
         group[0].append(found)
-        for field, different in zip(self._different, group[1], strict=True):
-            different.add(field(series))
+        for value, different in zip(counted, group[1], strict=True):
+            different.add(value)
 
     def finished(self, floor: int | None) -> Iterator[query.Group]:
         """The groups of windows before one, of which nothing more comes; None for all that are left."""
@@ -292,7 +318,8 @@ class _Groups:
         groups = self._windows.pop(window)
         for unit, values in sorted(groups, key=_group_order):
             found, different = groups[unit, values]
-            yield query.Group(window, self._origin, unit, values, sums.merged(found), tuple(frozenset(each) for each in different))
+            together = sums.merged(found, with_spread=self._with_spread)
+            yield query.Group(window, self._origin, unit, values, together, tuple(frozenset(each) for each in different))
 
 
 def _chunks(slots: Sequence[Slot], period: int | None) -> Iterator[Sequence[Slot]]:
@@ -305,7 +332,7 @@ def _chunks(slots: Sequence[Slot], period: int | None) -> Iterator[Sequence[Slot
         yield slots[start : start + _SLOTS_AT_ONCE]
 
 
-def _group_order(key: Key) -> tuple[str, list[tuple[bool, str]]]:
+def _group_order(key: tuple[str, Values]) -> tuple[str, list[tuple[bool, str]]]:
     unit, values = key
     return unit, [(value is not None, value or "") for value in values]
 
