@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ FIELDS = (
 # Of one volume: an integer of more digits is a mistake, and would be slow to add up.
 MOST_DIGITS = 100
 _GREATEST = 10**MOST_DIGITS
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the host's datetimes are naive
 # What hosts add, and the store sets itself.
 _IGNORED = frozenset(("recorded_at", "monotonic_time", "event_type"))
 _KNOWN = frozenset(FIELDS) | _IGNORED
@@ -73,19 +75,52 @@ def record(data: Mapping[str, Any]) -> Record:
         raise InvalidInput("counter_type", f"{str(kind)[:32]!r} is not one of {', '.join(TYPES)}")
     moment = data.get("timestamp")
     return Record(
-        message_id=_needed(data, "message_id"),
-        meter=_needed(data, "counter_name"),
+        message_id=_needed(words.name(data.get("message_id"), "message_id"), "message_id"),
+        meter=_needed(_name(data.get("counter_name"), "counter_name"), "counter_name"),
         type=kind,
-        unit=words.name(data.get("counter_unit"), "counter_unit"),
+        unit=_name(data.get("counter_unit"), "counter_unit"),
         volume=volume(data.get("counter_volume")),
-        user=_optional(data, "user_id"),
-        project=_optional(data, "project_id"),
-        resource=_needed(data, "resource_id"),
-        source=_optional(data, "source"),
-        timestamp=time.to_micros(time.parse(moment, "timestamp") if isinstance(moment, str) else moment, "timestamp"),  # type: ignore[arg-type]  # checked there
+        user=_optional(data.get("user_id"), "user_id"),
+        project=_optional(data.get("project_id"), "project_id"),
+        resource=_needed(_name(data.get("resource_id"), "resource_id"), "resource_id"),
+        source=_optional(data.get("source"), "source"),
+        timestamp=_micros(time.parse(moment, "timestamp") if isinstance(moment, str) else moment),
         metadata=_metadata(data.get("resource_metadata")),
-        signature=_optional(data, "message_signature"),
+        signature=_optional(data.get("message_signature"), "message_signature"),
     )
+
+
+# Names and ids that have been checked: each comes with many samples.
+_checked: set[str] = set()
+_REMEMBERED = 65_536
+
+
+def _name(value: Any, key: str) -> str:
+    if value.__class__ is str and value in _checked:
+        return value
+    found = words.name(value, key)
+    if found == value:
+        if len(_checked) >= _REMEMBERED:
+            _checked.clear()
+        _checked.add(found)
+    return found
+
+
+def _needed(name: str, key: str) -> str:
+    if not name:
+        raise InvalidInput(key, "is empty")
+    return name
+
+
+def _optional(value: Any, key: str) -> str | None:
+    return None if value is None else _name(value, key)
+
+
+def _micros(moment: Any) -> int:
+    if moment.__class__ is dt.datetime and moment.tzinfo is None:
+        # UTC already.
+        return (moment - _EPOCH) // time.MICROSECOND
+    return time.to_micros(moment, "timestamp")
 
 
 def volume(given: Any) -> int | float:
@@ -103,18 +138,6 @@ def volume(given: Any) -> int | float:
     if not -_GREATEST < given < _GREATEST:
         raise InvalidInput("counter_volume", f"the integer has more than {MOST_DIGITS} digits")
     return int(given)
-
-
-def _needed(data: Mapping[str, Any], key: str) -> str:
-    found = words.name(data.get(key), key)
-    if not found:
-        raise InvalidInput(key, "is empty")
-    return found
-
-
-def _optional(data: Mapping[str, Any], key: str) -> str | None:
-    value = data.get(key)
-    return None if value is None else words.name(value, key)
 
 
 def _metadata(given: Any) -> str:

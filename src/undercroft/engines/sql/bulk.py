@@ -20,6 +20,11 @@ def arrays(rows: Sequence[Sequence[Any]], width: int) -> tuple[list[Any], ...]:
     return tuple(list(column) for column in zip(*rows, strict=True)) or ([],) * width
 
 
+def literal(values: Iterable[Any]) -> str:
+    """Numbers, or words that need no quotes, as the text of an array: the client library would look at each by itself."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
 def literal_bytes(row: Iterable[Any]) -> int:
     """How many bytes a row takes at most as literals of a statement: any character of a text may need another before it."""
     size = 0

@@ -41,7 +41,7 @@ T = TypeVar("T")
 _AT_ONCE = 1_000
 _FIRST, _MOST = 500, 20_000
 # Seconds that a deletion may hold the write lock, and that it then leaves to others; that a writer folds.
-_HELD, _FREE, _FOLDS = 0.3, 0.02, 0.3
+_HELD, _FREE, _FOLDS = 0.3, 0.02, 0.5
 _ATTEMPTS = 8
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from undercroft.engines.sql import raw
-from undercroft.engines.sql.bulk import arrays
+from undercroft.engines.sql.bulk import arrays, literal
 from undercroft.metering.drivers.sql.dialects.base import Dialect, Row, State
 from undercroft.metering.drivers.sql.schema import PENDING, Tables
 
@@ -77,7 +77,8 @@ class PostgreSQL(Dialect):
 
     def insert(self, connection: sa.Connection, rows: Sequence[Row]) -> set[bytes]:
         pieces, series, keys, *rest = arrays(rows, 8)
-        found = raw.rows(connection, self._insert, (pieces, series, [key.hex() for key in keys], *rest))
+        columns = (pieces, series, [key.hex() for key in keys], *rest)
+        found = raw.rows(connection, self._insert, tuple(map(literal, columns)))
         return {self.unkey(key) for (key,) in found}
 
     def insert_rows(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
