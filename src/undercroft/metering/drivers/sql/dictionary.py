@@ -166,23 +166,25 @@ class Dictionary:
 
     def _add_slots(self, wanted: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], int]:
         t = self._t.slot
-        rows = [
-            {"span": HOUR, "meter_id": meter, "bundle": bundle, "start": start, "folded": PENDING}
-            for meter, bundle, start in wanted
-        ]
+
+        def known(connection: sa.Connection, keys: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], int]:
+            asked = sa.select(t.c.meter_id, t.c.bundle, t.c.start, t.c.id).where(
+                t.c.span == HOUR, t.c.meter_id.in_({key[0] for key in keys}), t.c.start.in_({key[2] for key in keys})
+            )
+            return {(meter, bundle, start): number for meter, bundle, start, number in connection.execute(asked)}
 
         def work(connection: sa.Connection) -> dict[tuple[int, int, int], int]:
-            insert = self._db.dialect.insert_missing(t)
             found: dict[tuple[int, int, int], int] = {}
-            for start in range(0, len(rows), _AT_ONCE):
-                part = rows[start : start + _AT_ONCE]
-                connection.execute(insert.values(part))
-                asked = sa.select(t.c.meter_id, t.c.bundle, t.c.start, t.c.id).where(
-                    t.c.span == HOUR,
-                    t.c.meter_id.in_({row["meter_id"] for row in part}),
-                    t.c.start.in_({row["start"] for row in part}),
-                )
-                found |= {(meter, bundle, begin): number for meter, bundle, begin, number in connection.execute(asked)}
+            for place in range(0, len(wanted), _AT_ONCE):
+                keys = wanted[place : place + _AT_ONCE]
+                found |= known(connection, keys)
+                if missing := [key for key in keys if key not in found]:
+                    rows = [
+                        {"span": HOUR, "meter_id": meter, "bundle": bundle, "start": start, "folded": PENDING}
+                        for meter, bundle, start in missing
+                    ]
+                    connection.execute(self._db.dialect.insert_missing(t).values(rows))
+                    found |= known(connection, missing)
             return found
 
         found = self._db.write(work)
@@ -195,16 +197,20 @@ class Dictionary:
         return self._db.write(lambda c: self._added(c, table, rows, key))
 
     def _added(self, connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], key: str) -> dict[Any, int]:
-        """Add the rows that are not there yet; the id of each by its key."""
-        insert = self._db.dialect.insert_missing(table)
+        """Add the rows that are not there yet; the id of each by its key.
+
+        They are looked up first: an engine gives an id away for every row that it is told to insert, also for those it leaves out.
+        """
         column = table.c[key]
         found: dict[Any, int] = {}
         ordered = sorted(rows, key=lambda row: row[key])
         for start in range(0, len(ordered), _AT_ONCE):
             part = ordered[start : start + _AT_ONCE]
-            connection.execute(insert.values(part))
             asked = sa.select(column, table.c.id).where(column.in_([row[key] for row in part]))
             found |= dict(map(tuple, connection.execute(asked)))
+            if missing := [row for row in part if row[key] not in found]:
+                connection.execute(self._db.dialect.insert_missing(table).values(missing))
+                found |= dict(map(tuple, connection.execute(asked)))
         return found
 
     # -- reading ---------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from undercroft.metering.sums import Sums
 
 # Samples that become models at once; slots that are read at once.
 _AT_ONCE = 1_000
-_SLOTS_AT_ONCE = 64
+_SLOTS_AT_ONCE = 24
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 _FIELDS: dict[str, Callable[[Series], str | None]] = {
@@ -65,9 +65,10 @@ class Reader:
     ) -> Iterator[Sample]:
         """The selected samples by timestamp."""
         left = limit
+        holds = None if selection.where is None else expression.holds(selection.where)
         for rows in self._portions(self._rows(connection, selection, limit, ascending=ascending)):
             for sample in self._models(connection, rows):
-                if selection.where is not None and not expression.holds(selection.where)(sample):
+                if holds is not None and not holds(sample):
                     continue
                 if left is not None:
                     if left == 0:

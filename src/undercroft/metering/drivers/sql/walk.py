@@ -61,9 +61,12 @@ class Walk:
             span, pieces = self._window(slots, starts, at, width, low, high, ascending=ascending)
             found: Sequence[Found] = ()
             if pieces:
-                found = self._samples.ordered(connection, pieces, named, span, left, ascending=ascending)
-                if named is None and candidates.series is not None:
-                    found = [row for row in found if row[0] in candidates.series]
+                # Where others are left out here, it is not known how many rows it takes.
+                chosen = candidates.series if named is None else None
+                most = left if chosen is None else None
+                found = self._samples.ordered(connection, pieces, named, span, most, ascending=ascending)
+                if chosen is not None:
+                    found = [row for row in found if row[0] in chosen][:left]
                 yield from found
                 if left is not None:
                     left -= len(found)
