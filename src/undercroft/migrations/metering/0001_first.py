@@ -54,7 +54,9 @@ def upgrade() -> None:
         sa.Column("user_id", WORD),
         sa.Column("project_id", WORD),
         sa.Column("source", WORD),
+        sa.Column("seen", sa.Integer, nullable=False),
     )
+    index("series_seen", "series", "seen")
     index("series_digest", "series", "digest", unique=True)
     index("series_resource", "series", "resource_id", "meter_id")
     index("series_meter", "series", "meter_id", "resource_id")
@@ -65,7 +67,9 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("digest", DIGEST, nullable=False),
         sa.Column("body", JSON, nullable=False),
+        sa.Column("seen", sa.Integer, nullable=False),
     )
+    index("metadata_seen", "metadata", "seen")
     index("metadata_digest", "metadata", "digest", unique=True)
     table(
         "slot",

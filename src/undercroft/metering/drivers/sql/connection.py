@@ -29,7 +29,7 @@ from undercroft.metering.drivers.sql.folding import Folder
 from undercroft.metering.drivers.sql.lists import Lists
 from undercroft.metering.drivers.sql.reader import Reader
 from undercroft.metering.drivers.sql.samples import Samples
-from undercroft.metering.drivers.sql.schema import KIND, tables
+from undercroft.metering.drivers.sql.schema import DAY, KIND, SPANS, tables
 from undercroft.metering.drivers.sql.walk import Walk
 from undercroft.metering.drivers.sql.writer import Batch, Writer, lay_out
 from undercroft.metering.models import Meter, Resource, Sample
@@ -43,6 +43,8 @@ _FIRST, _MOST = 500, 20_000
 # Seconds that a deletion may hold the write lock, and that it then leaves to others; that a writer folds.
 _HELD, _FREE, _FOLDS = 0.3, 0.02, 0.5
 _ATTEMPTS = 8
+# Entries of dictionaries that go at once.
+_PURGED = 2_000
 
 
 class Options(EngineOptions, kw_only=True, frozen=True):
@@ -124,7 +126,7 @@ class Connection(contract.Store):
 
     def clear(self) -> None:  # type: ignore[override]
         self._db.write(self._dialect.clear)
-        self._dictionary.forget_slots()
+        self._dictionary.forget()
 
     def drop(self) -> None:
         self._store.drop()
@@ -178,19 +180,21 @@ class Connection(contract.Store):
         return lay_out(records, self._dictionary, self._dialect, time.to_micros(self._db.now()))
 
     def _anew(self, attempt: Callable[[], T]) -> T:
-        """Try again when hours turn out to be gone: something was laid out for what has expired since."""
+        """Try again when something was laid out for what has expired since."""
         for number in itertools.count(1):
             try:
                 return attempt()
             except Stale:
                 if number == _ATTEMPTS:
                     raise
-                self._dictionary.forget_slots()
+                self._dictionary.forget()
         raise AssertionError
 
     def _stored(self, batches: Sequence[Batch], count: int) -> None:
         """What follows samples that are committed: hours that are over are folded when a newer one begins."""
         self._store.added(count)
+        for batch in batches:
+            self._dictionary.saw(batch.learnt)
         self._waiting += count
         newest = max((batch.newest for batch in batches), default=None)
         if newest is None:
@@ -209,7 +213,17 @@ class Connection(contract.Store):
         return self._folder.fold()
 
     def _expire(self, before: int, count: int | None) -> int:
-        return self._expire_hours(before) if count is None else self._expire_oldest(before, count)
+        deleted = self._expire_hours(before) if count is None else self._expire_oldest(before, count)
+        if count is None or deleted < count:
+            self._purge(before // SPANS[DAY])
+        return deleted
+
+    def _purge(self, before: int) -> None:
+        """Delete what the dictionaries have of samples of before a day, which are all gone."""
+        t = self._tables
+        while self._db.read(lambda c: any(self._dialect.old_entries(c, table, before, 1) for table in (t.series, t.bodies))):
+            if not self._db.write(lambda c: self._dialect.purge(c, before, _PURGED)):
+                return
 
     def _expire_hours(self, before: int) -> int:
         deleted, after, pause = 0, (-(2**63), 0), threading.Event()

@@ -1,6 +1,7 @@
-"""Ids of meters, series, metadata and hours, remembered: rows of the dictionaries only grow, so what is known stays true.
+"""Ids of meters, series, metadata and hours, remembered.
 
-Hours are the exception: they go when their samples expire. Whoever writes finds out, and forgets them (`Stale`).
+Entries go when all samples that they are for have expired, and hours when theirs have. A writer finds out in its transaction, and
+forgets what it knew (`Stale`). An id is never given away twice, so a reader may remember what it has read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from undercroft.core.errors import Unavailable
 from undercroft.engines.sql import Database
 from undercroft.metering.drivers.sql.dialects import Dialect
-from undercroft.metering.drivers.sql.schema import BUNDLE_BITS, HOUR, PENDING, SPANS, Tables
+from undercroft.metering.drivers.sql.schema import BUNDLE_BITS, DAY, HOUR, PENDING, SPANS, Tables
 from undercroft.metering.models import TYPES
 from undercroft.metering.record import Record
 
@@ -25,7 +26,7 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Stale(Unavailable):
-    """An hour that this process remembered is gone."""
+    """Something that this process remembered of the dictionaries is gone."""
 
 
 class Series(NamedTuple):
@@ -56,6 +57,22 @@ class Slot(NamedTuple):
         return self.start + SPANS[self.span]
 
 
+class Learnt(NamedTuple):
+    """What the dictionaries say of some records, in their order.
+
+    Attributes:
+        series, metas, slots: ids of the series, metadata and hour of each.
+        touched: ids of entries of a table that are used on a day later than what is known, by table and day.
+        generation: what `setting` has to say for all this to hold.
+    """
+
+    series: list[int]
+    metas: list[int]
+    slots: list[int]
+    touched: dict[tuple[str, int], set[int]]
+    generation: int
+
+
 class Dictionary:
     """What one process knows of a store's dictionaries. Shared by threads."""
 
@@ -66,7 +83,8 @@ class Dictionary:
         self.forget()
 
     def forget(self) -> None:
-        """Know nothing any more: the tables were made anew."""
+        """Know nothing any more: the tables were made anew, or entries of them are gone."""
+        self._generation: int | None = None
         self._meters: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._forget_series()
@@ -75,10 +93,12 @@ class Dictionary:
 
     def _forget_series(self) -> None:
         self._series: dict[Series, int] = {}
+        self._series_seen: dict[int, int] = {}
         self._of: dict[int, Series] = {}
 
     def _forget_bodies(self) -> None:
         self._bodies: dict[str, int] = {}
+        self._bodies_seen: dict[int, int] = {}
         self._body_of: dict[int, str] = {}
         self._characters = 0
 
@@ -88,21 +108,26 @@ class Dictionary:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def learn(self, records: Sequence[Record]) -> tuple[list[int], list[int], list[int]]:
-        """Ids of the series, the metadata and the hour of each record; those that are new are added, in transactions of their own.
+    def learn(self, records: Sequence[Record]) -> Learnt:
+        """What the dictionaries say of records; entries that are new are added, in transactions of their own.
 
         They go ahead of the samples, so that two writers of one new series do not wait for each other's samples.
         """
+        generation = self._generation
+        if generation is None:
+            generation = self._generation = self._db.read(self._dialect.generation)
         wanted = [Series(r.meter, r.type, r.unit, r.resource, r.user, r.project, r.source) for r in records]
         known = self._series
         series = [known.get(each) for each in wanted]
         if None in series:
-            found = known | self._add_series(sorted({each for each in wanted if each not in known}, key=_order))
+            days = {each: record.timestamp // SPANS[DAY] for each, record in zip(wanted, records, strict=True)}
+            found = known | self._add_series({each: day for each, day in days.items() if each not in known})
             series = [found[each] for each in wanted]
         bodies = self._bodies
         metas = [bodies.get(record.metadata) for record in records]
         if None in metas:
-            more = bodies | self._add_bodies(sorted({r.metadata for r in records if r.metadata not in bodies}))
+            new = {r.metadata: r.timestamp // SPANS[DAY] for r in records if r.metadata not in bodies}
+            more = bodies | self._add_bodies(new)
             metas = [more[record.metadata] for record in records]
         numbers: list[int] = series  # type: ignore[assignment]  # none is None
         meters, hour = self._meters, SPANS[HOUR]
@@ -115,9 +140,28 @@ class Dictionary:
         if None in slots:
             all_slots = places | self._add_slots(sorted({key for key in keys if key not in places}))
             slots = [all_slots[key] for key in keys]
-        return numbers, metas, slots  # type: ignore[return-value]
+        touched = self._touched(records, numbers, metas)  # type: ignore[arg-type]  # none is None
+        return Learnt(numbers, metas, slots, touched, generation)  # type: ignore[arg-type]  # none is None
 
-    def _add_series(self, wanted: Sequence[Series]) -> dict[Series, int]:
+    def _touched(self, records: Sequence[Record], series: list[int], metas: list[int]) -> dict[tuple[str, int], set[int]]:
+        found: dict[tuple[str, int], set[int]] = {}
+        names = (self._t.series.name, self._t.bodies.name)
+        series_seen, bodies_seen, length = self._series_seen, self._bodies_seen, SPANS[DAY]
+        for record, number, meta in zip(records, series, metas, strict=True):
+            day = record.timestamp // length
+            if series_seen.get(number, day - 1) < day:
+                found.setdefault((names[0], day), set()).add(number)
+            if bodies_seen.get(meta, day - 1) < day:
+                found.setdefault((names[1], day), set()).add(meta)
+        return found
+
+    def saw(self, learnt: Learnt) -> None:
+        """Remember that the days of entries are stored."""
+        for (name, day), numbers in learnt.touched.items():
+            seen = self._series_seen if name == self._t.series.name else self._bodies_seen
+            seen.update((number, max(day, seen.get(number, day))) for number in numbers)
+
+    def _add_series(self, wanted: dict[Series, int]) -> dict[Series, int]:
         meters = sorted({each.meter for each in wanted} - self._meters.keys())
         if meters:
             self._learn_meters(self._db.write(lambda c: self._add_meters(c, meters)))
@@ -130,6 +174,7 @@ class Dictionary:
             {
                 "digest": digest, "meter_id": ids[each.meter], "type": TYPES.index(each.type), "unit": each.unit,
                 "resource_id": each.resource, "user_id": each.user, "project_id": each.project, "source": each.source,
+                "seen": wanted[each],
             }
             for digest, each in digests.items()
         ]  # fmt: skip
@@ -149,20 +194,24 @@ class Dictionary:
         self._series.update(found)
         self._of.update((number, each) for each, number in found.items())
 
-    def _add_bodies(self, wanted: Sequence[str]) -> dict[str, int]:
+    def _add_bodies(self, wanted: dict[str, int]) -> dict[str, int]:
         digests = {self._dialect.key(_digest(body.encode())): body for body in wanted}
-        rows = [{"digest": digest, "body": body} for digest, body in digests.items()]
+        rows = [{"digest": digest, "body": body, "seen": wanted[body]} for digest, body in digests.items()]
         found = {digests[digest]: number for digest, number in self._add(self._t.bodies, rows, "digest").items()}
         self._remember_bodies(found)
         return found
 
     def _remember_bodies(self, found: dict[str, int]) -> None:
-        self._characters += sum(map(len, found))
-        if len(self._bodies) > _CACHED or self._characters > _CACHED_CHARACTERS:
-            self._forget_bodies()
-            self._characters = sum(map(len, found))
+        self._count_characters(found)
         self._bodies.update(found)
         self._body_of.update((number, body) for body, number in found.items())
+
+    def _count_characters(self, bodies: Iterable[str]) -> None:
+        """Forget all metadata when these would make them too many."""
+        more = sum(map(len, bodies))
+        if len(self._body_of) > _CACHED or self._characters + more > _CACHED_CHARACTERS:
+            self._forget_bodies()
+        self._characters += more
 
     def _add_slots(self, wanted: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], int]:
         t = self._t.slot
@@ -247,7 +296,8 @@ class Dictionary:
                 self.meter_names(connection)
             names = self._names
             found |= {number: Series(names[meter], TYPES[kind], *rest) for number, meter, kind, *rest in rows}
-        self._remember({each: number for number, each in found.items()})
+        # Not for writers: they know only what is of the generation that they know.
+        known.update(found)
         return (known | found).__getitem__
 
     def places(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], tuple[int, int]]:
@@ -265,7 +315,8 @@ class Dictionary:
         found: dict[int, str] = {}
         for part in _parts(missing):
             found |= dict(map(tuple, connection.execute(sa.select(t.id, t.body).where(t.id.in_(part)))))
-        self._remember_bodies({body: number for number, body in found.items()})
+        self._count_characters(found.values())
+        self._body_of.update(found)
         return (known | found).__getitem__
 
 
@@ -276,7 +327,3 @@ def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
 
 def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
-
-
-def _order(series: Series) -> tuple[str, ...]:
-    return tuple(each or "" for each in series)

@@ -53,7 +53,6 @@ class Expirer:
     def delete_from(self, connection: sa.Connection, slot: Slot, before: int) -> int:
         """Delete what an hour holds of before a moment; how many samples."""
         d = self._dialect
-        d.lock(connection)
         if not d.own(connection, [slot.id]):
             return 0
         samples = f"FROM {self._t.sample.name} WHERE {d.among('piece')} AND ts < ?"

@@ -11,9 +11,10 @@ sample     a sample: `ts` and `delay` (until it was recorded) in microseconds; i
 oddity     what the few samples have for which that is not enough: another message id, a volume beyond 64 bits, a signature
 sums       `Sums` of a series in a slot
 state      of each series: its first and last sample, and the latest metadata, as far as slots were folded
-setting    the row that writers lock where only one writes at a time
+setting    a row that writers share, or lock where only one writes at a time; its value grows when entries of dictionaries go
 
-Dictionaries only grow: what a process remembers of them stays true. `docs/decisions/0015` says why all this is so.
+`seen` is the last day of whose samples an entry of series or metadata is: it stays until that day's samples expire. What a process
+remembers of the dictionaries holds as long as the value of `setting` is the same. `docs/decisions/0015` says why all this is so.
 """
 
 from __future__ import annotations
@@ -100,6 +101,8 @@ def tables(namespace: str, dialect: str) -> Tables:
             sa.Column("user_id", word),
             sa.Column("project_id", word),
             sa.Column("source", word),
+            column("seen", whole),
+            index("series_seen", "seen"),
             index("series_digest", "digest", unique=True),
             index("series_resource", "resource_id", "meter_id"),
             index("series_meter", "meter_id", "resource_id"),
@@ -111,6 +114,8 @@ def tables(namespace: str, dialect: str) -> Tables:
             sa.Column("id", whole, primary_key=True),
             column("digest", _DIGEST),
             column("body", types.LongText),
+            column("seen", whole),
+            index("metadata_seen", "seen"),
             index("metadata_digest", "digest", unique=True),
         ),
         slot=table(

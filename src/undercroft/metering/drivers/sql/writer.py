@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from undercroft.metering.drivers.sql import ids
 from undercroft.metering.drivers.sql.dialects import Dialect, Row
 from undercroft.metering.drivers.sql.dialects.base import Oddity
-from undercroft.metering.drivers.sql.dictionary import Dictionary, Stale
+from undercroft.metering.drivers.sql.dictionary import Dictionary, Learnt, Stale
 from undercroft.metering.drivers.sql.schema import HOUR, PENDING, SPANS, Tables
 from undercroft.metering.record import Record
 
@@ -26,6 +26,7 @@ class Batch(NamedTuple):
         slots: the hours that they lie in, ascending.
         message_ids: the text of each id.
         newest: the start of the newest of these hours.
+        learnt: what the dictionaries said.
     """
 
     rows: list[Row]
@@ -33,6 +34,7 @@ class Batch(NamedTuple):
     slots: list[int]
     message_ids: dict[bytes, str]
     newest: int
+    learnt: Learnt
 
 
 def lay_out(records: Sequence[Record], dictionary: Dictionary, dialect: Dialect, now: int) -> Batch:
@@ -44,12 +46,12 @@ def lay_out(records: Sequence[Record], dictionary: Dictionary, dialect: Dialect,
         dialect: knows the layout.
         now: when they are recorded, in microseconds.
     """
-    series, metas, slots = dictionary.learn(records)
+    learnt = dictionary.learn(records)
     rows: list[Row] = []
     oddities: list[Oddity] = []
     message_ids: dict[bytes, str] = {}
     hour, many = SPANS[HOUR], dialect.pieces
-    for record, series_id, meta_id, slot in zip(records, series, metas, slots, strict=True):
+    for record, series_id, meta_id, slot in zip(records, learnt.series, learnt.metas, learnt.slots, strict=True):
         key = ids.key(record.message_id)
         message_ids[key] = record.message_id
         volume, moment = record.volume, record.timestamp
@@ -65,7 +67,8 @@ def lay_out(records: Sequence[Record], dictionary: Dictionary, dialect: Dialect,
         odd_id = record.message_id if ids.is_odd(key) else None
         if odd_id is not None or text is not None or record.signature is not None:
             oddities.append((key, odd_id, text, record.signature))
-    return Batch(rows, oddities, sorted(set(slots)), message_ids, max(record.timestamp for record in records) // hour * hour)
+    newest = max(record.timestamp for record in records) // hour * hour
+    return Batch(rows, oddities, sorted(set(learnt.slots)), message_ids, newest, learnt)
 
 
 class Writer:
@@ -79,12 +82,16 @@ class Writer:
         """Store a batch, within a write transaction; message ids of those that were there already.
 
         Raises:
-            Stale: an hour is gone, or folded at this moment; lay the samples out anew.
+            Stale: an entry of a dictionary is gone, or an hour, or that is folded at this moment; lay the samples out anew.
         """
         dialect = self._dialect
+        if dialect.lock(connection) != batch.learnt.generation:
+            raise Stale("entries of dictionaries expired at this moment; repeat the call")
         folded = dialect.share(connection, batch.slots)
         if len(folded) < len(batch.slots):
             raise Stale("hours that samples belong to were deleted at this moment; repeat the call")
+        for (table, day), numbers in sorted(batch.learnt.touched.items()):
+            dialect.touch(connection, table, day, sorted(numbers))
         known = dialect.insert(connection, batch.rows)
         if batch.oddities and (odd := [each for each in batch.oddities if each[0] not in known]):
             dialect.insert_rows(connection, self._t.oddity, odd)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import sqlalchemy as sa
 
+from undercroft.core.errors import NotInitialized
 from undercroft.engines.sql import raw
 from undercroft.metering.drivers.sql.schema import DAY, PENDING, SPANS, WRITER, Tables
 
@@ -92,12 +93,50 @@ class Dialect(abc.ABC):
     # -- writes ----------------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def lock(self, connection: sa.Connection) -> None:
-        """Keep other writers out where only one writes at a time."""
+    def lock(self, connection: sa.Connection) -> int:
+        """Keep other writers out where only one writes at a time; `generation`, which stays the same until the transaction ends."""
+
+    def generation(self, connection: sa.Connection) -> int:
+        """How often entries of the dictionaries have gone."""
+        return self._generation(self.run(connection, f"SELECT value FROM {self._setting} WHERE name = ?", WRITER))  # noqa: S608
+
+    @staticmethod
+    def _generation(found: list[Any]) -> int:
+        if not found:
+            raise NotInitialized("the store was not set up to its end: run `undercroft db upgrade --kind metering`")
+        return int(found[0][0])
+
+    def purge(self, connection: sa.Connection, before: int, count: int) -> int:
+        """Delete entries of dictionaries, at most `count`, that no sample of this day or a later one is of; how many."""
+        # Others' writes end before this, and those that follow find that what they know may be gone.
+        self.run(connection, f"UPDATE {self._setting} SET value = value + 1 WHERE name = ?", WRITER)  # noqa: S608
+        # Something may have come late that is as old, and goes the next time.
+        if self.run(connection, f"SELECT 1 FROM {self._slot} WHERE start < ? LIMIT 1", before * SPANS[DAY]):  # noqa: S608
+            return 0
+        deleted = 0
+        for table in (self.t.series, self.t.bodies):
+            ids = self.old_entries(connection, table, before, count - deleted)
+            if ids:
+                self.run(connection, f"DELETE FROM {table.name} WHERE {self.among('id')}", self.listed(ids))  # noqa: S608
+                deleted += len(ids)
+        return deleted
+
+    def old_entries(self, connection: sa.Connection, table: sa.Table, before: int, count: int) -> list[int]:
+        """Ids of entries that are for samples of before a day only; not the last one, whose id an engine could give away again."""
+        last = f"(SELECT max(id) FROM {table.name})"  # noqa: S608
+        asked = f"SELECT id FROM {table.name} WHERE seen < ? AND id < {last} ORDER BY seen, id LIMIT ?"  # noqa: S608
+        return [number for (number,) in self.run(connection, asked, before, count)]
+
+    def touch(self, connection: sa.Connection, table: str, day: int, numbers: Sequence[int]) -> None:
+        """Note that entries are for samples of a day."""
+        statement = f"UPDATE {table} SET seen = ? WHERE {self.among('id')} AND seen < ?"  # noqa: S608
+        self.run(connection, statement, day, self.listed(numbers), day)
 
     @abc.abstractmethod
     def share(self, connection: sa.Connection, slots: Sequence[int]) -> dict[int, int]:
         """Keep others from folding hours, or deleting from them, until the transaction ends; `folded` of each that is there.
+
+        To be called after `lock`.
 
         An hour that another transaction folds at this very moment may be left out, as if it were gone.
         """
@@ -168,9 +207,9 @@ class OneWriter(Dialect):
     """Dialects where a transaction that writes has the store to itself."""
 
     def share(self, connection: sa.Connection, slots: Sequence[int]) -> dict[int, int]:
-        self.lock(connection)
         found = self.run(connection, f"SELECT id, folded FROM {self._slot} WHERE {self.among('id')}", self.listed(slots))  # noqa: S608
         return dict(map(tuple, found))
 
     def own(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
+        self.lock(connection)
         return list(self.share(connection, slots))

@@ -8,7 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from undercroft.core.errors import NotInitialized
 from undercroft.core.portions import portions
 from undercroft.engines.sql import raw
 from undercroft.engines.sql.bulk import literal_bytes
@@ -38,10 +37,9 @@ class MariaDB(OneWriter):
     def listed(self, numbers: Sequence[int]) -> Any:
         return list(numbers)
 
-    def lock(self, connection: sa.Connection) -> None:
-        found = raw.rows(connection, f"SELECT value FROM {self._setting} WHERE name = %s FOR UPDATE", (WRITER,))  # noqa: S608
-        if not found:
-            raise NotInitialized("the store was not set up to its end: run `undercroft db upgrade --kind metering`")
+    def lock(self, connection: sa.Connection) -> int:
+        locked = f"SELECT value FROM {self._setting} WHERE name = %s FOR UPDATE"  # noqa: S608
+        return self._generation(raw.rows(connection, locked, (WRITER,)))
 
     def insert(self, connection: sa.Connection, rows: Sequence[Row]) -> set[bytes]:
         # READ COMMITTED: what the writers before have committed is seen.

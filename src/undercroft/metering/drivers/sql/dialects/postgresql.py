@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from undercroft.engines.sql import raw
 from undercroft.engines.sql.bulk import arrays, literal
 from undercroft.metering.drivers.sql.dialects.base import Dialect, Row, State
-from undercroft.metering.drivers.sql.schema import PENDING, Tables
+from undercroft.metering.drivers.sql.schema import PENDING, WRITER, Tables
 
 
 class PostgreSQL(Dialect):
@@ -66,8 +66,10 @@ class PostgreSQL(Dialect):
     def unkey(self, value: Any) -> bytes:
         return bytes.fromhex(value.replace("-", ""))
 
-    def lock(self, connection: sa.Connection) -> None:
-        """Writers do not wait for each other."""
+    def lock(self, connection: sa.Connection) -> int:
+        # Writers do not wait for each other.
+        shared = f"SELECT value FROM {self._setting} WHERE name = %s FOR SHARE"  # noqa: S608
+        return self._generation(raw.rows(connection, shared, (WRITER,)))
 
     def share(self, connection: sa.Connection, slots: Sequence[int]) -> dict[int, int]:
         return dict(raw.rows(connection, self._share, (list(slots), list(slots))))

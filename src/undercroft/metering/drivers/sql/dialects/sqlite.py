@@ -44,8 +44,9 @@ class SQLite(OneWriter):
     def listed(self, numbers: Sequence[int]) -> Any:
         return _json.encode(numbers).decode()
 
-    def lock(self, connection: sa.Connection) -> None:
-        """A transaction that writes has the file's lock from its beginning."""
+    def lock(self, connection: sa.Connection) -> int:
+        # A transaction that writes has the file's lock from its beginning.
+        return self.generation(connection)
 
     def insert(self, connection: sa.Connection, rows: Sequence[Row]) -> set[bytes]:
         known: set[bytes] = set()
