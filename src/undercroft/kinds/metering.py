@@ -9,4 +9,5 @@ KIND = Kind(
     title="samples",
     settings="undercroft.metering.settings:OPTIONS",
     migrations="undercroft.migrations.metering",
+    suite="undercroft.conformance.metering",
 )

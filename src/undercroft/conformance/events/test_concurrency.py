@@ -11,28 +11,10 @@ from undercroft.conformance.events import workers
 from undercroft.conformance.events.data import START, OpenStore, event, everything, ids, now, text, trait_types, whole
 from undercroft.conformance.markers import assumes, clause, essential, needs, promise
 from undercroft.conformance.plugin import Opener
+from undercroft.conformance.threads import together
 from undercroft.events import Store
 
 pytestmark = [essential, needs("read"), assumes("concurrent_writers")]
-
-
-def together(*works: Callable[[], None]) -> None:
-    """Run all at once; what one raises is raised."""
-    failures: list[BaseException] = []
-
-    def run(work: Callable[[], None]) -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - it is raised below
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 @clause("E3", "E10")

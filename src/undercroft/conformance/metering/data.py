@@ -43,7 +43,9 @@ def uuid1(at: dt.datetime, node: int = 0) -> str:
     return str(uuid.UUID(fields=(low, middle, high | 0x1000, 0x80, 0, node)))
 
 
-def sample(message_id: str, volume: Any = 1, *, at: Any = 0, meter: str = "cpu_util", resource: str = "r", **other: Any) -> dict[str, Any]:
+def sample(
+    message_id: str, volume: Any = 1, *, at: Any = 0, meter: str = "cpu_util", resource: str = "r", **other: Any
+) -> dict[str, Any]:
     """A sample in the form of `record_metering_data`; a number as `at` counts seconds from START."""
     return {
         "counter_name": meter,
@@ -100,7 +102,8 @@ def flat(samples: Iterable[Any]) -> list[Stored]:
     return [
         Stored(
             each.message_id, each.counter_name, each.counter_type, each.counter_unit, each.counter_volume, each.user_id,
-            each.project_id, each.resource_id, each.source, each.timestamp, canonical(each.resource_metadata), each.message_signature,
+            each.project_id, each.resource_id, each.source, each.timestamp, canonical(each.resource_metadata),
+            each.message_signature,
         )
         for each in samples
     ]  # fmt: skip
@@ -119,6 +122,11 @@ def found(store: Store, limit: int | None = None, **given: Any) -> list[Stored]:
 def ids(store: Store, limit: int | None = None, **given: Any) -> list[str]:
     """Their message ids."""
     return [each.message_id for each in found(store, limit, **given)]
+
+
+def only(field: str, value: Any) -> dict[str, Any]:
+    """The arguments of a filter with one part."""
+    return {field: value}
 
 
 def everything(store: Store) -> list[Stored]:
@@ -234,7 +242,7 @@ def same_row(told: Any, wanted: Row, is_chosen: bool) -> None:
 def same_value(told: Any, name: str, wanted: Any) -> None:
     """A measure is as exact as the contract wants it: what is counted, compared or an integer exactly, the others to their part."""
     if isinstance(wanted, Fraction):
-        assert is_close(told, wanted, DEVIATION if name == "stddev" else SUM), (name, told, float(wanted))
+        assert is_close(told, wanted, DEVIATION if name == "stddev" else SUM), (name, told, wanted)
     else:
         assert told == wanted, (name, told, wanted)
 
@@ -247,4 +255,3 @@ def now(moment: dt.datetime) -> Iterator[None]:
         yield
     finally:
         time.bind(None)
-

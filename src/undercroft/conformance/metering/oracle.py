@@ -1,6 +1,7 @@
 """An exact model of the contract of samples, to compare drivers with.
 
-Written from the contract's page alone: it shares no code with the product's parsing, queries or arithmetic. It keeps every sample in
+Written from the contract's page alone: it shares no code with the product's parsing,
+queries or arithmetic. It keeps every sample in
 a dict, looks at all of them for every answer, and adds up fractions.
 """
 
@@ -21,7 +22,7 @@ Number = int | float
 SECOND = dt.timedelta(seconds=1)
 # Characters of a name, and the integers that are too large.
 LONGEST, GREATEST = 255, 10**100
-TOO_LARGE = 2**1024
+TOO_LARGE, SMALLEST = 2**1024, Fraction(1, 2**1074)
 GROUPS = ("user_id", "project_id", "resource_id", "source", "resource_metadata.instance_type")
 STANDARD = ("min", "max", "avg", "sum", "count")
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -64,7 +65,7 @@ class Row(NamedTuple):
     """Statistics of one unit, group and period; sums and means are exact fractions."""
 
     unit: str
-    period: int
+    period: float
     period_start: dt.datetime
     period_end: dt.datetime
     duration: float
@@ -188,7 +189,7 @@ class Oracle:
 
     def query(self, expression: Any = None, orderby: Sequence[Mapping[str, str]] | None = None) -> list[Stored]:
         """Samples for which an expression holds, in order."""
-        found = self.newest(sample for sample in self.samples.values() if expression is None or holds(sample, expression))
+        found = self.newest(sample for sample in self.samples.values() if not expression or holds(sample, expression))
         for each in reversed(orderby or []):
             ((field, direction),) = each.items()
             found.sort(key=lambda sample: _order(_field(sample, field)), reverse=direction.lower() == "desc")
@@ -214,7 +215,7 @@ class Oracle:
     def statistics(
         self,
         given: Mapping[str, Any],
-        period: int | None = None,
+        period: float | None = None,
         groupby: Sequence[str] | None = None,
         aggregate: Sequence[tuple[str, str | None]] | None = None,
     ) -> list[Row]:
@@ -231,11 +232,19 @@ class Oracle:
         found = []
         for (number, unit, group), samples in sets.items():
             first, last = samples[-1].timestamp, samples[0].timestamp
-            begin, end = (start + period * number * SECOND, start + period * (number + 1) * SECOND) if period else (first, last)
+            begin, end = (_later(start, period * number), _later(start, period * (number + 1))) if period else (first, last)
             values = measures(samples, aggregate)
             by = dict(zip(groupby, group, strict=True)) if groupby else None
             found.append(Row(unit, period or 0, begin, end, (last - first) / SECOND, first, last, by, values))
         return found
+
+
+def _later(moment: dt.datetime, seconds: float) -> dt.datetime:
+    """The moment that many seconds later, or the last one of all."""
+    try:
+        return moment + seconds * SECOND
+    except OverflowError:
+        return dt.datetime.max
 
 
 def _latest(samples: Iterable[Stored], key: Callable[[Stored], Any]) -> dict[Any, list[Stored]]:
@@ -386,9 +395,14 @@ def measures(samples: Sequence[Stored], aggregate: Sequence[tuple[str, str | Non
 
 
 def is_close(found: Any, wanted: Fraction | Number, relative: float) -> bool:
-    """Whether a number is right to that part of it; nothing else is right for zero, and infinity for what no float can say."""
+    """Whether a number is right to that part of it; nothing else is right for zero.
+
+    What is larger than all floats may be told as infinity, or as the integer that it is; what is smaller than all,
+    as its neighbour.
+    """
     if not isinstance(found, (int, float)):
         return False
-    if abs(wanted) >= TOO_LARGE:
-        return found == (math.inf if wanted > 0 else -math.inf)
-    return math.isfinite(found) and abs(Fraction(found) - Fraction(wanted)) <= Fraction(relative) * abs(Fraction(wanted))
+    exact = Fraction(wanted)
+    if isinstance(found, float) and math.isinf(found):
+        return abs(exact) >= TOO_LARGE and (found > 0) == (exact > 0)
+    return abs(Fraction(found) - exact) <= (max(Fraction(relative) * abs(exact), SMALLEST) if exact else 0)

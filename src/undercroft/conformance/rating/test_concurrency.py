@@ -15,6 +15,7 @@ from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating import workers
 from undercroft.conformance.rating.data import ALWAYS, everything, flat, frame, hour, of, quantity, same_rows, sums, table
 from undercroft.conformance.rating.oracle import Oracle
+from undercroft.conformance.threads import together
 from undercroft.core.errors import Conflict
 from undercroft.rating import BaseStorage
 
@@ -122,18 +123,6 @@ def test_readers_see_a_replacement_as_a_whole_or_not_at_all(store: BaseStorage) 
 # -- writers ---------------------------------------------------------------------------------------------------------
 
 
-def _together(*works: Callable[[], Any]) -> None:
-    barrier = threading.Barrier(len(works))
-
-    def run(work: Callable[[], Any]) -> None:
-        barrier.wait(60)
-        work()
-
-    with concurrent.futures.ThreadPoolExecutor(len(works)) as pool:
-        for done in [pool.submit(run, work) for work in works]:
-            done.result()
-
-
 def _one_writers_state(store: BaseStorage, points: int = 40) -> None:
     """The state is what one of the writers pushed, whole."""
     found = everything(store)
@@ -154,7 +143,7 @@ def test_threads_that_push_the_same_period_add_nothing_up(store: BaseStorage, po
         for _ in range(8):
             store.push(workers.contested(number, points))
 
-    _together(*(lambda number=number: push(number) for number in range(WRITERS)))
+    together(*(lambda number=number: push(number) for number in range(WRITERS)))
     _one_writers_state(store, points)
 
 
@@ -180,7 +169,7 @@ def test_one_of_many_that_push_a_key_is_first(open_store: Opener) -> None:
             except Conflict:
                 refused.append(number)
 
-        _together(*(lambda number=number, push=push: push(number) for number in range(WRITERS)))
+        together(*(lambda number=number, push=push: push(number) for number in range(WRITERS)))
         assert len(refused) == WRITERS - 1
         (first,) = set(range(WRITERS)) - set(refused)
         assert table(stores[0], "id")[round_] == 10 * (first + 1)
@@ -196,7 +185,7 @@ def test_all_that_append_to_a_key_are_kept(open_store: Opener) -> None:
         for _ in range(6):
             stores[number].push([frame(n, of("a", 10**number), of("a", 0)) for n in range(3)])
 
-    _together(*(lambda number=number: push(number) for number in range(WRITERS)))
+    together(*(lambda number=number: push(number) for number in range(WRITERS)))
     assert len(everything(stores[0])) == WRITERS * 6 * 3 * 2
     assert quantity(stores[0]) == 3 * 6 * 1111
     _adds_up(stores[0])
@@ -246,7 +235,7 @@ def test_pushes_deletes_and_replacements_at_once_leave_exact_sums(store: BaseSto
             list(store.iter_frames(**ALWAYS))
             store.get_tenants()
 
-    _together(pushes, deletes, replaces, reads)
+    together(pushes, deletes, replaces, reads)
     assert table(store, "project_id") == {"pushed": 44, "deleted": 22, "replaced": 33}
     _adds_up(store)
 
@@ -259,6 +248,6 @@ def test_one_object_serves_many_threads(store: BaseStorage) -> None:
             assert quantity(store, filters={"project_id": f"p{number}"}) == sum(range(n + 2))
             assert len(everything(store, filters={"project_id": [f"p{number}"]})) == n + 1
 
-    _together(*(lambda number=number: work(number) for number in range(12)))
+    together(*(lambda number=number: work(number) for number in range(12)))
     assert table(store, "project_id") == {f"p{number}": 21 for number in range(12)}
     _adds_up(store)

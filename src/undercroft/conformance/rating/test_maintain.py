@@ -14,7 +14,8 @@ from undercroft.conformance.markers import assumes, clause, needs, promise
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating.data import ALWAYS, HOUR, everything, frame, hour, of, same_points, same_rows, sums, table
 from undercroft.conformance.rating.oracle import Oracle, add
-from undercroft.conformance.rating.test_concurrency import _adds_up, _together
+from undercroft.conformance.rating.test_concurrency import _adds_up
+from undercroft.conformance.threads import together
 from undercroft.rating import BaseStorage, DataFrame
 
 ROUNDS = 15
@@ -149,7 +150,7 @@ def test_others_write_meanwhile(open_store: Opener) -> None:
         for _ in range(ROUNDS):
             target.maintain()
 
-    _together(lambda: pushes("p", store), lambda: pushes("q", other), deletes, lambda: maintains(store), lambda: maintains(other))
+    together(lambda: pushes("p", store), lambda: pushes("q", other), deletes, lambda: maintains(store), lambda: maintains(other))
     _adds_up(store)
     store.maintain()
     _adds_up(other)
@@ -186,5 +187,5 @@ def test_others_come_to_a_new_period_meanwhile(open_store: Opener) -> None:
             target.push([frame(hour(number), of(scope, number + 1, id=1))])
             target.maintain()
 
-    _together(*(lambda scope=scope, target=target: works(scope, target) for scope, target in zip("pqr", stores, strict=True)))
+    together(*(lambda scope=scope, target=target: works(scope, target) for scope, target in zip("pqr", stores, strict=True)))
     _adds_up(stores[0])

@@ -1,0 +1,194 @@
+"""clear_expired_metering_data: the oldest first, no more than was asked for, and nothing else."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from undercroft.conformance.examination import problems
+from undercroft.conformance.markers import assumes, clause, promise
+from undercroft.conformance.metering.data import (
+    FIRST,
+    HOUR,
+    LAST,
+    START,
+    after,
+    everything,
+    exact,
+    expire,
+    found,
+    hour,
+    ids,
+    maintained,
+    now,
+    pending,
+    record,
+    same_resources,
+    same_samples,
+    same_statistics,
+    sample,
+    uuid1,
+)
+from undercroft.conformance.metering.oracle import Oracle
+from undercroft.conformance.rows import rows
+from undercroft.conformance.threads import together
+from undercroft.core.errors import InvalidInput
+from undercroft.metering import Store
+
+pytestmark = pytest.mark.usefixtures("examined")
+
+
+@clause("M20", "M21")
+@promise("C5")
+def test_old_samples_go(store: Store) -> None:
+    record(store, [sample(f"m{n}", n, at=-100 * n) for n in range(6)] + [sample("z", at=900)])
+    with now(START):
+        assert store.clear_expired_metering_data(250) == 3
+        assert ids(store) == ["z", "m0", "m1", "m2"]
+        assert store.clear_expired_metering_data(250) == 0
+    with now(after(10_000)):
+        assert store.clear_expired_metering_data(ttl=0, max_count=None) == 4
+    assert everything(store) == list(store.get_meters()) == list(store.get_resources()) == []
+
+
+@clause("M20", "M25")
+@rows("age", [0.5, 100, 100.000001, 250, 10_000], empty="clear")
+def test_what_would_be_deleted_is_what_is_deleted(store: Store, age: float) -> None:
+    record(store, [sample(f"m{n}", at=-100 * n) for n in range(6)])
+    with now(START):
+        before = store.expiry(age)
+        assert before is not None
+        share = store.expired(before)
+        assert share.whole == 6
+        assert store.expired(before, 1).part == min(1, share.part)
+        assert store.clear_expired_metering_data(age) == share.part
+        assert store.expired(before).part == 0
+        assert store.expiry(0) is store.expiry(-1) is None
+
+
+@clause("M20")
+@promise("C5")
+@rows("is_folded", [False, True], empty="clear")
+def test_what_is_just_old_enough_stays(store: Store, is_folded: bool) -> None:
+    """To the microsecond, by the host's clock and no other; also where the edge is one of an hour."""
+    for moment in (START, hour(1.5)):
+        for n, seconds in enumerate((-0.000_001, 0, 0.000_001)):
+            record(store, [sample(f"{moment} {n}-{k}", at=moment + seconds * HOUR / 3_600, resource=f"r{k}") for k in range(2)])
+    if is_folded:
+        maintained(store)
+    for moment in (START, hour(1.5)):
+        with now(moment + HOUR):
+            assert store.clear_expired_metering_data(3_600) in {2, 6}
+        assert sorted(ids(store, end_timestamp=moment + HOUR / 3_600)) == [f"{moment} {n}-{k}" for n in (1, 2) for k in range(2)]
+
+
+@clause("M20")
+@promise("C5")
+def test_no_more_than_was_asked_for_the_oldest_first(store: Store) -> None:
+    record(store, [sample(f"m{n}", at=-1_000 - n % 4 - n / 100, resource=f"r{n % 2}") for n in range(9)])
+    order = ids(store)[::-1]
+    with now(START):
+        for count, gone in ((0, 0), (-1, 0), (2, 2), (3, 3), (1, 1), (50, 3), (50, 0)):
+            assert store.clear_expired_metering_data(100, count) == gone
+            order = order[gone:]
+            assert ids(store)[::-1] == order
+
+
+@clause("M20")
+@promise("C5")
+def test_the_oldest_of_all_series_and_hours_go_first(store: Store) -> None:
+    """Counted over hours, meters and resources, pending ones and those that were added up."""
+    rng, oracle = random.Random(2), Oracle()
+    samples = [
+        sample(f"m{n}", n, at=rng.randrange(-90, 90) * 600 + n / 1_000, meter=rng.choice("xy"), resource=f"r{n % 5}")
+        for n in range(200)
+    ]
+    record(oracle, samples)
+    pending(store, samples[:120])
+    maintained(store, hour(3))
+    pending(store, samples[120:])
+    for count in (1, 7, 30, 2, 25):
+        assert expire(store, oracle, hour(5), count) == count
+        same_samples(store, oracle)
+        same_resources(store, oracle)
+        for groupby in (None, ["resource_id"]):
+            same_statistics(store, oracle, {"meter": "x"}, groupby=groupby)
+    maintained(store)
+    for count in (40, 1_000):
+        expire(store, oracle, hour(5), count)
+        same_samples(store, oracle)
+        same_statistics(store, oracle, {"meter": "y"}, period=3_600)
+    assert min(each.timestamp for each in found(store)) >= hour(5)
+
+
+@clause("M20")
+@rows(("ttl", "gone"), [(0.5, 4), (1_000.5, 1), (1e12, 0), (1e300, 0), (float("inf"), 0), (-60, 4), (10**400, 0)], empty="clear")
+def test_any_number_of_seconds(store: Store, ttl: Any, gone: int) -> None:
+    record(store, [
+        sample("a", at=FIRST.replace(year=2000)), sample("b", at=-900), sample("c", at=-90), sample("d", at=-30),
+        sample("e", at=LAST),
+    ])  # fmt: skip
+    with now(START):
+        assert store.clear_expired_metering_data(ttl) == gone
+    assert len(ids(store)) == 5 - gone
+    # Here, too: the store is emptied after each row.
+    assert problems(store) == []
+
+
+@clause("M20")
+@rows("ttl", ["soon", None, float("nan"), {}])
+def test_an_age_that_is_not_a_number_is_refused(store: Store, ttl: Any) -> None:
+    record(store, [sample("a", at=-900)])
+    with pytest.raises(InvalidInput):
+        store.clear_expired_metering_data(ttl)
+    assert ids(store) == ["a"]
+
+
+@clause("M6", "M20")
+def test_what_expired_may_come_again(store: Store) -> None:
+    """Its message id is not known any more; metadata, meters and resources that nobody had are there again."""
+    given = [sample(uuid1(after(n)), n, at=n, resource_metadata={"n": n}) for n in range(3)] + [sample("named", 3, at=3)]
+    for _ in range(3):
+        assert all(each.is_new for each in store.store_samples(given))
+        maintained(store)
+        assert len(everything(store)) == 4
+        with now(hour(24)):
+            assert store.clear_expired_metering_data(3_600) == 4
+        assert everything(store) == []
+
+
+@clause("M20")
+@pytest.mark.timeout(600)
+def test_thousands_go_in_batches(store: Store) -> None:
+    record(store, [sample(uuid1(after(-n), n), n, at=-n, resource=f"r{n % 3}") for n in range(4_000)])
+    kept = exact(found(store))
+    with now(START):
+        assert store.clear_expired_metering_data(1_000.5, 2_000) == 2_000
+        assert exact(found(store)) == kept[:2_000]
+        assert store.clear_expired_metering_data(1_000.5) == 999
+    assert exact(found(store)) == kept[:1_001]
+
+
+@clause("M9", "M20")
+@promise("C5")
+@assumes("concurrent_writers")
+def test_others_write_and_delete_at_the_same_time(store: Store) -> None:
+    record(store, [sample(f"old{n}", 1, at=-9_000 - n, resource=f"o{n % 3}") for n in range(1_200)])
+    gone: list[int] = []
+
+    def clear() -> None:
+        while (count := store.clear_expired_metering_data(600, 150)) > 0:
+            gone.append(count)
+
+    def write() -> None:
+        for n in range(25):
+            record(store, [sample(f"new{n}-{k}", 2, at=n, meter=f"k{n % 7}", resource=f"r{k}") for k in range(5)])
+
+    with now(START):
+        together(clear, clear, write)
+    assert sum(gone) == 1_200
+    assert len(ids(store)) == 125
+    assert sorted({each.name for each in store.get_meters()}) == [f"k{n}" for n in range(7)]
+    assert {each.resource_id: each.first_sample_timestamp for each in store.get_resources()} == {f"r{k}": START for k in range(5)}
