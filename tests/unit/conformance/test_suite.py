@@ -17,7 +17,9 @@ import undercroft.conformance
 from undercroft.conformance.plugin import Target, kind_of
 from undercroft.core import kinds, registry
 from undercroft.events import Capabilities as EventCapabilities
-from undercroft.events import Store
+from undercroft.events import Store as EventStore
+from undercroft.metering import Capabilities as SampleCapabilities
+from undercroft.metering import Store as SampleStore
 from undercroft.rating import BaseStorage
 from undercroft.rating import Capabilities as RatingCapabilities
 
@@ -33,7 +35,8 @@ ENGINES = {
 # The contract of each kind, the letter of its clauses, and what a driver may lack.
 CONTRACTS: dict[str, tuple[Any, str, Any]] = {
     "rating": (BaseStorage, "R", RatingCapabilities),
-    "events": (Store, "E", EventCapabilities),
+    "events": (EventStore, "E", EventCapabilities),
+    "metering": (SampleStore, "M", SampleCapabilities),
 }
 each_kind = pytest.mark.parametrize("kind", CONTRACTS)
 
@@ -107,7 +110,7 @@ def test_capabilities_are_known_and_each_is_asked_for(kind: str) -> None:
     assert asked == set(vars(CONTRACTS[kind][2].full()))
 
 
-@pytest.mark.parametrize(("kind", "writes"), [("rating", "push"), ("events", "record")])
+@pytest.mark.parametrize(("kind", "writes"), [("rating", "push"), ("events", "record"), ("metering", "record")])
 def test_second_stores_run_contract_writes_concurrency_and_walks(kind: str, writes: str) -> None:
     found = {name.partition("::")[0] for name, test in functions(kind) if any(mark.name == "essential" for mark in marks_of(test))}
     assert found == {f"test_{part}" for part in ("contract", writes, "concurrency", "state_machine")}
