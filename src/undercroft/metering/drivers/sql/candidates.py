@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from undercroft.metering import query
 from undercroft.metering.drivers.sql.dictionary import Dictionary, Slot
-from undercroft.metering.drivers.sql.schema import BUNDLE_BITS, DAY, FOLDED, HOUR, SPANS, Tables
+from undercroft.metering.drivers.sql.schema import BUNDLE_BITS, DAY, FOLDED, HOUR, PENDING, SPANS, Tables
 
 # Series that a statement names; of more, all are read and the others left out here.
 MOST_NAMED = 1_000
@@ -107,14 +107,18 @@ class Finder:
     def planned(self, connection: sa.Connection, candidates: Candidates, start: int | None, end: int | None) -> list[Slot]:
         """The least of slots that hold all between two microseconds: days that are folded and lie within, hours for the rest."""
         t = self._t.slot.c
-        days = [
-            day
-            for day in self.slots(connection, candidates, DAY, start, end, t.folded == FOLDED)
-            if (start is None or day.start >= start) and (end is None or day.end <= end)
-        ]
-        covered = {(day.meter_id, day.bundle, day.start) for day in days}
-        hours = self.slots(connection, candidates, HOUR, start, end)
         day = SPANS[DAY]
+        hours = self.slots(connection, candidates, HOUR, start, end)
+        # An hour that came when its day was folded already is not in it.
+        changed = {(hour.meter_id, hour.bundle, hour.start // day * day) for hour in hours if hour.folded == PENDING}
+        days = [
+            each
+            for each in self.slots(connection, candidates, DAY, start, end, t.folded == FOLDED)
+            if (start is None or each.start >= start)
+            and (end is None or each.end <= end)
+            and (each.meter_id, each.bundle, each.start) not in changed
+        ]
+        covered = {(each.meter_id, each.bundle, each.start) for each in days}
         rest = [hour for hour in hours if (hour.meter_id, hour.bundle, hour.start // day * day) not in covered]
         return sorted([*days, *rest], key=lambda slot: (slot.start, slot.id))
 

@@ -143,11 +143,15 @@ class Folder:
         self._dialect.set_folded(connection, slot.id, FOLDED)
 
     def _add_day(self, connection: sa.Connection, hour: Slot) -> None:
+        """See to it that the hour's day is folded, anew where it was already: then it lacks this hour."""
         row = {
             "span": DAY, "meter_id": hour.meter_id, "bundle": hour.bundle, "start": hour.start // SPANS[DAY] * SPANS[DAY],
             "folded": PENDING,
         }  # fmt: skip
         connection.execute(self._db.dialect.insert_missing(self._t.slot).values([row]))
+        t = self._t.slot
+        same = (t.c[name] == value for name, value in row.items() if name != "folded")
+        connection.execute(t.update().where(*same, t.c.folded != PENDING).values(folded=PENDING))
 
 
 def _summed(rows: list[Any]) -> Sums:

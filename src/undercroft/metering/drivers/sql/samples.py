@@ -100,7 +100,7 @@ class Samples:
         return d.run(connection, f"{self._head} WHERE {' AND '.join(conditions)}{tail}", *values)
 
     def _volumes(self, connection: sa.Connection, rows: Sequence[Any]) -> list[Found]:
-        """Rows with one volume each, also where it is too large for a column."""
+        """Rows with one volume each, also where no column keeps it as it is."""
         missing = [row[6] for row in rows if row[2] is None and row[3] is None]
         if not missing:
             return [
@@ -111,8 +111,12 @@ class Samples:
         return [
             (
                 series, ts,
-                whole if whole is not None else fraction if fraction is not None else int(odd[self._dialect.unkey(key)][1]),
+                whole if whole is not None else fraction if fraction is not None else _number(odd[self._dialect.unkey(key)][1]),
                 delay, meta, key,
             )
             for series, ts, whole, fraction, delay, meta, key in rows
         ]  # fmt: skip
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -57,7 +58,11 @@ def lay_out(records: Sequence[Record], dictionary: Dictionary, dialect: Dialect,
         volume, moment = record.volume, record.timestamp
         whole = fraction = text = None
         if volume.__class__ is float:
-            fraction = volume
+            # SQLite keeps a zero without its sign.
+            if volume or math.copysign(1.0, volume) > 0:
+                fraction = volume
+            else:
+                text = repr(volume)
         elif _SMALLEST <= volume <= _GREATEST:
             whole = volume
         else:
