@@ -126,7 +126,7 @@ class Connection(contract.Store):
 
     def clear(self) -> None:  # type: ignore[override]
         self._db.write(self._dialect.clear)
-        self._dictionary.forget()
+        self._dictionary.forget_slots()
 
     def drop(self) -> None:
         self._store.drop()
@@ -187,7 +187,7 @@ class Connection(contract.Store):
             except Stale:
                 if number == _ATTEMPTS:
                     raise
-                self._dictionary.forget()
+                self._dictionary.forget_entries()
         raise AssertionError
 
     def _stored(self, batches: Sequence[Batch], count: int) -> None:

@@ -83,10 +83,14 @@ class Dictionary:
         self.forget()
 
     def forget(self) -> None:
-        """Know nothing any more: the tables were made anew, or entries of them are gone."""
-        self._generation: int | None = None
+        """Know nothing any more: the tables were made anew."""
         self._meters: dict[str, int] = {}
         self._names: dict[int, str] = {}
+        self.forget_entries()
+
+    def forget_entries(self) -> None:
+        """Know nothing any more of what may be gone."""
+        self._generation: int | None = None
         self._forget_series()
         self._forget_bodies()
         self.forget_slots()
@@ -117,11 +121,14 @@ class Dictionary:
         if generation is None:
             generation = self._generation = self._db.read(self._dialect.generation)
         wanted = [Series(r.meter, r.type, r.unit, r.resource, r.user, r.project, r.source) for r in records]
+        # Another thread may have all this forgotten at any moment: what is needed is taken along.
+        meters = self._learn_meters({each.meter for each in wanted})
         known = self._series
         series = [known.get(each) for each in wanted]
         if None in series:
             days = {each: record.timestamp // SPANS[DAY] for each, record in zip(wanted, records, strict=True)}
-            found = known | self._add_series({each: day for each, day in days.items() if each not in known})
+            new_series = {each: day for each, day in days.items() if each not in known}
+            found = known | self._add_series(new_series, meters)
             series = [found[each] for each in wanted]
         bodies = self._bodies
         metas = [bodies.get(record.metadata) for record in records]
@@ -130,7 +137,7 @@ class Dictionary:
             more = bodies | self._add_bodies(new)
             metas = [more[record.metadata] for record in records]
         numbers: list[int] = series  # type: ignore[assignment]  # none is None
-        meters, hour = self._meters, SPANS[HOUR]
+        hour = SPANS[HOUR]
         keys = [
             (meters[record.meter], number >> BUNDLE_BITS, record.timestamp // hour * hour)
             for record, number in zip(records, numbers, strict=True)
@@ -161,13 +168,21 @@ class Dictionary:
             seen = self._series_seen if name == self._t.series.name else self._bodies_seen
             seen.update((number, max(day, seen.get(number, day))) for number in numbers)
 
-    def _add_series(self, wanted: dict[Series, int]) -> dict[Series, int]:
-        meters = sorted({each.meter for each in wanted} - self._meters.keys())
-        if meters:
-            self._learn_meters(self._db.write(lambda c: self._add_meters(c, meters)))
+    def _learn_meters(self, names: set[str]) -> dict[str, int]:
+        known = self._meters
+        if missing := names - known.keys():
+            rows = [{"name": name} for name in missing]
+            known = self._remember_meters(self._db.write(lambda c: self._added(c, self._t.meter, rows, "name")))
+        return known
+
+    def _remember_meters(self, found: dict[str, int]) -> dict[str, int]:
+        known = self._meters = self._meters | found
+        self._names = self._names | {number: name for name, number in found.items()}
+        return known
+
+    def _add_series(self, wanted: dict[Series, int], ids: dict[str, int]) -> dict[Series, int]:
         if len(self._series) + len(wanted) > _CACHED:
             self._forget_series()
-        ids = self._meters
         t = self._t.series
         digests = {self._dialect.key(_digest(_pack(each))): each for each in wanted}
         rows = [
@@ -181,13 +196,6 @@ class Dictionary:
         found = {digests[digest]: number for digest, number in self._add(t, rows, "digest").items()}
         self._remember(found)
         return found
-
-    def _add_meters(self, connection: sa.Connection, names: Sequence[str]) -> dict[str, int]:
-        return self._added(connection, self._t.meter, [{"name": name} for name in names], "name")
-
-    def _learn_meters(self, found: dict[str, int]) -> None:
-        self._meters = self._meters | found
-        self._names = self._names | {number: name for name, number in found.items()}
 
     def _remember(self, found: dict[Series, int]) -> None:
         # In place: readers and writers look single keys up, and growing a dictionary is atomic.
@@ -267,16 +275,19 @@ class Dictionary:
     def meter_ids(self, connection: sa.Connection, names: Iterable[str | None]) -> dict[str, int]:
         """Ids of meters by name; those that there never were are left out."""
         wanted = {name for name in names if name is not None}
-        if missing := wanted - self._meters.keys():
+        known = self._meters
+        if missing := wanted - known.keys():
             t = self._t.meter.c
-            self._learn_meters(dict(map(tuple, connection.execute(sa.select(t.name, t.id).where(t.name.in_(missing))))))
-        return {name: self._meters[name] for name in wanted if name in self._meters}
+            found = connection.execute(sa.select(t.name, t.id).where(t.name.in_(missing)))
+            known = known | self._remember_meters(dict(map(tuple, found)))
+        return {name: known[name] for name in wanted if name in known}
 
     def meter_names(self, connection: sa.Connection) -> dict[int, str]:
         """Names of all meters by id."""
         t = self._t.meter.c
-        self._learn_meters(dict(map(tuple, connection.execute(sa.select(t.name, t.id)))))
-        return self._names
+        found = dict(map(tuple, connection.execute(sa.select(t.id, t.name))))
+        self._remember_meters({name: number for number, name in found.items()})
+        return found
 
     def series(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], Series]:
         """What tells the series of an id, of these at least."""
@@ -292,9 +303,9 @@ class Dictionary:
         found: dict[int, Series] = {}
         for part in _parts(missing):
             rows = connection.execute(sa.select(*columns).where(t.id.in_(part))).all()
-            if any(row.meter_id not in self._names for row in rows):
-                self.meter_names(connection)
             names = self._names
+            if any(row.meter_id not in names for row in rows):
+                names = self.meter_names(connection)
             found |= {number: Series(names[meter], TYPES[kind], *rest) for number, meter, kind, *rest in rows}
         # Not for writers: they know only what is of the generation that they know.
         known.update(found)
@@ -302,8 +313,8 @@ class Dictionary:
 
     def places(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], tuple[int, int]]:
         """What tells the meter and the bundle of a series, of these at least."""
-        series = self.series(connection, numbers)
-        return lambda number: (self._meters[series(number).meter], number >> BUNDLE_BITS)
+        series, meters = self.series(connection, numbers), {name: number for number, name in self.meter_names(connection).items()}
+        return lambda number: (meters[series(number).meter], number >> BUNDLE_BITS)
 
     def bodies(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], str]:
         """What tells the metadata of an id, of these at least."""
