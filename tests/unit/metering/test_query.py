@@ -35,8 +35,8 @@ def test_bounds_become_microseconds(start_op: str | None, end_op: str | None, st
 
 def test_the_text_none_means_nobody() -> None:
     found = query.selection(SampleFilter(user="None", project="None", source="None", meter="None", resource="None"))
-    assert (found.users, found.projects) == ({None}, {None})
-    assert (found.sources, found.meters, found.resources) == ({"None"}, {"None"}, {"None"})
+    assert (found.users, found.projects) == (frozenset((None,)),) * 2
+    assert (found.sources, found.meters, found.resources) == (frozenset(("None",)),) * 3
 
 
 def test_metadata_keys_under_both_names() -> None:
@@ -99,7 +99,7 @@ def test_what_is_left_in_an_expression(given: Any) -> None:
     assert found == query.Selection(where=found.where)
     assert found.where is not None
     both = query.complex_selection({"and": [{"=": {"meter": "x"}}, given]})
-    assert both.meters == {"x"}
+    assert both.meters == frozenset(("x",))
     assert both.where is not None
 
 

@@ -103,7 +103,7 @@ def test_moments_and_metadata_are_those_of_the_latest() -> None:
     for order in ([early, late, between], [late, between, early]):
         found = sums.merged(order)
         assert (found.first, found.last, found.meta) == (2, 30, 2)
-    assert Sums.unpack(found.pack(2), 2).pack(2) == found.pack(2)
+        assert Sums.unpack(found.pack(2), 2).pack(2) == found.pack(2)
     assert sums.merged([early]) == early
 
 
