@@ -177,7 +177,7 @@ class Connection(contract.Store):
         return told
 
     def _lay_out(self, records: Sequence[Record]) -> Batch:
-        return lay_out(records, self._dictionary, self._dialect, time.to_micros(self._db.now()))
+        return lay_out(records, self._dictionary, self._dialect, time.to_micros(time.now()))
 
     def _anew(self, attempt: Callable[[], T]) -> T:
         """Try again when something was laid out for what has expired since."""
