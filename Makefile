@@ -50,6 +50,7 @@ lock: | $(UV) ## Compile the requirements files again (UPGRADE=--upgrade: with t
 	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements-dev.txt -o requirements.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/cloudkitty.in -o tests/hosts/cloudkitty.txt
 	$(COMPILE) $(UPGRADE) tests/hosts/client.in -o tests/hosts/client.txt
+	$(COMPILE) $(UPGRADE) tests/hosts/ceilometerclient.in -o tests/hosts/ceilometerclient.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/ceilometer.in -o tests/hosts/ceilometer.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/panko.in -o tests/hosts/panko.txt
 	$(COMPILE) $(UPGRADE) tests/hosts/panko-sql.in -o tests/hosts/panko-sql.txt

@@ -38,3 +38,10 @@ class Health(Struct):
     """How the service is."""
 
     status: str
+
+
+class Taken(Struct):
+    """What became of items that were sent: how many are stored now, and how many were there."""
+
+    accepted: int
+    duplicates: int

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from undercroft.core.errors import InvalidInput
 from undercroft.core.names import unknown
 from undercroft.metering import flatten
 from undercroft.metering.models import Sample
+from undercroft.metering.patterns import matcher
 
 # What a field is called, and the attribute of a sample that it is.
 FIELDS = {
@@ -48,7 +48,6 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 _OTHER_FORMS = {"=<": "<=", "=>": ">="}
-_LONGEST_PATTERN = 255
 
 
 class Test(NamedTuple):
@@ -160,20 +159,6 @@ def _value(field: str, value: Any, name: str) -> Any:
     if field in _MOMENTS:
         return time.to_micros(time.parse(value, "filter"), "filter")
     return words.text(value, "filter")
-
-
-def matcher(pattern: Any) -> Callable[[str], object]:
-    """What tells whether a regular expression is found in a text.
-
-    Raises:
-        InvalidInput: it is no regular expression.
-    """
-    if not isinstance(pattern, str) or len(pattern) > _LONGEST_PATTERN:
-        raise InvalidInput("filter", f"a regular expression is text of at most {_LONGEST_PATTERN} characters")
-    try:
-        return re.compile(pattern).search
-    except re.error as error:
-        raise InvalidInput("filter", f"{pattern[:64]!r} is no regular expression: {error}") from None
 
 
 def conjuncts(clause: Clause | None) -> Iterator[Clause]:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import falcon
-import msgspec
-
-from undercroft.api import wire
 from undercroft.api.events.schemas import EventsQuery, Filtered
+from undercroft.api.questions import Item, Refused, items
 from undercroft.core.caller import Caller
-from undercroft.core.errors import InvalidInput
-from undercroft.core.names import unknown
 from undercroft.events import Event, EventFilter, Trait
 from undercroft.events.models import naive_utc
 from undercroft.events.query import micros
 
-F = TypeVar("F", bound=Filtered)
-OPERATORS = ("lt", "le", "eq", "ne", "ge", "gt")
 TYPES = {"integer": Trait.INT_TYPE, "float": Trait.FLOAT_TYPE, "string": Trait.TEXT_TYPE, "datetime": Trait.DATETIME_TYPE}
 # The operator of each field that is no trait.
 FIXED = {"event_type": "eq", "message_id": "eq", "start_timestamp": "ge", "end_timestamp": "le"}
@@ -29,25 +22,6 @@ _PAIR = (
     "will be default 'asc'"
 )
 _WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
-
-
-class Refused(InvalidInput):
-    """A question that cannot be meant, in the words that clients know."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__("query", problem)
-
-    def __str__(self) -> str:
-        return self.problem
-
-
-class Item(NamedTuple):
-    """One part of `q`."""
-
-    field: str
-    op: str
-    value: str
-    type: str
 
 
 class Asked(NamedTuple):
@@ -62,75 +36,7 @@ class Asked(NamedTuple):
     visible: EventFilter
 
 
-# -- the query string --------------------------------------------------------------------------------------------------
-
-
-def read(req: falcon.Request, type_: type[F]) -> F:
-    """The query string, or a JSON body `{"q": [...]}`, as a struct.
-
-    Raises:
-        Refused: an unknown or doubled argument.
-        InvalidInput: a list that is too long.
-    """
-    known = wire.fields(type_)
-    found: dict[str, Any] = {}
-    for name, value in wire.pairs(req):
-        if name not in known:
-            raise Refused(f'Unknown argument: "{name[:64]}"')
-        if known[name] is not None:
-            found.setdefault(name, []).append(value)
-        elif name in found:
-            raise Refused(f'Argument "{name}" is given twice')
-        elif value:
-            found[name] = value
-    for item in _body(req):
-        if strange := item.keys() - Item._fields:
-            raise Refused(unknown("key of a query", min(strange), Item._fields))
-        for name, default in (("field", None), ("op", "eq"), ("value", None), ("type", "string")):
-            given = item.get(name)
-            if given is None and default is None:
-                raise Refused(f"A query needs a {name}")
-            found.setdefault(f"q.{name}", []).append(default if given is None else str(given))
-    wire.check_lists(type_, found)
-    try:
-        return msgspec.convert(found, type_, strict=False)
-    except msgspec.ValidationError as error:
-        raise Refused(str(error).replace("$.", "")) from None
-
-
-def _body(req: falcon.Request) -> list[dict[str, Any]]:
-    """The items of a body, which some clients send with GET."""
-    if not req.content_length:
-        return []
-    if (req.content_type or "").partition(";")[0].strip() != falcon.MEDIA_JSON:
-        raise falcon.HTTPUnsupportedMediaType(description="a body of a query is application/json")
-    body = wire.decode(wire.read(req, 65_536), dict[str, Any])
-    items = body.get("q", [])
-    if body.keys() - {"q"} or not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise Refused('a body of a query is {"q": [{"field": ..., "op": ..., "value": ..., "type": ...}]}')
-    return items
-
-
 # -- q -----------------------------------------------------------------------------------------------------------------
-
-
-def items(asked: Filtered) -> list[Item]:
-    """The parts of `q`, put together by position."""
-    if len(asked.q_value) != len(asked.q_field):
-        raise Refused("every query needs a field and a value")
-    if max(len(asked.q_op), len(asked.q_type)) > len(asked.q_field):
-        raise Refused("there are more operators or types than fields")
-    found = []
-    for place, (name, value) in enumerate(zip(asked.q_field, asked.q_value, strict=True)):
-        op = asked.q_op[place] if place < len(asked.q_op) else ""
-        type_ = asked.q_type[place] if place < len(asked.q_type) else ""
-        if not name:
-            raise Refused("every query needs a field and a value")
-        item = Item(name, op or "eq", value, type_ or "string")
-        if item.op not in OPERATORS:
-            raise Refused(f"Operator {op[:32]} is not supported. The supported operators are: {OPERATORS}")
-        found.append(item)
-    return found
 
 
 def asked(given: Filtered, caller: Caller) -> Asked:
@@ -142,7 +48,7 @@ def asked(given: Filtered, caller: Caller) -> Asked:
     fixed: dict[str, Any] = {}
     traits: list[dict[str, Any]] = []
     everybody = False
-    for item in items(given):
+    for item in (each._replace(type=each.type or "string") for each in items(given)):
         if item.field in FIXED:
             only = FIXED[item.field]
             if item.op != only:

@@ -6,10 +6,11 @@ from typing import Any
 
 from oslo_config import cfg
 
-from undercroft.api import wire
+from undercroft.api import questions, wire
 from undercroft.api.call import Rule
-from undercroft.api.events import query, schemas, v1, v2
+from undercroft.api.events import schemas, v1, v2
 from undercroft.api.routes import Route
+from undercroft.api.schemas import Taken
 
 PREFIX = "/events"
 
@@ -20,7 +21,7 @@ def _closes(conf: cfg.ConfigOpts) -> bool:
 
 
 def _route(method: str, path: str, *arguments: Any, **named: Any) -> Route:
-    return Route(method, PREFIX + path, *arguments, **{"read": query.read, **named})
+    return Route(method, PREFIX + path, *arguments, **{"read": questions.read, **named})
 
 
 ROUTES: tuple[Route, ...] = (
@@ -56,7 +57,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *(
         _route(
-            "POST", path, handler, Rule.WRITER, {200: schemas.Taken}, body=schemas.Sent, read=wire.query, breaks_off=_closes,
+            "POST", path, handler, Rule.WRITER, {200: Taken}, body=schemas.Sent, read=wire.query, breaks_off=_closes,
             gathers=True, failures=(409,),
         )
         for path, handler in (("/v1/ceilometer/events", v1.take_events), ("/v1/notifications", v1.take_notifications))

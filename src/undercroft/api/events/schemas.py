@@ -142,10 +142,3 @@ class Counts(Struct):
     """Groups that have events."""
 
     counts: list[CountOut]
-
-
-class Taken(Struct):
-    """What became of events that were sent: how many are stored now, and how many were there."""
-
-    accepted: int
-    duplicates: int

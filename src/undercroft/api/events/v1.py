@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time as clock
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 
-from undercroft.api import idempotency, wire
+from undercroft.api import wire
 from undercroft.api.call import Answer
 from undercroft.api.cursors import CursorCodec
 from undercroft.api.events import query
 from undercroft.api.events.ingest import EventsCall
-from undercroft.api.events.schemas import CountOut, CountQuery, Counts, DownloadQuery, TailQuery, Taken
+from undercroft.api.events.schemas import CountOut, CountQuery, Counts, DownloadQuery, TailQuery
 from undercroft.api.events.v2 import event_out
+from undercroft.api.taking import take
 from undercroft.core import deadline
 from undercroft.core.errors import InvalidInput, Unavailable
 from undercroft.events import Event, EventFilter
-from undercroft.events.contract import Arrivals, Outcome
+from undercroft.events.contract import Arrivals
 from undercroft.events.files import FORMS
 from undercroft.events.wire import parse_or_raw
 
-LOG = logging.getLogger(__name__)
 START = "start"
 _AT_ONCE = 200
 _POLL_SECONDS = 0.5
 _BEAT_SECONDS = 1.0
 _SPARE_SECONDS = 1.0
-# How many wrong items an answer names.
-_NAMED = 20
 
 
 # -- taking events in --------------------------------------------------------------------------------------------------
@@ -40,58 +36,12 @@ _NAMED = 20
 
 def take_events(call: EventsCall) -> Answer:
     """Store events, as Ceilometer's publisher sends them: one, or a list."""
-    return _take(call, parse_or_raw)
+    return take(call, parse_or_raw, "events")
 
 
 def take_notifications(call: EventsCall) -> Answer:
     """Store events made of notifications, by the definitions of the settings."""
-    return _take(call, call.beside.converter.event)
-
-
-def _take(call: EventsCall, make: Callable[[Any], Event]) -> Answer:
-    given: list[Any] = call.body if isinstance(call.body, list) else [call.body]
-    if call.receipt is not None and not call.store.capabilities.store_once:
-        problem = (
-            "is not kept by this store; events are known by their message_id, so that sending them again is harmless: leave it out"
-        )
-        raise InvalidInput(idempotency.HEADER, problem)
-    wrong: dict[int, str] = {}
-    events: list[tuple[int, Event]] = []
-    for place, item in enumerate(given):
-        deadline.check()
-        try:
-            events.append((place, make(item)))
-        except InvalidInput as error:
-            wrong[place] = str(error)
-    if call.receipt is not None and not wrong:
-        told = call.store.store_once([event for _, event in events], call.receipt(b""), _told)
-        return Answer(200, msgspec.Raw(told))
-    if call.receipt is not None:
-        # All of it is stored, or nothing.
-        events.clear()
-    call.end_turn()
-    outcomes = call.beside.gatherer.store([event for _, event in events]) if events else []
-    for (place, _), outcome in zip(events, outcomes, strict=True):
-        if outcome.error is not None:
-            wrong[place] = str(outcome.error)
-    stored = sum(outcome.error is None for outcome in outcomes)
-    if wrong:
-        named = [f"[{place}] {wrong[place][:200]}" for place in sorted(wrong)[:_NAMED]]
-        if len(wrong) > _NAMED:
-            named.append(f"and {len(wrong) - _NAMED:,} more")
-        # The one line about all of them; it has what senders wrote, but no more of it than this.
-        LOG.warning("%d of %d events are refused: %r", len(wrong), len(given), named[0])
-        raise query.Refused(f"{len(wrong)} events are refused, {stored} are stored: {'; '.join(named)}")
-    return Answer(200, _taken(outcomes))
-
-
-def _taken(outcomes: list[Outcome]) -> Taken:
-    accepted = sum(outcome.is_new for outcome in outcomes)
-    return Taken(accepted, len(outcomes) - accepted)
-
-
-def _told(outcomes: list[Outcome]) -> bytes:
-    return wire.encode(_taken(outcomes))
+    return take(call, call.beside.converter.event, "events")
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------

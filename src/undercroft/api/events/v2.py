@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from undercroft.api import questions
 from undercroft.api.call import Answer
 from undercroft.api.events import query
 from undercroft.api.events.ingest import EventsCall
@@ -83,7 +84,7 @@ def get_event(call: EventsCall) -> Answer:
     message_id = call.path["message_id"]
     which = query.asked(call.query, call.caller).event_filter
     if which.message_id not in (None, message_id):
-        raise query.Refused("message_id is named twice, and differently")
+        raise questions.Refused("message_id is named twice, and differently")
     which.message_id = message_id
     found = _first(call.store.get_events(which, {"limit": 1}))
     if found is None:
