@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import IO, Any
 
 import msgspec
 
+from undercroft.core.portions import batches
+
 # A spreadsheet takes a cell that begins so for a formula (one that is a plain number, it takes for a number).
 _FORMULA = re.compile(r"[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?", re.IGNORECASE)
+# Rows of a part.
+_AT_ONCE = 500
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -70,3 +76,13 @@ def write_csv(out: IO[str], header: Sequence[str] | None, rows: Iterable[Sequenc
     if header is not None:
         write_rows(out, [[keep(name) for name in header]])
     write_rows(out, ([keep(value) if isinstance(value, str) else plain_text(value) for value in row] for row in rows))
+
+
+def csv_parts(header: Sequence[str], rows: Iterable[Sequence[Any]], raw: bool) -> Iterator[bytes]:
+    """A CSV file in parts, whatever its length; the arguments are those of `write_csv`."""
+    head: Sequence[str] | None = header
+    for part in chain(([],), batches(rows, _AT_ONCE)):
+        text = io.StringIO(newline="")
+        write_csv(text, head, part, raw)
+        head = None
+        yield text.getvalue().encode()

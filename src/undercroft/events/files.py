@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import io
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from undercroft.core.cells import guarded, write_rows
+from undercroft.core import cells
 from undercroft.core.portions import batches
 from undercroft.events import wire
 from undercroft.events.models import Event
@@ -26,19 +25,13 @@ def jsonl(events: Iterable[Event]) -> Iterator[bytes]:
 
 def csv_rows(events: Iterable[Event], raw: bool = False) -> Iterator[bytes]:
     """One event a row, traits and `raw` as JSON; text that a spreadsheet takes for a formula is guarded, unless `raw`."""
-    keep = str if raw else guarded
+    return cells.csv_parts(COLUMNS, map(_row, events), raw)
 
-    def rows() -> Iterator[list[str]]:
-        yield list(COLUMNS)
-        for event in events:
-            found = wire.serialize(event)
-            texts = [keep(found[name]) for name in COLUMNS[:3]]
-            yield [*texts, *(_encode(found[name]).decode() for name in COLUMNS[3:])]
 
-    for part in batches(rows(), _AT_ONCE):
-        text = io.StringIO(newline="")
-        write_rows(text, part)
-        yield text.getvalue().encode()
+def _row(event: Event) -> list[str]:
+    found = wire.serialize(event)
+    # JSON begins with a bracket or a brace, or is a plain value: none of it is taken for a formula.
+    return [*(found[name] for name in COLUMNS[:3]), *(_encode(found[name]).decode() for name in COLUMNS[3:])]
 
 
 def parquet(events: Iterable[Event]) -> Iterator[bytes]:

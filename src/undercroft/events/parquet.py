@@ -10,40 +10,26 @@ from typing import Any
 
 import msgspec
 
-from undercroft.core.errors import ConfigInvalid
-from undercroft.core.portions import batches
-from undercroft.core.sink import Sink
+from undercroft.core import parquet
+from undercroft.core.parquet import MOMENT, TEXT, pyarrow
 from undercroft.events.models import Event, Trait
 
-try:
-    import pyarrow
-    import pyarrow.parquet
-except ImportError as missing:
-    raise ConfigInvalid("Parquet needs the Python module 'pyarrow': pip install 'undercroft[parquet]'") from missing
-
-_ROW_GROUP = 10_000
 _encode = msgspec.json.Encoder().encode
-_MOMENT, _TEXT = pyarrow.timestamp("us", tz="UTC"), pyarrow.string()
-_KINDS = {"string": _TEXT, "integer": pyarrow.int64(), "float": pyarrow.float64(), "datetime": _MOMENT}
+_KINDS = {"string": TEXT, "integer": pyarrow.int64(), "float": pyarrow.float64(), "datetime": MOMENT}
 SCHEMA = pyarrow.schema(
     [
-        ("message_id", _TEXT),
-        ("event_type", _TEXT),
-        ("generated", _MOMENT),
-        ("traits", pyarrow.list_(pyarrow.struct([("name", _TEXT), ("type", _TEXT), *_KINDS.items()]))),
-        ("raw", _TEXT),
+        ("message_id", TEXT),
+        ("event_type", TEXT),
+        ("generated", MOMENT),
+        ("traits", pyarrow.list_(pyarrow.struct([("name", TEXT), ("type", TEXT), *_KINDS.items()]))),
+        ("raw", TEXT),
     ]
 )
 
 
 def parts(events: Iterable[Event]) -> Iterator[bytes]:
     """The bytes of a file, a group of rows at a time."""
-    sink = Sink()
-    with pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(sink, mode="w"), SCHEMA, compression="zstd") as writer:
-        for group in batches(events, _ROW_GROUP):
-            writer.write_batch(pyarrow.RecordBatch.from_pylist(list(map(_row, group)), SCHEMA))
-            yield sink.fetch()
-    yield sink.fetch()
+    return parquet.parts(SCHEMA, map(_row, events))
 
 
 def _row(event: Event) -> dict[str, Any]:
