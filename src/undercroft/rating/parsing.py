@@ -6,14 +6,13 @@ row that is not a point, comes as `Refused`; what is behind it is read on.
 
 from __future__ import annotations
 
-import collections
-import csv
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput
 from undercroft.core.lines import Line, Mark, Refused, Source, too_long
+from undercroft.core.rows import Rows
 from undercroft.rating import wire
 from undercroft.rating.files import COLUMNS, GROUPBY, METADATA
 from undercroft.rating.models import DataFrame, DataPoint
@@ -53,61 +52,6 @@ def jsonl(source: Source) -> Iterator[Parsed | Refused]:
 # -- CSV ---------------------------------------------------------------------------------------------------------------
 
 
-class _Row(NamedTuple):
-    """The cells of a row, and its lines; or what keeps them from being cells."""
-
-    cells: list[str]
-    lines: list[Line]
-    error: InvalidInput | None = None
-
-
-class _Rows:
-    """The rows of a CSV file. A quote that is not closed costs the line that it is in, not those behind it."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._again: collections.deque[Line] = collections.deque()
-        self._taken: list[Line] = []
-        self._reader = csv.reader(self, strict=True)
-        self.width: int | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        """The next line, for the reader."""
-        line = self._again.popleft() if self._again else self._source.read()
-        if line is None:
-            raise StopIteration
-        self._taken.append(line)
-        if not line.is_whole:
-            raise too_long()
-        try:
-            return line.data.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidInput("row", f"is not UTF-8 ({error.reason})") from None
-
-    def next(self) -> _Row | None:
-        """The next row; None at the end."""
-        self._taken = []
-        try:
-            cells = next(self._reader, None)
-            if cells is None:
-                return None
-        except InvalidInput as error:
-            return self._refused(error)
-        except csv.Error as error:
-            return self._refused(InvalidInput("row", f"is not CSV ({error})"))
-        if cells and self.width not in (None, len(cells)):
-            return self._refused(InvalidInput("row", f"has {len(cells)} cells, the header has {self.width}"))
-        return _Row(cells, self._taken)
-
-    def _refused(self, error: InvalidInput) -> _Row:
-        first, *others = self._taken
-        self._again.extendleft(reversed(others))
-        return _Row([], [first], error)
-
-
 class CsvReader:
     """The frames of a CSV file: neighbouring rows of one period are one frame.
 
@@ -119,15 +63,11 @@ class CsvReader:
     """
 
     def __init__(self, source: Source) -> None:
-        self._rows = _Rows(source)
-        head = self._rows.next() or _Row([], [])
+        self._rows = Rows(source)
         try:
-            if head.error is not None:
-                raise head.error
-            self._places, self._groupby, self._metadata = _columns(head.cells)
+            self._places, self._groupby, self._metadata = _columns(self._rows.header())
         except InvalidInput as error:
             raise InvalidInput(f"{source.name}:1: {error.field}", error.problem) from None
-        self._rows.width = len(head.cells)
 
     def frames(self) -> Iterator[Parsed | Refused]:
         """The frames after the header, or after the place that the source was made to skip to."""
@@ -166,9 +106,6 @@ class CsvReader:
 
 def _columns(header: list[str]) -> tuple[list[int], list[tuple[str, int]], list[tuple[str, int]]]:
     """Places of the fixed columns, and names and places of the attributes."""
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise InvalidInput("header", f"has {', '.join(twice)} more than once")
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise InvalidInput("header", f"misses {', '.join(missing)}; the first row must name the columns")

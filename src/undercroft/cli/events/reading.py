@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import rich_click as click
 
-from undercroft.cli import spans, stores
+from undercroft.cli import cut, exporting, spans, stores
 from undercroft.cli.events import selection
 
 if TYPE_CHECKING:
@@ -55,15 +55,17 @@ def list_(
         "sort": [("generated", "desc"), ("message_id", "desc")] if newest else None,
     }
     with stores.opened(store, "events") as opened:
-        shown = selection.Cut(opened.get_events(selection.event_filter(asked), page, where=asked["where"]), most)
+        shown = cut.Cut(opened.get_events(selection.event_filter(asked), page, where=asked["where"]), most)
         if form == "table":
             _show(shown)
         else:
             for part in FORMS[form][1](shown):
                 sys.stdout.buffer.write(part)
             sys.stdout.buffer.flush()
-    if shown.has_more:
-        stores.note(f"the first {shown.count:,} events; there are more: --all gives all of them, --after {shown.last_id} goes on")
+    if shown.has_more and shown.last:
+        stores.note(
+            f"the first {shown.count:,} events; there are more: --all gives all of them, --after {shown.last.message_id} goes on"
+        )
     elif not shown.count:
         stores.note("no events found")
 
@@ -196,11 +198,7 @@ def count(
 @click.command()
 @stores.option("events")
 @selection.options
-@click.argument("folder", type=click.Path(file_okay=False))
-@click.option("--name", default="events", show_default=True, help="The file's name, without its ending.")
-@click.option(
-    "--format", "form", type=click.Choice(["jsonl", "csv", "parquet"]), default="jsonl", show_default=True, help="What to write."
-)
+@exporting.options("events")
 def export(store: str | None, folder: str, name: str, form: str, **asked: Unpack[selection.Which]) -> None:
     """Write events to a file in FOLDER, which gets its name when it is complete. JSON lines can be imported again.
 
@@ -208,15 +206,9 @@ def export(store: str | None, folder: str, name: str, form: str, **asked: Unpack
     Examples:
       undercroft events export archive --begin 2026-01-01 --end 2026-02-01 --name january --format parquet
     """
-    from undercroft.cli.folder import Folder
-    from undercroft.core.errors import InvalidInput
     from undercroft.events.files import FORMS
 
-    if not name or "/" in name or name.startswith("."):
-        raise InvalidInput("--name", f"{name!r} is no name of a file")
-    size = 0
-    with stores.opened(store, "events") as opened, Folder(folder) as target, target.file(f"{name}.{form}") as out:
-        for part in FORMS[form][1](opened.get_events(selection.event_filter(asked), where=asked["where"])):
-            out.write(part)
-            size += len(part)
-    click.echo(f"{folder}/{name}.{form}: {size:,} bytes")
+    write = exporting.checked(name, form, FORMS, "undercroft.events.parquet")
+    with stores.opened(store, "events") as opened:
+        events = opened.get_events(selection.event_filter(asked), where=asked["where"])
+        exporting.run(folder, f"{name}.{form}", write, events, "events")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import rich_click as click
 
 if TYPE_CHECKING:
-    from undercroft.events import Event, EventFilter, Store
+    from undercroft.events import EventFilter, Store
     from undercroft.events.contract import Count
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,37 +67,6 @@ def event_filter(asked: Which) -> EventFilter:
     return EventFilter(
         asked["begin"], asked["end"], asked["event_type"], asked["message_id"], traits_filter=traits, admin_proj=asked["project"]
     )
-
-
-class Cut:
-    """The first of some events, counted as they pass by.
-
-    Args:
-        events: events, one more than `limit` where there are more.
-        limit: how many pass; None for all.
-
-    Attributes:
-        count: how many have passed.
-        has_more: whether there was one more.
-        last_id: the message id of the last that has passed.
-    """
-
-    def __init__(self, events: Iterable[Event], limit: int | None) -> None:
-        self.count = 0
-        self.has_more = False
-        self.last_id = ""
-        self._events = events
-        self._limit = limit
-
-    def __iter__(self) -> Iterator[Event]:
-        for event in self._events:
-            if self.count == self._limit:
-                # Read to the end, which gives the connection back.
-                self.has_more = True
-                continue
-            self.count += 1
-            self.last_id = event.message_id
-            yield event
 
 
 # Types of events whose traits are looked at for a name that was probably meant.

@@ -6,6 +6,7 @@ import pathlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import rich_click as click
 
 from undercroft.cli import refused, stores
@@ -13,7 +14,7 @@ from undercroft.cli import refused, stores
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from undercroft.cli.events.importing import Outcome
+    from undercroft.cli.events.outcome import Outcome
     from undercroft.events import Event, Store
 
 
@@ -88,13 +89,9 @@ def import_(
 def _import_one(
     store: Store, make: Callable[[Any], Event], file: str, report: pathlib.Path | None, left_out: Counter[str]
 ) -> Outcome:
-    from undercroft.cli import progress
-    from undercroft.cli.events.importing import Import
+    from undercroft.cli import importing
+    from undercroft.cli.events.outcome import Outcome
 
-    name, before = "stdin" if file == "-" else file, Counter(left_out)
-    size = None if file == "-" else pathlib.Path(file).stat().st_size
-    with click.open_file(file, "rb") as stream, progress.bar(name, size, in_bytes=True) as show:
-        listed = None if report is None else refused.Report(report, name)
-        outcome = Import(store, make, listed, lambda done, events: show(done, f"{events:,} events")).run(stream, name)
-    outcome.left_out = dict(left_out - before)
-    return outcome
+    before, target = Counter(left_out), importing.Target(store.store_events, "events")
+    found, _ = importing.run(target, file, lambda source: lambda: importing.jsonl(source, make), report)
+    return Outcome(**msgspec.structs.asdict(found), left_out=dict(left_out - before))
