@@ -30,11 +30,11 @@ Run = Callable[..., click.testing.Result]
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    from undercroft.core import settings
+    from undercroft.core import kinds, settings
 
     monkeypatch.delenv("UNDERCROFT_CONFIG", raising=False)
-    for kind in ("RATING", "EVENTS"):
-        monkeypatch.delenv(f"UNDERCROFT_{kind}__CONNECTION", raising=False)
+    for kind in kinds.installed():
+        monkeypatch.delenv(f"UNDERCROFT_{kind.upper()}__CONNECTION", raising=False)
     settings.current.cache_clear()
 
 

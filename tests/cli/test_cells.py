@@ -25,6 +25,11 @@ OUTPUTS = {
     "events list": ("events", "list", "--format", "csv"),
     "events count": ("events", "count", "--by", "event_type", "--format", "csv"),
     "events export": ("events", "export", "{folder}", "--format", "csv"),
+    "meter list": ("meter", "list", "--format", "csv"),
+    "meter resources": ("meter", "resources", "--format", "csv"),
+    "meter samples": ("meter", "samples", "--format", "csv"),
+    "meter statistics": ("meter", "statistics", "--meter", TEXT, "--groupby", "resource_id", "--format", "csv"),
+    "meter export": ("meter", "export", "{folder}", "--format", "csv"),
 }
 
 
@@ -46,16 +51,19 @@ def test_what_is_written_is_read_back(raw):
 
 @pytest.fixture
 def stores(tmp_path: Any) -> dict[str, str]:
-    found = {kind: f"sqlite:///{tmp_path}/{kind}.db" for kind in ("rating", "events")}
-    rating, events = (undercroft.connect(kind, url) for kind, url in found.items())
-    for store in (rating, events):
+    found = {kind: f"sqlite:///{tmp_path}/{kind}.db" for kind in ("rating", "events", "metering")}
+    rating, events, metering = (undercroft.connect(kind, url) for kind, url in found.items())
+    for store in (rating, events, metering):
         store.init()
     points = [DataPoint(TEXT, 1, 1, {"name": TEXT, TEXT: TEXT}, {TEXT: TEXT})]
     rating.push([DataFrame(START, START + dt.timedelta(hours=1), {TEXT: points})])
     events.record_events([Event(TEXT, TEXT, START.replace(tzinfo=None), [Trait("name", 1, TEXT)], {"a": TEXT})])
-    for store in (rating, events):
+    text = dict.fromkeys(("counter_name", "counter_unit", "resource_id", "project_id", "source", "message_id"), TEXT)
+    number = {"counter_type": "gauge", "counter_volume": 1, "timestamp": START, "resource_metadata": {"a": TEXT}}
+    metering.record_metering_data({**text, **number})
+    for store in (rating, events, metering):
         store.close()
-    return found
+    return found | {"meter": found["metering"]}
 
 
 def check(data: bytes) -> None:

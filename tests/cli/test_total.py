@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 import undercroft
-from undercroft.core.cells import guarded
+from undercroft.core.cells import guarded, unguarded
 from undercroft.rating import DataFrame, DataPoint
 
 PERIOD = ("--begin", "2026-01-01", "--end", "2026-02-01")
@@ -74,14 +74,15 @@ def test_csv_guards_text_and_leaves_numbers(run, filled):
     assert [row["rate"] for row in guarded_rows] == ["-9", str(THRICE), "0.3"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2+3", "@x", "\tx", "\rx", "-1e5", "+1,5"])
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2+3", "@x", "\tx", "\rx", "-1x5", "+1,5", "'=x", "''-1"])
 def test_what_a_spreadsheet_takes_for_a_formula_is_guarded(text):
     assert guarded(text) == "'" + text
+    assert unguarded(guarded(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "a", "a=1", "-1", "+2.5", "1-2", "'=x", " =1"])
+@pytest.mark.parametrize("text", ["", "a", "a=1", "-1", "-1e5", "+2.5", "1-2", "'x", " =1"])
 def test_other_text_is_left(text):
-    assert guarded(text) == text
+    assert guarded(text) == unguarded(text) == text
 
 
 def test_groups_filters_types_and_resources(run, filled):

@@ -55,7 +55,14 @@ def checked(name: str, form: str, forms: Mapping[str, tuple[str, Write]], parque
     return forms[form][1]
 
 
-def run(folder: str, file: str, write: Write, items: Iterable[T], things: str, total: int | None = None) -> None:
+def total(count: Callable[[], int]) -> int | None:
+    """How many items there are, for a progress that is shown; None where nobody sees it."""
+    from undercroft.cli import output
+
+    return count() if output.console(stderr=True).is_terminal else None
+
+
+def run(folder: str, file: str, write: Write, items: Iterable[T], things: str, of: int | None = None) -> None:
     """Write the file, show the progress, and tell what was written.
 
     An interrupt or an error leaves nothing of the file behind, and an older file of that name as it was.
@@ -66,7 +73,7 @@ def run(folder: str, file: str, write: Write, items: Iterable[T], things: str, t
         write: makes bytes of items.
         items: what to write.
         things: what they are, in the plural.
-        total: how many there are; None when that is not known.
+        of: how many there are, see `total`.
     """
     from undercroft.cli import progress
     from undercroft.cli.folder import Folder
@@ -78,7 +85,7 @@ def run(folder: str, file: str, write: Write, items: Iterable[T], things: str, t
         for count, item in enumerate(items, start=1):  # noqa: B007 - the count is what is told
             yield item
 
-    with Folder(folder) as target, target.file(file) as out, progress.bar(file, total) as show:
+    with Folder(folder) as target, target.file(file) as out, progress.bar(file, of) as show:
         for part in write(counted()):
             out.write(part)
             size += len(part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import rich_click as click
@@ -14,23 +14,15 @@ from undercroft.cli import progress
 from undercroft.cli.refused import Report
 from undercroft.cli.state import StateFile
 from undercroft.core.errors import ConfigInvalid, InvalidInput
-from undercroft.core.lines import BadLine, Line, Mark, Refused, Source, too_long
+from undercroft.core.lines import BadLine, Item, Mark, Refused, Source, too_long
 
 # The file beside the input that says how far an import has come.
 SUFFIX = ".import-state"
 _AT_ONCE = 2_000
 
 
-class Item(NamedTuple):
-    """What is stored of a line, or of the lines of one row."""
-
-    value: Any
-    lines: list[Line]
-
-    @property
-    def after(self) -> Mark:
-        """The place behind it."""
-        return self.lines[-1].after
+F = TypeVar("F", bound=Callable[..., Any])
+State = StateFile["Checkpoint"]
 
 
 class Result(Protocol):
@@ -108,6 +100,40 @@ class Target(NamedTuple):
     holds: Callable[[str], bool] | None = None
 
 
+def options(command: F) -> F:
+    """The options `--state` and `--restart` of a command whose imports go on where they broke off."""
+    state = click.option(
+        "--state", metavar="FILE", help=f"Where the import keeps how far it has come. Default: FILE{SUFFIX}; stdin keeps nothing."
+    )
+    restart = click.option("--restart", is_flag=True, help="Begin anew, whatever an earlier run has stored.")
+    return state(restart(command))
+
+
+def check(files: Sequence[str], state: str | None) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        click.UsageError: `--state` is for one input.
+    """
+    if state is not None and len(files) > 1:
+        raise click.UsageError("--state is for one input; each of several files keeps its own state beside it")
+
+
+def state_file(file: str, state: str | None, restart: bool) -> State:
+    """Where the checkpoint of an input is kept.
+
+    Args:
+        file: the input; `-` for stdin.
+        state: the option `--state`.
+        restart: the option `--restart`: an earlier checkpoint is removed.
+    """
+    path = pathlib.Path(state) if state else None if file == "-" else pathlib.Path(file + SUFFIX)
+    found = StateFile(path, Checkpoint)
+    if restart:
+        found.clear()
+    return found
+
+
 def jsonl(source: Source, make: Callable[[Any], Any]) -> Iterator[Item | Refused]:
     """The items of JSON lines; blank lines are passed over.
 
@@ -150,7 +176,7 @@ class Import:
         target: Target,
         report: pathlib.Path | None,
         on_progress: Callable[[int, int], None],
-        state: StateFile[Checkpoint] | None = None,
+        state: State | None = None,
     ) -> None:
         self._target = target
         self._path = report
@@ -277,7 +303,7 @@ def run(
     file: str,
     begin: Callable[[Source], Callable[[], Iterator[Item | Refused]]],
     report: pathlib.Path | None,
-    state: StateFile[Checkpoint] | None = None,
+    state: State | None = None,
 ) -> tuple[Outcome, int]:
     """Import a file, or stdin, and show the progress.
 

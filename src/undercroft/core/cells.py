@@ -16,7 +16,7 @@ import msgspec
 from undercroft.core.portions import batches
 
 # A spreadsheet takes a cell that begins so for a formula (one that is a plain number, it takes for a number).
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?", re.IGNORECASE)
 # Rows of a part.
 _AT_ONCE = 500
@@ -24,8 +24,13 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def guarded(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe before what would begin one."""
+    """Text that no spreadsheet takes for a formula: an apostrophe before what would begin one, or is guarded already."""
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def unguarded(text: str) -> str:
+    """The text of which `guarded` made this one."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def timestamp(value: dt.datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from undercroft.core.errors import ConfigInvalid, InvalidInput
 
@@ -74,6 +74,18 @@ class Refused(NamedTuple):
         found = BadLine(f"{file}:{self.lines[0].number}: {self.error.field}", self.error.problem)
         found.line = self.lines[0].number
         return found
+
+
+class Item(NamedTuple):
+    """What was made of lines: one, or the lines of one row."""
+
+    value: Any
+    lines: list[Line]
+
+    @property
+    def after(self) -> Mark:
+        """The place behind them."""
+        return self.lines[-1].after
 
 
 def too_long() -> InvalidInput:

@@ -8,6 +8,9 @@ KIND = Kind(
     name="metering",
     title="samples",
     settings="undercroft.metering.settings:OPTIONS",
+    tasks="undercroft.metering.tasks:TASKS",
+    cli={"meter": "undercroft.cli.metering:meter"},
     migrations="undercroft.migrations.metering",
     suite="undercroft.conformance.metering",
+    examples=("undercroft meter statistics --meter cpu_util --period 1h --store sqlite:///metering.db",),
 )
