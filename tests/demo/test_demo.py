@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import datetime as dt
 import gzip
 import hashlib
 import html.parser
@@ -11,6 +13,10 @@ import json
 import pathlib
 import re
 import shlex
+import shutil
+import statistics
+import subprocess
+import sys
 from decimal import Decimal
 
 import click.testing
@@ -19,12 +25,14 @@ import pytest
 import undercroft
 from tests.cli.conftest import runner
 from undercroft.cli.main import root
-from undercroft.demo import chart, figures, happenings, page, prices, recount, traces, usage
+from undercroft.demo import chart, figures, happenings, measurements, page, prices, recount, traces, usage
 from undercroft.events import EventFilter
 from undercroft.events.definitions import Converter
+from undercroft.metering import SampleFilter
 from undercroft.rating import DataFrame, DataPoint
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "line", "rect", "circle"}
+MACHINES = 60
 NOVA = pathlib.Path(__file__).parent.parent / "events" / "data" / "nova.jsonl"
 
 
@@ -35,11 +43,34 @@ def demo(folder, *more: object, code: int = 0) -> click.testing.Result:
     return result
 
 
+WHOLE = traces.DATA
+
+
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def _small(tmp_path_factory):
+    """The file's first sixty machines stand for all of them: the whole day is stored by one test only."""
+    data = tmp_path_factory.mktemp("small") / "data"
+    shutil.copytree(str(WHOLE), data)
+    lines = gzip.decompress((data / traces.FILE).read_bytes()).splitlines(keepends=True)
+    (data / traces.FILE).write_bytes(gzip.compress(b"".join(lines[: MACHINES + 1])))
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (traces, prices, happenings, page):
+            patch.setattr(module, "DATA", data)
+        patch.setattr(recount, "HERE", data)
+        yield
+
+
+@pytest.fixture(scope="module")
+def done(_small, tmp_path_factory):
     """The demo, run once: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("demo") / "out"
     return folder, demo(folder).stdout
+
+
+@pytest.fixture
+def again(done, tmp_path):
+    """A copy of its folder, to be changed."""
+    return pathlib.Path(shutil.copytree(done[0], tmp_path / "again"))
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +79,36 @@ def text(done) -> str:
 
 
 @pytest.fixture
+def samples(done):
+    with contextlib.closing(undercroft.connect("metering", f"sqlite:///{done[0]}/metering.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
 def store(done):
-    opened = undercroft.connect("rating", f"sqlite:///{done[0]}/rating.db")
-    yield opened
-    opened.close()
+    with contextlib.closing(undercroft.connect("rating", f"sqlite:///{done[0]}/rating.db")) as opened:
+        yield opened
 
 
 # -- the numbers -------------------------------------------------------------------------------------------------------
 
 
-def test_the_readings_are_those_of_the_file():
+def test_the_whole_day(tmp_path):
+    command = [sys.executable, "-m", "undercroft.cli.main", "demo", "--output", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "1,052 virtual machines, 24 hours, 2 meters: 329,276 samples" in ended.stdout
+    assert "2 metric types: 50,496 points" in ended.stdout
+    assert "Total of the store:          789.92064 EUR\nRecomputed from the file:    789.92064 EUR" in ended.stdout
+    assert "Both agree, to the last digit." in ended.stdout
+    with contextlib.closing(undercroft.connect("rating", f"sqlite:///{tmp_path}/rating.db")) as store:
+        found = figures.ask(store)
+    assert (found.machines, found.points) == (1052, 50_496)
+    with contextlib.closing(undercroft.connect("metering", f"sqlite:///{tmp_path}/metering.db")) as samples:
+        assert measurements.count(samples) == 1052 * (288 + 25)
+
+
+def test_the_readings_are_those_of_the_file(monkeypatch):
+    monkeypatch.setattr(traces, "DATA", WHOLE)
     machines = traces.machines()
     assert len(machines) == 1052
     assert len({machine.name for machine in machines}) == 1052
@@ -67,11 +118,15 @@ def test_the_readings_are_those_of_the_file():
     assert machines[1] == (1, second[0], tuple(int(cell) for cell in second[1:]))
 
 
-def test_a_machine_by_hand():
+def test_a_machine_by_hand(samples):
     """Machine 5: project-05, flavor 3 (large, 4 vCPUs). Its first hour's readings, summed and priced here."""
     machine, listed = traces.machines()[5], prices.load()
     percent = sum(machine.readings[:12])
-    instance, cpu = usage.points(machine, 0, listed, {"year": "2011"})
+    end = figures.BEGIN + dt.timedelta(hours=1)
+    which = SampleFilter(meter="cpu", resource=machine.name, end_timestamp=end, end_timestamp_op="le")
+    last, first = samples.get_samples(which)
+    assert (first.counter_volume, last.counter_volume) == (0, percent * 4 * 3_000_000_000)
+    instance, cpu = usage.points(last, last.counter_volume - first.counter_volume, listed, {"year": "2011"})
     assert instance.groupby == {"id": machine.name, "project_id": "project-05", "flavor_id": "3", "year": "2011"}
     assert (instance.qty, instance.price) == (Decimal(1), Decimal("0.024"))
     assert cpu.qty == (Decimal(percent) * 4 / 1200).quantize(Decimal("0.0001"))
@@ -88,7 +143,7 @@ def test_the_calendar_attributes_are_those_that_collectors_add(store):
 
 def test_totals_equal_the_recomputation(done, store):
     found, total = figures.ask(store), recount.grand_total()
-    assert (found.machines, found.points) == (1052, 50_496)
+    assert (found.machines, found.points) == (MACHINES, MACHINES * 24 * 2)
     assert total > 0
     assert found.total == found.day.total == total
     assert sum(cost.total for cost in found.by_project.values()) == total
@@ -98,36 +153,70 @@ def test_totals_equal_the_recomputation(done, store):
     assert "Both agree, to the last digit." in done[1]
 
 
+def test_the_samples_are_the_readings(samples):
+    machine = traces.machines()[17]
+    kept = samples.query_samples({"and": [{"=": {"meter": "cpu_util"}}, {"=": {"resource": machine.name}}]}, [{"timestamp": "asc"}])
+    assert [(sample.counter_volume, type(sample.counter_volume)) for sample in kept] == [(value, int) for value in machine.readings]
+    assert samples.count_samples(SampleFilter(meter="cpu_util")) == MACHINES * 288
+    assert samples.count_samples(SampleFilter(meter="cpu")) == MACHINES * 25
+    (resource,) = samples.get_resources(resource=machine.name)
+    about = (resource.project_id, resource.metadata["vcpus"], resource.metadata["flavor"])
+    assert about == ("project-17", 4, {"id": "3", "name": "large"})
+    assert (resource.last_sample_timestamp - resource.first_sample_timestamp) == dt.timedelta(days=1)
+
+
+def test_the_use_of_an_hour_is_that_of_the_file(samples):
+    readings = [machine.readings[96:108] for machine in traces.machines()]
+    values = [value for part in readings for value in part]
+    hour = measurements.by_hour(samples)[8].as_dict()
+    assert (hour["count"], hour["max"], hour["aggregate"]["cardinality/resource_id"]) == (len(values), max(values), MACHINES)
+    assert hour["avg"] == pytest.approx(sum(values) / len(values), rel=1e-12)
+    assert hour["stddev"] == pytest.approx(statistics.pstdev(values), rel=1e-9)
+
+
 def test_twice_is_the_same(done, store):
     before = figures.ask(store)
     assert demo(done[0]).stdout == done[1]
     assert figures.ask(store) == before
 
 
-def test_totals_that_differ_are_an_error(done, tmp_path):
+def test_totals_that_differ_are_an_error(again):
     """The twin: one point more in the store, and the demo says so."""
-    demo(tmp_path)
-    store = undercroft.connect("rating", f"sqlite:///{tmp_path}/rating.db")
-    (hour, *_) = usage.frames(traces.machines()[:1], prices.load())
+    store = undercroft.connect("rating", f"sqlite:///{again}/rating.db")
     stranger = DataPoint("h", 1, "0.000001", {"id": "stranger", "project_id": "project-00"}, {})
-    frame = DataFrame(hour[0].start, hour[0].end, {"cpu": [stranger]})
+    frame = DataFrame(figures.BEGIN, figures.BEGIN + dt.timedelta(hours=1), {"cpu": [stranger]})
     store.push([frame])
     store.close()
-    result = demo(tmp_path, code=1)
+    result = demo(again, code=1)
     assert "error: the two totals differ" in result.stderr
     assert "Both agree" not in result.stdout
-    assert "NOT EQUAL" in (tmp_path / "index.html").read_text("utf-8")
+    assert "NOT EQUAL" in (again / "index.html").read_text("utf-8")
 
 
+def test_what_is_rated_is_what_is_stored(again):
+    """The twin: a sample that changes in the store of samples changes the total."""
+    with contextlib.closing(undercroft.connect("metering", f"sqlite:///{again}/metering.db")) as store:
+        (sample, *_) = store.get_samples(SampleFilter(meter="cpu"), limit=1)
+        kept = [other.as_dict() for other in store.get_samples(SampleFilter()) if other.message_id != sample.message_id]
+        store.clear()
+        store.record_metering_data({**sample.as_dict(), "counter_volume": sample.counter_volume + 3_600 * 10**9})
+        store.record_metering_data_batch(kept)
+    assert "error: the two totals differ" in demo(again, code=1).stderr
+
+
+@pytest.mark.usefixtures("_small")
 def test_another_store(tmp_path):
     url = f"sqlite:///{tmp_path}/elsewhere.db?namespace=demo"
-    assert url.split("?", maxsplit=1)[0] in demo(tmp_path / "out", "--store", url).stdout
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
+    assert url.split("?", maxsplit=1)[0] in demo(tmp_path / "there", "--store", url).stdout
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["index.html"]
+    for kind in ("metering", "events"):
+        other = f"sqlite:///{tmp_path}/{kind}-only.db"
+        assert f"{kind}-only.db" in demo(tmp_path / "elsewhere", f"--{kind}", other).stdout
 
 
 def test_what_to_try_next_works(done):
-    commands = re.findall(r"undercroft ((?:rating|events) .*)", done[1])
-    assert len(commands) == 4
+    commands = re.findall(r"undercroft ((?:rating|meter|events) .*)", done[1])
+    assert len(commands) == 6
     for command in commands:
         result = runner().invoke(root, shlex.split(command), prog_name="undercroft")
         assert result.exit_code == 0, result.stderr
@@ -193,7 +282,8 @@ def test_the_charts_show_every_hour_project_and_type(parsed, store):
         assert marks.count(type_) == 24 + 20
     assert sum(mark.startswith("shade") for mark in marks) == 480
     labels = [given.get("aria-label") for tag, given in parsed.tags if tag == "svg"]
-    assert len(labels) == 4
+    assert len(labels) == 5
+    assert marks.count("use") == 24
     assert all(labels)
     words = "".join(parsed.words)
     for hour, cost in found.by_hour.items():
@@ -207,10 +297,11 @@ def test_the_tables_hold_every_digit(text, store):
     assert f"<b>{found.total:,f}</b>" in text
 
 
-def test_names_are_escaped(store):
+def test_names_are_escaped(store, samples):
     found = figures.ask(store)
     found.by_project["<script>alert(1)</script>&"] = found.by_project.pop("project-00")
-    drawn = page.render(found, prices.load(), found.total, {0: {'"><b>': 1}}, '"><b>')
+    use = measurements.by_hour(samples)
+    drawn = page.render(found, prices.load(), found.total, {0: {'"><b>': 1}}, use, 1, '"><b>')
     assert "<script>" not in drawn
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in drawn
     assert '"><b>' not in drawn
@@ -225,6 +316,7 @@ def test_a_store_without_points_is_no_division_by_zero():
     empty = {hour: figures.Cost() for hour in range(24)}
     assert "<svg" in chart.by_hour(empty, "EUR")
     assert "<svg" in chart.by_project({"p": figures.Cost()}, "EUR")
+    assert "<svg" in chart.use_by_hour([])
 
 
 def test_the_price_list_is_exact():

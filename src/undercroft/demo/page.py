@@ -8,6 +8,7 @@ import html
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from undercroft.demo import chart
 from undercroft.demo.figures import Cost, Figures
@@ -16,11 +17,21 @@ from undercroft.demo.traces import DATA, DAY
 from undercroft.rating.numbers import plain
 
 
-def render(figures: Figures, prices: Prices, recounted: Decimal, happened: Mapping[int, Mapping[str, int]], version: str) -> str:
+def render(
+    figures: Figures,
+    prices: Prices,
+    recounted: Decimal,
+    happened: Mapping[int, Mapping[str, int]],
+    use: Sequence[Any],
+    samples: int,
+    version: str,
+) -> str:
     """The page.
 
     Args:
         figures: what the store answered.
+        use: statistics of CPU use by hour, as the store of samples computes them.
+        samples: how many samples that store has of the day.
         happened: events by hour and kind, as the store of events counts them.
         prices: the price list.
         recounted: the total as recomputed from the file.
@@ -47,6 +58,8 @@ def render(figures: Figures, prices: Prices, recounted: Decimal, happened: Mappi
         "busiest_cost": chart.amount(figures.by_hour[busiest].total),
         "currency": currency,
         "hours_chart": chart.by_hour(figures.by_hour, currency),
+        "use_chart": chart.use_by_hour(use),
+        "samples": f"{samples:,}",
         "events_chart": chart.by_hour_happened(happened),
         "events": f"{sum(sum(kinds.values()) for kinds in happened.values()):,}",
         "projects_chart": chart.by_project(figures.by_project, currency),
