@@ -73,9 +73,8 @@ class Connection(contract.Store):
     def __init__(self, url: str, conf: Any = None, *, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(url, conf)
         self._db, self.options = Database.open(url, Options, options or {})
-        name = self._db.dialect.name
-        own: type[Dialect] = dialect.load(dialects.__name__, name)
-        t = self._tables = tables(self.options.namespace, name)
+        own: type[Dialect] = dialect.load(dialects.__name__, self._db.dialect.name)
+        t = self._tables = tables(self.options.namespace, own.layout)
         d = self._dialect = own(t)
         self._store = SqlStore(self._db, KIND, t.metadata, t.setting, analyse_after=d.analyse_after)
         self._dictionary = Dictionary(self._db, t, d)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
@@ -38,6 +38,18 @@ SPANS = {HOUR: 3_600_000_000, DAY: 86_400_000_000}
 PENDING, FOLDED, UNFOLDABLE = 0, 1, 2
 
 _DIGEST = sa.LargeBinary(16).with_variant(postgresql.UUID(), "postgresql").with_variant(mysql.BINARY(16), "mysql", "mariadb")
+
+
+class Layout(NamedTuple):
+    """How an engine keeps the samples.
+
+    Attributes:
+        clustered: in the order of time and series, with an index of ids; else in the order of ids.
+        ranged: with an index of ranges of time.
+    """
+
+    clustered: bool = False
+    ranged: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +70,8 @@ class Tables:
 
 
 @functools.lru_cache(maxsize=8)
-def tables(namespace: str, dialect: str) -> Tables:
-    """The tables whose names begin with `<namespace>_metering_`, as a dialect lays them out."""
+def tables(namespace: str, layout: Layout) -> Tables:
+    """The tables whose names begin with `<namespace>_metering_`, as an engine lays them out."""
     metadata = sa.MetaData()
     word, whole, long = types.word(255), sa.Integer, sa.BigInteger
     clustered: dict[str, Any] = {"sqlite_with_rowid": False}
@@ -77,11 +89,11 @@ def tables(namespace: str, dialect: str) -> Tables:
         return sa.Column(name, kind, nullable=False)
 
     keys: list[sa.schema.SchemaItem]
-    if dialect == "sqlite":
+    if layout.clustered:
         keys = [sa.PrimaryKeyConstraint("piece", "series_id", "id"), index("sample_id", "id", unique=True)]
     else:
         keys = [sa.PrimaryKeyConstraint("id"), index("sample_piece", "piece", "series_id")]
-    if dialect == "postgresql":
+    if layout.ranged:
         options: dict[str, Any] = {"postgresql_using": "brin", "postgresql_with": {"pages_per_range": 16, "autosummarize": True}}
         keys.append(index("sample_ts", "ts", postgresql_ops={"ts": "int8_minmax_multi_ops"}, **options))
     return Tables(
@@ -141,7 +153,7 @@ def tables(namespace: str, dialect: str) -> Tables:
             column("delay", long),
             column("meta_id", whole),
             *keys,
-            **(clustered if dialect == "sqlite" else {}),
+            **(clustered if layout.clustered else {}),
         ),
         oddity=table(
             "oddity",

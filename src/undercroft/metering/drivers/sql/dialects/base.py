@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from undercroft.core.errors import NotInitialized
 from undercroft.engines.sql import raw
-from undercroft.metering.drivers.sql.schema import DAY, PENDING, SPANS, WRITER, Tables
+from undercroft.metering.drivers.sql.schema import DAY, PENDING, SPANS, WRITER, Layout, Tables
 
 
 class Row(NamedTuple):
@@ -39,12 +39,14 @@ class Dialect(abc.ABC):
     """One dialect: what its SQL needs differently, and the writes into the tables of one namespace.
 
     Attributes:
+        layout: how the engine keeps the samples.
         pieces: into so many parts an hour is cut where samples are clustered by it.
         placeholder: the placeholder of a value.
         id_column: the expression that gives an id for `unkey`.
         analyse_after: samples after which the planner's statistics are updated first; None where the engine sees to it.
     """
 
+    layout: ClassVar[Layout] = Layout()
     pieces: ClassVar[int] = 1
     placeholder: ClassVar[str] = "%s"
     id_column: ClassVar[str] = "id"

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from undercroft.engines.sql import raw
 from undercroft.engines.sql.bulk import arrays, literal
 from undercroft.metering.drivers.sql.dialects.base import Dialect, Row, State
-from undercroft.metering.drivers.sql.schema import PENDING, WRITER, Tables
+from undercroft.metering.drivers.sql.schema import PENDING, WRITER, Layout, Tables
 
 
 class PostgreSQL(Dialect):
     """Arrays through `unnest`; writers share hours, and wait only for whoever folds them."""
 
+    layout = Layout(ranged=True)
     analyse_after = 20_000
     # As text: the client library would make an object of each.
     id_column = "id::text"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from undercroft.engines.sql import raw
 from undercroft.metering.drivers.sql.dialects.base import OneWriter, Row, State
-from undercroft.metering.drivers.sql.schema import Tables
+from undercroft.metering.drivers.sql.schema import Layout, Tables
 
 _json = msgspec.json.Encoder()
 # Ids that are looked up by one statement.
@@ -21,6 +21,7 @@ class SQLite(OneWriter):
     """The file's write lock; executemany; lists of ids as one JSON parameter."""
 
     # Samples are clustered by five minutes, series by series: polling writes side by side, and reads few pages of a series.
+    layout = Layout(clustered=True)
     pieces = 12
     placeholder = "?"
 
