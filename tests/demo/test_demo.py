@@ -31,7 +31,7 @@ from undercroft.events.definitions import Converter
 from undercroft.metering import SampleFilter
 from undercroft.rating import DataFrame, DataPoint
 
-VOID = {"meta", "link", "img", "br", "hr", "input", "line", "rect", "circle"}
+VOID = {"meta", "link", "img", "br", "hr", "input", "line", "rect", "circle", "polyline"}
 MACHINES = 60
 NOVA = pathlib.Path(__file__).parent.parent / "events" / "data" / "nova.jsonl"
 
@@ -168,7 +168,7 @@ def test_the_samples_are_the_readings(samples):
 def test_the_use_of_an_hour_is_that_of_the_file(samples):
     readings = [machine.readings[96:108] for machine in traces.machines()]
     values = [value for part in readings for value in part]
-    hour = measurements.by_hour(samples)[8].as_dict()
+    hour = measurements.use(samples).hours[8].as_dict()
     assert (hour["count"], hour["max"], hour["aggregate"]["cardinality/resource_id"]) == (len(values), max(values), MACHINES)
     assert hour["avg"] == pytest.approx(sum(values) / len(values), rel=1e-12)
     assert hour["stddev"] == pytest.approx(statistics.pstdev(values), rel=1e-9)
@@ -284,6 +284,8 @@ def test_the_charts_show_every_hour_project_and_type(parsed, store):
     labels = [given.get("aria-label") for tag, given in parsed.tags if tag == "svg"]
     assert len(labels) == 5
     assert marks.count("use") == 24
+    (line,) = [given["points"] or "" for tag, given in parsed.tags if tag == "polyline"]
+    assert line.count(",") == 288
     assert all(labels)
     words = "".join(parsed.words)
     for hour, cost in found.by_hour.items():
@@ -300,7 +302,7 @@ def test_the_tables_hold_every_digit(text, store):
 def test_names_are_escaped(store, samples):
     found = figures.ask(store)
     found.by_project["<script>alert(1)</script>&"] = found.by_project.pop("project-00")
-    use = measurements.by_hour(samples)
+    use = measurements.use(samples)
     drawn = page.render(found, prices.load(), found.total, {0: {'"><b>': 1}}, use, 1, '"><b>')
     assert "<script>" not in drawn
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in drawn
@@ -316,7 +318,7 @@ def test_a_store_without_points_is_no_division_by_zero():
     empty = {hour: figures.Cost() for hour in range(24)}
     assert "<svg" in chart.by_hour(empty, "EUR")
     assert "<svg" in chart.by_project({"p": figures.Cost()}, "EUR")
-    assert "<svg" in chart.use_by_hour([])
+    assert "<svg" in chart.use([], [])
 
 
 def test_the_price_list_is_exact():

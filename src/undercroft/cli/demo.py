@@ -66,7 +66,7 @@ def demo(output: pathlib.Path, store: str | None, events: str | None, metering: 
     with stores.opened(metering, "metering") as measured, stores.opened(url, "rating") as storage:
         measured.upgrade()
         _record(measured, machines, listed)
-        use = measurements.by_hour(measured)
+        use = measurements.use(measured)
         storage.init()
         _push(storage, measured, listed)
         found = figures.ask(storage)

@@ -87,12 +87,12 @@ def by_hour(hours: Mapping[int, Cost], currency: str) -> str:
     return svg(height, f"Cost of every hour of the day, {amount(total)} {currency} in all", *parts)
 
 
-def use_by_hour(hours: Sequence[Any]) -> str:
-    """Bars of the mean CPU use of all machines, one an hour, with a line over one standard deviation to both sides."""
+def use(hours: Sequence[Any], readings: Sequence[Any]) -> str:
+    """Bars of the mean CPU use of all machines, one an hour, and a line through the means of the readings."""
     left, top, bottom, height = 36.0, 8.0, 200.0, 224.0
     slot = (WIDTH - left) / max(1, len(hours))
     width = slot - 12
-    highest = max((each.avg + each.stddev for each in hours), default=1.0) or 1.0
+    highest = max((each.avg for each in readings), default=1.0) or 1.0
     step = tick_step(highest)
     scale = (bottom - top) / (math.ceil(highest / step) * step)
     parts = []
@@ -101,21 +101,18 @@ def use_by_hour(hours: Sequence[Any]) -> str:
         parts += [line(left, y, WIDTH, y, "grid" if number else "axis"), text(left - 8, y + 4, f"{number * step:g}", anchor="end")]
     for place, each in enumerate(hours):
         x = left + (place + 0.5) * slot - width / 2
-        mean, deviation = each.avg * scale, each.stddev * scale
-        middle, low, high = x + width / 2, bottom - max(0.0, mean - deviation), bottom - mean - deviation
         title = (
             f"{each.period_start:%H:%M} to {each.period_end:%H:%M} UTC\nmean: {each.avg:.2f} %\n"
             f"standard deviation: {each.stddev:.2f} %\nmaximum: {each.max:g} %\n"
             f"{each.count:,} samples of {each.aggregate['cardinality/resource_id']:,.0f} machines"
         )
-        marks = [
-            rect(x - 6, top, slot, bottom - top, "hit"),
-            rect(x, bottom - mean, width, mean, "use"),
-            line(middle, low, middle, high, "spread"),
-        ]
+        marks = [rect(x - 6, top, slot, bottom - top, "hit"), rect(x, bottom - each.avg * scale, width, each.avg * scale, "use")]
         parts.append(group(title, *marks))
         if each.period_start.hour % 3 == 0:
-            parts.append(text(middle, bottom + 20, f"{each.period_start:%H:%M}", anchor="middle"))
+            parts.append(text(x + width / 2, bottom + 20, f"{each.period_start:%H:%M}", anchor="middle"))
+    between = (WIDTH - left) / max(1, len(readings))
+    points = " ".join(f"{left + (n + 0.5) * between:.1f},{bottom - each.avg * scale:.1f}" for n, each in enumerate(readings))
+    parts.append(f'<polyline class="reading" points="{points}"/>')
     label = "Mean CPU use by hour, in percent: " + ", ".join(f"{each.avg:.1f}" for each in hours)
     return svg(height, label, *parts)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from undercroft.demo.prices import Flavor, Prices
 from undercroft.demo.traces import DAY, HOURS, READINGS_AN_HOUR, Machine
@@ -91,11 +91,26 @@ def counters(store: Store) -> Iterable[Sample]:
     return store.query_samples({"and": day}, [{"timestamp": "asc"}])
 
 
-def by_hour(store: Store) -> list[Statistics]:
-    """CPU use of all machines in each hour, as the store computes it."""
+class Use(NamedTuple):
+    """CPU use of all machines, as the store computes it.
+
+    Attributes:
+        hours: statistics of each hour.
+        readings: the mean of each reading.
+    """
+
+    hours: list[Statistics]
+    readings: list[Statistics]
+
+
+def use(store: Store) -> Use:
+    """Ask the store for the CPU use of the day."""
     day = SampleFilter(meter=UTIL, source=SOURCE, start_timestamp=BEGIN, end_timestamp=END)
-    wanted = [Aggregate(name) for name in ("avg", "stddev", "max", "count")]
-    return list(store.get_meter_statistics(day, 3_600, None, [*wanted, Aggregate("cardinality", "resource_id")]))
+    wanted = [*(Aggregate(name) for name in ("avg", "stddev", "max", "count")), Aggregate("cardinality", "resource_id")]
+    return Use(
+        list(store.get_meter_statistics(day, 3_600, None, wanted)),
+        list(store.get_meter_statistics(day, STEP.total_seconds(), None, wanted[:1])),
+    )
 
 
 def count(store: Store) -> int:

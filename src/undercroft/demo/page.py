@@ -8,10 +8,10 @@ import html
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from undercroft.demo import chart
 from undercroft.demo.figures import Cost, Figures
+from undercroft.demo.measurements import Use
 from undercroft.demo.prices import Prices
 from undercroft.demo.traces import DATA, DAY
 from undercroft.rating.numbers import plain
@@ -22,7 +22,7 @@ def render(
     prices: Prices,
     recounted: Decimal,
     happened: Mapping[int, Mapping[str, int]],
-    use: Sequence[Any],
+    use: Use,
     samples: int,
     version: str,
 ) -> str:
@@ -30,7 +30,7 @@ def render(
 
     Args:
         figures: what the store answered.
-        use: statistics of CPU use by hour, as the store of samples computes them.
+        use: CPU use, as the store of samples computes it.
         samples: how many samples that store has of the day.
         happened: events by hour and kind, as the store of events counts them.
         prices: the price list.
@@ -58,7 +58,7 @@ def render(
         "busiest_cost": chart.amount(figures.by_hour[busiest].total),
         "currency": currency,
         "hours_chart": chart.by_hour(figures.by_hour, currency),
-        "use_chart": chart.use_by_hour(use),
+        "use_chart": chart.use(use.hours, use.readings),
         "samples": f"{samples:,}",
         "events_chart": chart.by_hour_happened(happened),
         "events": f"{sum(sum(kinds.values()) for kinds in happened.values()):,}",
