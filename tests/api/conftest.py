@@ -50,9 +50,24 @@ def event_place(place: Opener) -> Iterator[Opener]:
 
 
 @pytest.fixture(scope="module")
-def service(place: Opener, event_place: Opener, tokens: pathlib.Path) -> Iterator[Service]:
-    """A service of both kinds, with tokens."""
-    with serving(url_of(place), auth="tokens", token_file=tokens, events=url_of(event_place)) as found:
+def metering_place(place: Opener) -> Iterator[Opener]:
+    """A store of samples in the same database."""
+    opener = Opener(Target("metering", place.target.driver, place.target.url), place.url, place.namespace)
+    opener()
+    yield opener
+    opener.clear()
+
+
+@pytest.fixture(scope="module")
+def others(event_place: Opener, metering_place: Opener) -> dict[str, str]:
+    """The stores beside that of rated usage, as `serving` takes them."""
+    return {"events": url_of(event_place), "metering": url_of(metering_place)}
+
+
+@pytest.fixture(scope="module")
+def service(place: Opener, others: dict[str, str], tokens: pathlib.Path) -> Iterator[Service]:
+    """A service of all kinds, with tokens."""
+    with serving(url_of(place), auth="tokens", token_file=tokens, **others) as found:
         yield found
 
 

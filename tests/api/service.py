@@ -65,7 +65,8 @@ class Service:
 
     def __init__(
         self, url: str | None, *arguments: str, program: str = "undercroft.cli.main",
-        events: str | None = None, event_settings: dict[str, Any] | None = None, port: int | None = None, **settings: Any,
+        events: str | None = None, metering: str | None = None, event_settings: dict[str, Any] | None = None,
+        metering_settings: dict[str, Any] | None = None, port: int | None = None, **settings: Any,
     ) -> None:  # fmt: skip
         self.port = port or free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -74,7 +75,8 @@ class Service:
         # What it leaves behind when it is killed goes with the folder.
         self._folder = tempfile.TemporaryDirectory(prefix="undercroft-service-", ignore_cleanup_errors=True)
         environment |= {f"UNDERCROFT_EVENTS__{name.upper()}": str(value) for name, value in (event_settings or {}).items()}
-        stores = {"RATING": url, "EVENTS": events}
+        environment |= {f"UNDERCROFT_METERING__{name.upper()}": str(value) for name, value in (metering_settings or {}).items()}
+        stores = {"RATING": url, "EVENTS": events, "METERING": metering}
         environment |= {f"UNDERCROFT_{kind}__CONNECTION": place for kind, place in stores.items() if place is not None}
         environment |= {"TMPDIR": self._folder.name}
         command = [sys.executable, "-m", program, "serve", "--port", str(self.port), *arguments]
@@ -149,7 +151,7 @@ class Service:
 
 @contextlib.contextmanager
 def serving(url: str | None, *arguments: str, program: str = "undercroft.cli.main", **settings: Any) -> Iterator[Service]:
-    """A service on the store of rated usage at `url`, and of events at `events`, which does not outlive the block."""
+    """A service on stores of rated usage at `url`, of events at `events` and of samples at `metering`; it ends with the block."""
     service = Service(url, *arguments, program=program, **settings)
     try:
         service.await_alive()

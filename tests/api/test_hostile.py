@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.api.service import Service, frame, serving
+from tests.api.texts import TEXTS, USABLE
 from tests.conftest import url_of
 
 pytestmark = pytest.mark.one_per_family
@@ -165,14 +166,6 @@ def test_attacks_do_not_fill_the_memory(place, max_body):
 
 # -- S3: injection -----------------------------------------------------------------------------------------------------
 
-TEXTS = [
-    "' OR '1'='1", '" OR ""="', "'; DROP TABLE x; --", "\\'; --", "%", "_", "%_%", "a%", "*", "a*", ".*", "(a+)+$", "/* */",
-    "-- ", "#", "`a`", "$where", '{"$gt": ""}', "$ne", "a\x00b", "a\nb", "\r\nX-Injected: 1", "field:* OR _exists_", "1=1",
-    "a') RETURNING (1", "${jndi:x}", "{{7*7}}", "{0.__class__}", "%s%s%n", "|> drop()", '"; DROP MEASUREMENT x',
-    "../../etc/passwd", "<script>", "é😀", "a" * 200, "1 UNION SELECT 1", "0x41", "\\x41", "\\", "'", '"', "''", "\ufeff",
-    "\u202e",
-]  # fmt: skip
-
 
 def misunderstood(service: Service, texts: list[str]) -> list[Any]:
     """Store each text as a value, a key and a type; the questions about it that gave something else than its own point."""
@@ -199,9 +192,6 @@ def misunderstood(service: Service, texts: list[str]) -> list[Any]:
     if [row[2] for row in ask("/v2/summary").get("results", [])] != [len(texts)]:
         bad.append("all")
     return bad
-
-
-USABLE = [text for text in TEXTS if "\x00" not in text]
 
 
 @pytest.mark.promise("S3")

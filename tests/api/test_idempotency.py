@@ -124,12 +124,27 @@ def notification(number: int) -> dict[str, Any]:
     return {"message_id": f"m{number}", "event_type": "compute.instance.update", "timestamp": "2026-01-01", "payload": {}}
 
 
+def one_sample(number: int) -> dict[str, Any]:
+    return {
+        "name": "cpu", "type": "gauge", "unit": "%", "volume": number, "resource_id": "r", "timestamp": "2026-01-01",
+        "id": f"m{number}",
+    }  # fmt: skip
+
+
+def posted_sample(number: int) -> list[dict[str, Any]]:
+    least = {"counter_name": "cpu", "counter_type": "gauge", "counter_unit": "%", "counter_volume": number, "resource_id": "r"}
+    return [least]
+
+
 # For each POST: bodies by number, of which each has an effect of its own; None where a POST never has one.
 POSTS: dict[str, Any] = {
     "/rating/v2/dataframes": lambda number: {"dataframes": [frame("a", hour=number)]},
     "/rating/v2/scope": None,
     "/events/v1/ceilometer/events": one_event,
     "/events/v1/notifications": notification,
+    "/metering/v1/ceilometer/samples": one_sample,
+    "/metering/v2/meters/{meter_name}": posted_sample,
+    "/metering/v2/query/samples": None,
 }
 
 
@@ -140,19 +155,21 @@ def test_every_post_has_a_row():
 @pytest.mark.promise("C8")
 @pytest.mark.any_engine
 @pytest.mark.parametrize("path", [path for path, make in POSTS.items() if make is not None])
-def test_a_key_means_the_same_on_every_post(service, event_place, place, path):
+def test_a_key_means_the_same_on_every_post(service, event_place, metering_place, place, path):
     place.opened[0].delete()
+    metering_place.opened[0].clear()
     event_place.opened[0].clear()
 
     def post(number: int, key: str = "same", token: str = "t-admin-a", body: Any = None) -> httpx.Response:
         given = POSTS[path](number) if body is None else body
         headers = {"X-Auth-Token": token, "Idempotency-Key": f"{key}-{path}"}
-        answer: httpx.Response = service.client.post(path, json=given, headers=headers)
+        answer: httpx.Response = service.client.post(path.replace("{meter_name}", "cpu"), json=given, headers=headers)
         return answer
 
     def effects() -> int:
         rows = place.opened[0].total(**WHEN)["results"]
-        return len(list(event_place.opened[0].get_events(None))) + (int(rows[0]["qty"]) if rows else 0)
+        events, samples = len(list(event_place.opened[0].get_events(None))), metering_place.opened[0].count_samples()
+        return int(events + samples + (int(rows[0]["qty"]) if rows else 0))
 
     first = post(1)
     assert first.is_success

@@ -45,9 +45,9 @@ def test_every_route_is_in_it():
 
 
 @pytest.fixture(scope="module")
-def brief(place: Opener, event_place: Opener, tokens: pathlib.Path) -> Iterator[Service]:
+def brief(place: Opener, others: dict[str, str], tokens: pathlib.Path) -> Iterator[Service]:
     """A service whose long requests end soon; a tail goes on until then."""
-    with serving(url_of(place), auth="tokens", token_file=tokens, events=url_of(event_place), long_deadline=2) as found:
+    with serving(url_of(place), auth="tokens", token_file=tokens, long_deadline=2, **others) as found:
         yield found
 
 

@@ -37,7 +37,10 @@ AWAY = (
     f"opensearch://{CREDENTIALS}?ca_certs=/canary-folder/canary-file",
 )
 EVENT = {"message_id": "m", "event_type": "t", "generated": "2026-01-01T00:00:00", "traits": [["n", 2, 1]]}
-BODIES: list[Any] = [EVENT, [5], {"dataframes": [frame("a")]}, {"dataframes": 5}]
+SAMPLE = {
+    "name": "cpu", "type": "gauge", "unit": "%", "volume": 1, "resource_id": "r", "timestamp": "2026-01-01", "id": "m",
+}  # fmt: skip
+BODIES: list[Any] = [EVENT, SAMPLE, {}, [5], {"dataframes": [frame("a")]}, {"dataframes": 5}]
 QUERIES: list[dict[str, str]] = [{}, {"begin": "x"}, {"marker": "nobody"}, {"no-such-parameter": "1"}, {"format": "csv"}]
 
 
@@ -58,7 +61,7 @@ def places(request: pytest.FixtureRequest, folder: pathlib.Path) -> tuple[str, s
     """URLs of rated usage and of events."""
     if request.param == "away":
         return AWAY
-    for kind in ("rating", "events"):
+    for kind in ("rating", "events", "metering"):
         store = undercroft.connect(kind, here(folder))
         store.init()
         store.close()
@@ -109,7 +112,7 @@ def test_no_answer_no_log_and_no_title_has_a_secret(places, is_gone, folder, rec
     rating, events = places
     settings = {"auth": "tokens", "token_file": folder / "canary-file-tokens", "deadline": 1}
     program = "tests.api.talkative"
-    with serving(rating, events=events, program=program, **settings) as service:
+    with serving(rating, events=events, metering=rating, program=program, **settings) as service:
         if is_gone:
             for file in folder.glob("canary-file.db*"):
                 file.unlink()

@@ -28,6 +28,7 @@ SCHEMA: Any = schemathesis.openapi.from_dict(json.loads(json.dumps(openapi.docum
 HEADERS = {"X-Auth-Token": "t-admin"}
 ROUTES = [route for _, route in routes() if any(most is not None for most in wire.fields(route.query).values())]
 EVENTS, TYPES = "/events/v2/events", "/events/v2/event_types"
+SAMPLES, METERS, RESOURCES = (f"/metering/v2/{name}" for name in ("samples", "meters", "resources"))
 # From a route's answer to the next request: its route, and what is taken along.
 LINKS: list[tuple[str, str, int, str, str, dict[str, str]]] = [
     ("POST", "/events/v1/ceilometer/events", 200, "GET", EVENTS, {}),
@@ -42,6 +43,11 @@ LINKS: list[tuple[str, str, int, str, str, dict[str, str]]] = [
         "GET", f"{TYPES}/{{event_type}}/traits", 200, "GET", f"{TYPES}/{{event_type}}/traits/{{name}}",
         {"event_type": "$request.path.event_type", "name": "$response.body#/0/name"},
     ),
+    ("POST", "/metering/v1/ceilometer/samples", 200, "GET", SAMPLES, {}),
+    ("POST", f"{METERS}/{{meter_name}}", 201, "GET", f"{METERS}/{{meter_name}}", {"meter_name": "$request.path.meter_name"}),
+    ("GET", SAMPLES, 200, "GET", f"{SAMPLES}/{{sample_id}}", {"sample_id": "$response.body#/0/id"}),
+    ("GET", METERS, 200, "GET", f"{METERS}/{{meter_name}}/statistics", {"meter_name": "$response.body#/0/name"}),
+    ("GET", RESOURCES, 200, "GET", f"{RESOURCES}/{{resource_id}}", {"resource_id": "$response.body#/0/resource_id"}),
     ("GET", "/rating/v2/scope", 200, "GET", "/rating/v2/scope", {"scope_id": "$response.body#/results/0/scope_id"}),
 ]  # fmt: skip
 

@@ -67,13 +67,17 @@ class Service:
             receipt = idempotency.receipt(req, caller, raw) if route.method == "POST" else None
             base = f"{req.prefix}/{api.name}"
             call = Call(store, beside, caller, query, None, path, receipt, self._conf, base, req.get_header("Last-Event-ID"))
-            if route.is_long is not None and route.is_long(query):
-                with deadline.until(handover.hang_up(req)):
-                    self._answer_long(served, route, call, resp, _owner(req, caller))
-                return
-            with self._turn(route) as turn:
-                body = None if route.body is None else wire.decode(raw, route.body)
-                _write(resp, route.handler(call._replace(body=body, end_turn=turn.end)))
+            is_long = route.is_long is not None and route.is_long(query)
+            if not is_long:
+                with self._turn(route) as turn:
+                    body = None if route.body is None else wire.decode(raw, route.body)
+                    is_long = route.is_long_body is not None and route.is_long_body(body)
+                    if not is_long:
+                        _write(resp, route.handler(call._replace(body=body, end_turn=turn.end)))
+                        return
+                call = call._replace(body=body)
+            with deadline.until(handover.hang_up(req)):
+                self._answer_long(served, route, call, resp, _owner(req, caller))
 
         def respond_or_break_off(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
             try:
@@ -190,7 +194,7 @@ def _add_routes(app: falcon.App[Any, Any], service: Service, served: Served) -> 
     """Let the framework hand the kind's routes to the service: it wants one object a path."""
     by_path: dict[str, types.SimpleNamespace] = {}
     for route in served.api.routes:
-        resource = by_path.setdefault(route.path, types.SimpleNamespace())
+        resource = by_path.setdefault(route.template, types.SimpleNamespace())
         setattr(resource, f"on_{route.method.lower()}", service.responder(served, route))
     for path, resource in by_path.items():
         app.add_route(path, resource)

@@ -27,12 +27,14 @@ class Route:
         body: type of the body; None when there is none, or when it is not looked at.
         failures: statuses of failures, beyond those that every route has.
         is_long: whether a query makes this one of the long requests; None for never.
+        is_long_body: whether a body makes this one of the long requests; None for never.
         read: makes the struct of a request's query string.
         breaks_off: whether, by the settings, the connection is broken off instead of answered while the store is away, so that the
             sender keeps what it sent; None for never.
         gathers: whether its handler ends its turn, and waits until what came is stored together with what others sent: many such
             requests may be under way, and each waits for its turn until its deadline.
         media: content types of the answer.
+        takes_rest: whether the last variable part is all that is left of the path, with its slashes.
     """
 
     method: str
@@ -44,10 +46,17 @@ class Route:
     body: Any = None
     failures: tuple[int, ...] = ()
     is_long: Callable[[Any], bool] | None = None
+    is_long_body: Callable[[Any], bool] | None = None
     read: Callable[[falcon.Request, Any], Any] = wire.query
     breaks_off: Callable[[cfg.ConfigOpts], bool] | None = None
     gathers: bool = False
     media: tuple[str, ...] = (falcon.MEDIA_JSON,)
+    takes_rest: bool = False
+
+    @property
+    def template(self) -> str:
+        """The path in the form of the framework."""
+        return f"{self.path.removesuffix('}')}:path}}" if self.takes_rest else self.path
 
     @property
     def has_body(self) -> bool:

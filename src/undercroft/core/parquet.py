@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from undercroft.core.errors import ConfigInvalid
-from undercroft.core.portions import batches
+from undercroft.core.portions import portions
 from undercroft.core.sink import Sink
 
 try:
@@ -16,7 +16,8 @@ except ImportError as missing:
     raise ConfigInvalid("Parquet needs the Python module 'pyarrow': pip install 'undercroft[parquet]'") from missing
 
 __all__ = ["MOMENT", "TEXT", "parts", "pyarrow"]
-_ROW_GROUP = 10_000
+# A group of rows is held, in several forms: so many, and so many characters of text.
+_ROWS, _CHARACTERS = 10_000, 2**22
 MOMENT, TEXT = pyarrow.timestamp("us", tz="UTC"), pyarrow.string()
 
 
@@ -29,7 +30,11 @@ def parts(schema: pyarrow.Schema, rows: Iterable[dict[str, Any]]) -> Iterator[by
     """
     sink = Sink()
     with pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
-        for group in batches(rows, _ROW_GROUP):
+        for group in portions(rows, _ROWS, _CHARACTERS, _weight):
             writer.write_batch(pyarrow.RecordBatch.from_pylist(group, schema))
             yield sink.fetch()
     yield sink.fetch()
+
+
+def _weight(row: dict[str, Any]) -> int:
+    return sum(len(value) for value in row.values() if isinstance(value, str))

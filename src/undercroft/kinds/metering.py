@@ -10,6 +10,7 @@ KIND = Kind(
     settings="undercroft.metering.settings:OPTIONS",
     tasks="undercroft.metering.tasks:TASKS",
     cli={"meter": "undercroft.cli.metering:meter"},
+    api="undercroft.api.metering:API",
     migrations="undercroft.migrations.metering",
     suite="undercroft.conformance.metering",
     examples=("undercroft meter statistics --meter cpu_util --period 1h --store sqlite:///metering.db",),

@@ -18,9 +18,10 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
         cfg.StrOpt(
             "on_error",
-            default="close",
+            default="answer",
             choices=["close", "answer"],
-            help="When the store is away and samples come from Ceilometer: `close` breaks the connection, `answer` answers 503.",
+            help="When the store is away and samples come: `answer` answers 503, and Ceilometer writes them to its log; `close` "
+            "breaks the connection off, for senders that keep what got no answer. Ceilometer sends neither again.",
         ),
     ],
 }

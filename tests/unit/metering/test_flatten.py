@@ -43,3 +43,14 @@ def test_what_is_nested_without_end_has_one() -> None:
     assert len(name) < 200
     assert isinstance(value, dict)
     assert len(flatten.shown(nested)) == 1
+
+
+def test_of_keys_that_become_one_the_last_counts() -> None:
+    assert flatten.shown({"a.b": 2, "a": {"b": 1}, "x:y": 3, "": {"": 4}, "t": (1, 2)}) == {
+        "a.b": "2", "x.y": "3", ".": "4", "t": "[1, 2]",
+    }  # fmt: skip
+    assert flatten.compared({"a.b": 2, "a": {"b": 1}}) == {"a.b": 2}
+
+
+def test_what_holds_nothing_is_left_out() -> None:
+    assert flatten.shown(None) == flatten.shown({"a": {}, "b": {"c": {}}}) == flatten.compared({"a": {}}) == {}
