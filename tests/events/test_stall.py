@@ -16,7 +16,7 @@ import pytest
 from tests.api.proxy import proxied
 from tests.api.service import serving
 from tests.conftest import FULL, url_of
-from undercroft.compat.panko import Publisher
+from undercroft.compat.ceilometer import EventPublisher
 from undercroft.conformance.plugin import Opener
 from undercroft.events import Event, EventFilter, Trait
 from undercroft.events.models import naive_utc
@@ -117,7 +117,9 @@ def test_our_publisher_waits_for_a_stalled_store(stalling, opener):
     url, stall = stalling
     scheme, _, rest = url.partition("://")
     place, _, query = rest.partition("?")
-    publisher = Publisher(None, urllib.parse.urlsplit(f"undercroft://{place}?engine={urllib.parse.quote(scheme, safe='')}&{query}"))
+    publisher = EventPublisher(
+        None, urllib.parse.urlsplit(f"undercroft://{place}?engine={urllib.parse.quote(scheme, safe='')}&{query}")
+    )
     with concurrent.futures.ThreadPoolExecutor(SENDERS) as pool:
 
         def send(number: int) -> None:

@@ -1,24 +1,16 @@
-"""Inside the hosts of events: a storage driver for Panko, and a publisher for Ceilometer's pipelines.
-
-Panko: `[database] connection = undercroft+postgresql://user@host/database`; what follows the plus is our URL.
-Ceilometer: `undercroft://user:password@host:port/database?engine=postgresql` as a publisher of event_pipeline.yaml. The query's
-`engine` names the store's engine; the rest of the query are options of the store. `undercroft:///var/lib/events.db?engine=sqlite`
-is a file.
-"""
+"""Inside Panko: a storage driver. `[database] connection = undercroft+postgresql://user@host/database`: our URL after the plus."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import urllib.parse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from undercroft.core import registry, time
 from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, Unavailable
-from undercroft.core.gather import Gatherer
-from undercroft.events import InvalidMarker, Store
+from undercroft.events import InvalidMarker
 
 OURS = "undercroft+"
 
@@ -90,41 +82,3 @@ def _public() -> Iterator[None]:
         yield
     except Unavailable as error:
         raise Unavailable(error.public) from error
-
-
-class Publisher:
-    """Writes Ceilometer's events straight to a store. Shared by threads, whose events are committed together.
-
-    Args:
-        conf: the host's configuration, of which nothing is needed.
-        parsed_url: the publisher's URL, split.
-
-    Raises:
-        ConfigInvalid: the URL names no engine.
-    """
-
-    def __init__(self, conf: Any, parsed_url: urllib.parse.SplitResult) -> None:
-        query = urllib.parse.parse_qsl(parsed_url.query, keep_blank_values=True)
-        engine = dict(query).get("engine")
-        if not engine:
-            raise ConfigInvalid("the URL of the publisher needs the store's engine: undercroft://host/database?engine=postgresql")
-        options = urllib.parse.urlencode([(name, value) for name, value in query if name != "engine"])
-        url = f"{engine}://{parsed_url.netloc}{parsed_url.path}"
-        self._store: Store = registry.connect("events", f"{url}?{options}" if options else url)
-        self._store.upgrade()
-        self._gatherer = Gatherer(self._store.store_events, "events")
-
-    def publish_events(self, events: Iterable[Any]) -> None:
-        """Store events; they are durable when this returns.
-
-        Raises:
-            UndercroftError: the store is away, or an event cannot be stored. Ceilometer keeps the notification where
-                `[notification] ack_on_event_error` is false.
-        """
-        outcomes = self._gatherer.store(list(events))
-        if errors := [outcome.error for outcome in outcomes if outcome.error is not None]:
-            raise errors[-1]
-
-    def publish_samples(self, samples: Iterable[Any]) -> None:
-        """Samples are not events."""
-        raise NotImplementedError("samples are not stored by this publisher; name another one in pipeline.yaml")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos import refusals
 from tests.chaos.events import sending
-from undercroft.compat.panko import Publisher
+from undercroft.compat.ceilometer import EventPublisher
 from undercroft.conformance.events import data
 from undercroft.conformance.plugin import Opener
 from undercroft.core.errors import UndercroftError
@@ -34,8 +34,8 @@ def test_it_keeps_what_it_could_not_store(any_opener: Opener) -> None:
 
 
 @contextlib.contextmanager
-def _publisher(url: str) -> Iterator[Publisher]:
+def _publisher(url: str) -> Iterator[EventPublisher]:
     scheme, rest = url.split("://")
-    found = Publisher(None, urllib.parse.urlsplit(f"undercroft://{rest}&engine={scheme.partition('+')[0]}"))
+    found = EventPublisher(None, urllib.parse.urlsplit(f"undercroft://{rest}&engine={scheme.partition('+')[0]}"))
     yield found
     found._store.close()

@@ -1,0 +1,31 @@
+"""The URL of a publisher in a host's pipeline file: `undercroft://user:password@host:port/database?engine=postgresql&pool_size=5`."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.parse
+from collections.abc import Collection
+from typing import NamedTuple, Self
+
+from undercroft.core.errors import ConfigInvalid
+
+
+class Target(NamedTuple):
+    """What a publisher's URL names: the store's URL, the publisher's own options, and a digest of the store's address."""
+
+    url: str
+    own: dict[str, str]
+    digest: str
+
+    @classmethod
+    def of(cls, parsed_url: urllib.parse.SplitResult, own: Collection[str] = ()) -> Self:
+        """Read a publisher's URL, split."""
+        query = dict(urllib.parse.parse_qsl(parsed_url.query, keep_blank_values=True))
+        engine = query.pop("engine", None)
+        if not engine:
+            raise ConfigInvalid("the URL of the publisher needs the store's engine: undercroft://host/database?engine=postgresql")
+        mine = {name: query.pop(name) for name in own if name in query}
+        place = f"{engine}://{parsed_url.netloc}{parsed_url.path}"
+        names = (engine, parsed_url.hostname, parsed_url.port, parsed_url.path, query.get("namespace"))
+        digest = hashlib.sha256(repr(names).encode()).hexdigest()[:16]
+        return cls(f"{place}?{urllib.parse.urlencode(query)}" if query else place, mine, digest)
