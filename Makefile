@@ -54,6 +54,7 @@ lock: | $(UV) ## Compile the requirements files again (UPGRADE=--upgrade: with t
 	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/ceilometer.in -o tests/hosts/ceilometer.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/panko.in -o tests/hosts/panko.txt
 	$(COMPILE) $(UPGRADE) tests/hosts/panko-sql.in -o tests/hosts/panko-sql.txt
+	$(COMPILE) $(UPGRADE) tests/hosts/gnocchi.in -o tests/hosts/gnocchi.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --resolution lowest-direct -o tests/hosts/lowest.txt
 
 # -- use -----------------------------------------------------------------------------------------------------------------
@@ -100,6 +101,11 @@ bench-events: export UCTEST_DURABLE = 1
 bench-events: export MONGO_HEAP ?= 2g
 bench-events: $(VENV)/.dev ## Speed of events, beside Panko's own driver, durable settings
 	@$(RUN) $(PY) -m bench.events $(ARGS)
+
+.PHONY: bench-metering
+bench-metering: export UCTEST_DURABLE = 1
+bench-metering: $(VENV)/.dev ## Speed and size of samples, beside their raw bulk rate and a real Gnocchi, durable settings
+	@$(RUN) $(PY) -m bench.metering $(ARGS)
 
 # -- quality -------------------------------------------------------------------------------------------------------------
 

@@ -11,20 +11,18 @@ machine does meets them all. Results go to bench/events/results.json, and from t
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import contextlib
 import datetime as dt
 import json
-import multiprocessing
 import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
 import undercroft
-from bench.events import report, sender, workload
+from bench import sender
+from bench.events import report, workload
 from bench.harness import Process, database, machine, say, store_urls
 from tests.api.service import serving
 from tests.hosts.conftest import make as environment
@@ -35,8 +33,8 @@ EVENTS, MORE, DOCUMENTS_MORE = 20_000, 1_000_000, 100_000
 CALL = 1_000
 TURN = 5_000
 ALONE = 300
-# Events that are sent one by one to the service, and by how many at once.
-SENT, SENDERS = 8_000, 16
+# Events that are sent one by one to the service.
+SENT = 8_000
 PAGES = ("first page", "newest page", "a page in the middle", "by message id, in the middle")
 QUESTIONS = (*PAGES, "one message id", "one request id", "project and user", "admin_proj", "three ranges")
 OURS_ASKED, PANKO_ASKED = 40, 8
@@ -133,18 +131,11 @@ def ingest(url: str) -> dict[str, float]:
         with serving(None, events=url) as service:
             address = f"{service.url}/events/v1/ceilometer/events"
             return {
-                "ingest nothing": sent(address, lambda _number: []),
-                "ingest": sent(address, lambda number: serialize(workload.event(9_000_000 + number, Event, Trait))),
+                "ingest nothing": sender.rate(address, lambda _number: [], SENT),
+                "ingest": sender.rate(address, lambda number: serialize(workload.event(9_000_000 + number, Event, Trait)), SENT),
             }
     finally:
         os.environ.update(before)
-
-
-def sent(address: str, body: Callable[[int], Any]) -> float:
-    """Requests a second."""
-    work = [json.dumps([body(number) for number in range(first, SENT, SENDERS)]) for first in range(SENDERS)]
-    with concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return round(SENT / max(pool.map(sender.send, [address] * 2, [work[::2], work[1::2]])))
 
 
 def main() -> None:
@@ -171,7 +162,7 @@ def main() -> None:
         for engine, url in urls.items():
             rates = ingest(place(url, pathlib.Path(name)))
             results["subjects"][engine] |= rates
-            say(f"{engine}: {rates['ingest']:,} single events/s through the service, {SENDERS} senders")
+            say(f"{engine}: {rates['ingest']:,} single events/s through the service, {sender.SENDERS} senders")
     results["load"].append([round(each, 1) for each in os.getloadavg()])
     arguments.keep.write_text(json.dumps(results, indent=1) + "\n")
     print(report.text(results))

@@ -58,11 +58,11 @@ class Agent:
 class Restarted:
     """A service that comes back on its port after each kill."""
 
-    def __init__(self, url: str, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, stores: dict[str, Any]) -> None:
         self.port = free_ports(1)[0]
         tokens = folder / "tokens"
         tokens.write_text(TOKENS)
-        self._start: Any = lambda: Service(None, events=url, auth="tokens", token_file=tokens, port=self.port)
+        self._start: Any = lambda: Service(None, **stores, auth="tokens", token_file=tokens, port=self.port)
         self.service = self._start()
         self.service.await_alive()
 
@@ -73,8 +73,8 @@ class Restarted:
 
 
 @contextlib.contextmanager
-def restarted(url: str, folder: pathlib.Path) -> Iterator[Restarted]:
-    found = Restarted(url, folder)
+def restarted(folder: pathlib.Path, **stores: str) -> Iterator[Restarted]:
+    found = Restarted(folder, stores)
     try:
         yield found
     finally:
@@ -89,7 +89,7 @@ def stored(opener: Opener) -> Counter[str]:
 def test_a_service_that_is_killed_loses_no_event(ceilometer, opener, tmp_path, seed, record):
     opener()
     rng, kills = random.Random(seed), 0
-    with restarted(url_of(opener), tmp_path) as service:
+    with restarted(tmp_path, events=url_of(opener)) as service:
         publisher = f"http://anybody:secret@127.0.0.1:{service.port}/events/v1/ceilometer/events?max_retries=0&batch=False"
         agent = Agent(ceilometer, publisher, tmp_path)
         while agent.process.poll() is None and kills < 5:
@@ -123,7 +123,7 @@ def test_a_database_that_is_killed_loses_no_event(ceilometer, name, tmp_path, se
     with servers.own(name, durable=True) as database:
         opener = Opener(Target("events", name, database.url), database.url, "ceilometer")
         opener()
-        with restarted(url_of(opener), tmp_path) as service:
+        with restarted(tmp_path, events=url_of(opener)) as service:
             publisher = f"http://anybody:secret@127.0.0.1:{service.port}/events/v1/ceilometer/events?max_retries=0&batch=False"
             agent = Agent(ceilometer, publisher, tmp_path)
             while agent.process.poll() is None and kills < 3:

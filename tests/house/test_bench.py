@@ -12,11 +12,16 @@ import pytest
 import undercroft
 from bench.events import floor, report, workload
 from bench.harness import database
+from bench.metering import floor as metering_floor
+from bench.metering import report as metering_report
+from bench.metering import workload as samples
+from bench.metering.worker import Worker as Metering
 from bench.rating import __main__ as rating_bench
 from bench.rating import pushers, subjects, worker
 from bench.rating import report as rating_report
 from bench.rating import workload as rated
 from undercroft.events import Event, EventFilter, Trait
+from undercroft.metering import SampleFilter
 
 EVENTS, CALL = 250, 100
 
@@ -147,3 +152,82 @@ def test_single_rows_are_asked_for_by_their_names():
     assert rating_bench.chosen("project and type") == {"project and type"}
     with pytest.raises(argparse.ArgumentTypeError, match="no row 'cheese'"):
         rating_bench.chosen("cheese")
+
+
+# -- metering ----------------------------------------------------------------------------------------------------------------
+
+# Two polls of 40 resources, and part of a third.
+POLLED = 450
+
+
+@pytest.mark.kind("metering")
+def test_the_raw_floor_of_samples_writes_the_rows_that_the_store_holds(engine, tmp_path, monkeypatch):
+    """The engine's client fills an identical table, and passes over what is there; each question of the benchmark has an answer."""
+    monkeypatch.setattr(samples, "RESOURCES", 40)
+    monkeypatch.setattr(samples, "A_POLL", 200)
+    url = database(engine.url.replace("{tmp}", str(tmp_path)), "bench_of_tests", tmp_path)
+    worker = Metering(url)
+    assert worker.record(POLLED, 100)["seconds"] > 0
+    assert worker.maintain()["samples"] > 0
+    with contextlib.closing(metering_floor.floor(url)) as raw:
+        rows = raw.rows()
+        assert len(rows) == POLLED
+        with metering_floor.empty(url, metering_floor.FLOOR) as place:
+            for _ in range(2):
+                raw.write(raw.prepare(rows))
+            asked = f"SELECT count(*) FROM {place._tables.sample.name}"
+            assert place._db.read(lambda c: c.exec_driver_sql(asked).scalar()) == POLLED
+    assert metering_floor.compare(url, POLLED, 100).keys() == {"raw", "ours", "folded"}
+    assert min(worker.ask(1).values()) > 0
+    told = worker.bytes()
+    assert told["total"] > 0
+    assert any("sample" in name for name in told["parts"])
+    found = worker._store.get_meter_statistics(SampleFilter(meter=samples.ASKED), groupby=["resource_id"])
+    answers = {
+        each.groupby["resource_id"]: {name: getattr(each, name) for name in ("count", "min", "max", "sum", "avg")} for each in found
+    }
+    monkeypatch.setattr(samples, "RESOURCES", 10)
+    samples.check(answers, 3, "ours")
+    with pytest.raises(SystemExit, match=r"^ours: resource 0: "):
+        samples.check(answers, 2, "ours")
+    worker._store.drop()
+    worker._store.close()
+
+
+def test_ids_of_samples_are_unique_and_carry_their_time():
+    found = [samples.message_id(number) for number in range(2 * samples.A_POLL)]
+    assert len(set(found)) == len(found)
+    assert {each[14] for each in found} == {"1"}
+    assert {samples.message_id(number, time_based=False)[14] for number in range(20)} == {"4"}
+    assert min(samples.volume(number) for number in samples.numbers("cpu", 3, 5)) > 2**53
+
+
+def test_the_table_of_samples_tells_what_is_met():
+    bytes_ = {"total": 120.0, "parts": {"sample": 80.0, "tiny": 0.9}, "columns": {"id": 16.0}}
+    asked = {"one message id": 0.001}
+    engines: dict[str, dict[str, object]] = {
+        "ingest": {"sqlite": {"raw": 100_000.0, "ours": 30_000.0, "folded": 26_000.0, "samples": 10}},
+        "http": {"sqlite": {"nothing": 3_000.0, "single": 1_500.0}},
+        "gnocchi": {
+            "gnocchi": {"samples": 10, "fill": 2.0, "per resource": 5.0, "one": 0.012, "mean": 1.0},
+            "sqlite": {"samples": 10, "fill": 1.0, "per resource": 0.05, "one": 0.003},
+        },
+        "growth": {"sqlite": {"10": {"rate": 1.0, "ask": asked}, "100": {"rate": 1.0, "ask": {"one message id": 0.0012}}}},
+        "bytes": {"sqlite": {"samples": 10, "uuid1": bytes_, "uuid4": bytes_}},
+    }
+    facts = {"processors": 2, "processor": "x", "memory_gib": 1, "python": "3"}
+    run = {"began": "now", "minutes": 1.5, "durable": True, "machine": facts, "load": [1.0, 1.0]}
+    results = {part: {**run, "engines": each} for part, each in engines.items()}
+    rows = metering_report.rows(results)
+    assert ["sqlite", "in % of the raw bulk rate", "26", "25, met"] in rows
+    assert ["sqlite", "single samples in % of these", "50", ""] in rows
+    assert ["sqlite", "times as fast as Gnocchi", "100", "10 (20), met"] in rows
+    assert ["sqlite", "times as fast as Gnocchi", "4", "5, NOT MET"] in rows
+    assert ["sqlite", "times as long", "1.2", "1.3, met"] in rows
+    assert ["sqlite", "bytes a sample, 10 samples, uuid1", "120", "110, NOT MET"] in rows
+    assert ["sqlite", "bytes a sample, 10 samples, uuid4", "120", ""] in rows
+    assert not any("tiny" in row[1] for row in rows)
+    assert "times as fast as Gnocchi  4" in " ".join(metering_report.text(results).split()).replace("Gnocchi 4", "Gnocchi  4")
+    page = metering_report.page({"ingest": results["ingest"]})
+    assert "--only ingest" in page
+    assert "## http" not in page

@@ -1,0 +1,151 @@
+"""From results.json to a table, and to docs/metering-speed.md."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+HERE = pathlib.Path(__file__).resolve().parent
+DOCS = HERE.parent.parent / "docs"
+RESULTS = HERE / "results.json"
+# Percent of the raw bulk rate; times as fast as Gnocchi; times the time of the smaller store; bytes.
+SHARE, PER_RESOURCE, WISHED, ONE, GROWTH = 25, 10, 20, 5, 1.3
+BYTES = {"sqlite": 110, "postgresql": 150}
+HEAD = ["engine", "what", "value", "aim"]
+METHOD = """\
+1,000 resources have 5 meters each, polled every 5 minutes: integers (those of `cpu` above 2^53) and floats, with metadata of 5 keys
+and uuid1 message ids as Ceilometer makes them. Samples are stored in the order of time, 1,000 a call, which mixes all meters. The
+time to make them is not counted.
+
+- **ingest**: the raw bulk rate is the engine's own client writing the same rows, made before, into an identical empty table, with
+  the same batches, commits, keys, indexes and conflict clause. Our driver then writes the same samples into another empty store,
+  checks and dictionaries and the folding of every hour included. Both twice in turns; the faster counts.
+- **http**: 16 connections send one sample a request to the endpoint of Ceilometer's publisher, and then an empty list.
+- **gnocchi**: a real Gnocchi 4.7.1 with its index in the same PostgreSQL and its measures in files, two metricd, archive policy of
+  5 minutes and of a day: the day is one stored point of each aggregate, which is its fastest way to answer. Both give count, min,
+  max, sum and mean of one meter for the day over HTTP, JSON parsed, by turns; each answer is compared with plain arithmetic first.
+- **growth**: questions to the library about the first 12 hours and the newest samples, with other values each time: the median.
+- **bytes**: all tables and indexes after the load, divided by samples.
+"""
+
+
+def rows(results: dict[str, Any]) -> list[list[str]]:
+    """What was measured, with its aim."""
+    found: list[list[str]] = []
+    for part, make in _PARTS.items():
+        if part in results:
+            found += make(results[part]["engines"])
+    return found
+
+
+def _row(engine: str, what: str, value: float, aim: str = "", *, met: bool | None = None) -> list[str]:
+    told = "" if met is None else f"{aim}, met" if met else f"{aim}, NOT MET"
+    return [engine, what, _number(value), told or aim]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _ingest(engines: dict[str, Any]) -> list[list[str]]:
+    found = []
+    for engine, each in engines.items():
+        share = each["folded"] / each["raw"] * 100
+        found += [
+            _row(engine, f"raw bulk rate, {each['samples']:,} samples, 1,000 a call, samples/s", each["raw"]),
+            _row(engine, "our driver, samples/s", each["ours"]),
+            _row(engine, "our driver with the folding of every hour, samples/s", each["folded"]),
+            _row(engine, "in % of the raw bulk rate", share, f"{SHARE}", met=share >= SHARE),
+        ]
+    return found
+
+
+def _http(engines: dict[str, Any]) -> list[list[str]]:
+    found = []
+    for engine, each in engines.items():
+        found += [
+            _row(engine, "single samples over HTTP, 16 senders, samples/s", each["single"]),
+            _row(engine, "the same requests without a sample, requests/s", each["nothing"]),
+            _row(engine, "single samples in % of these", each["single"] / each["nothing"] * 100),
+        ]
+    return found
+
+
+def _gnocchi(engines: dict[str, Any]) -> list[list[str]]:
+    theirs = engines["gnocchi"]
+    found = []
+    for engine, each in engines.items():
+        found += [
+            _row(engine, f"{each['samples']:,} samples stored and aggregated, samples/s", each["samples"] / each["fill"]),
+            _row(engine, "statistics of a day over HTTP, 1,000 resources, per resource, ms", each["per resource"] * 1e3),
+        ]
+        if each is not theirs:
+            times = theirs["per resource"] / each["per resource"]
+            found.append(_row(engine, "times as fast as Gnocchi", times, f"{PER_RESOURCE} ({WISHED})", met=times >= PER_RESOURCE))
+        found.append(_row(engine, "the same of one resource, ms", each["one"] * 1e3))
+        if each is theirs:
+            found.append(_row(engine, "1,000 resources, the mean alone, ms", each["mean"] * 1e3))
+        else:
+            times = theirs["one"] / each["one"]
+            found.append(_row(engine, "times as fast as Gnocchi", times, f"{ONE}", met=times >= ONE))
+    return found
+
+
+def _growth(engines: dict[str, Any]) -> list[list[str]]:
+    found = []
+    for engine, sizes in engines.items():
+        (small, first), (large, last) = sorted(sizes.items(), key=lambda each: int(each[0]))
+        found += [_row(engine, f"ingest up to {int(size):,} samples, samples/s", each["rate"]) for size, each in sizes.items()]
+        for question, seconds in last["ask"].items():
+            times = seconds / first["ask"][question]
+            told = f"{question}: {int(small):,} samples, ms", f"{question}: {int(large):,} samples, ms", "times as long"
+            found += [
+                _row(engine, told[0], first["ask"][question] * 1e3),
+                _row(engine, told[1], seconds * 1e3),
+                _row(engine, told[2], times, f"{GROWTH:g}", met=times <= GROWTH),
+            ]
+    return found
+
+
+def _bytes(engines: dict[str, Any]) -> list[list[str]]:
+    found = []
+    for engine, each in engines.items():
+        for ids in ("uuid1", "uuid4"):
+            told, most = each[ids], BYTES.get(engine) if ids == "uuid1" else None
+            aim = {} if most is None else {"aim": f"{most}", "met": told["total"] <= most}
+            found.append(_row(engine, f"bytes a sample, {each['samples']:,} samples, {ids}", told["total"], **aim))
+            parts = sorted(told["parts"].items(), key=lambda part: -part[1])
+            found += [_row(engine, f"{ids}: {name}", size) for name, size in parts if size >= 1]
+        found += [_row(engine, f"a row's column {name}", size) for name, size in each["uuid1"]["columns"].items()]
+    return found
+
+
+_PARTS = {"ingest": _ingest, "http": _http, "gnocchi": _gnocchi, "growth": _growth, "bytes": _bytes}
+
+
+def text(results: dict[str, Any]) -> str:
+    """The table for a terminal."""
+    lines = [HEAD, *rows(results)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def page(results: dict[str, Any]) -> str:
+    """docs/metering-speed.md."""
+    found = []
+    for part, make in _PARTS.items():
+        if part not in results:
+            continue
+        run = results[part]
+        facts = run["machine"]
+        durable = "commits are flushed to disk" if run["durable"] else "WITHOUT FLUSHING TO DISK, not to be compared"
+        body = "".join(f"| {' | '.join(line)} |\n" for line in [HEAD, ["---"] * len(HEAD), *make(run["engines"])])
+        found.append(f"""## {part}
+
+`make bench-metering ARGS='--only {part}'`, {run["began"]} UTC, {run["minutes"]:g} minutes; {facts["processors"]} processors
+({facts["processor"]}), {facts["memory_gib"]} GiB, Python {facts["python"]}; {durable}; load averages before and after:
+{run["load"]}.
+
+{body}""")
+    head = "# Speed of the store of samples\n\n<!-- Generated by make bench-metering from bench/metering/results.json. -->\n"
+    return "\n".join([head, METHOD, *found])
