@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+from typing import Any
 
 from undercroft.demo import prices
 
@@ -35,6 +36,16 @@ def test_the_error_of_the_page_is_worded_so(run, url, jsonl, frame):
         return re.sub(r"\d[\d,]*", "N", text.replace(str(path), "usage.jsonl"))
 
     assert without_figures(message) == without_figures(example)
+
+
+def test_the_code_about_samples_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("metering.md", "python")
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/metering.md", "exec"), names)
+    assert [sample.counter_volume for sample in names["newest"]] == [12.5]
+    assert [row.avg for row in names["hours"]] == [12.5]
+    names["store"].close()
 
 
 def test_the_prices_of_the_page_are_those_of_the_list():

@@ -116,11 +116,13 @@ class Connection(contract.Store):
 
     def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
         if (yield from self._store.diagnose(self.check)):
+            if verify:
+                # First: samples that lack something that they refer to cannot be read.
+                yield from self._store.integrity()
+                yield from diagnosis.references(self._db, self._tables)
             yield from self._examine_samples()
             yield from diagnosis.waiting(self._db, self._tables)
             if verify:
-                yield from self._store.integrity()
-                yield from diagnosis.references(self._db, self._tables)
                 yield from diagnosis.kept(self._db, self._tables, self._dialect, self._folder)
 
     def clear(self) -> None:  # type: ignore[override]

@@ -7,13 +7,13 @@ forgets what it knew (`Stale`). An id is never given away twice, so a reader may
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
-from undercroft.core.errors import Unavailable
+from undercroft.core.errors import Corrupt, Unavailable
 from undercroft.engines.sql import Database
 from undercroft.metering.drivers.sql.dialects import Dialect
 from undercroft.metering.drivers.sql.schema import BUNDLE_BITS, DAY, HOUR, PENDING, SPANS, Tables
@@ -306,7 +306,9 @@ class Dictionary:
             names = self._names
             if any(row.meter_id not in names for row in rows):
                 names = self.meter_names(connection)
+            _check("meters", {row.meter_id for row in rows} - names.keys())
             found |= {number: Series(names[meter], TYPES[kind], *rest) for number, meter, kind, *rest in rows}
+        _check("series", set(missing) - found.keys())
         # Not for writers: they know only what is of the generation that they know.
         known.update(found)
         return (known | found).__getitem__
@@ -326,9 +328,16 @@ class Dictionary:
         found: dict[int, str] = {}
         for part in _parts(missing):
             found |= dict(map(tuple, connection.execute(sa.select(t.id, t.body).where(t.id.in_(part)))))
+        _check("metadata", set(missing) - found.keys())
         self._count_characters(found.values())
         self._body_of.update(found)
         return (known | found).__getitem__
+
+
+def _check(what: str, lost: Collection[int]) -> None:
+    """Raise `Corrupt` where entries are missing that others refer to."""
+    if lost:
+        raise Corrupt(f"{what} that samples refer to are missing: `undercroft doctor --verify` tells how many; restore a backup")
 
 
 def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
