@@ -133,8 +133,7 @@ def list_resources(call: MeteringCall) -> Answer:
     which = query.asked(asked, call.caller, query.LISTED).arguments
     most = query.limit(asked.limit, call.conf.metering.default_limit)
     with_meters = query.truth(asked.meter_links, "meter_links", default=True)
-    found = call.store.get_resources(**which, limit=most)
-    return listed((resource_out(call, each, with_meters) for each in found), most)
+    return listed(_resources(call, call.store.get_resources(**which, limit=most), with_meters), most)
 
 
 def get_resource(call: MeteringCall) -> Answer:
@@ -144,19 +143,26 @@ def get_resource(call: MeteringCall) -> Answer:
     found: Resource | None = first(call.store.get_resources(**which, limit=1))
     if found is None:
         raise NotFound(f"Resource {resource_id[:255]} Not Found")
-    return Answer(200, resource_out(call, found, with_meters=True))
+    return Answer(200, next(_resources(call, [found], with_meters=True)))
 
 
-def resource_out(call: MeteringCall, resource: Resource, with_meters: bool) -> ResourceOut:
-    """A resource as clients get it."""
+def _resources(call: MeteringCall, found: Iterable[Resource], with_meters: bool) -> Iterator[ResourceOut]:
+    """Resources as clients get them; the meters of many are asked for at once."""
+    own = query.own_project(call.caller)
+    for batch in batches(found, _AT_ONCE):
+        names = call.store.get_meter_names([each.resource_id for each in batch], own) if with_meters else {}
+        for each in batch:
+            yield resource_out(call, each, names.get(each.resource_id, ()))
+
+
+def resource_out(call: MeteringCall, resource: Resource, meters: Iterable[str]) -> ResourceOut:
+    """A resource as clients get it, with links to these of its meters."""
     quoted = urllib.parse.quote(resource.resource_id, safe="")
     # In a path, one level of quotes is taken off before the service sees it.
     links = [Link("self", f"{call.base}/v2/resources/{urllib.parse.quote(quoted, safe='')}")]
-    if with_meters:
-        own = query.own_project(call.caller)
-        for meter in call.store.get_meters(resource=resource.resource_id, project=own):
-            name = urllib.parse.quote(meter.name, safe="")
-            links.append(Link(meter.name, f"{call.base}/v2/meters/{name}?q.field=resource_id&q.value={quoted}"))
+    for name in meters:
+        path = urllib.parse.quote(name, safe="")
+        links.append(Link(name, f"{call.base}/v2/meters/{path}?q.field=resource_id&q.value={quoted}"))
     return ResourceOut(
         resource.resource_id, resource.project_id, resource.user_id, resource.source, _moment(resource.first_sample_timestamp),
         _moment(resource.last_sample_timestamp), shown(resource.metadata), links,

@@ -78,7 +78,7 @@ CAPABILITIES = {
 INHERITED = [
     "record_metering_data", "record_metering_data_batch", "store_samples", "store_once", "get_samples", "query_samples",
     "count_samples",
-    "get_meters", "get_resources", "get_meter_statistics", "init",
+    "get_meters", "get_meter_names", "get_resources", "get_meter_statistics", "init",
 ]  # fmt: skip
 
 

@@ -52,6 +52,19 @@ def mixed(rng: random.Random, count: int, hours: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+@clause("M27")
+def test_names_of_many_resources(store: Store) -> None:
+    pending(store, mixed(random.Random(4), 60, 20))
+    for is_folded in (False, True):
+        if is_folded:
+            maintained(store)
+        for project in (None, "p", "None"):
+            asked = ["r0", "r3", "not there", "r1"]
+            expected = {each: [meter.name for meter in store.get_meters(resource=each, project=project)] for each in asked}
+            assert store.get_meter_names(asked, project) == {each: names for each, names in expected.items() if names}
+    assert store.get_meter_names([]) == {}
+
+
 @clause("M13", "M14")
 def test_nothing_is_listed_of_nothing(store: Store) -> None:
     assert list(store.get_meters()) == list(store.get_resources()) == []
