@@ -14,6 +14,7 @@ from undercroft.conformance.metering.data import (
     HOUR,
     LAST,
     START,
+    OpenStore,
     after,
     everything,
     exact,
@@ -192,3 +193,33 @@ def test_others_write_and_delete_at_the_same_time(store: Store) -> None:
     assert len(ids(store)) == 125
     assert sorted({each.name for each in store.get_meters()}) == [f"k{n}" for n in range(7)]
     assert {each.resource_id: each.first_sample_timestamp for each in store.get_resources()} == {f"r{k}": START for k in range(5)}
+
+
+@clause("M6", "M8", "M20")
+@promise("C5")
+def test_what_comes_after_an_expiry_is_nobody_elses(store: Store, open_store: OpenStore) -> None:
+    """Numbers that a driver gave to hours, series and metadata which are gone may be remembered by others."""
+    other, oracle = open_store(init=False), Oracle()
+
+    def write(writer: Store, name: str, moment: float, n: int) -> None:
+        batch = [
+            sample(f"{name}{k}", n, at=hour(moment), meter=f"m{n}", resource=f"r{n}-{k}", resource_metadata={"n": n})
+            for k in range(3)
+        ]
+        record(oracle, batch)
+        record(writer, batch)
+
+    for n in range(0, 8, 2):
+        writer, reader = (store, other) if n % 4 else (other, store)
+        write(writer, f"first{n}-", 0, n)
+        expire(reader, oracle, hour(1))
+        # A meter, resources, metadata and an hour that the other one has not seen, and then those that it has.
+        write(reader, f"other{n}-", 20, n + 1)
+        write(writer, f"late{n}-", 0.5, n)
+        for each in (reader, writer):
+            same_samples(each, oracle)
+            same_samples(each, oracle, meter=f"m{n}")
+            same_samples(each, oracle, end_timestamp=hour(1))
+            same_resources(each, oracle)
+            same_statistics(each, oracle, {}, groupby=["resource_id"])
+        expire(reader, oracle, hour(30))

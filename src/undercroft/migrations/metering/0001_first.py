@@ -30,6 +30,8 @@ def upgrade() -> None:
     # MariaDB commits with every change of a table: what a killed run has made is left as it is.
     again: dict[str, Any] = {"if_not_exists": True} if dialect in MARIADB else {}
     clustered = {"sqlite_with_rowid": False}
+    # An id that is gone is never given again: others may remember what it was.
+    lasting = {"sqlite_autoincrement": True}
 
     def table(name: str, *columns: sa.schema.SchemaItem, **options: Any) -> None:
         op.create_table(f"{prefix}{name}", *columns, **options, **again)
@@ -41,7 +43,7 @@ def upgrade() -> None:
         return sa.Column(name, kind, primary_key=True, autoincrement=False)
 
     table("setting", sa.Column("name", sa.String(64), primary_key=True), sa.Column("value", sa.BigInteger, nullable=False))
-    table("meter", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", WORD, nullable=False))
+    table("meter", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", WORD, nullable=False), **lasting)
     index("meter_name", "meter", "name", unique=True)
     table(
         "series",
@@ -55,6 +57,7 @@ def upgrade() -> None:
         sa.Column("project_id", WORD),
         sa.Column("source", WORD),
         sa.Column("seen", sa.Integer, nullable=False),
+        **lasting,
     )
     index("series_seen", "series", "seen")
     index("series_digest", "series", "digest", unique=True)
@@ -68,6 +71,7 @@ def upgrade() -> None:
         sa.Column("digest", DIGEST, nullable=False),
         sa.Column("body", JSON, nullable=False),
         sa.Column("seen", sa.Integer, nullable=False),
+        **lasting,
     )
     index("metadata_seen", "metadata", "seen")
     index("metadata_digest", "metadata", "digest", unique=True)
@@ -79,6 +83,7 @@ def upgrade() -> None:
         sa.Column("bundle", sa.Integer, nullable=False),
         sa.Column("start", sa.BigInteger, nullable=False),
         sa.Column("folded", sa.SmallInteger, nullable=False),
+        **lasting,
     )
     index("slot_of_meter", "slot", "span", "meter_id", "start", "bundle", unique=True)
     index("slot_start", "slot", "span", "start")

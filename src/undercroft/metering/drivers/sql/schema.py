@@ -75,6 +75,8 @@ def tables(namespace: str, layout: Layout) -> Tables:
     metadata = sa.MetaData()
     word, whole, long = types.word(255), sa.Integer, sa.BigInteger
     clustered: dict[str, Any] = {"sqlite_with_rowid": False}
+    # An id that is gone is never given again: others may remember what it was.
+    lasting: dict[str, Any] = {"sqlite_autoincrement": True}
 
     def table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
         return sa.Table(f"{namespace}_{KIND}_{name}", metadata, *parts, **options)
@@ -100,7 +102,11 @@ def tables(namespace: str, layout: Layout) -> Tables:
         metadata=metadata,
         setting=table("setting", sa.Column("name", sa.String(64), primary_key=True), column("value", long)),
         meter=table(
-            "meter", sa.Column("id", whole, primary_key=True), column("name", word), index("meter_name", "name", unique=True)
+            "meter",
+            sa.Column("id", whole, primary_key=True),
+            column("name", word),
+            index("meter_name", "name", unique=True),
+            **lasting,
         ),
         series=table(
             "series",
@@ -120,6 +126,7 @@ def tables(namespace: str, layout: Layout) -> Tables:
             index("series_meter", "meter_id", "resource_id"),
             index("series_project", "project_id", "resource_id"),
             index("series_user", "user_id", "resource_id"),
+            **lasting,
         ),
         bodies=table(
             "metadata",
@@ -129,6 +136,7 @@ def tables(namespace: str, layout: Layout) -> Tables:
             column("seen", whole),
             index("metadata_seen", "seen"),
             index("metadata_digest", "digest", unique=True),
+            **lasting,
         ),
         slot=table(
             "slot",
@@ -141,6 +149,7 @@ def tables(namespace: str, layout: Layout) -> Tables:
             index("slot_of_meter", "span", "meter_id", "start", "bundle", unique=True),
             index("slot_start", "span", "start"),
             index("slot_folded", "folded", "start"),
+            **lasting,
         ),
         sample=table(
             "sample",
