@@ -77,7 +77,8 @@ MICROS = {"2024-03-01T12:00:00": AT, "2024-03-01T12:00:01": AT + 1_000_000}
         ({"and": [{">=": {"timestamp": text}} for text in MICROS]}, {"start": AT + 1_000_000}),
         ({"and": [{"<": {"timestamp": text}} for text in MICROS]}, {"end": AT}),
     ],
-    ids=ascii,
+    # Not both: the order of a set is another in each process.
+    ids=lambda each: "" if any(isinstance(value, (frozenset, int)) for value in each.values()) else ascii(each),
 )  # fmt: skip
 def test_what_is_taken_out_of_an_expression(given: Any, wanted: dict[str, Any]) -> None:
     """A driver finds these by its indexes; nothing is left to look up in samples."""
