@@ -9,6 +9,8 @@ from typing import NamedTuple, Self
 
 from undercroft.core.errors import ConfigInvalid
 
+_SPOOL_BYTES = 256 * 2**20
+
 
 class Target(NamedTuple):
     """What a publisher's URL names: the store's URL, the publisher's own options, and a digest of the store's address."""
@@ -29,3 +31,10 @@ class Target(NamedTuple):
         names = (engine, parsed_url.hostname, parsed_url.port, parsed_url.path, query.get("namespace"))
         digest = hashlib.sha256(repr(names).encode()).hexdigest()[:16]
         return cls(f"{place}?{urllib.parse.urlencode(query)}" if query else place, mine, digest)
+
+    def spool_bytes(self) -> int:
+        """How large the spool may become."""
+        text = self.own.get("spool_bytes", str(_SPOOL_BYTES))
+        if not (text.isascii() and text.isdigit() and int(text)):
+            raise ConfigInvalid(f"spool_bytes={text[:32]!r} of the publisher's URL is not a number of bytes such as {_SPOOL_BYTES}")
+        return int(text)

@@ -75,6 +75,17 @@ def test_timestamps_with_and_without_a_zone(text, moment):
     assert wire.data({**SENT, "timestamp": text})["timestamp"] == moment
 
 
+@pytest.mark.parametrize(
+    ("text", "volume"),
+    [("12", 12), (str(2**70), 2**70), (" -7 ", -7), ("1.5", 1.5), ("1e3", 1000.0), ("1_000", "1_000"), ("n/a", "n/a"), ("", "")],
+)
+def test_a_volume_that_is_text_is_a_number_where_ceilometer_takes_it_for_one(text, volume):
+    """Its pipeline asks `float`, and passes the text on."""
+    found = wire.data({**SENT, "volume": text})["counter_volume"]
+    assert (found, type(found)) == (volume, type(volume))
+    assert wire.data({**OLD, "counter_volume": text})["counter_volume"] == text
+
+
 def test_names_of_user_and_project_are_kept_in_the_metadata():
     found = wire.data({**SENT, "user_name": "alice", "project_name": "demo", "resource_metadata": {"user_name": "own"}})
     assert found["resource_metadata"] == {"user_name": "own", "project_name": "demo"}
