@@ -239,6 +239,22 @@ def test_an_export_that_breaks_off_leaves_the_older_file(run, place, tmp_path, m
     assert file.read_bytes() == before
 
 
+def test_a_signal_leaves_nothing_of_an_export(run, other, tmp_path):
+    with opened(other) as store:
+        for first in range(0, 40_000, 2_000):
+            store.store_samples([made(0, message_id=f"id{n}") for n in range(first, first + 2_000)])
+    folder = tmp_path / "out"
+    command = [sys.executable, "-m", "undercroft.cli.main", "meter", "export", str(folder), "--store", other]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    pause = threading.Event()
+    while process.poll() is None and not any(path.stat().st_size for path in folder.glob(".*")):
+        pause.wait(0.002)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert (process.returncode, told.splitlines()[0]) == (130, "interrupted")
+    assert list(folder.iterdir()) == []
+
+
 def test_the_forms_of_ceilometer(run, other):
     common = {"user_id": "u", "project_id": "p", "resource_id": "r", "source": "openstack"}
     lines = [

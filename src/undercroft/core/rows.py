@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import collections
 import csv
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 from undercroft.core.errors import InvalidInput
 from undercroft.core.lines import Line, Source, too_long
+
+T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -52,21 +54,28 @@ class Rows:
         except UnicodeDecodeError as error:
             raise InvalidInput("row", f"is not UTF-8 ({error.reason})") from None
 
-    def header(self) -> list[str]:
-        """The cells of the first row; every later row must be as wide.
+    def header(self, read: Callable[[list[str]], T]) -> T:
+        """What `read` makes of the names of the columns; every later row must be as wide as the first.
 
         Raises:
-            InvalidInput: it is not CSV, or has a name twice.
+            InvalidInput: the first row is not CSV, has a name twice, or is not to the liking of `read`; it names the file.
         """
+        try:
+            names = self._names()
+            found = read(names)
+        except InvalidInput as error:
+            raise InvalidInput(f"{self._source.name}:1: {error.field}", error.problem) from None
+        self.width = len(names)
+        return found
+
+    def _names(self) -> list[str]:
         first = self.next() or Row([], [])
         if first.error is not None:
             raise first.error
-        names = first.cells
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted({name for name in first.cells if first.cells.count(name) > 1})
         if twice:
             raise InvalidInput("header", f"has {', '.join(twice)} more than once")
-        self.width = len(names)
-        return names
+        return first.cells
 
     def next(self) -> Row | None:
         """The next row; None at the end."""

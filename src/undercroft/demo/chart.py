@@ -59,18 +59,24 @@ def _tooltip(title: str, cost: Cost, currency: str) -> str:
     )
 
 
-def by_hour(hours: Mapping[int, Cost], currency: str) -> str:
-    """Stacked bars, one an hour: instance below, cpu above."""
-    left, top, bottom, height = 36.0, 8.0, 300.0, 324.0
-    slot = (WIDTH - left) / len(hours)
-    width = slot - 12
-    highest = float(max(cost.total for cost in hours.values())) or 1.0
+def _grid_lines(highest: float, left: float, top: float, bottom: float) -> tuple[float, list[str]]:
+    """How many units of the drawing stand for 1, and a line at each round value up to `highest`."""
     step = tick_step(highest)
     scale = (bottom - top) / (math.ceil(highest / step) * step)
     parts = []
     for number in range(math.ceil(highest / step) + 1):
         y = bottom - number * step * scale
         parts += [line(left, y, WIDTH, y, "grid" if number else "axis"), text(left - 8, y + 4, f"{number * step:g}", anchor="end")]
+    return scale, parts
+
+
+def by_hour(hours: Mapping[int, Cost], currency: str) -> str:
+    """Stacked bars, one an hour: instance below, cpu above."""
+    left, top, bottom, height = 36.0, 8.0, 300.0, 324.0
+    slot = (WIDTH - left) / len(hours)
+    width = slot - 12
+    highest = float(max(cost.total for cost in hours.values())) or 1.0
+    scale, parts = _grid_lines(highest, left, top, bottom)
     for hour, cost in hours.items():
         x = left + (hour + 0.5) * slot - width / 2
         lower, upper = float(cost.instance) * scale, float(cost.cpu) * scale
@@ -93,12 +99,7 @@ def use(hours: Sequence[Any], readings: Sequence[Any]) -> str:
     slot = (WIDTH - left) / max(1, len(hours))
     width = slot - 12
     highest = max((each.avg for each in readings), default=1.0) or 1.0
-    step = tick_step(highest)
-    scale = (bottom - top) / (math.ceil(highest / step) * step)
-    parts = []
-    for number in range(math.ceil(highest / step) + 1):
-        y = bottom - number * step * scale
-        parts += [line(left, y, WIDTH, y, "grid" if number else "axis"), text(left - 8, y + 4, f"{number * step:g}", anchor="end")]
+    scale, parts = _grid_lines(highest, left, top, bottom)
     for place, each in enumerate(hours):
         x = left + (place + 0.5) * slot - width / 2
         title = (

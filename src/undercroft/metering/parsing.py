@@ -34,10 +34,7 @@ class CsvReader:
 
     def __init__(self, source: Source) -> None:
         self._rows = Rows(source)
-        try:
-            self._names = _checked(self._rows.header())
-        except InvalidInput as error:
-            raise InvalidInput(f"{source.name}:1: {error.field}", error.problem) from None
+        self._names = self._rows.header(_checked)
 
     def samples(self) -> Iterator[Item | Refused]:
         """The samples after the header, or after the place that the source was made to skip to."""

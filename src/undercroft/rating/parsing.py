@@ -64,10 +64,7 @@ class CsvReader:
 
     def __init__(self, source: Source) -> None:
         self._rows = Rows(source)
-        try:
-            self._places, self._groupby, self._metadata = _columns(self._rows.header())
-        except InvalidInput as error:
-            raise InvalidInput(f"{source.name}:1: {error.field}", error.problem) from None
+        self._places, self._groupby, self._metadata = self._rows.header(_columns)
 
     def frames(self) -> Iterator[Parsed | Refused]:
         """The frames after the header, or after the place that the source was made to skip to."""
