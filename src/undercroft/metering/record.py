@@ -24,28 +24,38 @@ _IGNORED = frozenset(("recorded_at", "monotonic_time", "event_type"))
 _KNOWN = frozenset(FIELDS) | _IGNORED
 
 
+class Series(NamedTuple):
+    """What the samples of one meter at one resource have in common, but for what changes hands or is measured otherwise.
+
+    Attributes:
+        meter, type, unit: what was measured; the type is one of TYPES.
+        resource, user, project, source: of what, and whose it is; None where nobody said.
+    """
+
+    meter: str
+    type: str
+    unit: str
+    resource: str
+    user: str | None
+    project: str | None
+    source: str | None
+
+
 class Record(NamedTuple):
     """A sample as it is kept. Text has at most 255 characters, and no U+0000.
 
     Attributes:
         message_id: unique id.
-        meter, type, unit: what was measured; the type is one of TYPES.
+        series: what it has in common with others.
         volume: an integer of at most 100 digits, or a finite float.
-        user, project, resource, source: whose it is, and of what; None where nobody said.
         timestamp: microseconds since 1970, UTC.
         metadata: a JSON object, its keys sorted.
         signature: as it came, None where there was none.
     """
 
     message_id: str
-    meter: str
-    type: str
-    unit: str
+    series: Series
     volume: int | float
-    user: str | None
-    project: str | None
-    resource: str
-    source: str | None
     timestamp: int
     metadata: str
     signature: str | None
@@ -70,39 +80,47 @@ def record(data: Mapping[str, Any]) -> Record:
         raise WrongType("sample", f"expected a dict, got {type(data).__name__}")
     if not data.keys() <= _KNOWN:
         names.check_keys(data, _KNOWN, "sample")
-    kind = data.get("counter_type")
-    if kind not in TYPES:
-        raise InvalidInput("counter_type", f"{str(kind)[:32]!r} is not one of {', '.join(TYPES)}")
-    moment = data.get("timestamp")
+    get = data.get
+    given = (
+        get("counter_name"), get("counter_type"), get("counter_unit"), get("resource_id"), get("user_id"), get("project_id"),
+        get("source"),
+    )  # fmt: skip
+    try:
+        series = _checked.get(given)
+    except TypeError:
+        series = None
+    moment, signature = get("timestamp"), get("message_signature")
     return Record(
-        message_id=_needed(words.name(data.get("message_id"), "message_id"), "message_id"),
-        meter=_needed(_name(data.get("counter_name"), "counter_name"), "counter_name"),
-        type=kind,
-        unit=_name(data.get("counter_unit"), "counter_unit"),
-        volume=volume(data.get("counter_volume")),
-        user=_optional(data.get("user_id"), "user_id"),
-        project=_optional(data.get("project_id"), "project_id"),
-        resource=_needed(_name(data.get("resource_id"), "resource_id"), "resource_id"),
-        source=_optional(data.get("source"), "source"),
-        timestamp=_micros(time.parse(moment, "timestamp") if isinstance(moment, str) else moment),
-        metadata=_metadata(data.get("resource_metadata")),
-        signature=_optional(data.get("message_signature"), "message_signature"),
+        _needed(words.name(get("message_id"), "message_id"), "message_id"),
+        series or _series(*given),
+        volume(get("counter_volume")),
+        _micros(time.parse(moment, "timestamp") if isinstance(moment, str) else moment),
+        _metadata(get("resource_metadata")),
+        None if signature is None else words.name(signature, "message_signature"),
     )
 
 
-# Names and ids that have been checked: each comes with many samples.
-_checked: set[str] = set()
+# Series that have been checked: each comes with many samples.
+_checked: dict[tuple[Any, ...], Series] = {}
 _REMEMBERED = 65_536
 
 
-def _name(value: Any, key: str) -> str:
-    if value.__class__ is str and value in _checked:
-        return value
-    found = words.name(value, key)
-    if found == value:
-        if len(_checked) >= _REMEMBERED:
-            _checked.clear()
-        _checked.add(found)
+def _series(meter: Any, kind: Any, unit: Any, resource: Any, user: Any, project: Any, source: Any) -> Series:
+    if kind not in TYPES:
+        raise InvalidInput("counter_type", f"{str(kind)[:32]!r} is not one of {', '.join(TYPES)}")
+    found = Series(
+        _needed(words.name(meter, "counter_name"), "counter_name"),
+        kind,
+        words.name(unit, "counter_unit"),
+        _needed(words.name(resource, "resource_id"), "resource_id"),
+        _optional(user, "user_id"),
+        _optional(project, "project_id"),
+        _optional(source, "source"),
+    )
+    if len(_checked) >= _REMEMBERED:
+        _checked.clear()
+    # By what it is after the check: what is equal to that is the same text.
+    _checked[tuple(found)] = found
     return found
 
 
@@ -113,7 +131,7 @@ def _needed(name: str, key: str) -> str:
 
 
 def _optional(value: Any, key: str) -> str | None:
-    return None if value is None else _name(value, key)
+    return None if value is None else words.name(value, key)
 
 
 def _micros(moment: Any) -> int:
@@ -145,4 +163,4 @@ def _metadata(given: Any) -> str:
         return "{}"
     if not isinstance(given, Mapping):
         raise WrongType("resource_metadata", f"expected a dict, got {type(given).__name__}")
-    return words.text(document.encoded(given, "resource_metadata", in_order=False), "resource_metadata")
+    return document.encoded(given, "resource_metadata", in_order=False)

@@ -10,7 +10,7 @@ import pytest
 from undercroft.conformance.metering.data import START, sample
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput
-from undercroft.metering.record import Record, record, weight
+from undercroft.metering.record import Record, Series, record, weight
 
 
 def test_what_is_kept() -> None:
@@ -19,14 +19,8 @@ def test_what_is_kept() -> None:
     )
     assert record(given) == Record(
         "id",
-        "cpu_util",
-        "delta",
-        "%",
+        Series("cpu_util", "delta", "%", "r", "u", "p", "openstack"),
         5,
-        "u",
-        "p",
-        "r",
-        "openstack",
         time.to_micros(START),
         '{"a":{"c":"é","d":1.0},"b":[1,null]}',
         "sig",
@@ -38,7 +32,7 @@ def test_what_may_be_missing_or_is_ignored() -> None:
     given = {key: value for key, value in sample("a").items() if key not in optional}
     for form in (given, given | dict.fromkeys(optional), given | {"recorded_at": START, "monotonic_time": 1.5, "event_type": "x"}):
         found = record(form)
-        assert (found.user, found.project, found.source, found.metadata, found.signature) == (None, None, None, "{}", None)
+        assert (found.series[4:], found.metadata, found.signature) == ((None, None, None), "{}", None)
 
 
 @pytest.mark.parametrize("volume", [0, -1, 2**63, -(2**70), 10**100 - 1, 0.0, 5e-324, 1.7e308])
@@ -60,7 +54,7 @@ def test_volumes_of_other_classes_become_plain() -> None:
 
 def test_text_loses_nul() -> None:
     found = record(sample("a\0b", meter="\0m", resource_id="r\0", user_id="\0"))
-    assert (found.message_id, found.meter, found.resource, found.user) == ("ab", "m", "r", "")
+    assert (found.message_id, found.series.meter, found.series.resource, found.series.user) == ("ab", "m", "r", "")
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ class Listening(Store):
     largest = 300_000
 
     def _record(self, records: Sequence[Record]) -> list[str]:
-        if any(each.meter == "away" for each in records):
+        if any(each.series.meter == "away" for each in records):
             raise Unavailable("the engine is away")
-        if any(each.meter == "heavy" for each in records):
+        if any(each.series.meter == "heavy" for each in records):
             raise InvalidInput("row", "is too heavy")
         self.recorded = [*getattr(self, "recorded", []), *(each.message_id for each in records)]
         return ["known"] if any(each.message_id == "known" for each in records) else []

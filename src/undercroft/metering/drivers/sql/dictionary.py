@@ -18,7 +18,7 @@ from undercroft.engines.sql import Database
 from undercroft.metering.drivers.sql.dialects import Dialect
 from undercroft.metering.drivers.sql.schema import BUNDLE_BITS, DAY, HOUR, PENDING, SPANS, Tables
 from undercroft.metering.models import TYPES
-from undercroft.metering.record import Record
+from undercroft.metering.record import Record, Series
 
 _CACHED, _CACHED_SLOTS, _CACHED_CHARACTERS = 200_000, 20_000, 64 * 2**20
 _AT_ONCE = 500
@@ -27,18 +27,6 @@ _pack = msgspec.msgpack.Encoder().encode
 
 class Stale(Unavailable):
     """Something that this process remembered of the dictionaries is gone."""
-
-
-class Series(NamedTuple):
-    """What the samples of a series have in common."""
-
-    meter: str
-    type: str
-    unit: str
-    resource: str
-    user: str | None
-    project: str | None
-    source: str | None
 
 
 class Slot(NamedTuple):
@@ -120,7 +108,7 @@ class Dictionary:
         generation = self._generation
         if generation is None:
             generation = self._generation = self._db.read(self._dialect.generation)
-        wanted = [Series(r.meter, r.type, r.unit, r.resource, r.user, r.project, r.source) for r in records]
+        wanted = [record.series for record in records]
         # Another thread may have all this forgotten at any moment: what is needed is taken along.
         meters = self._learn_meters({each.meter for each in wanted})
         known = self._series
@@ -139,7 +127,7 @@ class Dictionary:
         numbers: list[int] = series  # type: ignore[assignment]  # none is None
         hour = SPANS[HOUR]
         keys = [
-            (meters[record.meter], number >> BUNDLE_BITS, record.timestamp // hour * hour)
+            (meters[record.series.meter], number >> BUNDLE_BITS, record.timestamp // hour * hour)
             for record, number in zip(records, numbers, strict=True)
         ]
         places = self._slots
@@ -152,14 +140,12 @@ class Dictionary:
 
     def _touched(self, records: Sequence[Record], series: list[int], metas: list[int]) -> dict[tuple[str, int], set[int]]:
         found: dict[tuple[str, int], set[int]] = {}
-        names = (self._t.series.name, self._t.bodies.name)
-        series_seen, bodies_seen, length = self._series_seen, self._bodies_seen, SPANS[DAY]
-        for record, number, meta in zip(records, series, metas, strict=True):
-            day = record.timestamp // length
-            if series_seen.get(number, day - 1) < day:
-                found.setdefault((names[0], day), set()).add(number)
-            if bodies_seen.get(meta, day - 1) < day:
-                found.setdefault((names[1], day), set()).add(meta)
+        length = SPANS[DAY]
+        days = [record.timestamp // length for record in records]
+        for table, numbers, seen in ((self._t.series, series, self._series_seen), (self._t.bodies, metas, self._bodies_seen)):
+            for number, day in set(zip(numbers, days, strict=True)):
+                if seen.get(number, day - 1) < day:
+                    found.setdefault((table.name, day), set()).add(number)
         return found
 
     def saw(self, learnt: Learnt) -> None:

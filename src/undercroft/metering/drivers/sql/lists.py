@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from undercroft.metering import query
 from undercroft.metering.drivers.sql.candidates import Candidates, Finder
 from undercroft.metering.drivers.sql.dialects import Dialect
-from undercroft.metering.drivers.sql.dictionary import Dictionary, Series
+from undercroft.metering.drivers.sql.dictionary import Dictionary
 from undercroft.metering.drivers.sql.reader import Reader
 from undercroft.metering.drivers.sql.samples import Samples
 from undercroft.metering.drivers.sql.schema import BUNDLE_BITS, Tables
 from undercroft.metering.models import TYPES, Meter, Resource
+from undercroft.metering.record import Series
 
 # Series of the first portion, and of one at most.
 _FIRST, _AT_ONCE = 125, 1_000

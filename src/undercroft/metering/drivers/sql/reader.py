@@ -17,12 +17,13 @@ from undercroft.metering import expression, flatten, query, sums
 from undercroft.metering.drivers.sql import ids
 from undercroft.metering.drivers.sql.candidates import Candidates, Finder
 from undercroft.metering.drivers.sql.dialects import Dialect
-from undercroft.metering.drivers.sql.dictionary import Dictionary, Series, Slot
+from undercroft.metering.drivers.sql.dictionary import Dictionary, Slot
 from undercroft.metering.drivers.sql.folding import Folder
 from undercroft.metering.drivers.sql.samples import Found, Samples
 from undercroft.metering.drivers.sql.schema import DAY, FOLDED, HOUR, SPANS
 from undercroft.metering.drivers.sql.walk import Walk
 from undercroft.metering.models import Sample
+from undercroft.metering.record import Series
 from undercroft.metering.sums import Sums
 
 # Samples that become models at once; slots that are read at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from undercroft.metering.drivers.sql.schema import Layout, Tables
 _json = msgspec.json.Encoder()
 # Ids that are looked up by one statement.
 _AT_ONCE = 1_000
+_PLACE = operator.itemgetter(0, 1)
 
 
 class SQLite(OneWriter):
@@ -56,7 +58,7 @@ class SQLite(OneWriter):
             asked = f"SELECT id FROM {self._sample} WHERE id IN ({', '.join('?' * len(keys))})"  # noqa: S608
             known.update(key for (key,) in raw.rows(connection, asked, keys))
         # In the order of the table, so that each page is visited once.
-        new = sorted((row for row in rows if row.key not in known), key=_place)
+        new = sorted((row for row in rows if row.key not in known), key=_PLACE)
         raw.insert(connection, self._inserts[self._sample], new)
         return known
 
@@ -69,10 +71,6 @@ class SQLite(OneWriter):
     def delete(self, connection: sa.Connection, rows: Sequence[tuple[int, int, bytes]]) -> int:
         raw.insert(connection, f"DELETE FROM {self._sample} WHERE piece = ? AND series_id = ? AND id = ?", rows)  # noqa: S608
         return len(rows)
-
-
-def _place(row: Row) -> tuple[int, int]:
-    return row.piece, row.series_id
 
 
 DIALECT = SQLite
