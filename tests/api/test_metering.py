@@ -278,6 +278,12 @@ def test_resources(filled):
         ],
     }  # fmt: skip
     assert rows(ask(filled, "/v2/resources/vm-1")) == found["vm-1"]
+    # Together and by themselves they are the same.
+    for headers in (ADMIN, MEMBER):
+        everything = rows(ask(filled, "/v2/resources", headers))
+        assert rows(ask(filled, "/v2/resources", headers, limit=5_000)) == everything
+        alone = [rows(ask(filled, "/v2/resources", headers, **q(("resource_id", each["resource_id"])))) for each in everything]
+        assert alone == [[each] for each in everything]
     few = rows(ask(filled, "/v2/resources", meter_links="0", **q(("timestamp", "2026-01-01T00:20:00", "ge"))))
     assert [[link["rel"] for link in each["links"]] for each in few] == [["self"], ["self"]]
     assert {each["resource_id"] for each in few} == {"lost/1 %", "vm-b"}

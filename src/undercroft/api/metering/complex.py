@@ -19,7 +19,7 @@ from undercroft.metering.wire import new
 
 def is_long(asked: ComplexQuery) -> bool:
     """So many that they are worked on among the long requests."""
-    return asked.limit is not None and query.limit(asked.limit, v2.LONG) > v2.LONG
+    return query.is_above(asked.limit, v2.LONG)
 
 
 def query_samples(call: MeteringCall) -> Answer:
@@ -32,7 +32,7 @@ def query_samples(call: MeteringCall) -> Answer:
         _check_projects(clause, own)
         mine = {"=": {PROJECT: own}}
         wanted = {"and": [mine, wanted]} if wanted else mine
-    return v2.listed(map(new, call.store.query_samples(wanted, order, most)), most)
+    return v2.listed(map(new, call.store.query_samples(wanted, order, most)), asked.limit)
 
 
 def _filter(text: str | None) -> tuple[Any, expression.Clause | None]:

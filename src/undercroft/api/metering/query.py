@@ -253,6 +253,11 @@ def limit(text: str | int | None, default: int) -> int:
     return min(number, LARGEST)
 
 
+def is_above(text: str | int | None, number: int) -> bool:
+    """Whether a limit is above a number; one that is none is refused by `limit`, later."""
+    return text is not None and _WHOLE.fullmatch(str(text).strip()) is not None and int(text) > number
+
+
 def whole(text: str, field: str) -> int:
     """A whole number.
 
@@ -279,8 +284,13 @@ def truth(text: str | None, field: str, *, default: bool) -> bool:
 
 
 def reads_samples(given: Filtered) -> bool:
-    """Whether only samples can tell what is meant: for filters of metadata, sooner or later all of them are gone through."""
-    return any(_metadata_key(name) is not None for name in given.q_field)
+    """Whether only samples can tell what is meant, for filters of metadata, and more than those of one resource."""
+    return not is_of_one(given) and any(_metadata_key(name) is not None for name in given.q_field)
+
+
+def is_of_one(given: Filtered) -> bool:
+    """Whether a resource is named: to go through its samples is not long."""
+    return any(LISTED.get(name) == "resource" for name in given.q_field)
 
 
 # What asks for everything.

@@ -9,7 +9,7 @@ from oslo_config import cfg
 from undercroft.api import questions, wire
 from undercroft.api.call import Rule
 from undercroft.api.metering import complex as complex_queries
-from undercroft.api.metering import posting, schemas, statistics, v1, v2
+from undercroft.api.metering import posting, resources, schemas, statistics, v1, v2
 from undercroft.api.routes import Route
 from undercroft.api.schemas import Taken
 
@@ -50,11 +50,11 @@ ROUTES: tuple[Route, ...] = (
     ),
     _route("GET", "/v2/samples/{sample_id}", v2.get_sample, Rule.PROJECT, {200: schemas.SampleOut}, failures=(404, 415)),
     _route(
-        "GET", "/v2/resources", v2.list_resources, Rule.PROJECT, {200: list[schemas.ResourceOut]}, schemas.ResourcesQuery,
+        "GET", "/v2/resources", resources.list_resources, Rule.PROJECT, {200: list[schemas.ResourceOut]}, schemas.ResourcesQuery,
         failures=(415,), is_long=v2.is_long_list,
     ),
     _route(
-        "GET", "/v2/resources/{resource_id}", v2.get_resource, Rule.PROJECT, {200: schemas.ResourceOut}, failures=(404, 415),
+        "GET", "/v2/resources/{resource_id}", resources.get_resource, Rule.PROJECT, {200: schemas.ResourceOut}, failures=(404, 415),
         takes_rest=True,
     ),
     _route(

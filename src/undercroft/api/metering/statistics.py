@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import UNSET
@@ -17,14 +18,28 @@ from undercroft.metering import Aggregate, Statistics
 from undercroft.metering.query import FUNCTIONS, GROUPS, INSTANCE_TYPE, STANDARD
 from undercroft.metering.wire import text
 
-_HOUR = 3600
+_HOUR, _DIGITS = 3600, 11
+_LOWER = (("timestamp", "ge"), ("timestamp", "gt"))
+_WHOLE_HOUR = re.compile(r"[0-9-]{8,10}([T ][0-9]{2}(:?00){0,2}(\.0+)?(Z|[+-][0-9]{2}(:?00)?)?)?", re.ASCII)
 
 
 def is_long(asked: StatisticsQuery) -> bool:
-    """What cannot be told from sums of whole hours goes through samples, and is worked on among the long requests."""
-    period = (asked.period or "").strip()
-    off_hours = period.isdecimal() and len(period) < 12 and int(period) % _HOUR != 0
-    return off_hours or INSTANCE_TYPE in asked.groupby or query.reads_samples(asked)
+    """What cannot be told from sums of whole hours goes through samples, and is worked on among the long requests.
+
+    Those of one resource are few.
+    """
+    return not query.is_of_one(asked) and (
+        INSTANCE_TYPE in asked.groupby or query.reads_samples(asked) or _is_off_hours(asked)
+    )  # fmt: skip
+
+
+def _is_off_hours(asked: StatisticsQuery) -> bool:
+    """Whether periods are asked for that are not whole hours, or begin within one."""
+    period = (asked.period or "0").strip()
+    if not period.isdecimal() or len(period) > _DIGITS or int(period) == 0:
+        return False
+    begins = [value for name, op, value in zip(asked.q_field, asked.q_op, asked.q_value, strict=False) if (name, op) in _LOWER]
+    return int(period) % _HOUR != 0 or not begins or _WHOLE_HOUR.fullmatch(begins[-1]) is None
 
 
 def statistics_of_meter(call: MeteringCall) -> Answer:
@@ -65,7 +80,8 @@ def _aggregates(asked: StatisticsQuery) -> list[Aggregate] | None:
 
 def _out(found: Statistics, bounds: Bounds) -> StatisticsOut:
     """As clients get it; the duration is that within the bounds, of which `search_offset` made the samples leave."""
-    values: dict[str, Any] = found.as_dict()
+    # Not `as_dict`, which looks at each value: there may be many of these.
+    values: dict[str, Any] = vars(found)
     start, end = values["duration_start"], values["duration_end"]
     if start is not None and bounds.start is not None:
         start = max(start, bounds.start)

@@ -1,9 +1,8 @@
-"""Ceilometer's API, version 2: meters, samples and resources, as its clients know them."""
+"""Ceilometer's API, version 2: meters and samples, as its clients know them."""
 
 from __future__ import annotations
 
 import base64
-import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,12 +12,9 @@ from undercroft.api.metering import query
 from undercroft.api.metering.ingest import MeteringCall
 from undercroft.api.metering.schemas import (
     Capabilities,
-    Link,
     ListQuery,
     MeterOut,
     MetersQuery,
-    ResourceOut,
-    ResourcesQuery,
     Version,
     VersionLink,
     Versions,
@@ -27,9 +23,8 @@ from undercroft.api.metering.schemas import (
 from undercroft.api.questions import first
 from undercroft.core.errors import NotFound
 from undercroft.core.portions import batches
-from undercroft.metering import Meter, Resource, Sample
-from undercroft.metering.flatten import shown
-from undercroft.metering.wire import new, old, text
+from undercroft.metering import Meter, Sample
+from undercroft.metering.wire import new, old
 
 # Rows above which a list is sent while it is made.
 LONG = 1_000
@@ -61,15 +56,12 @@ def _joined(nested: Mapping[str, Any]) -> dict[str, bool]:
 
 def is_long_list(asked: ListQuery) -> bool:
     """A list so long, or one that goes through so much, that it is worked on among the long requests."""
-    is_large = asked.limit is not None and len(asked.limit.strip()) > len(str(LONG))
-    return is_large or query.reads_samples(asked)
+    return query.is_above(asked.limit, LONG) or query.reads_samples(asked)
 
 
-def listed(rows: Iterable[Any], most: int) -> Answer:
-    """A list: at once, or while it is read where it is long."""
-    if most <= LONG:
-        return Answer(200, list(rows))
-    return Answer(200, stream=_parts(rows))
+def listed(rows: Iterable[Any], limit: str | int | None) -> Answer:
+    """A list: at once, or while it is read, where so many are asked for that this is a long request."""
+    return Answer(200, stream=_parts(rows)) if query.is_above(limit, LONG) else Answer(200, list(rows))
 
 
 def _parts(rows: Iterable[Any]) -> Iterator[bytes]:
@@ -86,7 +78,7 @@ def list_meters(call: MeteringCall) -> Answer:
     which = query.asked(asked, call.caller, query.LISTED, timed=False).arguments
     most = query.limit(asked.limit, call.conf.metering.default_limit)
     unique = query.truth(asked.unique, "unique", default=False)
-    return listed(map(meter_out, call.store.get_meters(**which, limit=most, unique=unique)), most)
+    return listed(map(meter_out, call.store.get_meters(**which, limit=most, unique=unique)), asked.limit)
 
 
 def meter_out(meter: Meter) -> MeterOut:
@@ -111,7 +103,7 @@ def _samples(call: MeteringCall, out: Callable[[Sample], Any], fixed: Mapping[st
     asked: ListQuery = call.query
     which = query.asked(asked, call.caller, fixed=fixed).sample_filter
     most = query.limit(asked.limit, call.conf.metering.default_limit)
-    return listed(map(out, call.store.get_samples(which, limit=most)), most)
+    return listed(map(out, call.store.get_samples(which, limit=most)), asked.limit)
 
 
 def get_sample(call: MeteringCall) -> Answer:
@@ -122,52 +114,3 @@ def get_sample(call: MeteringCall) -> Answer:
     if found is None:
         raise NotFound(f"Sample {message_id[:255]} Not Found")
     return Answer(200, new(found))
-
-
-# -- resources ---------------------------------------------------------------------------------------------------------
-
-
-def list_resources(call: MeteringCall) -> Answer:
-    """List resources, with links to their meters."""
-    asked: ResourcesQuery = call.query
-    which = query.asked(asked, call.caller, query.LISTED).arguments
-    most = query.limit(asked.limit, call.conf.metering.default_limit)
-    with_meters = query.truth(asked.meter_links, "meter_links", default=True)
-    return listed(_resources(call, call.store.get_resources(**which, limit=most), with_meters), most)
-
-
-def get_resource(call: MeteringCall) -> Answer:
-    """Give one resource; its id may have slashes, and may be quoted twice."""
-    resource_id = urllib.parse.unquote(call.path["resource_id"])
-    which = query.asked(query.NOTHING, call.caller, query.LISTED, fixed={"resource": resource_id}).arguments
-    found: Resource | None = first(call.store.get_resources(**which, limit=1))
-    if found is None:
-        raise NotFound(f"Resource {resource_id[:255]} Not Found")
-    return Answer(200, next(_resources(call, [found], with_meters=True)))
-
-
-def _resources(call: MeteringCall, found: Iterable[Resource], with_meters: bool) -> Iterator[ResourceOut]:
-    """Resources as clients get them; the meters of many are asked for at once."""
-    own = query.own_project(call.caller)
-    for batch in batches(found, _AT_ONCE):
-        names = call.store.get_meter_names([each.resource_id for each in batch], own) if with_meters else {}
-        for each in batch:
-            yield resource_out(call, each, names.get(each.resource_id, ()))
-
-
-def resource_out(call: MeteringCall, resource: Resource, meters: Iterable[str]) -> ResourceOut:
-    """A resource as clients get it, with links to these of its meters."""
-    quoted = urllib.parse.quote(resource.resource_id, safe="")
-    # In a path, one level of quotes is taken off before the service sees it.
-    links = [Link("self", f"{call.base}/v2/resources/{urllib.parse.quote(quoted, safe='')}")]
-    for name in meters:
-        path = urllib.parse.quote(name, safe="")
-        links.append(Link(name, f"{call.base}/v2/meters/{path}?q.field=resource_id&q.value={quoted}"))
-    return ResourceOut(
-        resource.resource_id, resource.project_id, resource.user_id, resource.source, _moment(resource.first_sample_timestamp),
-        _moment(resource.last_sample_timestamp), shown(resource.metadata), links,
-    )  # fmt: skip
-
-
-def _moment(value: Any) -> str:
-    return str(text(value))
