@@ -13,10 +13,12 @@ import pytest
 
 from tests.api.proxy import Proxy, proxied
 from tests.conftest import url_of
+from undercroft import metering
 from undercroft.core import registry
 from undercroft.core.receipt import Receipt
 from undercroft.events import Event, EventFilter, Trait
 from undercroft.events.contract import Store
+from undercroft.metering import SampleFilter
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
 pytestmark = pytest.mark.one_per_driver
@@ -32,6 +34,13 @@ def event(name: str) -> Event:
 def frame(hour: int) -> DataFrame:
     begin = START + dt.timedelta(hours=hour)
     return DataFrame(begin, begin + dt.timedelta(hours=1), {"cpu": [DataPoint("h", 1, 2, {"id": "a"}, {})]})
+
+
+def sample(name: str) -> dict[str, Any]:
+    return {
+        "counter_name": "cpu", "counter_type": "gauge", "counter_unit": "%", "counter_volume": 1, "resource_id": "r",
+        "timestamp": START, "message_id": name,
+    }  # fmt: skip
 
 
 # Those that end something stand last.
@@ -78,19 +87,42 @@ RATING: Calls = {
     "init": lambda s: s.init(),
     "drop": lambda s: s.drop(),
 }
+METERING: Calls = {
+    "record_metering_data": lambda s: s.record_metering_data(sample("m1")),
+    "record_metering_data_batch": lambda s: s.record_metering_data_batch([sample("m2")]),
+    "store_samples": lambda s: s.store_samples([sample("m3")]),
+    "store_once": lambda s: s.store_once([sample("m4")], Receipt("k", "d", b""), lambda _: b"a"),
+    "get_samples": lambda s: list(s.get_samples(None))[1],
+    "a page of get_samples": lambda s: next(iter(s.get_samples(SampleFilter(meter="cpu"), limit=1))),
+    "query_samples": lambda s: list(s.query_samples({"=": {"meter": "cpu"}}))[1],
+    "count_samples": lambda s: s.count_samples(),
+    "maintain": lambda s: s.maintain(),
+    "get_meters": lambda s: next(iter(s.get_meters())),
+    "get_meter_names": lambda s: s.get_meter_names(["r"])["r"],
+    "get_resources": lambda s: next(iter(s.get_resources())),
+    "get_meter_statistics": lambda s: next(iter(s.get_meter_statistics(SampleFilter(meter="cpu"), period=3600))),
+    "diagnose": lambda s: list(s.diagnose(verify=True)),
+    "expiry": lambda s: s.expiry(1.0),
+    "expired": lambda s: s.expired(START),
+    "clear_expired_metering_data": lambda s: s.clear_expired_metering_data(1),
+    "clear": lambda s: s.clear(),
+    "init": lambda s: s.init(),
+    "upgrade": lambda s: s.upgrade(),
+    "drop": lambda s: s.drop(),
+}
 # They ask nothing of the engine, or open and close the store.
 NOTHING = {
     "open", "close", "require", "locks", "event_class", "trait_class", "frame_class", "point_class", "get_capabilities",
     "get_storage_capabilities", "get_retention", "kept_for", "parse_groupby_syntax_to_groupby_elements",
 }  # fmt: skip
-OF = {"events": EVENTS, "rating": RATING}
+OF = {"events": EVENTS, "metering": METERING, "rating": RATING}
 # A client library that looks at a connection only when it was idle for a second, and that repeats only what it knows as a read. A
 # write that meets a younger one that is dead ends in OutcomeUnknown, as it may have been done.
 IDLE_SECONDS = {"mongodb": 1.1}
 SENT_ONCE = {"record_events", "store_events", "store_once", "clear_expired_data", "clear", "init", "upgrade", "drop", "diagnose"}
 
 
-@pytest.mark.parametrize(("contract", "calls"), [(Store, EVENTS), (BaseStorage, RATING)], ids=["events", "rating"])
+@pytest.mark.parametrize(("contract", "calls"), [(Store, EVENTS), (metering.Store, METERING), (BaseStorage, RATING)], ids=list(OF))
 def test_every_method_of_the_contracts_is_called(contract, calls):
     public = {name for name, value in inspect.getmembers(contract) if callable(value) and not name.startswith("_")}
     assert public - NOTHING == {name for name in calls if " " not in name}
