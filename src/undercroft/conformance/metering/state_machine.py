@@ -127,6 +127,8 @@ class MeteringMachine(RuleBasedStateMachine):
         self.reopens = reopens
         self.oracle = Oracle()
         self.stores: list[Store] = [opener() for opener in openers]
+        # Other objects of the same stores, with memories of their own.
+        self.others = [opener(init=False) for opener in openers] if reopens else self.stores
         for store in self.stores:
             store.clear()
 
@@ -182,19 +184,26 @@ class MeteringMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         """Close the objects and open others."""
-        self._close()
+        self._close(self.stores)
         self.stores = [opener() for opener in self.openers]
         self._compare()
 
     def teardown(self) -> None:
         """Examine the stores, then close the objects."""
         found = [problems(store) for store in self.stores]
-        self._close()
+        self._close(self.stores)
+        if self.reopens:
+            self._close(self.others)
         assert not any(found), found
 
-    def _close(self) -> None:
-        for opener, store in zip(self.openers, self.stores, strict=True):
+    def _close(self, stores: list[Store]) -> None:
+        for opener, store in zip(self.openers, stores, strict=True):
             opener.close(store)
+
+    @rule()
+    def change_over(self) -> None:
+        """Go on with the other objects."""
+        self.stores, self.others = self.others, self.stores
 
     @rule(given=_FILTERS, limit=st.none() | st.integers(0, 6))
     def samples(self, given: dict[str, Any], limit: int | None) -> None:
