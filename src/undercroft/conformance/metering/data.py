@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,8 @@ from undercroft.conformance.metering.oracle import Oracle, Row, Stored, canonica
 from undercroft.core import time
 from undercroft.metering import Aggregate, SampleFilter, Store
 
+# Ask everything of everything, for hours where it is asked for seldom.
+WHOLE = bool(os.environ.get("UCTEST_WHOLE"))
 OpenStore = Callable[..., Store]
 HOUR = dt.timedelta(hours=1)
 # A whole hour, and no whole day.

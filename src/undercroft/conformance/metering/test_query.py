@@ -93,12 +93,7 @@ def test_operators_compare_text_by_code_point(filled: tuple[Store, Oracle]) -> N
     for place, text in enumerate(TEXTS):
         # Each field with each operator, each text with each operator; not all three.
         for number, op in enumerate([*COMPARE, "="]):
-            for field in (
-                fields[(place + number) % len(fields)],
-                fields[(place * 3 + number + 1) % len(fields)],
-                "metadata.k",
-                "metadata.n.m",
-            ):
+            for field in (fields[(place + number) % len(fields)], ("metadata.k", "metadata.n.m")[(place + number) % 2]):
                 agree(store, oracle, {op: {field: text}})
 
 
@@ -107,8 +102,8 @@ def test_operators_compare_text_by_code_point(filled: tuple[Store, Oracle]) -> N
 def test_operators_compare_numbers_by_value(filled: tuple[Store, Oracle]) -> None:
     store, oracle = filled
     for number in NUMBERS:
-        for op in COMPARE:
-            for field in ("volume", "counter_volume", "metadata.k"):
+        for place, op in enumerate(COMPARE):
+            for field in ("metadata.k", ("volume", "counter_volume")[place % 2]):
                 agree(store, oracle, {op: {field: number}})
     for wanted in (True, False, "1", 1, 1.0):
         for op in COMPARE:
@@ -205,7 +200,7 @@ def test_random_expressions(filled: tuple[Store, Oracle]) -> None:
             return {"not": expression(depth - 1)}
         return {name: [expression(depth - 1) for _ in range(rng.randint(2, 3))]}
 
-    for _ in range(150):
+    for _ in range(60):
         agree(store, oracle, expression(3))
 
 

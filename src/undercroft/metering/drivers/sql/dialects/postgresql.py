@@ -13,6 +13,9 @@ from undercroft.engines.sql.bulk import arrays, literal
 from undercroft.metering.drivers.sql.dialects.base import Dialect, Row, State
 from undercroft.metering.drivers.sql.schema import PENDING, WRITER, Layout, Tables
 
+# Hours that others fold and reopen all the time are found by then.
+_LOOKS = 4
+
 
 class PostgreSQL(Dialect):
     """Arrays through `unnest`; writers share hours, and wait only for whoever folds them."""
@@ -73,7 +76,12 @@ class PostgreSQL(Dialect):
         return self._generation(raw.rows(connection, shared, (WRITER,)))
 
     def share(self, connection: sa.Connection, slots: Sequence[int]) -> dict[int, int]:
-        return dict(raw.rows(connection, self._share, (list(slots), list(slots))))
+        found: dict[int, int] = {}
+        # What was changed in between is in the other list when it is looked for again.
+        for _ in range(_LOOKS):
+            if missing := [slot for slot in slots if slot not in found]:
+                found |= dict(raw.rows(connection, self._share, (missing, missing)))
+        return found
 
     def own(self, connection: sa.Connection, slots: Sequence[int]) -> list[int]:
         return [slot for (slot,) in raw.rows(connection, self._own, (list(slots),))]
