@@ -498,3 +498,23 @@ def test_the_doctor_tells_what_should_be_gone(run, place, monkeypatch):
     (retention,) = [one for one in found if one["check"] == "retention"]
     assert retention["level"] == "warning"
     assert "6 of 12 (50 %) samples" in retention["found"]
+
+
+@pytest.mark.usefixtures("_later")
+def test_an_expiry_that_breaks_off_says_what_is_gone(run, place, monkeypatch):
+    monkeypatch.setattr("undercroft.cli.expiring._AT_ONCE", 2)
+    delete, turns = Store.clear_expired_metering_data, []
+
+    def interrupted(self, ttl, most):
+        turns.append(most)
+        if len(turns) == 3:
+            raise KeyboardInterrupt
+        return delete(self, ttl, most)
+
+    ask = ("meter", "expire", "--store", place, "--older-than", "1h", "--yes")
+    monkeypatch.setattr(Store, "clear_expired_metering_data", interrupted)
+    assert "note: 4 samples are deleted; the same command continues" in run(*ask, code=130).stderr
+    monkeypatch.setattr(Store, "clear_expired_metering_data", delete)
+    assert run(*ask, "--most", 1).stdout == "deleted 1 samples\n"
+    assert run(*ask).stdout == "deleted 1 samples\n"
+    assert len(everything(place)) == 6

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from undercroft.core.findings import Share
 
 F = TypeVar("F", bound=Callable[..., Any])
+# Deleted between two looks at the progress.
+_AT_ONCE = 20_000
 
 
 class Work(NamedTuple):
@@ -86,7 +88,6 @@ def run(
     """
     from undercroft.cli import output
     from undercroft.core import settings
-    from undercroft.core.paging import LARGEST
 
     keep = settings.get(kind, "time_to_live") if older_than is None else older_than / dt.timedelta(seconds=1)
     with stores.opened(store, kind) as opened:
@@ -98,9 +99,29 @@ def run(
             if not yes:
                 share = work.share(before, most)
                 deletion.confirm(share, f"{work.things}, the oldest of those {work.dated} before {_text(before)}")
-            # A bound, because an engine may take a deletion without one as a rule that it then keeps by itself.
-            report[work.things] = work.delete(keep, most or LARGEST)
+            report[work.things] = _delete(work, keep, before, most)
     click.echo(output.json_text(report) if output_format == "json" else "\n".join(_lines(work, report)))
+
+
+def _delete(work: Work, keep: float, before: dt.datetime, most: int | None) -> int:
+    """Delete in turns, and show how far it is."""
+    from undercroft.cli import progress
+    from undercroft.core.paging import LARGEST
+
+    deleted = 0
+    try:
+        with progress.bar("Deleting", progress.total(lambda: work.share(before, most).part)) as show:
+            # Always with a bound: an engine may take a deletion without one as a rule that it then keeps by itself.
+            while turn := min(_AT_ONCE, (most or LARGEST) - deleted):
+                gone = work.delete(keep, turn)
+                deleted += gone
+                show(deleted, work.things)
+                if gone < turn:
+                    break
+    except BaseException as error:
+        error.add_note(f"{deleted:,} {work.things} are deleted; the same command continues")
+        raise
+    return deleted
 
 
 def _look(work: Work, before: dt.datetime, most: int | None) -> dict[str, Any]:

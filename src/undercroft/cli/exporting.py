@@ -55,13 +55,6 @@ def checked(name: str, form: str, forms: Mapping[str, tuple[str, Write]], parque
     return forms[form][1]
 
 
-def total(count: Callable[[], int]) -> int | None:
-    """How many items there are, for a progress that is shown; None where nobody sees it."""
-    from undercroft.cli import output
-
-    return count() if output.console(stderr=True).is_terminal else None
-
-
 def run(folder: str, file: str, write: Write, items: Iterable[T], things: str, of: int | None = None) -> None:
     """Write the file, show the progress, and tell what was written.
 
@@ -73,7 +66,7 @@ def run(folder: str, file: str, write: Write, items: Iterable[T], things: str, o
         write: makes bytes of items.
         items: what to write.
         things: what they are, in the plural.
-        of: how many there are, see `total`.
+        of: how many there are; None when that is not known.
     """
     from undercroft.cli import progress
     from undercroft.cli.folder import Folder

@@ -30,5 +30,10 @@ def bar(label: str, total: int | None, in_bytes: bool = False) -> Iterator[Calla
         yield lambda done, word: progress.update(task, completed=done, word=word)
 
 
+def total(count: Callable[[], int]) -> int | None:
+    """How many items there are, where a bar is shown; None where nobody sees it, and nothing is counted."""
+    return count() if console(stderr=True).is_terminal else None
+
+
 def _silent(done: int, word: str) -> None:
     """Show nothing."""

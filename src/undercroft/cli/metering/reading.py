@@ -90,10 +90,11 @@ def export(store: str | None, folder: str, name: str, form: str, **asked: Unpack
       undercroft meter export archive --begin 2026-01-01 --end 2026-02-01 --name january --format parquet
       undercroft meter export vm-1 --resource vm-1 --format csv
     """
+    from undercroft.cli import progress
     from undercroft.metering.files import FORMS
 
     write = exporting.checked(name, form, FORMS, "undercroft.metering.parquet")
     with stores.opened(store, "metering") as opened:
-        total = exporting.total(lambda: opened.count_samples(selection.sample_filter(asked)))
+        total = progress.total(lambda: opened.count_samples(selection.sample_filter(asked)))
         found = opened.query_samples(selection.filter_expr(asked), [{"timestamp": "asc"}])
         exporting.run(folder, f"{name}.{form}", write, found, "samples", total)
