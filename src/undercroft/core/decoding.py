@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import sys
 from typing import Any, TypeVar
 
 import msgspec
@@ -38,7 +40,10 @@ def decode(body: bytes, type_: type[T], field: str = "body") -> T:
         value = msgspec.json.decode(body)
         if _has_doubled_keys(body, value):
             raise InvalidInput(field, "holds an object with the same key twice")
-        return value if type_ is Any else msgspec.json.decode(body, type=type_)
+        wanted: Any = type_
+        if wanted is Any or _takes(wanted, value):
+            return value  # type: ignore[no-any-return]
+        return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at `$")
         if most := _TOO_MANY.fullmatch(problem):
@@ -46,6 +51,28 @@ def decode(body: bytes, type_: type[T], field: str = "body") -> T:
         raise InvalidInput(f"{field}{place.rstrip('`')}", problem) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(field, f"is not JSON: {error}") from None
+
+
+def _takes(type_: Any, value: Any) -> bool:
+    """Whether a value is of a type without a further look: a list or an object of anything."""
+    longest, takes_objects = _of_anything(type_)
+    return takes_objects if value.__class__ is dict else value.__class__ is list and len(value) <= longest
+
+
+@functools.cache
+def _of_anything(type_: Any) -> tuple[int, bool]:
+    """How long a list of anything may be that a type takes, -1 for none; whether it takes objects of anything."""
+    longest, takes_objects = -1, False
+    found = msgspec.inspect.type_info(type_)
+    for each in found.types if isinstance(found, msgspec.inspect.UnionType) else (found,):
+        match each.type if isinstance(each, msgspec.inspect.Metadata) else each:
+            case msgspec.inspect.ListType(item_type=msgspec.inspect.AnyType(), min_length=None, max_length=most):
+                longest = sys.maxsize if most is None else most
+            case msgspec.inspect.DictType(
+                key_type=msgspec.inspect.StrType(), value_type=msgspec.inspect.AnyType(), min_length=None, max_length=None
+            ):
+                takes_objects = True
+    return longest, takes_objects
 
 
 def _longest(value: Any) -> int:

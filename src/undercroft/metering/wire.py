@@ -41,11 +41,12 @@ class _Form(NamedTuple):
 
     names: dict[str, str]
     known: frozenset[str]
+    needed: frozenset[str]
 
 
 def _form(**other: str) -> _Form:
     names = {name: other.get(name, name) for name in _KEPT}
-    return _Form(names, frozenset((*names.values(), *_NAMES, *_IGNORED)))
+    return _Form(names, frozenset((*names.values(), *_NAMES, *_IGNORED)), frozenset(names[name] for name in _NEEDED))
 
 
 _SHORT = {"counter_type": "type", "counter_unit": "unit", "counter_volume": "volume", "message_id": "id"}
@@ -88,15 +89,15 @@ def data(given: Any) -> dict[str, Any]:
     Raises:
         InvalidInput: this is not a sample: no object, a key that is missing or unknown, a timestamp that is not ISO 8601.
     """
-    if not isinstance(given, Mapping):
+    if given.__class__ is not dict and not isinstance(given, Mapping):
         raise InvalidInput("sample", f"expected an object, got {type(given).__name__}")
     form = next((form for key, form in _FORMS.items() if key in given), None)
     if form is None:
         raise InvalidInput("sample", f"has no name of a meter: one of {', '.join(_FORMS)}")
-    check_keys(given, form.known, "sample")
-    for name in _NEEDED:
-        if form.names[name] not in given:
-            raise InvalidInput(form.names[name], "is missing")
+    if not given.keys() <= form.known:
+        check_keys(given, form.known, "sample")
+    if not given.keys() >= form.needed:
+        raise InvalidInput(next(key for name, key in form.names.items() if name in _NEEDED and key not in given), "is missing")
     found = {name: given.get(key) for name, key in form.names.items()}
     if form is _PUBLISHER and isinstance(found["counter_volume"], str):
         found["counter_volume"] = _number(found["counter_volume"])
@@ -127,8 +128,10 @@ def moment(value: Any) -> dt.datetime:
 
 def _metadata(given: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = given.get(key)
-    if not isinstance(found, (Mapping, type(None))):
+    if found.__class__ is not dict and not isinstance(found, (Mapping, type(None))):
         raise InvalidInput(key, f"expected an object, got {type(found).__name__}")
+    if given.get("user_name") is None and given.get("project_name") is None:
+        return {} if found is None else found  # type: ignore[return-value]
     names = {name: given[name] for name in _NAMES if given.get(name) is not None}
     return {**names, **(found or {})}
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from undercroft.core import decoding
 from undercroft.core.errors import InvalidInput
@@ -56,3 +57,30 @@ def test_depth_is_limited_and_brackets_in_texts_have_none():
         decoded(f"[{deepest}]")
     assert decoded(json.dumps(["[{" * 100])) == ["[{" * 100]
     assert decoded(json.dumps([[]] * 100)) == [[]] * 100
+
+
+SENT: Any = Annotated[list[Any], Meta(max_length=2)] | dict[str, Any]
+
+
+@pytest.mark.parametrize("text", ["[]", "[1, {}]", "{}", '{"a": [1, 2, 3]}'])
+def test_lists_and_objects_of_anything(text):
+    assert decoding.decode(text.encode(), SENT) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "type_", "said"),
+    [
+        ("[1, 2, 3]", SENT, "body: 3 items were given; it takes 2 at most"),
+        ("1", SENT, "body: Expected `object | array`, got `int`"),
+        ("null", SENT, "body: Expected `object | array`, got `null`"),
+        ("[]", dict[str, Any], "body: Expected `object`, got `array`"),
+        ("{}", list[Any], "body: Expected `array`, got `object`"),
+        ("[1]", list[str], "body[0]: Expected `str`, got `int`"),
+        ('{"a": 1}', dict[str, str], "body[...]: Expected `str`, got `int`"),
+        ("[]", Annotated[list[Any], Meta(min_length=1)], "body: Expected `array` of length >= 1"),
+    ],
+)
+def test_what_is_of_another_type(text, type_, said):
+    with pytest.raises(InvalidInput) as caught:
+        decoding.decode(text.encode(), type_)
+    assert str(caught.value) == said
