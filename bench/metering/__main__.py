@@ -32,6 +32,8 @@ from bench.metering import peer, report, workload
 from tests.api.service import serving
 
 CALL = 1_000
+# A file system in memory.
+MEMORY = pathlib.Path("/dev/shm")
 
 
 class Sizes:
@@ -41,7 +43,7 @@ class Sizes:
         self.ingest = 20_000 if quick else 300_000
         self.sent = 2_000 if quick else 16_000
         self.polls = 12 if quick else workload.POLLS
-        self.growth = (100_000, 300_000) if quick else (1_000_000, 10_000_000)
+        self.growth: tuple[int, ...] = (100_000, 300_000) if quick else (1_000_000, 10_000_000)
         self.bytes = 100_000 if quick else 1_000_000
         self.asked = 10 if quick else 40
         self.all_asked = 3 if quick else 7
@@ -139,7 +141,11 @@ def gnocchi(urls: dict[str, str], sizes: Sizes, folder: pathlib.Path) -> dict[st
     """Statistics of a day over HTTP beside Gnocchi's aggregates API, both checked against plain arithmetic."""
     with contextlib.ExitStack() as stack:
         index = database(urls["postgresql"], "bench_gnocchi", folder)
-        theirs = stack.enter_context(peer.running(index, folder / "gnocchi"))
+        # It makes some 100,000 files, which are slow to remove from a disk.
+        place = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="undercroft-gnocchi-", dir=MEMORY if MEMORY.is_dir() else folder)
+        )
+        theirs = stack.enter_context(peer.running(index, pathlib.Path(place) / "gnocchi"))
         subjects: dict[str, Any] = {"gnocchi": theirs}
         seconds = {"gnocchi": theirs.fill(sizes.polls)}
         for engine, url in urls.items():
@@ -178,10 +184,12 @@ def growth(urls: dict[str, str], sizes: Sizes, folder: pathlib.Path) -> dict[str
         with store(url, "growth", folder) as (_, worker):
             stored = 0
             found[engine] = {}
+            # The same hours at both sizes, all of them stored at the smaller one.
+            hours = min(12, sizes.growth[0] // (workload.A_DAY // 24))
             for size in sizes.growth:
                 rate = fill(worker, size - stored)
                 stored = size
-                found[engine][str(size)] = {"rate": rate, "ask": worker.order("ask", times=sizes.asked)}
+                found[engine][str(size)] = {"rate": rate, "ask": worker.order("ask", times=sizes.asked, hours=hours)}
                 say(f"{engine}, {size:,} samples: {found[engine][str(size)]}")
     return found
 
@@ -207,6 +215,7 @@ PARTS: dict[str, Callable[[dict[str, str], Sizes, pathlib.Path], dict[str, Any]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between")
+    parser.add_argument("--grow", type=int, nargs=2, metavar=("FROM", "TO"), help="samples of the part growth")
     parser.add_argument("--quick", action="store_true", help="small; the figures are not kept")
     parser.add_argument("--keep", type=pathlib.Path, default=report.RESULTS, help="where the results go")
     arguments = parser.parse_args()
@@ -214,6 +223,8 @@ def main() -> None:
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"unknown parts {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
     urls = store_urls("metering")
+    sizes = Sizes(quick=arguments.quick)
+    sizes.growth = tuple(arguments.grow or sizes.growth)
     keep = None if arguments.quick and arguments.keep == report.RESULTS else arguments.keep
     results: dict[str, Any] = json.loads(keep.read_text()) if keep and keep.exists() else {}
     for name in wanted:
@@ -221,9 +232,10 @@ def main() -> None:
         began = dt.datetime.now(dt.UTC)
         with tempfile.TemporaryDirectory(prefix="undercroft-bench-") as folder:
             pathlib.Path(folder).chmod(0o755)
-            engines = PARTS[name](urls, Sizes(quick=arguments.quick), pathlib.Path(folder))
+            engines = PARTS[name](urls, sizes, pathlib.Path(folder))
         results[name] = {
             "began": f"{began:%Y-%m-%d %H:%M}",
+            "arguments": f"--only {name}" + (f" --grow {sizes.growth[0]} {sizes.growth[1]}" if name == "growth" else ""),
             "minutes": round((dt.datetime.now(dt.UTC) - began).total_seconds() / 60, 1),
             "durable": os.environ.get("UCTEST_DURABLE") == "1",
             "machine": machine(),

@@ -21,10 +21,10 @@ time to make them is not counted.
   the same batches, commits, keys, indexes and conflict clause. Our driver then writes the same samples into another empty store,
   checks and dictionaries and the folding of every hour included. Both twice in turns; the faster counts.
 - **http**: 16 connections send one sample a request to the endpoint of Ceilometer's publisher, and then an empty list.
-- **gnocchi**: a real Gnocchi 4.7.1 with its index in the same PostgreSQL and its measures in files, two metricd, archive policy of
-  5 minutes and of a day: the day is one stored point of each aggregate, which is its fastest way to answer. Both give count, min,
-  max, sum and mean of one meter for the day over HTTP, JSON parsed, by turns; each answer is compared with plain arithmetic first.
-- **growth**: questions to the library about the first 12 hours and the newest samples, with other values each time: the median.
+- **gnocchi**: a real Gnocchi 4.7.1 with its index in the same PostgreSQL and its files in memory, two metricd workers, an archive
+  policy of 5 minutes and of a day: the day is one stored point of each aggregate, its fastest way to answer. Both give count, min,
+  max, sum and mean of one meter for the day over HTTP, JSON parsed, in turns; each answer is compared with plain arithmetic first.
+- **growth**: questions to the library about the first hours and the newest samples, with other values each time: the median.
 - **bytes**: all tables and indexes after the load, divided by samples.
 """
 
@@ -142,7 +142,7 @@ def page(results: dict[str, Any]) -> str:
         body = "".join(f"| {' | '.join(line)} |\n" for line in [HEAD, ["---"] * len(HEAD), *make(run["engines"])])
         found.append(f"""## {part}
 
-`make bench-metering ARGS='--only {part}'`, {run["began"]} UTC, {run["minutes"]:g} minutes; {facts["processors"]} processors
+`make bench-metering ARGS='{run["arguments"]}'`, {run["began"]} UTC, {run["minutes"]:g} minutes; {facts["processors"]} processors
 ({facts["processor"]}), {facts["memory_gib"]} GiB, Python {facts["python"]}; {durable}; load averages before and after:
 {run["load"]}.
 

@@ -15,9 +15,6 @@ from bench.harness import obey, own_stdout
 from bench.metering import floor, sizes, workload
 from undercroft.metering import SampleFilter
 
-# The part of the first day that is asked about while the store grows.
-HOURS = 12
-
 
 class Worker:
     """Carries out orders."""
@@ -55,13 +52,18 @@ class Worker:
         scheme = urllib.parse.urlsplit(self._url).scheme.partition("+")[0]
         return sizes.ENGINES[scheme](self._url, self._stored)
 
-    def ask(self, times: int) -> dict[str, float]:
-        """Ask each question several times, each time about something else; the median in seconds."""
-        return {name: _median(ask, times) for name, ask in self._questions().items()}
+    def ask(self, times: int, hours: int) -> dict[str, float]:
+        """Ask each question several times, each time about something else; the median in seconds.
 
-    def _questions(self) -> dict[str, Callable[[int], int]]:
+        Args:
+            times: how often.
+            hours: the first hours of the first day, which statistics are asked about.
+        """
+        return {name: _median(ask, times) for name, ask in self._questions(hours).items()}
+
+    def _questions(self, hours: int) -> dict[str, Callable[[int], int]]:
         store = self._store
-        begin, end = workload.START, workload.START + dt.timedelta(hours=HOURS)
+        begin, end = workload.START, workload.START + dt.timedelta(hours=hours)
         meters = [meter.name for meter in workload.METERS]
 
         def chosen(choice: int, **more: Any) -> SampleFilter:
@@ -95,8 +97,8 @@ class Worker:
             return _length(store.get_resources(project=workload.project(choice * 37 % workload.RESOURCES), limit=100))
 
         return {
-            f"statistics of a meter, {HOURS} hours, per resource": per_resource,
-            f"statistics of a meter and a resource, {HOURS} hours": of_one,
+            f"statistics of a meter, {hours} hours, per resource": per_resource,
+            f"statistics of a meter and a resource, {hours} hours": of_one,
             "the same by hour": by_hour,
             "newest 100 samples of a resource": newest,
             "newest 100 samples of a meter": newest_of_meter,

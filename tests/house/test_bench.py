@@ -178,7 +178,7 @@ def test_the_raw_floor_of_samples_writes_the_rows_that_the_store_holds(engine, t
             asked = f"SELECT count(*) FROM {place._tables.sample.name}"
             assert place._db.read(lambda c: c.exec_driver_sql(asked).scalar()) == POLLED
     assert metering_floor.compare(url, POLLED, 100).keys() == {"raw", "ours", "folded"}
-    assert min(worker.ask(1).values()) > 0
+    assert min(worker.ask(1, 1).values()) > 0
     told = worker.bytes()
     assert told["total"] > 0
     assert any("sample" in name for name in told["parts"])
@@ -216,7 +216,7 @@ def test_the_table_of_samples_tells_what_is_met():
         "bytes": {"sqlite": {"samples": 10, "uuid1": bytes_, "uuid4": bytes_}},
     }
     facts = {"processors": 2, "processor": "x", "memory_gib": 1, "python": "3"}
-    run = {"began": "now", "minutes": 1.5, "durable": True, "machine": facts, "load": [1.0, 1.0]}
+    run = {"began": "now", "arguments": "--only ingest", "minutes": 1.5, "durable": True, "machine": facts, "load": [1.0, 1.0]}
     results = {part: {**run, "engines": each} for part, each in engines.items()}
     rows = metering_report.rows(results)
     assert ["sqlite", "in % of the raw bulk rate", "26", "25, met"] in rows
