@@ -78,7 +78,7 @@ class Connection(contract.Store):
         d = self._dialect = own(t)
         self._store = SqlStore(self._db, KIND, t.metadata, t.setting, analyse_after=d.analyse_after)
         self._dictionary = Dictionary(self._db, t, d)
-        finder, samples = Finder(t, self._dictionary), Samples(t, d)
+        finder, samples = Finder(t, d, self._dictionary), Samples(t, d)
         walk = Walk(t, d, finder, samples)
         self._writer = Writer(t, d)
         self._folder = Folder(self._db, t, d, samples)

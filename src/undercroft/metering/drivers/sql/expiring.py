@@ -46,9 +46,7 @@ class Expirer:
 
     def next_hour(self, connection: sa.Connection, before: int, after: tuple[int, int]) -> Slot | None:
         """The next hour that may hold samples of before a moment, behind (start, id)."""
-        t = self._t.slot.c
-        behind = sa.or_(t.start > after[0], sa.and_(t.start == after[0], t.id > after[1]))
-        return next(iter(self._finder.slots(connection, _EVERYTHING, HOUR, None, before, behind, limit=1)), None)
+        return next(iter(self._finder.slots(connection, _EVERYTHING, (HOUR,), None, before, after=after, limit=1)), None)
 
     def delete_from(self, connection: sa.Connection, slot: Slot, before: int) -> int:
         """Delete what an hour holds of before a moment; how many samples."""
@@ -89,7 +87,7 @@ class Expirer:
         return deleted
 
     def _by_slot(self, connection: sa.Connection, rows: list[Found]) -> dict[Slot, list[Found]]:
-        slots = self._finder.slots(connection, _EVERYTHING, HOUR, rows[0][1], rows[-1][1] + 1)
+        slots = self._finder.slots(connection, _EVERYTHING, (HOUR,), rows[0][1], rows[-1][1] + 1)
         of = {(slot.meter_id, slot.bundle, slot.start): slot for slot in slots}
         place = self._dictionary.places(connection, {row[0] for row in rows})
         found: dict[Slot, list[Found]] = collections.defaultdict(list)
@@ -110,8 +108,8 @@ class Expirer:
             self._remove(connection, [slot.id])
             day = Slot(0, DAY, slot.meter_id, slot.bundle, slot.start // SPANS[DAY] * SPANS[DAY], FOLDED)
             here = Candidates(frozenset((slot.meter_id,)), None, frozenset(((slot.meter_id, slot.bundle),)))
-            if not self._finder.slots(connection, here, HOUR, day.start, day.end):
-                days = self._finder.slots(connection, here, DAY, day.start, day.end)
+            if not self._finder.slots(connection, here, (HOUR,), day.start, day.end):
+                days = self._finder.slots(connection, here, (DAY,), day.start, day.end)
                 self._remove(connection, [each.id for each in days])
         self._begin(connection, slot, series)
 
@@ -128,7 +126,7 @@ class Expirer:
         left = set(lasts)
         here = Candidates(frozenset((slot.meter_id,)), None, frozenset(((slot.meter_id, slot.bundle),)))
         first: dict[int, int] = {}
-        for later in self._finder.slots(connection, here, HOUR, slot.start, None):
+        for later in self._finder.slots(connection, here, (HOUR,), slot.start, None):
             # Those that ended here go on in hours that are not folded, or not at all.
             wanted = left if later.folded != FOLDED else {number for number in left if lasts[number] >= slot.end}
             if wanted:

@@ -44,6 +44,23 @@ class Alive(NamedTuple):
     meta: int
 
 
+class Row(NamedTuple):
+    """A series and its state, as far as it has one."""
+
+    id: int
+    meter_id: int
+    type: int
+    unit: str
+    resource_id: str
+    user_id: str | None
+    project_id: str | None
+    source: str | None
+    # None where it has no state.
+    first: Any
+    last: Any
+    meta_id: Any
+
+
 class Lists:
     """Lists what one store has."""
 
@@ -124,20 +141,19 @@ class Lists:
             found.setdefault((slot.meter_id, slot.bundle), []).append(slot.id)
         return found
 
-    def _portion(self, connection: sa.Connection, selection: query.Selection, after: str | None, many: int) -> list[Any]:
+    def _portion(self, connection: sa.Connection, selection: query.Selection, after: str | None, many: int) -> list[Row]:
         """About `many` rows of series and their states, of whole resources behind `after`."""
-        t, state = self._t.series.c, self._t.state.c
-        conditions = self._finder.conditions(selection)
+        conditions, values = self._finder.conditions(selection, "s.")
         if after is not None:
-            conditions.append(t.resource_id > after)
-        columns = (
-            t.id, t.meter_id, t.type, t.unit, t.resource_id, t.user_id, t.project_id, t.source, state.first, state.last,
-            state.meta_id,
-        )  # fmt: skip
-        joined = sa.outerjoin(self._t.series, self._t.state, state.series_id == t.id)
+            conditions.append("s.resource_id > ?")
+            values.append(after)
+        asked = (
+            "SELECT s.id, s.meter_id, s.type, s.unit, s.resource_id, s.user_id, s.project_id, s.source, t.first, t.last, t.meta_id "  # noqa: S608
+            f"FROM {self._t.series.name} s LEFT JOIN {self._t.state.name} t ON t.series_id = s.id "
+            f"WHERE {' AND '.join(conditions) or '1 = 1'} ORDER BY s.resource_id, s.id LIMIT ?"
+        )
         while True:
-            asked = sa.select(*columns).select_from(joined).where(*conditions).order_by(t.resource_id, t.id).limit(many)
-            rows = list(connection.execute(asked))
+            rows = [Row(*row) for row in self._dialect.run(connection, asked, *values, many)]
             if len(rows) < many:
                 return rows
             whole = [row for row in rows if row.resource_id != rows[-1].resource_id]
@@ -145,7 +161,7 @@ class Lists:
                 return whole
             many *= 4
 
-    def _stated(self, connection: sa.Connection, rows: list[Any], unfolded: dict[tuple[int, int], list[int]]) -> Iterator[Alive]:
+    def _stated(self, connection: sa.Connection, rows: list[Row], unfolded: dict[tuple[int, int], list[int]]) -> Iterator[Alive]:
         """Those of the series that have samples, with what their states and hours that are not folded say."""
         slots: set[int] = set()
         series: list[int] = []

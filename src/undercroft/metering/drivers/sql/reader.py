@@ -219,11 +219,11 @@ class Reader:
             return
         slots: list[Slot]
         if reads_samples or (question.period is not None and question.period % SPANS[DAY]):
-            slots = self._finder.slots(connection, candidates, HOUR, selection.start, selection.end)
+            slots = self._finder.slots(connection, candidates, (HOUR,), selection.start, selection.end)
         else:
             slots = self._finder.planned(connection, candidates, selection.start, selection.end)
             if any(slot.span == DAY and not cut.holds(slot) for slot in slots):
-                slots = self._finder.slots(connection, candidates, HOUR, selection.start, selection.end)
+                slots = self._finder.slots(connection, candidates, (HOUR,), selection.start, selection.end)
         for part in _chunks(slots, question.period):
             whole = [] if reads_samples else [slot for slot in part if slot.folded == FOLDED and cut.holds(slot)]
             yield cut.window(part[0].start), self._of_slots(connection, part, whole, candidates, selection, cut, label)

@@ -94,9 +94,9 @@ class Walk:
                 return unfolded
             first = known[0] if start is None else max(known[0], start)
             last = known[1] + 1 if end is None else min(known[1] + 1, end)
-            folded = self._finder.slots(connection, candidates, HOUR, first, last, self._t.slot.c.folded == FOLDED)
+            folded = self._finder.slots(connection, candidates, (HOUR,), first, last, folded=(FOLDED,))
             return sorted([*unfolded, *folded], key=_order)
-        return self._finder.slots(connection, candidates, HOUR, start, end)
+        return self._finder.slots(connection, candidates, (HOUR,), start, end)
 
     def _window(
         self, slots: Sequence[Slot], starts: Sequence[int], at: int, width: int, low: int, high: int, *, ascending: bool

@@ -65,10 +65,10 @@ class Dialect(abc.ABC):
 
     @abc.abstractmethod
     def among(self, column: str) -> str:
-        """The condition that an integer column is one of a list, which `listed` makes a value of."""
+        """The condition that a column is one of a list of integers, or of words, which `listed` makes a value of."""
 
     @abc.abstractmethod
-    def listed(self, numbers: Sequence[int]) -> Any:
+    def listed(self, values: Sequence[int] | Sequence[str]) -> Any:
         """The value for `among`; the list must not be empty."""
 
     def among_keys(self, column: str, keys: Sequence[bytes]) -> tuple[str, tuple[Any, ...]]:

@@ -34,8 +34,8 @@ class MariaDB(OneWriter):
     def among(self, column: str) -> str:
         return f"{column} IN ?"
 
-    def listed(self, numbers: Sequence[int]) -> Any:
-        return list(numbers)
+    def listed(self, values: Sequence[int] | Sequence[str]) -> Any:
+        return list(values)
 
     def lock(self, connection: sa.Connection) -> int:
         locked = f"SELECT value FROM {self._setting} WHERE name = %s FOR UPDATE"  # noqa: S608

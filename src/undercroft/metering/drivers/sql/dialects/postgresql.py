@@ -58,8 +58,8 @@ class PostgreSQL(Dialect):
     def among(self, column: str) -> str:
         return f"{column} = ANY(?)"
 
-    def listed(self, numbers: Sequence[int]) -> Any:
-        return list(numbers)
+    def listed(self, values: Sequence[int] | Sequence[str]) -> Any:
+        return list(values)
 
     def among_keys(self, column: str, keys: Sequence[bytes]) -> tuple[str, tuple[Any, ...]]:
         return f"{column} = ANY(%s::uuid[])", ([key.hex() for key in keys],)

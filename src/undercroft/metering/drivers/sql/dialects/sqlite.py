@@ -44,8 +44,8 @@ class SQLite(OneWriter):
     def among(self, column: str) -> str:
         return f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608
 
-    def listed(self, numbers: Sequence[int]) -> Any:
-        return _json.encode(numbers).decode()
+    def listed(self, values: Sequence[int] | Sequence[str]) -> Any:
+        return _json.encode(values).decode()
 
     def lock(self, connection: sa.Connection) -> int:
         # A transaction that writes has the file's lock from its beginning.
