@@ -21,8 +21,9 @@ import tempfile
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "src" / "undercroft"
 DRIVER = "rating/drivers/sql/"
 EVENTS = "events/drivers/sql/"
+METERING = "metering/drivers/sql/"
 # Where nothing else is said, by kind.
-STORES = {kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events")}
+STORES = {kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,6 +279,74 @@ MUTATIONS = [
     ),
     Mutation("users compared with projects", EVENTS + "conditions.py", "COLUMNS[COLUMNS.index(test.name)]", "COLUMNS[0]"),
     Mutation("half a key", EVENTS + "connection.py", "for place in range(4))", "for place in range(2))"),
+    Mutation(
+        "a late sample does not reopen its hour",
+        METERING + "writer.py",
+        "                dialect.reopen(connection, reopened)",
+        "                pass",
+    ),
+    Mutation("expiry leaves what is kept of its hour", METERING + "expiring.py", "        d.reopen(connection, [slot.id])\n", ""),
+    Mutation(
+        "first sample of a series not moved by expiry", METERING + "expiring.py", "        if first:\n", "        if False:\n"
+    ),
+    Mutation("start of a filter excluded", METERING + "samples.py", '"ts >= ?"', '"ts > ?"'),
+    Mutation(
+        "metadata of whatever was folded last", METERING + "dialects/sqlite.py", 'f"excluded.last >= {state}.last"', '"1 = 1"'
+    ),
+    Mutation(
+        "newest by arrival",
+        METERING + "lists.py",
+        "latest = (ts, delay, key, meta)",
+        "latest = (ts + delay, delay, key, meta)",
+    ),
+    Mutation(
+        "known samples overwritten",
+        METERING + "dialects/sqlite.py",
+        "new = sorted((row for row in rows if row.key not in known), key=_PLACE)",
+        'raw.insert(connection, f"DELETE FROM {self._sample} WHERE id = ?", [(key,) for key in known])\n'
+        "        new = sorted(rows, key=_PLACE)",
+    ),
+    Mutation(
+        "floats added up one after the other",
+        "metering/sums.py",
+        "    if len(given) < 2:\n        return given\n",
+        "    return [float(sum(given))] if given else []\n",
+    ),
+    Mutation(
+        "the spread within the parts forgotten",
+        "metering/sums.py",
+        "math.fsum([*inner, *[",
+        "math.fsum([*[",
+    ),
+    Mutation(
+        "folding forgets a series",
+        METERING + "folding.py",
+        "each.pack(slot.start)) for series, each in sorted(kept.items())]",
+        "each.pack(slot.start)) for series, each in sorted(kept.items())[: max(1, len(kept) - 1)]]",
+    ),
+    Mutation(
+        "an hour that is new in a folded day left out",
+        METERING + "candidates.py",
+        "(each.meter_id, each.bundle, each.start) not in changed",
+        "each.id",
+    ),
+    Mutation("a day reaches beyond the end", METERING + "candidates.py", "each.end <= end", "each.start < end"),
+    Mutation(
+        "an hour in one window whatever its end",
+        METERING + "reader.py",
+        "return self.window(slot.start) == self.window(slot.end - 1)",
+        "return True",
+    ),
+    Mutation("samples expired beyond what was asked for", METERING + "connection.py", "min(size, count - deleted)", "size"),
+    Mutation("metadata compared without their type", "metering/expression.py", "value.__class__ is wanted.__class__ and ", ""),
+    Mutation("nobody as a text", "metering/query.py", "if value == _NOBODY", "if False"),
+    Mutation("nobody counted", "metering/statistics.py", " - {None}", ""),
+    Mutation(
+        "half an id",
+        METERING + "ids.py",
+        "text[19:23] + text[24:])\n    return bytes",
+        "text[19:23] + text[20:23] * 4)\n    return bytes",
+    ),
 ]
 
 
