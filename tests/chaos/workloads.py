@@ -6,6 +6,7 @@ Each kind has one value, `WORKLOAD` of `tests/chaos/<kind>/workload.py`; a kind 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import importlib
 import importlib.util
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,6 +30,23 @@ def nothing(_: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
+class Expiring:
+    """How a kind's items go when they are old.
+
+    Attributes:
+        machine: a random walk in which they do.
+        newest: the items of a store until a moment, the newest first.
+        again: stores such items again.
+        steps: of the walks, in the gate.
+    """
+
+    machine: Any
+    newest: Callable[[Any, dt.datetime], list[Any]]
+    again: Callable[[Any, list[Any]], None]
+    steps: int = 400
+
+
+@dataclasses.dataclass(frozen=True)
 class Workload:
     """What is done to the stores of one kind.
 
@@ -41,6 +59,7 @@ class Workload:
         questions: all that an audit can ask.
         sabotaged: writers with a protection taken away.
         harmless: the names of those that break no promise of a driver.
+        expiring: how items go when they are old; None where they do not, by themselves.
         written_late: makes a server acknowledge before it writes, where that is a setting of the store and not of the server.
     """
 
@@ -52,6 +71,7 @@ class Workload:
     questions: Sequence[Any]
     sabotaged: Mapping[str, Sabotage]
     harmless: Callable[[type], Collection[str]] = lambda _: ()
+    expiring: Expiring | None = None
     written_late: Callable[[Any], None] = nothing
 
 

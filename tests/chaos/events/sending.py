@@ -33,3 +33,5 @@ def post(number: int) -> tuple[str, Any, int]:
 
 # Whether an answer is broken off where the store cannot now.
 BREAKS_OFF = True
+# A question about items.
+QUESTION = "/events/v2/events"

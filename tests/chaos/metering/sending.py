@@ -34,3 +34,5 @@ def post(number: int) -> tuple[str, Any, int]:
 
 # Whether an answer is broken off where the store cannot now: Ceilometer sends no sample twice, whatever it was told.
 BREAKS_OFF = False
+# A question about items.
+QUESTION = "/metering/v2/samples"

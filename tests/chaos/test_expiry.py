@@ -1,4 +1,4 @@
-"""Random walks in which events expire by a clock of their own: what is still valid stays, and no more goes than was asked for."""
+"""Random walks in which items expire by a clock of their own: what is still valid stays, and no more goes than was asked for."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import hypothesis
 import pytest
 from hypothesis.stateful import invariant
 
-from undercroft.conformance.events.state_machine import EventsMachine
+from tests.chaos.workloads import WORKLOADS
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.stateful import walk
 from undercroft.core.time import from_micros
-from undercroft.events import EventFilter
 
-pytestmark = [pytest.mark.promise("C5"), pytest.mark.timeout(7200)]
+KINDS = [kind for kind, work in WORKLOADS.items() if work.expiring]
+pytestmark = [pytest.mark.kind(*KINDS), pytest.mark.promise("C5"), pytest.mark.timeout(7200)]
 # Of one walk.
 STEPS = 50
 # Seconds after which no more walks begin: there are engines that take a second for a step.
@@ -36,6 +36,7 @@ class Watched(Opener):
 
     def __call__(self, **options: Any) -> Any:
         store = super().__call__(**options)
+        store.kind_of_walk = self.target.kind
         expire: Expire = store._expire if self.twin is None else self.twin(store, store._expire)
 
         def counted(before: int, count: int | None) -> int:
@@ -50,7 +51,7 @@ class Watched(Opener):
 def walked(opener: Watched, seed: int, steps: int) -> dict[str, int]:
     """Walk until so many steps are done, and something has expired: a few walks may pass without."""
 
-    class Walker(EventsMachine):
+    class Walker(WORKLOADS[opener.target.kind].expiring.machine):  # type: ignore[misc]
         steps = 0
 
         @invariant()
@@ -70,9 +71,9 @@ def watched(opener: Opener, twin: Callable[[Any, Expire], Expire] | None = None)
     return Watched(opener.target, opener.url, opener.namespace, opener.opened, twin=twin)
 
 
-def test_what_is_valid_stays(opener: Opener, seed: int, record, figure):
-    opener()
-    found = walked(watched(opener), seed, figure(400, 50_000))
+def test_what_is_valid_stays(any_opener: Opener, seed: int, record, figure):
+    any_opener()
+    found = walked(watched(any_opener), seed, figure(WORKLOADS[any_opener.target.kind].expiring.steps, 50_000))
     record(**found)
     assert found["expired"] > 0
 
@@ -92,19 +93,20 @@ def too_many(_store: Any, expire: Expire) -> Expire:
 
 def newest_first(store: Any, expire: Expire) -> Expire:
     """Takes the newest of what is old."""
+    expiring = WORKLOADS[store.kind_of_walk].expiring
 
     def newest(before: int, count: int | None) -> int:
-        old = list(store.get_events(EventFilter(end_timestamp=from_micros(before - 1)), {"sort": [("generated", "desc")]}))
+        old = expiring.newest(store, from_micros(before - 1))
         expire(before, None)
-        store.record_events(old[count:] if count is not None else [])
+        expiring.again(store, old[count:] if count is not None else [])
         return len(old[:count])
 
     return newest
 
 
 @pytest.mark.parametrize("twin", [too_young, too_many, newest_first])
-def test_twin_is_caught(opener: Opener, seed: int, twin: Callable[[Any, Expire], Expire], record):
-    opener()
+def test_twin_is_caught(any_opener: Opener, seed: int, twin: Callable[[Any, Expire], Expire], record):
+    any_opener()
     with pytest.raises(AssertionError) as caught:
-        walked(watched(opener, twin), seed, 2_000)
+        walked(watched(any_opener, twin), seed, 2_000)
     record(noticed=type(caught.value).__name__)
