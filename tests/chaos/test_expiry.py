@@ -17,8 +17,8 @@ from undercroft.conformance.plugin import Opener
 from undercroft.conformance.stateful import walk
 from undercroft.core.time import from_micros
 
-KINDS = [kind for kind, work in WORKLOADS.items() if work.expiring]
-pytestmark = [pytest.mark.kind(*KINDS), pytest.mark.promise("C5"), pytest.mark.timeout(7200)]
+EXPIRING = {kind: work.expiring for kind, work in WORKLOADS.items() if work.expiring is not None}
+pytestmark = [pytest.mark.kind(*EXPIRING), pytest.mark.promise("C5"), pytest.mark.timeout(7200)]
 # Of one walk.
 STEPS = 50
 # Seconds after which no more walks begin: there are engines that take a second for a step.
@@ -51,7 +51,7 @@ class Watched(Opener):
 def walked(opener: Watched, seed: int, steps: int) -> dict[str, int]:
     """Walk until so many steps are done, and something has expired: a few walks may pass without."""
 
-    class Walker(WORKLOADS[opener.target.kind].expiring.machine):  # type: ignore[misc]
+    class Walker(EXPIRING[opener.target.kind].machine):  # type: ignore[misc]
         steps = 0
 
         @invariant()
@@ -73,7 +73,7 @@ def watched(opener: Opener, twin: Callable[[Any, Expire], Expire] | None = None)
 
 def test_what_is_valid_stays(any_opener: Opener, seed: int, record, figure):
     any_opener()
-    found = walked(watched(any_opener), seed, figure(WORKLOADS[any_opener.target.kind].expiring.steps, 50_000))
+    found = walked(watched(any_opener), seed, figure(EXPIRING[any_opener.target.kind].steps, 50_000))
     record(**found)
     assert found["expired"] > 0
 
@@ -93,7 +93,7 @@ def too_many(_store: Any, expire: Expire) -> Expire:
 
 def newest_first(store: Any, expire: Expire) -> Expire:
     """Takes the newest of what is old."""
-    expiring = WORKLOADS[store.kind_of_walk].expiring
+    expiring = EXPIRING[store.kind_of_walk]
 
     def newest(before: int, count: int | None) -> int:
         old = expiring.newest(store, from_micros(before - 1))
