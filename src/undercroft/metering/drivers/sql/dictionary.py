@@ -226,7 +226,7 @@ class Dictionary:
                         {"span": HOUR, "meter_id": meter, "bundle": bundle, "start": start, "folded": PENDING}
                         for meter, bundle, start in missing
                     ]
-                    connection.execute(self._db.dialect.insert_missing(t).values(rows))
+                    connection.execute(self._db.dialect.insert_missing(t), rows)
                     found |= known(connection, missing)
             return found
 
@@ -252,7 +252,7 @@ class Dictionary:
             asked = sa.select(column, table.c.id).where(column.in_([row[key] for row in part]))
             found |= dict(map(tuple, connection.execute(asked)))
             if missing := [row for row in part if row[key] not in found]:
-                connection.execute(self._db.dialect.insert_missing(table).values(missing))
+                connection.execute(self._db.dialect.insert_missing(table), missing)
                 found |= dict(map(tuple, connection.execute(asked)))
         return found
 
