@@ -330,7 +330,7 @@ MUTATIONS = [
         "(each.meter_id, each.bundle, each.start) not in changed",
         "each.id",
     ),
-    Mutation("a day reaches beyond the end", METERING + "candidates.py", "each.end <= end", "each.start < end"),
+    Mutation("an hour reaches beyond the end", METERING + "reader.py", "slot.end > self._end", "slot.start > self._end"),
     Mutation(
         "an hour in one window whatever its end",
         METERING + "reader.py",

@@ -354,13 +354,16 @@ def test_readers_see_one_moment(store: Store, open_store: OpenStore) -> None:
 @clause("M17", "M23")
 @promise("C9")
 def test_a_late_hour_counts(store: Store) -> None:
-    """One that had no samples when its day was added up."""
-    pending(store, [sample(f"m{n}", 1, at=hour(n)) for n in (0, 1, 5)])
+    """One that had no samples when its day was added up, and is not over, or not looked at yet, when it is asked for."""
+    whole = {"start_timestamp": MIDNIGHT, "end_timestamp": MIDNIGHT + DAY}
+    pending(store, [sample(f"m{n}", 1, at=hour(n)) for n in (0, 1, 9)])
     maintained(store)
-    record(store, [sample("late", 10, at=hour(3)), sample("later", 20, at=hour(8))])
-    for is_folded in (False, True):
-        if is_folded:
-            maintained(store)
-        assert [(row.sum, row.count, row.period_end) for row in statistics(store, CPU_UTIL)] == [(33, 5, hour(8))]
-        whole = {"start_timestamp": MIDNIGHT, "end_timestamp": MIDNIGHT + DAY}
-        assert [row.sum for row in statistics(store, CPU_UTIL | whole)] == [33]
+    total = 3
+    for n, moment in enumerate((3, 5, 10)):
+        pending(store, [sample(f"late{n}", 10, at=hour(moment))])
+        total += 10
+        for is_folded in (False, True):
+            if is_folded:
+                maintained(store)
+            assert [(row.sum, row.count) for row in statistics(store, CPU_UTIL)] == [(total, 4 + n)]
+            assert [row.sum for row in statistics(store, CPU_UTIL | whole)] == [total]
