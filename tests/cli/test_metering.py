@@ -502,19 +502,22 @@ def test_the_doctor_tells_what_should_be_gone(run, place, monkeypatch):
 
 @pytest.mark.usefixtures("_later")
 def test_an_expiry_that_breaks_off_says_what_is_gone(run, place, monkeypatch):
-    monkeypatch.setattr("undercroft.cli.expiring._AT_ONCE", 2)
-    delete, turns = Store.clear_expired_metering_data, []
+    with opened(place) as store:
+        for hours in (1, 2, 3):
+            store.record_metering_data(made(0, message_id=f"old{hours}", timestamp=START - dt.timedelta(hours=hours)))
+    delete, turns = Store.expire_part, []
 
-    def interrupted(self, ttl, most):
-        turns.append(most)
+    def interrupted(self, ttl):
+        turns.append(ttl)
         if len(turns) == 3:
             raise KeyboardInterrupt
-        return delete(self, ttl, most)
+        return delete(self, ttl)
 
     ask = ("meter", "expire", "--store", place, "--older-than", "1h", "--yes")
-    monkeypatch.setattr(Store, "clear_expired_metering_data", interrupted)
-    assert "note: 4 samples are deleted; the same command continues" in run(*ask, code=130).stderr
-    monkeypatch.setattr(Store, "clear_expired_metering_data", delete)
-    assert run(*ask, "--most", 1).stdout == "deleted 1 samples\n"
-    assert run(*ask).stdout == "deleted 1 samples\n"
-    assert len(everything(place)) == 6
+    monkeypatch.setattr(Store, "expire_part", interrupted)
+    assert "note: 2 samples are deleted; the same command continues" in run(*ask, code=130).stderr
+    assert set(everything(place)) == {"old1", *(f"id{n:02}" for n in range(12))}
+    monkeypatch.setattr(Store, "expire_part", delete)
+    assert run(*ask, "--most", 2).stdout == "deleted 2 samples\n"
+    assert run(*ask).stdout == "deleted 5 samples\n"
+    assert set(everything(place)) == {f"id{n:02}" for n in range(6, 12)}

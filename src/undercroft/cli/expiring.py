@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from undercroft.core.findings import Share
 
 F = TypeVar("F", bound=Callable[..., Any])
-# Deleted between two looks at the progress.
+# Deleted between two looks at the progress, where a number is given.
 _AT_ONCE = 20_000
 
 
@@ -27,7 +27,8 @@ class Work(NamedTuple):
         dated: how their time is called: `generated`, as in "generated before 2026-01-31".
         share: how much of the store would go; takes the time before which things are old, and how many go at most.
         ends: times of the oldest and the newest of what is old.
-        delete: deletes, and returns how many; takes the time to live in seconds, and how many go at most.
+        delete: deletes a part, the oldest first, and returns how many, 0 when nothing is left; takes the time to live in seconds.
+        delete_most: deletes the oldest, and returns how many; takes the time to live in seconds, and how many go at most.
     """
 
     kind: str
@@ -35,7 +36,8 @@ class Work(NamedTuple):
     dated: str
     share: Callable[[dt.datetime, int | None], Share]
     ends: Callable[[dt.datetime], Iterator[dt.datetime]]
-    delete: Callable[[float, int], int]
+    delete: Callable[[float], int]
+    delete_most: Callable[[float, int], int]
 
 
 def options(kind: str) -> Callable[[F], F]:
@@ -106,17 +108,15 @@ def run(
 def _delete(work: Work, keep: float, before: dt.datetime, most: int | None) -> int:
     """Delete in turns, and show how far it is."""
     from undercroft.cli import progress
-    from undercroft.core.paging import LARGEST
 
     deleted = 0
     try:
         with progress.bar("Deleting", progress.total(lambda: work.share(before, most).part)) as show:
-            # Always with a bound: an engine may take a deletion without one as a rule that it then keeps by itself.
-            while turn := min(_AT_ONCE, (most or LARGEST) - deleted):
-                gone = work.delete(keep, turn)
+            while most is None or deleted < most:
+                gone = work.delete(keep) if most is None else work.delete_most(keep, min(_AT_ONCE, most - deleted))
                 deleted += gone
                 show(deleted, work.things)
-                if gone < turn:
+                if not gone:
                     break
     except BaseException as error:
         error.add_note(f"{deleted:,} {work.things} are deleted; the same command continues")

@@ -12,17 +12,16 @@ from undercroft.core import settings, span
 from undercroft.core.kinds import Task
 
 LOG = logging.getLogger(__name__)
-# Items deleted between two looks at whether to stop.
-_AT_ONCE = 20_000
 
 
-def task(kind: str, things: str, delete: Callable[[Any, float, int], int]) -> Task:
+def task(kind: str, things: str, delete: Callable[[Any, float], int]) -> Task:
     """The task `expire` of a kind.
 
     Args:
         kind: the kind; its setting `[kind] time_to_live` says how long things are kept.
         things: what is deleted, in the plural.
-        delete: deletes from a store what is older than so many seconds, the oldest first, at most so many; returns how many.
+        delete: deletes from a store a part of what is older than so many seconds, the oldest first; returns how many things, 0 when
+            nothing is left.
     """
     job, setting = f"{kind}.expire", f"[{kind}] time_to_live"
 
@@ -40,7 +39,7 @@ def task(kind: str, things: str, delete: Callable[[Any, float, int], int]) -> Ta
             extra={"job": job, "kept": span.words(dt.timedelta(seconds=ttl)), "before": before.isoformat()},
         )
         deleted = 0
-        while not stop.is_set() and (gone := delete(store, ttl, _AT_ONCE)):
+        while not stop.is_set() and (gone := delete(store, ttl)):
             deleted += gone
         LOG.info(
             "expired %s are deleted" if not stop.is_set() else "stopped while deleting expired %s",

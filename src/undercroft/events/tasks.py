@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from undercroft.core import expiry
 
-TASKS = (expiry.task("events", "events", lambda store, ttl, most: store.clear_expired_data(ttl, most)),)
+# Events deleted between two looks at whether to stop.
+AT_ONCE = 20_000
+
+TASKS = (expiry.task("events", "events", lambda store, ttl: store.clear_expired_data(ttl, AT_ONCE)),)

@@ -36,6 +36,8 @@ _LARGE = 2**18
 # Samples that are sorted in memory, for an order that no store has them in.
 _MOST_SORTED = 1_000_000
 _MOST_RESOURCES = 1_000
+# Microseconds.
+_HOUR = 3_600_000_000
 # How long expired samples may still be there: the worker comes each hour.
 _LATE = dt.timedelta(days=1)
 
@@ -576,6 +578,26 @@ class Store(Connection, abc.ABC):
         except (TypeError, ValueError):
             raise InvalidInput("ttl", f"{str(ttl)[:32]!r} is no number of seconds") from None
         return 0 if max_count is not None and max_count <= 0 else self._expire(before, max_count)
+
+    def expire_part(self, ttl: float) -> int:
+        """Delete a part of what is older than `ttl` seconds.
+
+        M28 What lies in the hour of the oldest sample goes, as far as it is older; nothing else is touched. To be called until
+            nothing is left, with time between the calls to stop, or to tell how far it is. Whole hours go more quickly than as
+            many samples by `clear_expired_metering_data` with a `max_count`.
+
+        Returns:
+            the number of samples that were deleted; 0 when nothing is left.
+        """
+        try:
+            before = _before(ttl)
+        except OverflowError:
+            return 0
+        oldest = next(iter(self._samples(query.Selection(end=before), 1, ascending=True)), None)
+        if oldest is None:
+            return 0
+        end = (time.to_micros(oldest.timestamp) // _HOUR + 1) * _HOUR
+        return self._expire(min(before, end), None)
 
     def expiry(self, ttl: float) -> dt.datetime | None:
         """The moment before which samples are older than `ttl` seconds; None when `ttl` keeps everything."""

@@ -19,6 +19,6 @@ def maintain(store: Store, _stop: threading.Event) -> None:
 
 
 TASKS = (
-    expiry.task("metering", "samples", lambda store, ttl, most: store.clear_expired_metering_data(ttl, most)),
+    expiry.task("metering", "samples", lambda store, ttl: store.expire_part(ttl)),
     Task("maintain", maintain, "maintain_interval", "updates the pre-aggregates that statistics are read from"),
 )

@@ -24,8 +24,8 @@ class Kept:
     def expiry(self, ttl: float) -> dt.datetime | None:
         return BEFORE if ttl > 0 else None
 
-    def delete(self, _ttl: float, most: int) -> int:
-        gone = min(self.things, most)
+    def delete(self, _ttl: float) -> int:
+        gone = min(self.things, 20_000)
         self.things -= gone
         self.turns += 1
         if self._stop is not None:
@@ -41,7 +41,7 @@ def run(monkeypatch, caplog):
         if ttl is not None:
             monkeypatch.setenv("UNDERCROFT_METERING__TIME_TO_LIVE", ttl)
         settings.current.cache_clear()
-        task = expiry.task("metering", "samples", lambda kept, seconds, most: kept.delete(seconds, most))
+        task = expiry.task("metering", "samples", lambda kept, seconds: kept.delete(seconds))
         assert (task.name, task.interval) == ("expire", "expire_interval")
         with caplog.at_level(logging.INFO):
             task.run(store, stop or threading.Event())

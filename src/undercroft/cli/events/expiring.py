@@ -35,6 +35,7 @@ def expire(store: str | None, **options: Any) -> None:
 
 def _work(store: Store) -> expiring.Work:
     from undercroft.events import EventFilter
+    from undercroft.events.tasks import AT_ONCE
 
     def ends(before: dt.datetime) -> Iterator[dt.datetime]:
         old = EventFilter(end_timestamp=before - dt.timedelta(microseconds=1))
@@ -42,4 +43,13 @@ def _work(store: Store) -> expiring.Work:
             for event in store.get_events(old, {"limit": 1, "sort": [("generated", direction)]}):
                 yield event.generated
 
-    return expiring.Work("events", "events", "generated", store.expired, ends, store.clear_expired_data)
+    return expiring.Work(
+        kind="events",
+        things="events",
+        dated="generated",
+        share=store.expired,
+        ends=ends,
+        # With a bound: MongoDB takes a deletion without one as a rule that it then keeps by itself.
+        delete=lambda ttl: store.clear_expired_data(ttl, AT_ONCE),
+        delete_most=store.clear_expired_data,
+    )

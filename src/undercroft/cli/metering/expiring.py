@@ -45,4 +45,12 @@ def _work(store: Store) -> expiring.Work:
         for sample in store.get_samples(SampleFilter(end_timestamp=before), 1):
             yield sample.timestamp
 
-    return expiring.Work("metering", "samples", "taken", store.expired, ends, store.clear_expired_metering_data)
+    return expiring.Work(
+        kind="metering",
+        things="samples",
+        dated="taken",
+        share=store.expired,
+        ends=ends,
+        delete=store.expire_part,
+        delete_most=store.clear_expired_metering_data,
+    )

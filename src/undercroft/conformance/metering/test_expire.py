@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 from typing import Any
 
@@ -52,6 +53,22 @@ def test_old_samples_go(store: Store) -> None:
     with now(after(10_000)):
         assert store.clear_expired_metering_data(ttl=0, max_count=None) == 4
     assert everything(store) == list(store.get_meters()) == list(store.get_resources()) == []
+
+
+@clause("M28")
+@promise("C5")
+@rows("is_folded", [False, True], empty="clear")
+def test_old_samples_go_hour_by_hour(store: Store, is_folded: bool) -> None:
+    record(store, [sample(f"h{n}{part}", n, at=3_600 * n + 600 * part) for n in (0, 1, 5) for part in range(3)])
+    if is_folded:
+        maintained(store)
+    age = 100
+    with now(hour(5) + dt.timedelta(seconds=600 + age)):
+        gone = [store.expire_part(age) for _ in range(4)]
+        assert gone == [3, 3, 1, 0]
+        assert ids(store) == ["h52", "h51"]
+        assert store.expire_part(1e300) == 0
+    assert len(everything(store)) == 2
 
 
 @clause("M20", "M25")
