@@ -212,7 +212,10 @@ def test_the_table_of_samples_tells_what_is_met():
             "gnocchi": {"samples": 10, "fill": 2.0, "per resource": 5.0, "one": 0.012, "mean": 1.0},
             "sqlite": {"samples": 10, "fill": 1.0, "per resource": 0.05, "one": 0.003},
         },
-        "growth": {"sqlite": {"10": {"rate": 1.0, "ask": asked}, "100": {"rate": 1.0, "ask": {"one message id": 0.0012}}}},
+        "growth": {
+            "sqlite": {"1000000": {"rate": 1.0, "ask": asked}, "10000000": {"rate": 1.0, "ask": {"one message id": 0.0012}}},
+            "postgresql": {"10": {"rate": 1.0, "ask": asked}, "100": {"rate": 1.0, "ask": {"one message id": 0.0022}}},
+        },
         "bytes": {"sqlite": {"samples": 10, "uuid1": bytes_, "uuid4": bytes_}},
     }
     facts = {"processors": 2, "processor": "x", "memory_gib": 1, "python": "3"}
@@ -224,6 +227,7 @@ def test_the_table_of_samples_tells_what_is_met():
     assert ["sqlite", "times as fast as Gnocchi", "100", "10 (20), met"] in rows
     assert ["sqlite", "times as fast as Gnocchi", "4", "5, NOT MET"] in rows
     assert ["sqlite", "times as long", "1.2", "1.3, met"] in rows
+    assert ["postgresql", "times as long", "2.2", ""] in rows
     assert ["sqlite", "bytes a sample, 10 samples, uuid1", "120", "110, NOT MET"] in rows
     assert ["sqlite", "bytes a sample, 10 samples, uuid4", "120", ""] in rows
     assert not any("tiny" in row[1] for row in rows)
@@ -231,3 +235,5 @@ def test_the_table_of_samples_tells_what_is_met():
     page = metering_report.page({"ingest": results["ingest"]})
     assert "--only ingest" in page
     assert "## http" not in page
+    assert "did other work" not in page
+    assert "did other work" in metering_report.page({"ingest": {**results["ingest"], "load": [1.0, 2.5]}})
