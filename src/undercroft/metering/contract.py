@@ -538,7 +538,7 @@ class Store(Connection, abc.ABC):
             standard deviations of all samples (population), follow from it. They are the same on every driver, and computed of
             what is there: what came late counts, what expired does not.
         M18 The duration is from the first to the last timestamp.
-        M26 All of an answer is of one moment's state.
+        M26 All of an answer is of one moment's state. It may be lazy: the groups of some hours are in memory, not all.
 
         Args:
             sample_filter: as for `get_samples`.
@@ -547,7 +547,7 @@ class Store(Connection, abc.ABC):
             aggregate: objects with `func` and `param`; None for max, min, avg, sum and count.
 
         Raises:
-            InvalidInput: a question that cannot be meant, or whose answer has more than a million rows.
+            InvalidInput: a question that cannot be meant.
         """
         selection, question = query.selection(sample_filter), query.question(period, groupby, aggregate)
         if selection.is_empty:

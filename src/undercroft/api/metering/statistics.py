@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ from undercroft.api.metering import query
 from undercroft.api.metering.ingest import MeteringCall
 from undercroft.api.metering.query import Bounds
 from undercroft.api.metering.schemas import StatisticsOut, StatisticsQuery
+from undercroft.api.metering.v2 import parts
 from undercroft.api.questions import Refused
 from undercroft.core.names import unknown
 from undercroft.metering import Aggregate, Statistics
@@ -19,27 +21,34 @@ from undercroft.metering.query import FUNCTIONS, GROUPS, INSTANCE_TYPE, STANDARD
 from undercroft.metering.wire import text
 
 _HOUR, _DIGITS = 3600, 11
+# Rows that are in memory; of long requests more are sent while they are read.
+_MOST = 50_000
 _LOWER = (("timestamp", "ge"), ("timestamp", "gt"))
 _WHOLE_HOUR = re.compile(r"[0-9-]{8,10}([T ][0-9]{2}(:?00){0,2}(\.0+)?(Z|[+-][0-9]{2}(:?00)?)?)?", re.ASCII)
 
 
 def is_long(asked: StatisticsQuery) -> bool:
-    """What cannot be told from sums of whole hours goes through samples, and is worked on among the long requests.
+    """What cannot be told from sums of whole hours goes through samples, and groups by periods are many: long requests.
 
     Those of one resource are few.
     """
+    is_by_both = bool(asked.groupby) and _has_period(asked)
     return not query.is_of_one(asked) and (
-        INSTANCE_TYPE in asked.groupby or query.reads_samples(asked) or _is_off_hours(asked)
-    )  # fmt: skip
+        is_by_both or INSTANCE_TYPE in asked.groupby or query.reads_samples(asked) or _is_off_hours(asked)
+    )
+
+
+def _has_period(asked: StatisticsQuery) -> bool:
+    period = (asked.period or "0").strip()
+    return period.isdecimal() and len(period) <= _DIGITS and int(period) > 0
 
 
 def _is_off_hours(asked: StatisticsQuery) -> bool:
     """Whether periods are asked for that are not whole hours, or begin within one."""
-    period = (asked.period or "0").strip()
-    if not period.isdecimal() or len(period) > _DIGITS or int(period) == 0:
+    if not _has_period(asked):
         return False
     begins = [value for name, op, value in zip(asked.q_field, asked.q_op, asked.q_value, strict=False) if (name, op) in _LOWER]
-    return int(period) % _HOUR != 0 or not begins or _WHOLE_HOUR.fullmatch(begins[-1]) is None
+    return int(asked.period or 0) % _HOUR != 0 or not begins or _WHOLE_HOUR.fullmatch(begins[-1]) is None
 
 
 def statistics_of_meter(call: MeteringCall) -> Answer:
@@ -49,7 +58,13 @@ def statistics_of_meter(call: MeteringCall) -> Answer:
     found = call.store.get_meter_statistics(
         which.sample_filter, period=_period(asked.period), groupby=_groupby(asked.groupby), aggregate=_aggregates(asked)
     )
-    return Answer(200, [_out(each, which.bounds) for each in found])
+    rows = (_out(each, which.bounds) for each in found)
+    head = list(itertools.islice(rows, _MOST + 1))
+    if len(head) <= _MOST:
+        return Answer(200, head)
+    if is_long(asked):
+        return Answer(200, stream=parts(itertools.chain(head, rows)))
+    raise Refused(f"The answer has more than {_MOST:,} rows: ask for longer periods, for less time, or for one project")
 
 
 def _period(given: str | None) -> int | None:

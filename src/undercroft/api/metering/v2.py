@@ -61,10 +61,11 @@ def is_long_list(asked: ListQuery) -> bool:
 
 def listed(rows: Iterable[Any], limit: str | int | None) -> Answer:
     """A list: at once, or while it is read, where so many are asked for that this is a long request."""
-    return Answer(200, stream=_parts(rows)) if query.is_above(limit, LONG) else Answer(200, list(rows))
+    return Answer(200, stream=parts(rows)) if query.is_above(limit, LONG) else Answer(200, list(rows))
 
 
-def _parts(rows: Iterable[Any]) -> Iterator[bytes]:
+def parts(rows: Iterable[Any]) -> Iterator[bytes]:
+    """A list as JSON, some rows at a time."""
     head = b"["
     for batch in batches(rows, _AT_ONCE):
         yield head + b",".join(map(wire.encode, batch))
