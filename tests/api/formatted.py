@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from undercroft.cli.main import main
+from undercroft.engines.sql import raw
 
 # As it stands in a statement of each engine; bytes keep their type, so that harmless text is found as ever.
 BYTES = {"sqlite": "CAST('{}' AS BLOB)", "postgresql": "'{}'", "mysql": "'{}'", "mariadb": "'{}'"}
@@ -29,6 +30,8 @@ def write_in(connection: sa.Connection, _cursor: Any, sql: str, parameters: Any,
         value = getattr(value, "obj", value)
         if isinstance(value, bytes):
             return BYTES[connection.dialect.name].format(value.decode(errors="replace"))
+        if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+            return f"ARRAY[{', '.join(map(str, map(written, value)))}]"
         return f"'{value}'" if isinstance(value, str) else None
 
     if isinstance(parameters, dict):
@@ -44,6 +47,18 @@ def write_in(connection: sa.Connection, _cursor: Any, sql: str, parameters: Any,
 
     return _NUMBERED.sub(numbered, sql), tuple(left)
 
+
+_rows = raw.rows
+
+
+def rows(connection: sa.Connection, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    """The same for statements that go to the client library directly; ids of bytes are no texts."""
+    if any(isinstance(value, bytes) for value in values):
+        return _rows(connection, statement, values)
+    return _rows(connection, *write_in(connection, None, statement, values, None, False))
+
+
+raw.rows = rows
 
 if __name__ == "__main__":
     main()

@@ -104,6 +104,7 @@ METERING: Calls = {
     "diagnose": lambda s: list(s.diagnose(verify=True)),
     "expiry": lambda s: s.expiry(1.0),
     "expired": lambda s: s.expired(START),
+    "expire_part": lambda s: s.expire_part(1),
     "clear_expired_metering_data": lambda s: s.clear_expired_metering_data(1),
     "clear": lambda s: s.clear(),
     "init": lambda s: s.init(),

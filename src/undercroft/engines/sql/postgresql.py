@@ -149,10 +149,17 @@ class PostgreSQL(ServerDialect):
 
     def listen(self, engine: sa.Engine) -> None:
         super().listen(engine)
+        sa.event.listen(engine, "checkout", self._unset)
         if self.options.pooler == "transaction":
             settings = (f"SET LOCAL {name} = '{value}'" for name, value in self.pinned().items() if name != "client_encoding")
             self._settings = "; ".join(settings)
             sa.event.listen(engine, "begin", self._begin)
+
+    @staticmethod
+    def _unset(connection: Any, _record: object, _proxy: object) -> None:
+        """Let what follows a reading transaction be as the server is set: else it would write where that allows no writing."""
+        if connection.read_only is not None:
+            connection.read_only = None
 
     def _begin(self, connection: sa.Connection) -> None:
         """Begin a transaction that brings its settings along, all in one message."""
