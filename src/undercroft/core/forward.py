@@ -109,7 +109,7 @@ class Forwarder:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Exception),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT),
-            stop=lambda _state: self._stopping.is_set(),
+            stop=self._is_over,
             sleep=self._sleep,
             before_sleep=self._failed,
         )
@@ -122,11 +122,15 @@ class Forwarder:
     def _sleep(self, seconds: float) -> None:
         self._stopping.wait(seconds)
 
-    def _failed(self, state: tenacity.RetryCallState) -> None:
-        if _told(state.attempt_number):
-            error = state.outcome.exception() if state.outcome else None
+    # The oldest versions of the library give this by name.
+    def _is_over(self, retry_state: tenacity.RetryCallState) -> bool:
+        return self._stopping.is_set()
+
+    def _failed(self, retry_state: tenacity.RetryCallState) -> None:
+        if _told(retry_state.attempt_number):
+            error = retry_state.outcome.exception() if retry_state.outcome else None
             message = "%s cannot be sent and wait in %s; attempt %s failed: %s"
-            LOG.warning(message, self._what, self.spool.path, state.attempt_number, error, exc_info=error)
+            LOG.warning(message, self._what, self.spool.path, retry_state.attempt_number, error, exc_info=error)
 
 
 def _told(count: int) -> bool:
