@@ -102,6 +102,7 @@ class Finder:
         folded: tuple[int, ...] | None = None,
         after: tuple[int, int] | None = None,
         limit: int | None = None,
+        newest: bool = False,
     ) -> list[Slot]:
         """The hours, or the days, that hold anything between two microseconds, in the order of time.
 
@@ -113,6 +114,7 @@ class Finder:
             folded: those of these states only.
             after: those behind (start, id) only.
             limit: at most so many.
+            newest: the newest first.
         """
         d = self._dialect
         conditions, values = [f"span IN ({', '.join(map(str, spans))})"], []
@@ -133,7 +135,8 @@ class Finder:
             conditions.append("(start > ? OR (start = ? AND id > ?))")
             values += [after[0], *after]
         tail = "" if limit is None else f" LIMIT {int(limit)}"
-        rows = d.run(connection, f"{self._slots} WHERE {' AND '.join(conditions)} ORDER BY start, id{tail}", *values)
+        order = "start DESC, id DESC" if newest else "start, id"
+        rows = d.run(connection, f"{self._slots} WHERE {' AND '.join(conditions)} ORDER BY {order}{tail}", *values)
         found = (Slot(*row) for row in rows)
         return [slot for slot in found if (start is None or slot.end > start) and candidates.of_slot(slot)]
 

@@ -16,13 +16,16 @@ from undercroft.metering.drivers.sql.candidates import Candidates, Finder
 from undercroft.metering.drivers.sql.dialects import Dialect
 from undercroft.metering.drivers.sql.dictionary import Slot
 from undercroft.metering.drivers.sql.samples import Found, Samples
-from undercroft.metering.drivers.sql.schema import FOLDED, HOUR, SPANS, Tables
+from undercroft.metering.drivers.sql.schema import DAY, HOUR, SPANS, Tables
 
 # The first window; rows above which the next one is smaller, and below which it is larger; pieces of one window.
 _FIRST = 300_000_000
 _MANY, _FEW = 20_000, 2_000
 _MOST_PIECES = 4_096
 _SHORTEST = 1_000_000
+# The first stretch of time whose hours are looked up at once, and hours below which the next one is longer.
+_STRETCH = 2 * SPANS[DAY]
+_FEW_SLOTS = 1_000
 
 
 class Walk:
@@ -47,17 +50,39 @@ class Walk:
 
         Further parts of the selection are the caller's.
         """
-        slots = self._slots(connection, selection, candidates)
-        if not slots:
+        ends = self._ends(connection, selection, candidates)
+        if ends is None:
             return
-        starts = [slot.start for slot in slots]
-        first, last = starts[0], starts[-1] + SPANS[HOUR]
-        low = first if selection.start is None else max(first, selection.start)
-        high = last if selection.end is None else min(last, selection.end)
-        named = candidates.named
-        left, width = limit, _FIRST
+        low, high = ends
+        left, length = limit, _STRETCH
         at = low if ascending else high
         while (at < high if ascending else at > low) and (left is None or left > 0):
+            begin, end = (at, min(high, at + length)) if ascending else (max(low, at - length), at)
+            slots = self._finder.slots(connection, candidates, (HOUR,), begin, end)
+            for found in self._stretch(connection, slots, (begin, end), candidates, left, ascending=ascending):
+                yield from found
+                if left is not None:
+                    left -= len(found)
+            at = end if ascending else begin
+            if len(slots) < _FEW_SLOTS:
+                length *= 4
+
+    def _stretch(
+        self,
+        connection: sa.Connection,
+        slots: Sequence[Slot],
+        stretch: tuple[int, int],
+        candidates: Candidates,
+        left: int | None,
+        *,
+        ascending: bool,
+    ) -> Iterator[Sequence[Found]]:
+        """Rows of a stretch of time, whose hours are known, a window at a time; at most `left` of them."""
+        low, high = stretch
+        starts = [slot.start for slot in slots]
+        named, width = candidates.named, _FIRST
+        at = low if ascending else high
+        while slots and (at < high if ascending else at > low) and (left is None or left > 0):
             span, pieces = self._window(slots, starts, at, width, low, high, ascending=ascending)
             found: Sequence[Found] = ()
             if pieces:
@@ -67,7 +92,7 @@ class Walk:
                 found = self._samples.ordered(connection, pieces, named, span, most, ascending=ascending)
                 if chosen is not None:
                     found = [row for row in found if row[0] in chosen][:left]
-                yield from found
+                yield found
                 if left is not None:
                     left -= len(found)
             at = span[1] if ascending else span[0]
@@ -76,27 +101,31 @@ class Walk:
             elif len(found) < _FEW:
                 width *= 4
 
-    def _slots(self, connection: sa.Connection, selection: query.Selection, candidates: Candidates) -> list[Slot]:
-        """The hours that may hold rows, in the order of time."""
+    def _ends(self, connection: sa.Connection, selection: query.Selection, candidates: Candidates) -> tuple[int, int] | None:
+        """Between which moments there may be rows; None where there are none."""
         if candidates.is_empty:
-            return []
-        start, end = selection.start, selection.end
+            return None
+        found: list[tuple[int, int]] = []
         if (named := candidates.named) is not None:
             # Where a few series begin and end is known, but for hours that are not folded.
             t = self._t.state.c
             known = connection.execute(sa.select(sa.func.min(t.first), sa.func.max(t.last)).where(t.series_id.in_(named))).one()
-            unfolded = [
-                slot
-                for slot in self._finder.unfolded(connection, candidates)
-                if (start is None or slot.end > start) and (end is None or slot.start < end)
-            ]
-            if known[0] is None:
-                return unfolded
-            first = known[0] if start is None else max(known[0], start)
-            last = known[1] + 1 if end is None else min(known[1] + 1, end)
-            folded = self._finder.slots(connection, candidates, (HOUR,), first, last, folded=(FOLDED,))
-            return sorted([*unfolded, *folded], key=_order)
-        return self._finder.slots(connection, candidates, (HOUR,), start, end)
+            if known[0] is not None:
+                found.append((known[0], known[1] + 1))
+            found += [(slot.start, slot.end) for slot in self._finder.unfolded(connection, candidates)]
+        else:
+            # Of all series: the one hour that is asked for may hold others only.
+            of_meters = candidates._replace(series=None, bundles=None)
+            for newest in (False, True):
+                slots = self._finder.slots(connection, of_meters, (HOUR,), None, None, limit=1, newest=newest)
+                found += [(slot.start, slot.end) for slot in slots]
+        if not found:
+            return None
+        low, high = min(each[0] for each in found), max(each[1] for each in found)
+        return (
+            low if selection.start is None else max(low, selection.start),
+            high if selection.end is None else min(high, selection.end),
+        )
 
     def _window(
         self, slots: Sequence[Slot], starts: Sequence[int], at: int, width: int, low: int, high: int, *, ascending: bool
@@ -132,7 +161,3 @@ class Walk:
             tail = min(end, slot.end) - 1 - slot.start
             pieces += range(slot.id * many + head * many // hour, slot.id * many + tail * many // hour + 1)
         return (begin, end), pieces
-
-
-def _order(slot: Slot) -> tuple[int, int]:
-    return slot.start, slot.id
