@@ -17,7 +17,7 @@ _PREFIX = "q."
 
 
 class Refused(InvalidInput):
-    """A question that cannot be meant, in the words that clients know."""
+    """An invalid question, reported in the words that clients know."""
 
     def __init__(self, problem: str) -> None:
         super().__init__("query", problem)

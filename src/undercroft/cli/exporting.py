@@ -49,7 +49,7 @@ def checked(name: str, form: str, forms: Mapping[str, tuple[str, Write]], parque
     from undercroft.core.errors import InvalidInput
 
     if not name or "/" in name or name.startswith("."):
-        raise InvalidInput("--name", f"{name!r} is no name of a file")
+        raise InvalidInput("--name", f"{name!r} is not a valid file name")
     if form == "parquet":
         importlib.import_module(parquet)
     return forms[form][1]

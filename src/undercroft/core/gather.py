@@ -101,7 +101,7 @@ class Gatherer(Generic[Item, Outcome]):
         return mine.answer(self._things)
 
     def _wait(self, mine: _Waiting[Item, Outcome]) -> None:
-        """Sleep until the items are stored, or it is upon this thread to store them."""
+        """Sleep until the items are stored, or until this thread has to store them."""
         left = deadline.remaining()
         if left is None:
             mine.called.acquire()

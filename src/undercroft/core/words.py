@@ -15,7 +15,7 @@ def text(value: Any, field: str) -> str:
 
     Raises:
         WrongType: no text.
-        InvalidInput: half a surrogate pair, which is no character.
+        InvalidInput: the text contains an unpaired surrogate.
     """
     if not isinstance(value, str):
         raise WrongType(field, f"expected text, got {type(value).__name__}")

@@ -101,7 +101,7 @@ def asked(
         fixed: arguments that the path tells.
 
     Raises:
-        Refused: it cannot be meant.
+        Refused: `q` is invalid.
         Unauthorized: it names another's project.
     """
     found: dict[str, Any] = {}
@@ -177,7 +177,7 @@ def _value(item: Item) -> Any:
 
 
 def _literal(text: str) -> Any:
-    # What else Python knows is no value of metadata; brackets could be nested as deep as the text is long.
+    # Metadata filters take scalars only. Brackets are not parsed: they could be nested too deeply.
     if len(text) > _LONGEST_LITERAL or any(each in text for each in "([{"):
         return text
     try:
@@ -229,7 +229,7 @@ def _minutes(offset: Item | None) -> dt.timedelta:
 
 
 def _moved(moment: dt.datetime, by: dt.timedelta) -> dt.datetime | None:
-    """The bound further out; None where there is no time any more."""
+    """The bound moved by an interval; None when the result is outside the years 1 to 9999."""
     try:
         return moment + by
     except OverflowError:
@@ -254,7 +254,7 @@ def limit(text: str | int | None, default: int) -> int:
 
 
 def is_above(text: str | int | None, number: int) -> bool:
-    """Whether a limit is above a number; one that is none is refused by `limit`, later."""
+    """Whether a limit is above a number. An invalid limit is not; `limit` refuses it later."""
     return text is not None and _WHOLE.fullmatch(str(text).strip()) is not None and int(text) > number
 
 

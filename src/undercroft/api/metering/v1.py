@@ -31,5 +31,5 @@ def download_samples(call: MeteringCall) -> Answer:
 
 
 def is_long(_asked: Any) -> bool:
-    """What goes on for as long as there is something."""
+    """A download has no limit on its length: always a long request."""
     return True
