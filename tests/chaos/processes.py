@@ -8,7 +8,6 @@ import multiprocessing.connection
 import multiprocessing.context
 import os
 import pathlib
-import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -56,9 +55,8 @@ class Life:
         self._end.send(what)
 
     def kill(self) -> None:
-        """kill -9."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid or 0, signal.SIGKILL)
+        """kill -9; nothing when it has ended: its number may be another's by now."""
+        self._process.kill()
         self._process.join()
 
     def end(self) -> int:

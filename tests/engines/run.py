@@ -7,7 +7,8 @@ it prints the URLs and waits. In the command, `{stores}` stands for `--store KIN
 that it is a second server of, it is `--second-store KIND=URL`, unless UCTEST_WHOLE is set. The environment variable UCTEST_STORES
 has one KIND=URL a line, UCTEST_ENGINES the names of the engines that are not second, with commas between. The URLs
 differ for engines without a server: the option leaves `{tmp}` in the URL, a folder of each test's own; the variable has the run's.
-The exit code is the command's. What did not run is printed last.
+The exit code is the command's; when it is an error, what the engines' logs have of their own deaths is printed. What did not run is
+printed last.
 
 The engines belong to a second process, the keeper, in a session of its own. It waits for the end of its standard input, which comes
 when this process ends, be it by `kill -9`, and then kills what is left of the command, stops the engines and removes their folders.
@@ -19,10 +20,12 @@ import argparse
 import concurrent.futures
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -43,6 +46,9 @@ PORTS = range(15_000, 32_000, 2)
 # A file system in memory, and the room that it must have.
 MEMORY = pathlib.Path("/dev/shm")
 MEMORY_BYTES = 8 * 2**30
+# What a log has of a server, or a process of it, that died, and how many of its lines are told.
+DEATH = re.compile(r"terminated by signal|PANIC|No space left|got signal|OutOfMemoryError|fatal error")
+DEATHS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,6 +252,16 @@ def run(command: list[str], engines: list[Engine], runs: Running) -> int:
     return code if code >= 0 else 128 - code
 
 
+def deaths(started: dict[str, dict[str, str]]) -> Iterator[str]:
+    """What the logs of the engines have of servers that died, a few lines of each."""
+    for name, result in started.items():
+        log = pathlib.Path(result.get("folder", ""), "server.log")
+        if "folder" in result and log.is_file():
+            with log.open(errors="replace") as lines:
+                found = (line.rstrip() for line in lines if DEATH.search(line))
+                yield from (f"DIED {name}: {line}" for line in itertools.islice(found, DEATHS))
+
+
 def wait() -> int:
     """Wait until told to stop."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
@@ -278,6 +294,8 @@ def main() -> int:
                 if "url" in result:
                     print(f"{name:15} {result['url']}", flush=True)
             code = run(arguments.command, engines, runs) if arguments.command else wait()
+            for line in deaths(runs.started) if code else ():
+                print(line, file=sys.stderr)
         finally:
             # Nothing may cut the wait for the engines' end short.
             for number in STOPPING:

@@ -124,6 +124,20 @@ def test_what_is_ignored_outside_is_not_ignored_inside():
     assert "SIGNALS [False, False, False]" in done.stdout
 
 
+def test_a_failed_run_tells_of_servers_that_died():
+    code = """
+import os, signal, sys, psycopg
+url = os.environ["UCTEST_STORES"].splitlines()[0].partition("=")[2]
+doomed, other = psycopg.connect(url), psycopg.connect(url, autocommit=True)
+os.kill(doomed.info.backend_pid, signal.SIGKILL)
+# The server writes to its log before it ends the others.
+while True:
+    other.execute("SELECT 1")
+"""
+    _, err = runner("--engines", "postgresql", *python(code)).communicate(timeout=60)
+    assert re.search(r"^DIED postgresql: .*terminated by signal 9", err, re.MULTILINE), err
+
+
 def test_killed_command_is_reported_and_its_children_end():
     code = "import os, subprocess; subprocess.Popen(['sleep', '987654']); os.kill(os.getpid(), 9)"
     process = runner("--engines", "sqlite", *python(code))

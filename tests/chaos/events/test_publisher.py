@@ -37,5 +37,5 @@ def test_it_keeps_what_it_could_not_store(any_opener: Opener) -> None:
 def _publisher(url: str) -> Iterator[EventPublisher]:
     scheme, rest = url.split("://")
     found = EventPublisher(None, urllib.parse.urlsplit(f"undercroft://{rest}&engine={scheme.partition('+')[0]}"))
-    yield found
-    found._store.close()
+    with contextlib.closing(found._store):
+        yield found

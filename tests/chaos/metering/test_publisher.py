@@ -73,5 +73,5 @@ def drain(found: SamplePublisher) -> None:
 def publisher(url: str, spool: Any) -> Iterator[SamplePublisher]:
     scheme, rest = url.split("://")
     found = SamplePublisher(None, urllib.parse.urlsplit(f"undercroft://{rest}&engine={scheme.partition('+')[0]}&spool={spool}"))
-    yield found
-    found.close()
+    with contextlib.closing(found):
+        yield found

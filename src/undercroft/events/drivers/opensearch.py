@@ -48,6 +48,7 @@ _FULL = (
     "the cluster has as many shards as it may (cluster.max_shards_per_node); raise that, expire old events, or make the store with "
     "index_period=month"
 )
+_EXISTS = "resource_already_exists"
 _MOST_TERMS = 10_000
 _SCROLL = "2m"
 _HASHED = "sha256:"
@@ -255,9 +256,10 @@ class Connection(contract.Store):
             try:
                 self._client.call("PUT", f"/{name}", {}, timeout=f"{self.options.statement_timeout:.0f}s")
             except UndercroftError as error:
-                # Others may have made it, and a request that lasted too long is done all the same.
-                if name not in self._indices():
-                    raise (Unavailable(_FULL) if "shards open" in str(error.__cause__) else error) from error
+                # Others may have made it, and deleted it since; and a request that lasted too long is done all the same.
+                told = str(error.__cause__)
+                if _EXISTS not in told and name not in self._indices():
+                    raise (Unavailable(_FULL) if "shards open" in told else error) from error
             self._made.add(name)
 
     def _create(self, documents: list[Document]) -> set[str]:
