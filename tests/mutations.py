@@ -22,23 +22,26 @@ PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "src" / "undercroft"
 DRIVER = "rating/drivers/sql/"
 EVENTS = "events/drivers/sql/"
 METERING = "metering/drivers/sql/"
+GRADUAL = "engines/sql/gradual.py"
 # Where nothing else is said, by kind.
 STORES = {kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering")}
 
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
-    """One thing broken: in `file`, `old`, which stands there once, becomes `new`."""
+    """One thing broken: in `file`, `old`, which stands there once, becomes `new`; `suite` is the kind whose suite has to notice,
+    where the file belongs to none."""
 
     name: str
     file: str
     old: str
     new: str
+    suite: str = ""
 
     @property
     def kind(self) -> str:
         """Whose suite has to notice."""
-        return self.file.partition("/")[0]
+        return self.suite or self.file.partition("/")[0]
 
     def applied(self, package: pathlib.Path) -> str:
         """The file's text, broken.
@@ -206,9 +209,10 @@ MUTATIONS = [
     Mutation("intervals before 1970 one late", EVENTS + "reader.py", "shift = -(time.FIRST // grouping.interval)", "shift = 0"),
     Mutation(
         "a bad event ends the batch",
-        "events/contract.py",
-        "                failed(place, error)\n                continue\n",
-        "                raise\n",
+        "core/intake.py",
+        "            outcomes[place] = Outcome(False, error)\n            continue\n",
+        "            raise\n",
+        "events",
     ),
     Mutation("the error of the first", "events/contract.py", "failure = outcome.error", "failure = failure or outcome.error"),
     Mutation(
@@ -218,7 +222,11 @@ MUTATIONS = [
         "traits.setdefault((name, dtype), convert(trait.value, name))",
     ),
     Mutation(
-        "the last of one id stays", "events/contract.py", "if places.setdefault(fresh.message_id, place) == place:", "if True:"
+        "the last of one id stays",
+        "core/intake.py",
+        "if places.setdefault(fresh.message_id, place) == place:",
+        "if True:",
+        "events",
     ),
     Mutation("long text kept", "events/record.py", "        return value[:LONGEST]\n", "        return value\n"),
     Mutation(
@@ -273,7 +281,7 @@ MUTATIONS = [
         "    def clear(self, connection: sa.Connection) -> None:\n        for table in (self._text, self._number, self._event):",
         "    def clear(self, connection: sa.Connection) -> None:\n        for table in (self._event,):",
     ),
-    Mutation("expiry of more than was asked for", EVENTS + "connection.py", "min(size, count - deleted)", "size"),
+    Mutation("expiry of more than was asked for", GRADUAL, "min(size, count - deleted)", "size", "events"),
     Mutation(
         "a trait of any type is one of the first type", EVENTS + "conditions.py", "if len(conditions) == 1:", "if conditions:"
     ),
@@ -337,7 +345,7 @@ MUTATIONS = [
         "return self.window(slot.start) == self.window(slot.end - 1)",
         "return True",
     ),
-    Mutation("samples expired beyond what was asked for", METERING + "connection.py", "min(size, count - deleted)", "size"),
+    Mutation("samples expired beyond what was asked for", GRADUAL, "min(size, count - deleted)", "size", "metering"),
     Mutation("metadata compared without their type", "metering/expression.py", "value.__class__ is wanted.__class__ and ", ""),
     Mutation("nobody as a text", "metering/query.py", "if value == _NOBODY", "if False"),
     Mutation("nobody counted", "metering/statistics.py", " - {None}", ""),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,23 +14,12 @@ from undercroft.api.questions import Refused
 from undercroft.api.schemas import Taken
 from undercroft.core import deadline
 from undercroft.core.errors import InvalidInput
+from undercroft.core.intake import Outcome
 
 LOG = logging.getLogger(__name__)
 Item = TypeVar("Item")
 # How many wrong items an answer names.
 _NAMED = 20
-
-
-class Outcome(Protocol):
-    """What became of an item."""
-
-    @property
-    def is_new(self) -> bool:
-        """It is stored now, and was not there before."""
-
-    @property
-    def error(self) -> Exception | None:
-        """Why it is not stored."""
 
 
 def take(call: Call[Any, Any], make: Callable[[Any], Item], things: str) -> Answer:

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 from undercroft.core import capabilities as caps
-from undercroft.core import deadline, findings, jobs, settings, span, time, words
+from undercroft.core import findings, intake, jobs, settings, span, time, words
 from undercroft.core.errors import InvalidInput, Unsupported
+from undercroft.core.intake import AT_ONCE, Outcome
 from undercroft.core.paging import LARGEST
-from undercroft.core.portions import batches, portions
+from undercroft.core.portions import batches
 from undercroft.core.receipt import Receipt
 from undercroft.events import expression, query
 from undercroft.events.models import Event, Trait
@@ -29,8 +30,6 @@ from undercroft.events.record import Record, record, size, weight
 LOG = logging.getLogger(__name__)
 
 Truth = bool | caps.Gap
-# Events of one transaction, and their characters.
-_AT_ONCE, _CHARACTERS = 2_000, 64 * 2**20
 # Characters of an event above which it is looked at whether the engine takes it.
 _LARGE = 2**18
 _MOST_GROUPS = 10_000
@@ -57,18 +56,6 @@ class Capabilities(caps.Capabilities):
     concurrent_writers: Truth = True
     survives_restart: Truth = True
     large_stores: Truth = True
-
-
-class Outcome(NamedTuple):
-    """What became of an event that was to be stored.
-
-    Attributes:
-        is_new: True when it was stored; False when its message id was there already, or with an error.
-        error: why it was not stored.
-    """
-
-    is_new: bool
-    error: Exception | None = None
 
 
 class Count(NamedTuple):
@@ -279,7 +266,7 @@ class Store(Connection, abc.ABC):
             Unavailable: the engine did not answer. Part of the events may be stored; repeat the call.
         """
         failure: Exception | None = None
-        for batch in batches((events if event_models is None else event_models) or (), _AT_ONCE):
+        for batch in batches((events if event_models is None else event_models) or (), AT_ONCE):
             for event, outcome in zip(batch, self._store_batch(batch), strict=True):
                 if outcome.error is not None:
                     failure = outcome.error
@@ -294,7 +281,7 @@ class Store(Connection, abc.ABC):
         Raises:
             Unavailable: as there.
         """
-        return [outcome for batch in batches(events, _AT_ONCE) for outcome in self._store_batch(batch)]
+        return [outcome for batch in batches(events, AT_ONCE) for outcome in self._store_batch(batch)]
 
     def store_once(self, events: Iterable[Any], receipt: Receipt, answer: Callable[[list[Outcome]], bytes]) -> bytes:
         """Store events that may have been stored before, under the same key.
@@ -316,71 +303,21 @@ class Store(Connection, abc.ABC):
             Conflict: the key was used for something else.
         """
         self.require("store_once")
-        ids: list[str] = []
-        records: dict[str, Record] = {}
-        for place, event in enumerate(events):
-            deadline.check()
-            try:
-                fresh = record(event)
-                self._check_size(fresh)
-            except InvalidInput as error:
-                raise error.within(f"[{place}]") from None
-            ids.append(fresh.message_id)
-            records.setdefault(fresh.message_id, fresh)
-
-        def told(known: list[str]) -> bytes:
-            seen = set(known)
-            found = []
-            for message_id in ids:
-                found.append(Outcome(message_id not in seen))
-                seen.add(message_id)
-            return answer(found)
-
-        return self._record_once(list(portions(records.values(), _AT_ONCE, _CHARACTERS, weight)), receipt, told)
+        parts, told = intake.together(events, self._checked, weight, answer)
+        return self._record_once(parts, receipt, told)
 
     def _store_batch(self, batch: Sequence[Any]) -> list[Outcome]:
-        outcomes = [Outcome(False)] * len(batch)
-        places: dict[str, int] = {}
-        records: list[Record] = []
-
-        def failed(place: int, error: Exception) -> None:
-            outcomes[place] = Outcome(False, error)
-
-        def store(some: Sequence[Record]) -> None:
-            try:
-                known = set(self._record(some))
-            except InvalidInput as error:
-                # One of them, or some; an error of any other kind is not about them, and ends the call.
-                if len(some) == 1:
-                    mine = some[0].message_id
-                    failed(places[mine], InvalidInput(f"event {mine[:64]!r}", error.problem))
-                    return
-                store(some[: len(some) // 2])
-                store(some[len(some) // 2 :])
-                return
-            for each in some:
-                outcomes[places[each.message_id]] = Outcome(each.message_id not in known)
-
-        for place, event in enumerate(batch):
-            deadline.check()
-            try:
-                fresh = record(event)
-                self._check_size(fresh)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with one event, the others are stored
-                failed(place, error)
-                continue
-            if places.setdefault(fresh.message_id, place) == place:
-                records.append(fresh)
-        for part in portions(records, _AT_ONCE, _CHARACTERS, weight):
-            store(part)
-        for place, outcome in enumerate(outcomes):
+        outcomes = intake.each(batch, "event", self._checked, weight, self._record)
+        for event, outcome in zip(batch, outcomes, strict=True):
             if not outcome.is_new and outcome.error is None:
-                LOG.debug("event %s is there already", batch[place].message_id)
+                LOG.debug("event %s is there already", event.message_id)
         return outcomes
 
-    def _check_size(self, fresh: Record) -> None:
+    def _checked(self, event: Any) -> Record:
+        fresh = record(event)
         if weight(fresh) > _LARGE and (most := self.largest) is not None and (taken := size(fresh)) > most:
             raise InvalidInput(f"event {fresh.message_id[:64]!r}", f"has {taken:,} bytes, and the engine takes {most:,}")
+        return fresh
 
     def get_events(  # type: ignore[override]
         self, event_filter: Any, pagination: dict[str, Any] | None = None, *, where: str | None = None

@@ -1,6 +1,7 @@
 """Samples: what was measured in a cloud. The contract of Ceilometer's metering plane."""
 
-from undercroft.metering.contract import Capabilities, Connection, Outcome, Store
+from undercroft.core.intake import Outcome
+from undercroft.metering.contract import Capabilities, Connection, Store
 from undercroft.metering.models import Aggregate, Meter, Resource, Sample, SampleFilter, Statistics
 
 __all__ = [

@@ -13,14 +13,15 @@ import datetime as dt
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 from undercroft.core import capabilities as caps
-from undercroft.core import deadline, findings, jobs, settings, span, time, words
+from undercroft.core import findings, intake, jobs, settings, span, time, words
 from undercroft.core.bounds import counted
 from undercroft.core.errors import InvalidInput, Unsupported
+from undercroft.core.intake import AT_ONCE, Outcome
 from undercroft.core.paging import LARGEST
-from undercroft.core.portions import batches, portions
+from undercroft.core.portions import batches
 from undercroft.core.receipt import Receipt
 from undercroft.metering import query, statistics
 from undercroft.metering.models import Meter, Resource, Sample, Statistics
@@ -29,8 +30,6 @@ from undercroft.metering.record import Record, record, weight
 LOG = logging.getLogger(__name__)
 
 Truth = bool | caps.Gap
-# Samples of one transaction, and their characters.
-_AT_ONCE, _CHARACTERS = 2_000, 64 * 2**20
 # Characters of a sample above which it is looked at whether the engine takes it.
 _LARGE = 2**18
 # Samples that are sorted in memory, for an order that no store has them in.
@@ -49,18 +48,6 @@ class Capabilities(caps.Capabilities):
     store_once: Truth = True
     concurrent_writers: Truth = True
     survives_restart: Truth = True
-
-
-class Outcome(NamedTuple):
-    """What became of a sample that was to be stored.
-
-    Attributes:
-        is_new: True when it was stored; False when its message id was there already, or with an error.
-        error: why it was not stored.
-    """
-
-    is_new: bool
-    error: Exception | None = None
 
 
 _SIMPLE = {"simple": True, "metadata": True}
@@ -286,7 +273,7 @@ class Store(Connection, abc.ABC):
             Unavailable: the engine did not answer. Part of the samples may be stored; repeat the call.
         """
         failure: Exception | None = None
-        for batch in batches(samples or (), _AT_ONCE):
+        for batch in batches(samples or (), AT_ONCE):
             for data, outcome in zip(batch, self._store_batch(batch), strict=True):
                 if outcome.error is not None:
                     failure = outcome.error
@@ -300,7 +287,7 @@ class Store(Connection, abc.ABC):
         Raises:
             Unavailable: as there.
         """
-        return [outcome for batch in batches(samples, _AT_ONCE) for outcome in self._store_batch(batch)]
+        return [outcome for batch in batches(samples, AT_ONCE) for outcome in self._store_batch(batch)]
 
     def store_once(self, samples: Iterable[Mapping[str, Any]], receipt: Receipt, answer: Callable[[list[Outcome]], bytes]) -> bytes:
         """Store samples that may have been stored before, under the same key.
@@ -322,67 +309,19 @@ class Store(Connection, abc.ABC):
             Conflict: the key was used for something else.
         """
         self.require("store_once")
-        ids: list[str] = []
-        records: dict[str, Record] = {}
-        for place, data in enumerate(samples):
-            deadline.check()
-            try:
-                fresh = record(data)
-                self._check_size(fresh)
-            except InvalidInput as error:
-                raise error.within(f"[{place}]") from None
-            ids.append(fresh.message_id)
-            records.setdefault(fresh.message_id, fresh)
-
-        def told(known: list[str]) -> bytes:
-            seen = set(known)
-            found = []
-            for message_id in ids:
-                found.append(Outcome(message_id not in seen))
-                seen.add(message_id)
-            return answer(found)
-
-        return self._record_once(list(portions(records.values(), _AT_ONCE, _CHARACTERS, weight)), receipt, told)
+        parts, told = intake.together(samples, self._checked, weight, answer)
+        return self._record_once(parts, receipt, told)
 
     def _store_batch(self, batch: Sequence[Any]) -> list[Outcome]:
-        outcomes = [Outcome(False)] * len(batch)
-        places: dict[str, int] = {}
-        records: list[Record] = []
+        return intake.each(batch, "sample", self._checked, weight, self._record)
 
-        def store(some: Sequence[Record]) -> None:
-            try:
-                known = set(self._record(some))
-            except InvalidInput as error:
-                # One of them, or some; an error of any other kind is not about them, and ends the call.
-                if len(some) == 1:
-                    mine = some[0].message_id
-                    outcomes[places[mine]] = Outcome(False, InvalidInput(f"sample {mine[:64]!r}", error.problem))
-                    return
-                store(some[: len(some) // 2])
-                store(some[len(some) // 2 :])
-                return
-            for each in some:
-                outcomes[places[each.message_id]] = Outcome(each.message_id not in known)
-
-        for place, data in enumerate(batch):
-            deadline.check()
-            try:
-                fresh = record(data)
-                self._check_size(fresh)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with one sample, the others are stored
-                outcomes[place] = Outcome(False, error)
-                continue
-            if places.setdefault(fresh.message_id, place) == place:
-                records.append(fresh)
-        for part in portions(records, _AT_ONCE, _CHARACTERS, weight):
-            store(part)
-        return outcomes
-
-    def _check_size(self, fresh: Record) -> None:
+    def _checked(self, data: Mapping[str, Any]) -> Record:
+        fresh = record(data)
         if len(fresh.metadata) > _LARGE and (most := self.largest) is not None and (taken := len(fresh.metadata.encode())) > most:
             raise InvalidInput(
                 f"sample {fresh.message_id[:64]!r}", f"has {taken:,} bytes of metadata, and the engine takes {most:,}"
             )
+        return fresh
 
     # -- samples ---------------------------------------------------------------------------------------------------
 

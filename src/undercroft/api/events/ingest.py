@@ -8,8 +8,8 @@ from oslo_config import cfg
 
 from undercroft.api.call import Call
 from undercroft.core.gather import Gatherer
+from undercroft.core.intake import Outcome
 from undercroft.events import Event, Store
-from undercroft.events.contract import Outcome
 from undercroft.events.definitions import Converter
 
 

@@ -12,9 +12,9 @@ from undercroft.conformance.events.data import event, now
 from undercroft.conformance.markers import assumes, clause, needs, promise
 from undercroft.core import time
 from undercroft.core.errors import Conflict, InvalidInput
+from undercroft.core.intake import Outcome
 from undercroft.core.receipt import Receipt
 from undercroft.events import Store, Trait
-from undercroft.events.contract import Outcome
 
 pytestmark = needs("store_once")
 RECEIPT = Receipt("key", "digest", b"")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 
+from undercroft.core import time
 from undercroft.core.errors import Conflict
+from undercroft.core.receipt import KEPT, Receipt
 from undercroft.engines.sql.types import Bytes
 
 _CLEARED = 100
+# In microseconds.
+_KEPT = KEPT // time.MICROSECOND
 
 
 def table(metadata: sa.MetaData, prefix: str) -> sa.Table:
@@ -23,14 +29,25 @@ def table(metadata: sa.MetaData, prefix: str) -> sa.Table:
     )
 
 
-def tell(connection: sa.Connection, receipts: sa.Table, key: str, answer: bytes) -> None:
-    """Set the answer of a receipt that was claimed in this transaction, where the effect tells what it is."""
-    connection.execute(receipts.update().where(receipts.c.key == key).values(answer=answer))
+def once(connection: sa.Connection, receipts: sa.Table, receipt: Receipt, now: int, effect: Callable[[], bytes]) -> bytes:
+    """Do something whose answer is known only then, unless it was done under this key; its answer, or that of the first time.
+
+    Args:
+        receipt: its own answer is not used.
+        now: in microseconds.
+
+    Raises:
+        Conflict: the key was used for something else.
+    """
+    first = claim(connection, receipts, receipt._replace(answer=b""), now)
+    if first is not None:
+        return first
+    told = effect()
+    connection.execute(receipts.update().where(receipts.c.key == receipt.key).values(answer=told))
+    return told
 
 
-def claim(
-    connection: sa.Connection, receipts: sa.Table, key: str, digest: str, answer: bytes, now: int, expires: int
-) -> bytes | None:
+def claim(connection: sa.Connection, receipts: sa.Table, receipt: Receipt, now: int) -> bytes | None:
     """Keep a receipt; the answer of the earlier one when there is one, and None when this is the first.
 
     To be called before the effect: of two transactions with one key the second waits here for the first, fails with it or, run
@@ -39,7 +56,7 @@ def claim(
     Raises:
         Conflict: the key was used for something else.
     """
-    columns = receipts.c
+    columns, key = receipts.c, receipt.key
     old = connection.execute(
         sa.select(columns.key).where(columns.expires <= now).order_by(columns.expires).limit(_CLEARED)
     ).scalars()
@@ -49,8 +66,8 @@ def claim(
     if known is None:
         # It may have expired without being among those just removed.
         connection.execute(receipts.delete().where(columns.key == key, columns.expires <= now))
-        connection.execute(receipts.insert().values(key=key, digest=digest, answer=answer, expires=expires))
+        connection.execute(receipts.insert().values(key=key, digest=receipt.digest, answer=receipt.answer, expires=now + _KEPT))
         return None
-    if known.digest != digest:
+    if known.digest != receipt.digest:
         raise Conflict("this Idempotency-Key was used for another request in the last 24 hours; take a new key")
     return bytes(known.answer)

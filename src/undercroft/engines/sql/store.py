@@ -59,19 +59,18 @@ class SqlStore:
 
         self.db.write(fill)
 
-    def missing_settings(self, names: Collection[str]) -> list[str]:
-        """Those of the settings that have no value yet."""
-        table = self._setting
-        return list(names) if table is None else self.db.read(lambda c: self._missing(c, table, names))
-
     @staticmethod
     def _missing(connection: sa.Connection, table: sa.Table, names: Collection[str]) -> list[str]:
         known = set(connection.execute(sa.select(table.c.name)).scalars())
         return [name for name in names if name not in known]
 
-    def check(self) -> list[str]:
-        """What keeps the tables from being what this version needs; empty when nothing does."""
-        return migrate.check(self.db, self.kind, self.metadata)
+    def check(self, settings: Collection[str] = ()) -> list[str]:
+        """What keeps the tables from being what this version needs, those settings included; empty when nothing does."""
+        problems = migrate.check(self.db, self.kind, self.metadata)
+        table = self._setting
+        if not problems and table is not None and settings and self.db.read(lambda c: self._missing(c, table, settings)):
+            problems = [f"the store was not set up to its end; run `undercroft db upgrade --kind {self.kind}`"]
+        return problems
 
     def version(self) -> tuple[str | None, str]:
         """The tables' version (None: there are none), and the version that this package has."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import threading
-import time as monotonic
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -15,8 +13,8 @@ import sqlalchemy as sa
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput, NotInitialized
 from undercroft.core.findings import Finding
-from undercroft.core.receipt import KEPT, Receipt
-from undercroft.engines.sql import Database, EngineOptions, dialect, receipts
+from undercroft.core.receipt import Receipt
+from undercroft.engines.sql import Database, EngineOptions, dialect, gradual, receipts
 from undercroft.engines.sql.leases import Leases
 from undercroft.engines.sql.store import SqlStore
 from undercroft.events import contract, query
@@ -29,10 +27,6 @@ from undercroft.events.models import Event, Trait
 from undercroft.events.record import Record
 
 LOG = logging.getLogger(__name__)
-# Seconds that a deletion may hold the write lock, and that it then leaves to others; what one deletes at first, and at most.
-_HELD = 0.3
-_FREE = 0.02
-_FIRST, _MOST = 500, 20_000
 # A key is kept as so many numbers of the table of settings.
 _KEY_PARTS = tuple(f"cursor_key_{place}" for place in range(4))
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -90,10 +84,7 @@ class Connection(contract.Store):
 
     def check(self) -> list[str]:
         """What keeps the tables from being what this version needs; empty when nothing does."""
-        problems = self._store.check()
-        if not problems and self._store.missing_settings(self._settings()):
-            problems = ["the store was not set up to its end; run `undercroft db upgrade --kind events`"]
-        return problems
+        return self._store.check(self._settings())
 
     def schema_version(self) -> tuple[str | None, str]:
         """The tables' version (None: there are none), and the version that this package has."""
@@ -155,18 +146,11 @@ class Connection(contract.Store):
             types, keys = self._dictionary.learn(records)
             batches.append([dialects.row(record, types, keys) for record in records])
         now = time.to_micros(self._db.now())
-        expires = now + KEPT // time.MICROSECOND
 
-        def work(connection: sa.Connection) -> bytes:
-            table = self._tables.idempotency
-            first = receipts.claim(connection, table, receipt.key, receipt.digest, b"", now=now, expires=expires)
-            if first is not None:
-                return first
-            told = answer([known for rows in batches for known in self._dialect.record(connection, rows)])
-            receipts.tell(connection, table, receipt.key, told)
-            return told
+        def effect(connection: sa.Connection) -> bytes:
+            return answer([known for rows in batches for known in self._dialect.record(connection, rows)])
 
-        told = self._db.write(work)
+        told = self._db.write(lambda c: receipts.once(c, self._tables.idempotency, receipt, now, lambda: effect(c)))
         self._store.added(sum(map(len, batches)))
         return told
 
@@ -176,20 +160,7 @@ class Connection(contract.Store):
             self._aligned = True
 
     def _expire(self, before: int, count: int | None) -> int:
-        deleted, size, took, pause = 0, _FIRST, 0.0, threading.Event()
-        while count is None or deleted < count:
-            # Between two parts: who waits for the lock would else seldom be faster than this loop.
-            pause.wait(min(took, _FREE))
-            most = size if count is None else min(size, count - deleted)
-            began = monotonic.monotonic()
-            found = self._db.write(lambda c, most=most: self._dialect.expire(c, before, most))  # type: ignore[misc]
-            deleted += found
-            if found < most:
-                break
-            took = monotonic.monotonic() - began
-            # As many at a time as keep others waiting no longer than that.
-            size = max(1, min(_MOST, size * 2 if took < _HELD / 2 else size // 2 if took > _HELD else size))
-        return deleted
+        return gradual.delete(lambda most: self._db.write(lambda c: self._dialect.expire(c, before, most)), count)
 
     # -- reads -----------------------------------------------------------------------------------------------------
 

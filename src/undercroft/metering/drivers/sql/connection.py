@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import threading
 import time as monotonic
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
@@ -14,8 +13,8 @@ import sqlalchemy as sa
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput, Unavailable
 from undercroft.core.findings import Finding
-from undercroft.core.receipt import KEPT, Receipt
-from undercroft.engines.sql import Database, EngineOptions, dialect, receipts
+from undercroft.core.receipt import Receipt
+from undercroft.engines.sql import Database, EngineOptions, dialect, gradual, receipts
 from undercroft.engines.sql.errors import TooLarge
 from undercroft.engines.sql.leases import Leases
 from undercroft.engines.sql.store import SqlStore
@@ -37,11 +36,10 @@ from undercroft.metering.record import Record
 
 T = TypeVar("T")
 
-# Samples of an answer that is read at once, and of one deletion at first and at most.
+# Samples of an answer that is read at once.
 _AT_ONCE = 1_000
-_FIRST, _MOST = 500, 20_000
-# Seconds that a deletion may hold the write lock, and that it then leaves to others; that a writer folds.
-_HELD, _FREE, _FOLDS = 0.3, 0.02, 0.5
+# Seconds that a writer folds.
+_FOLDS = 0.5
 _ATTEMPTS = 8
 # Entries of dictionaries that go at once.
 _PURGED = 2_000
@@ -102,10 +100,7 @@ class Connection(contract.Store):
 
     def check(self) -> list[str]:
         """What keeps the tables from being what this version needs; empty when nothing does."""
-        problems = self._store.check()
-        if not problems and self._store.missing_settings(dict(self._dialect.start())):
-            problems = [f"the store was not set up to its end; run `undercroft db upgrade --kind {KIND}`"]
-        return problems
+        return self._store.check(dict(self._dialect.start()))
 
     def schema_version(self) -> tuple[str | None, str]:
         """The tables' version (None: there are none), and the version that this package has."""
@@ -154,21 +149,17 @@ class Connection(contract.Store):
 
     def _record_once(self, parts: Sequence[Sequence[Record]], receipt: Receipt, answer: Callable[[list[str]], bytes]) -> bytes:
         now = time.to_micros(self._db.now())
-        expires = now + KEPT // time.MICROSECOND
-        table = self._tables.idempotency
 
         def attempt() -> tuple[list[Batch], bytes]:
             batches = [self._lay_out(part) for part in parts]
 
+            def effect(connection: sa.Connection) -> bytes:
+                return answer([known for batch in batches for known in self._writer.record(connection, batch)])
+
             def work(connection: sa.Connection) -> bytes:
                 # The lock that writers queue for comes first on every path.
                 self._dialect.lock(connection)
-                first = receipts.claim(connection, table, receipt.key, receipt.digest, b"", now=now, expires=expires)
-                if first is not None:
-                    return first
-                told = answer([known for batch in batches for known in self._writer.record(connection, batch)])
-                receipts.tell(connection, table, receipt.key, told)
-                return told
+                return receipts.once(connection, self._tables.idempotency, receipt, now, lambda: effect(connection))
 
             return batches, self._db.write(work)
 
@@ -214,7 +205,10 @@ class Connection(contract.Store):
         return self._folder.fold()
 
     def _expire(self, before: int, count: int | None) -> int:
-        deleted = self._expire_hours(before) if count is None else self._expire_oldest(before, count)
+        if count is None:
+            deleted = self._expire_hours(before)
+        else:
+            deleted = gradual.delete(lambda most: self._db.write(lambda c: self._expirer.delete_oldest(c, before, most)), count)
         if count is None or deleted < count:
             self._purge(before // SPANS[DAY])
         return deleted
@@ -227,28 +221,12 @@ class Connection(contract.Store):
                 return
 
     def _expire_hours(self, before: int) -> int:
-        deleted, after, pause = 0, (-(2**63), 0), threading.Event()
+        deleted, after = 0, (-(2**63), 0)
         while (slot := self._db.read(lambda c, after=after: self._expirer.next_hour(c, before, after))) is not None:  # type: ignore[misc]
             began = monotonic.monotonic()
             deleted += self._db.write(lambda c, slot=slot: self._expirer.delete_from(c, slot, before))  # type: ignore[misc]
             after = (slot.start, slot.id)
-            # Who waits for the lock would else seldom be faster than this loop.
-            pause.wait(min(monotonic.monotonic() - began, _FREE))
-        return deleted
-
-    def _expire_oldest(self, before: int, count: int) -> int:
-        deleted, size, took, pause = 0, _FIRST, 0.0, threading.Event()
-        while deleted < count:
-            pause.wait(min(took, _FREE))
-            most = min(size, count - deleted)
-            began = monotonic.monotonic()
-            found = self._db.write(lambda c, most=most: self._expirer.delete_oldest(c, before, most))  # type: ignore[misc]
-            deleted += found
-            if found < most:
-                break
-            took = monotonic.monotonic() - began
-            # As many at a time as keep others waiting no longer than that.
-            size = max(1, min(_MOST, size * 2 if took < _HELD / 2 else size // 2 if took > _HELD else size))
+            gradual.leave(monotonic.monotonic() - began)
         return deleted
 
     # -- reads -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid, InvalidInput, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.core.paging import Page
-from undercroft.core.receipt import KEPT, Receipt
+from undercroft.core.receipt import Receipt
 from undercroft.engines.sql import Database, EngineOptions, receipts
 from undercroft.engines.sql.dialect import load
 from undercroft.engines.sql.errors import TooLarge
@@ -196,10 +196,9 @@ class Storage(contract.BaseStorage):
         batch = self._encode(frames)
         push = self._pushing(batch)
         now = time.to_micros(self._db.now())
-        expires = now + KEPT // time.MICROSECOND
 
         def work(connection: sa.Connection) -> tuple[bytes | None, Pushed]:
-            first = receipts.claim(connection, self._tables.idempotency, *receipt, now=now, expires=expires)
+            first = receipts.claim(connection, self._tables.idempotency, receipt, now)
             if first is not None or not batch.points:
                 return first, NOTHING
             return None, push(connection)
