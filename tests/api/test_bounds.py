@@ -160,12 +160,12 @@ def test_a_body_of_wrong_events_is_answered_at_once_and_logged_in_one_line(place
             answer = service.client.post(url, json=[5] * 5_000 + [wrong] * 1_000, headers=ADMIN)
             assert answer.status_code == 400
             told = answer.json()["error_message"]["faultstring"]
-            assert re.match(r"[56]000 events are refused, (0|1000) are stored: \[0\] ", told)
+            assert re.match(r"[56],000 events refused, (0|1,000) stored: \[0\] ", told)
             assert re.search(r"; and [45],980 more$", told)
             assert len(answer.content) < 10_000
         service.process.terminate()
         log = service.log()
-    lines = [line for line in log.splitlines() if "are refused" in line]
+    lines = [line for line in log.splitlines() if "refused: " in line]
     assert len(lines) == 2, log
     assert "Traceback" not in log
     assert len(log) < 5_000

@@ -228,7 +228,7 @@ def test_what_is_repeated_is_stored_once(filled):
 def test_good_items_beside_bad_ones_are_stored(filled):
     bad = [5, {"message_id": "x", "event_type": "y"}, made(201, traits=[["a", 9, 1]]), made(202, traits=[["a", 2, 2**63]])]
     text = fault(filled.client.post(INGEST, json=[made(200), *bad, made(203)], headers=ADMIN))
-    assert text.startswith("4 events are refused, 2 are stored: [1] ")
+    assert text.startswith("4 events refused, 2 stored: [1] ")
     assert all(f"[{place}]" in text for place in (1, 2, 3, 4))
     assert ids(ask(filled, **{"q.field": "size", "q.op": "ge", "q.value": "200", "q.type": "integer"})) == named(200, 203)
 

@@ -43,8 +43,8 @@ def test_lines_are_what_can_be_imported_again(run, place, tmp_path):
     out = run("events", "list", "--store", place, "--format", "jsonl").stdout
     other = f"sqlite:///{tmp_path}/other.db"
     run("db", "upgrade", "--kind", "events", "--store", other)
-    assert run("events", "import", "--store", other, stdin=out).stdout == "stdin: 12 events stored, 0 were there\n"
-    assert run("events", "import", "--store", other, stdin=out).stdout == "stdin: 0 events stored, 12 were there\n"
+    assert run("events", "import", "--store", other, stdin=out).stdout == "stdin: 12 events stored, 0 already there\n"
+    assert run("events", "import", "--store", other, stdin=out).stdout == "stdin: 0 events stored, 12 already there\n"
     assert everything(other) == everything(place) == [made(n) for n in range(12)]
 
 

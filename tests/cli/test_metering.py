@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import gzip
 import json
 import pathlib
 import signal
@@ -195,10 +196,10 @@ def test_what_is_exported_is_imported_again(run, place, other, tmp_path, form):
     file = tmp_path / "out" / f"samples.{form}"
     assert told == f"{tmp_path}/out/samples.{form}: 16 samples, {file.stat().st_size:,} bytes\n"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert run("meter", "import", file, "--store", other).stdout.startswith(f"{file}: 16 samples stored, 0 were there, ")
+    assert run("meter", "import", file, "--store", other).stdout.startswith(f"{file}: 16 samples stored, 0 already there, ")
     assert everything(other) == everything(place)
     assert [type(everything(other)[key]["counter_volume"]) for key in ("id20", "id21", "id22")] == [int, int, float]
-    assert ": 0 samples stored, 16 were there, " in run("meter", "import", file, "--store", other).stdout
+    assert ": 0 samples stored, 16 already there, " in run("meter", "import", file, "--store", other).stdout
 
 
 @pytest.mark.promise("S14")
@@ -308,13 +309,30 @@ def test_an_import_stops_at_a_bad_line(run, other, tmp_path, bad):
     file = jsonl(tmp_path / "s.jsonl", 0, 1, bad, 2)
     message = run("meter", "import", file, "--store", other, code=2).stderr
     assert f"error: {file}:3: " in message
-    assert f"note: 2 samples of {file} are stored, 0 were there; mend line 3, or pass over bad lines with --skip-bad" in message
+    assert f"note: 2 samples of {file} stored, 0 already there; mend line 3, or pass over bad lines with --skip-bad" in message
     assert set(everything(other)) == {"id00", "id01"}
     file.write_text(file.read_text().replace(bad + "\n", ""))
     assert run("meter", "import", file, "--store", other).stdout.startswith(
-        f"{file}: 1 samples stored, 0 were there, 2 by an earlier run, "
+        f"{file}: 1 sample stored, 0 already there, 2 by an earlier run, "
     )
     assert not pathlib.Path(f"{file}.import-state").exists()
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        (gzip.compress(b"{}"), "is compressed by gzip: pass on what `zcat` gives"),
+        (b"PAR1\0\n", "is a Parquet file: JSON lines and CSV"),
+    ],
+)
+def test_a_file_that_is_not_text_is_told_at_once(run, other, tmp_path, head, told):
+    file = tmp_path / "s.jsonl"
+    file.write_bytes(head)
+    for more in ((), ("--skip-bad",)):
+        message = run("meter", "import", file, *more, "--store", other, code=2).stderr
+        assert message.startswith(f"error: {file}: {told}")
+        assert message.count("\n") == 1
+    assert not pathlib.Path(f"{file}.refused.jsonl").exists()
 
 
 def test_bad_lines_are_passed_over_and_reported(run, other, tmp_path):
@@ -515,7 +533,7 @@ def test_an_expiry_that_breaks_off_says_what_is_gone(run, place, monkeypatch):
 
     ask = ("meter", "expire", "--store", place, "--older-than", "1h", "--yes")
     monkeypatch.setattr(Store, "expire_part", interrupted)
-    assert "note: 2 samples are deleted; the same command continues" in run(*ask, code=130).stderr
+    assert "note: 2 samples deleted; the same command continues" in run(*ask, code=130).stderr
     assert set(everything(place)) == {"old1", *(f"id{n:02}" for n in range(12))}
     monkeypatch.setattr(Store, "expire_part", delete)
     assert run(*ask, "--most", 2).stdout == "deleted 2 samples\n"

@@ -26,7 +26,7 @@ def state_of(path: pathlib.Path) -> pathlib.Path:
 def test_jsonl(run, url, jsonl, frame, stored):
     frames = [frame(0, "a", "b"), frame(1, "a", qty=LONG, price=TINY)]
     result = run("rating", "push", jsonl(*frames), "--store", url)
-    assert "3 points in 2 frames, 1 batches" in result.stdout
+    assert "3 points in 2 frames, 1 batch" in result.stdout
     assert stored() == frames
 
 
@@ -69,7 +69,7 @@ def test_stdin(run, url, frame, stored):
 def test_several_files(run, url, jsonl, frame, stored):
     one, two = jsonl(frame(0, "a"), name="one.jsonl"), jsonl(frame(1, "b"), name="two.jsonl")
     result = run("rating", "push", one, two, "--store", url)
-    assert result.stdout.count("1 points") == 2
+    assert result.stdout.count("1 point ") == 2
     assert len(stored()) == 2
     assert "--state" in run("rating", "push", one, two, "--state", "x", "--store", url, code=2).stderr
 
@@ -143,7 +143,7 @@ def test_a_wrong_line_is_named_and_the_lines_before_it_are_stored(run, url, json
     first, note = message.splitlines()
     assert first.startswith(f"error: {path}:4: {place}"), first
     told = "mend line 4, or pass over bad lines with --skip-bad, and run the same command to go on from there"
-    assert note == f"note: 3 points of {path} are stored, up to line 3; {told}"
+    assert note == f"note: 3 points of {path} stored, up to line 3; {told}"
     assert stored() == [frame(0, "a"), frame(1, "a"), frame(2, "a")]
 
 
@@ -206,7 +206,7 @@ def test_a_store_that_lost_what_was_stored_is_refused(run, url, broken, storage)
     storage.delete()
     message = run("rating", "push", broken, "--store", url, code=2).stderr
     assert "this store has no point of" in message
-    assert "1 points in" not in message
+    assert "1 point in" not in message
 
 
 def test_a_state_that_is_none_is_refused(run, url, broken):
@@ -299,7 +299,7 @@ def test_csv_goes_on_after_rows_of_several_lines(run, url, table, stored):
     assert ":10: row: has 1 cells" in message
     assert "4 points" in message
     result = run("rating", "push", table(*lines), "--batch", 1, "--store", url)
-    assert "1 points in 1 frames" in result.stdout
+    assert "1 point in 1 frame" in result.stdout
     assert len(stored()) == 4
 
 

@@ -64,7 +64,7 @@ def test_an_import_stops_at_a_bad_line_with_the_lines_before_it_stored(run, plac
 def test_with_skip_bad_what_is_good_is_stored_and_the_rest_reported(run, place, tmp_path):
     file = written(tmp_path / "e.jsonl", *(line for pair in zip(GOOD, BAD, strict=False) for line in pair), BAD[-1])
     told = run("events", "import", file, "--skip-bad", "--store", place, code=1).stdout
-    assert told == f"{file}: 6 events stored, 0 were there; 7 lines refused, listed in {file}.refused.jsonl\n"
+    assert told == f"{file}: 6 events stored, 0 already there; 7 lines refused, listed in {file}.refused.jsonl\n"
     assert ids(place) == [f"m{n}" for n in range(6)]
     rows = report_of(file)
     assert [(row["file"], row["line"]) for row in rows] == [(str(file), n) for n in (2, 4, 6, 8, 10, 12, 13)]
@@ -122,7 +122,7 @@ def test_a_store_that_is_away_is_not_the_fault_of_a_line(run, place, tmp_path, m
 def test_any_object_is_kept_only_with_from_raw(run, place):
     told = run("events", "import", "--store", place, stdin=b'{"a": 1}\n', code=2).stderr
     assert "--from raw" in told
-    assert "1 events stored" in run("events", "import", "--from", "raw", "--store", place, stdin=b'{"a": 1}\n').stdout
+    assert "1 event stored" in run("events", "import", "--from", "raw", "--store", place, stdin=b'{"a": 1}\n').stdout
     run("events", "import", "--from", "raw", "--store", place, stdin=b"[1]\n", code=2)
     with contextlib.closing(undercroft.connect("events", place)) as store:
         assert [(event.event_type, event.raw) for event in store.get_events(EventFilter())] == [("raw", {"a": 1})]
@@ -135,7 +135,7 @@ def test_an_envelope_and_traits_that_are_left_out(run, place, tmp_path):
     text = json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(note)})
     arguments = ("events", "import", "--from", "notifications", "--definitions", definitions, "--store", place)
     ended = run(*arguments, stdin=text)
-    assert ended.stdout == "stdin: 1 events stored, 0 were there\n"
+    assert ended.stdout == "stdin: 1 event stored, 0 already there\n"
     assert "traits whose values cannot be stored were left out: size (1)" in ended.stderr
     (report,) = json.loads(run(*arguments, "--format", "json", stdin=text).stdout)
     assert (report["known"], report["left_out"]) == (1, {"size": 1})
@@ -226,7 +226,7 @@ def test_what_the_store_refuses_for_its_values_is_the_fault_of_its_line(run, url
     path = jsonl(frame(0, "a"), frame(1, "bad"), frame(2, "a"), frame(2, "bad"), frame(3, "a"))
     message = run("rating", "push", path, "--store", url, code=2).stderr
     assert message.startswith(f"error: {path}:2: usage['cpu'][0].qty: is not to its taste")
-    assert "1 points of" in message
+    assert "1 point of" in message
     assert len(stored()) == 1
     run("rating", "push", path, "--skip-bad", "--store", url, code=1)
     assert [row["line"] for row in report_of(path)] == [2, 4]

@@ -15,6 +15,7 @@ from undercroft.api.schemas import Taken
 from undercroft.core import deadline
 from undercroft.core.errors import InvalidInput
 from undercroft.core.intake import Outcome
+from undercroft.core.plural import number
 
 LOG = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -60,8 +61,8 @@ def take(call: Call[Any, Any], make: Callable[[Any], Item], things: str) -> Answ
         if len(wrong) > _NAMED:
             named.append(f"and {len(wrong) - _NAMED:,} more")
         # The one line about all of them; it has what senders wrote, but no more of it than this.
-        LOG.warning("%d of %d %s are refused: %r", len(wrong), len(given), things, named[0])
-        raise Refused(f"{len(wrong)} {things} are refused, {stored} are stored: {'; '.join(named)}")
+        LOG.warning("%d of %s refused: %r", len(wrong), number(len(given), things), named[0])
+        raise Refused(f"{number(len(wrong), things)} refused, {stored:,} stored: {'; '.join(named)}")
     return Answer(200, _taken(outcomes))
 
 

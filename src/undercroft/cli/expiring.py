@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import rich_click as click
 
 from undercroft.cli import deletion, spans, stores
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from undercroft.core.findings import Share
@@ -119,7 +120,7 @@ def _delete(work: Work, keep: float, before: dt.datetime, most: int | None) -> i
                 if not gone:
                     break
     except BaseException as error:
-        error.add_note(f"{deleted:,} {work.things} are deleted; the same command continues")
+        error.add_note(f"{number(deleted, work.things)} deleted; the same command continues")
         raise
     return deleted
 
@@ -140,9 +141,9 @@ def _lines(work: Work, report: dict[str, Any]) -> Iterator[str]:
     if before is None:
         yield f"everything is kept: [{work.kind}] time_to_live is not set, or 0; --older-than SPAN names a span such as 90d"
     elif not report["dry_run"]:
-        yield f"deleted {count:,} {work.things}"
+        yield f"deleted {number(count, work.things)}"
     else:
-        yield f"would delete {count:,} {work.things} {work.dated} before {_text(before)}"
+        yield f"would delete {number(count, work.things)} {work.dated} before {_text(before)}"
         for which in ("oldest", "newest"):
             if which in report:
                 yield f"the {which} is of {_text(report[which])}"

@@ -70,6 +70,7 @@ def run(folder: str, file: str, write: Write, items: Iterable[T], things: str, o
     """
     from undercroft.cli import progress
     from undercroft.cli.folder import Folder
+    from undercroft.core.plural import number
 
     size = count = 0
 
@@ -82,5 +83,5 @@ def run(folder: str, file: str, write: Write, items: Iterable[T], things: str, o
         for part in write(counted()):
             out.write(part)
             size += len(part)
-            show(count, f"{size:,} bytes")
-    click.echo(f"{folder}/{file}: {count:,} {things}, {size:,} bytes")
+            show(count, number(size, "bytes"))
+    click.echo(f"{folder}/{file}: {number(count, things)}, {number(size, 'bytes')}")

@@ -14,7 +14,8 @@ from undercroft.cli import progress
 from undercroft.cli.refused import Report
 from undercroft.cli.state import StateFile
 from undercroft.core.errors import ConfigInvalid, InvalidInput
-from undercroft.core.lines import BadLine, Item, Mark, Refused, Source, too_long
+from undercroft.core.lines import BadLine, Item, Mark, Refused, Source, check_text, too_long
+from undercroft.core.plural import number
 
 # The file beside the input that says how far an import has come.
 SUFFIX = ".import-state"
@@ -291,7 +292,7 @@ class Import:
     def _note(self, out: Outcome, error: BaseException) -> str:
         things = self._target.things
         earlier = f", {self.skipped:,} by an earlier run" if self.skipped else ""
-        noted = f"{out.stored:,} {things} of {out.file} are stored, {out.known:,} were there{earlier}"
+        noted = f"{number(out.stored, things)} of {out.file} stored, {out.known:,} already there{earlier}"
         again = f"run the same command again, {things} that are there stay as they are"
         if isinstance(error, BadLine):
             again = f"mend line {error.line}, or pass over bad lines with --skip-bad, and {again}"
@@ -316,10 +317,14 @@ def run(
 
     Returns:
         what was done, and how many items an earlier run has stored.
+
+    Raises:
+        InvalidInput: see `Import.run`; the input is not text.
     """
     name = "stdin" if file == "-" else file
     size = None if file == "-" else pathlib.Path(file).stat().st_size
     with click.open_file(file, "rb") as stream, progress.bar(name, size, in_bytes=True) as show:
-        job = Import(target, report, lambda done, count: show(done, f"{count:,} {target.things}"), state)
+        check_text(stream, name)
+        job = Import(target, report, lambda done, count: show(done, number(count, target.things)), state)
         source = Source(stream, name)
         return job.run(source, begin(source), name), job.skipped

@@ -13,6 +13,7 @@ from click.exceptions import Exit
 
 from undercroft.cli import failures
 from undercroft.core.lines import Refused
+from undercroft.core.plural import number
 
 SUFFIX = ".refused.jsonl"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,7 +46,7 @@ def check(files: Sequence[str], skip_bad: bool, report: str | None) -> None:
 
 def told(count: int, report: str | None) -> str:
     """What was refused, for people; empty when nothing was."""
-    return f"; {count:,} lines refused{f', listed in {report}' if report else ''}" if count else ""
+    return f"; {number(count, 'lines')} refused{f', listed in {report}' if report else ''}" if count else ""
 
 
 def leave(count: int) -> None:

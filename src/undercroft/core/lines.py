@@ -12,6 +12,13 @@ from undercroft.core.errors import ConfigInvalid, InvalidInput
 LONGEST = 64 << 20
 # What is kept of a longer one.
 _KEPT = 64 << 10
+# How files begin that have no lines.
+_BINARY = {
+    b"\x1f\x8b": "is compressed by gzip: pass on what `zcat` gives, and - as the file",
+    b"\xfd7zXZ": "is compressed by xz: pass on what `xzcat` gives, and - as the file",
+    b"\x28\xb5\x2f\xfd": "is compressed by zstd: pass on what `zstdcat` gives, and - as the file",
+    b"PAR1": "is a Parquet file: JSON lines and CSV can be imported",
+}
 
 
 class Mark(NamedTuple):
@@ -91,6 +98,23 @@ class Item(NamedTuple):
 def too_long() -> InvalidInput:
     """The error of a line that is not whole."""
     return InvalidInput("line", f"is longer than {LONGEST:,} bytes")
+
+
+def check_text(stream: IO[bytes], name: str) -> None:
+    """Refuse a file that has no lines, before each of them is called wrong.
+
+    Args:
+        stream: the input, at its beginning; it stays there.
+        name: how errors call it.
+
+    Raises:
+        InvalidInput: it is compressed, or a Parquet file.
+    """
+    peek = getattr(stream, "peek", None)
+    head = b"" if peek is None else peek(8)
+    for magic, problem in _BINARY.items():
+        if head.startswith(magic):
+            raise InvalidInput(name, problem)
 
 
 class Source:

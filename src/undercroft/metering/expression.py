@@ -87,41 +87,52 @@ class Except(NamedTuple):
 Clause = Test | Every | Either | Except
 
 
-def parse(given: Any) -> Clause | None:
+def parse(given: Any, spare: int = 0) -> Clause | None:
     """The clause that a filter means; None for an empty one.
+
+    Args:
+        given: the filter.
+        spare: how many comparisons and levels less it may have than a store takes, for those that the caller adds.
 
     Raises:
         InvalidInput: the filter is of another form.
     """
     if given is None or given == {}:
         return None
-    left = [MOST_TESTS]
-    return _clause(given, left, 0)
+    bounds = _Bounds(MOST_TESTS - spare, DEEPEST - spare)
+    return _clause(given, bounds, [bounds.tests], 0)
 
 
-def _clause(given: Any, left: list[int], depth: int) -> Clause:
+class _Bounds(NamedTuple):
+    """Of a filter: comparisons, and levels of nesting."""
+
+    tests: int
+    levels: int
+
+
+def _clause(given: Any, bounds: _Bounds, left: list[int], depth: int) -> Clause:
     if not isinstance(given, Mapping) or len(given) != 1:
         raise InvalidInput("filter", f"expected an object with one key, an operator, got {str(given)[:64]}")
-    if depth > DEEPEST:
-        raise InvalidInput("filter", f"is nested more than {DEEPEST} levels deep")
+    if depth > bounds.levels:
+        raise InvalidInput("filter", f"is nested more than {bounds.levels} levels deep")
     [(name, inner)] = given.items()
     op = name.lower() if isinstance(name, str) else name
     op = _OTHER_FORMS.get(op, op)
     if op in ("and", "or"):
         if not isinstance(inner, (list, tuple)) or len(inner) < 2:
             raise InvalidInput("filter", f"{op!r} takes a list of two filters or more")
-        check_count("filter", len(inner), MOST_TESTS, "filters")
-        parts = tuple(_clause(each, left, depth + 1) for each in inner)
+        check_count("filter", len(inner), bounds.tests, "filters")
+        parts = tuple(_clause(each, bounds, left, depth + 1) for each in inner)
         return Every(parts) if op == "and" else Either(parts)
     if op == "not":
-        return Except(_clause(inner, left, depth + 1))
+        return Except(_clause(inner, bounds, left, depth + 1))
     if op not in (*_COMPARISONS, "=~", "in"):
         raise InvalidInput("filter", unknown("operator", str(name), ("and", "or", "not", *_COMPARISONS, "=~", "in")))
     left[0] -= 1
     if left[0] < 0:
-        raise InvalidInput("filter", f"has more than {MOST_TESTS} comparisons")
+        raise InvalidInput("filter", f"has more than {bounds.tests} comparisons")
     if not isinstance(inner, Mapping) or len(inner) != 1:
-        raise InvalidInput("filter", f"{op!r} takes an object with one field, such as {{'resource_id': ...}}")
+        raise InvalidInput("filter", f'{op!r} takes an object with one field, such as {{"resource_id": ...}}')
     [(field, value)] = inner.items()
     return _test(op, str(field), value)
 

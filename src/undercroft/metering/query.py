@@ -211,6 +211,8 @@ def question(period: Any, groupby: Any, aggregate: Any) -> Question:
         func, param = getattr(each, "func", None), getattr(each, "param", None)
         if func not in FUNCTIONS:
             raise InvalidInput("aggregate.func", unknown("function", str(func), FUNCTIONS))
+        if func == CARDINALITY and not param:
+            raise InvalidInput("aggregate.param", f"{func} needs a parameter: one of {', '.join(PARAMS)}")
         if func == CARDINALITY and param not in PARAMS:
             raise InvalidInput("aggregate.param", unknown("parameter of cardinality", str(param), PARAMS))
         if func != CARDINALITY and param:
@@ -291,11 +293,11 @@ def orderby(given: Any) -> tuple[tuple[str, bool], ...]:
     if not given:
         return (("timestamp", True),)
     if not isinstance(given, (list, tuple)):
-        raise WrongType("orderby", f"expected a list such as [{{'timestamp': 'desc'}}], got {type(given).__name__}")
+        raise WrongType("orderby", f'expected a list such as [{{"timestamp": "desc"}}], got {type(given).__name__}')
     found: dict[str, bool] = {}
     for each in counted("orderby", given, len(expression.FIELDS), "fields"):
         if not isinstance(each, Mapping) or len(each) != 1:
-            raise InvalidInput("orderby", "each part is an object with one key, such as {'timestamp': 'desc'}")
+            raise InvalidInput("orderby", 'each part is an object with one key, such as {"timestamp": "desc"}')
         [(name, direction)] = each.items()
         field = expression.FIELDS.get(name) if isinstance(name, str) else None
         if field is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from undercroft.api.auth import Unauthorized
 from undercroft.api.call import Answer
 from undercroft.api.metering import query, v2
 from undercroft.api.metering.ingest import MeteringCall
@@ -39,7 +40,8 @@ def _filter(text: str | None) -> tuple[Any, expression.Clause | None]:
     """What the text holds, and what it means."""
     try:
         found = decoding.decode(text.encode(), Any, "filter") if text else None
-        return found, expression.parse(found)
+        # One more comparison, and the level around it, is of the caller's own project.
+        return found, expression.parse(found, spare=1)
     except InvalidInput as error:
         raise Refused(f"Filter expression not valid: {error.problem}") from None
 
@@ -67,7 +69,9 @@ def _check_projects(clause: expression.Clause | None, own: str) -> None:
             _check_projects(part, own)
         case expression.Test() if clause.field == PROJECT and not clause.is_metadata:
             for value in clause.value if clause.op == "in" else (clause.value,):
+                if not isinstance(value, str):
+                    raise Unauthorized("Not Authorized to select projects by a regular expression")
                 if value != own:
-                    raise query.not_yours(value if isinstance(value, str) else clause.op)
+                    raise query.not_yours(value)
         case _:
             pass

@@ -14,6 +14,7 @@ from undercroft.cli import stores
 from undercroft.cli.events import gaps
 from undercroft.cli.state import StateFile, store_name
 from undercroft.core import time
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from undercroft.events.contract import Store
@@ -67,7 +68,7 @@ def import_panko(source: str, store: str | None, state: str, restart: bool) -> N
         began = clock.monotonic()
         progress = _bring_over(panko, store, file, restart)
     refused = f", {progress.refused:,} that cannot be stored (the log says which)" if progress.refused else ""
-    click.echo(f"{panko.place}: {progress.events:,} events{refused}, {clock.monotonic() - began:.1f} s")
+    click.echo(f"{panko.place}: {number(progress.events, 'events')}{refused}, {clock.monotonic() - began:.1f} s")
 
 
 def _bring_over(panko: Source, store: str | None, file: StateFile[Progress], restart: bool) -> Progress:
@@ -83,7 +84,7 @@ def _bring_over(panko: Source, store: str | None, file: StateFile[Progress], res
 
             def keep() -> None:
                 file.save(done)
-                show(done.events, f"{done.events:,} events")
+                show(done.events, number(done.events, "events"))
 
             _fill(panko, target, done, keep)
             for batch in panko.batches(done.last):
@@ -93,7 +94,7 @@ def _bring_over(panko: Source, store: str | None, file: StateFile[Progress], res
                 done.gaps, done.last = [*(done.gaps or ()), *seen][-gaps.MOST :], batch.last
                 keep()
     except BaseException as error:
-        error.add_note(f"{done.events:,} events are brought over; the same command goes on from there")
+        error.add_note(f"{number(done.events, 'events')} brought over; the same command goes on from there")
         raise
     return done
 

@@ -11,6 +11,7 @@ import rich_click as click
 
 from undercroft.cli import cut, exporting, spans, stores
 from undercroft.cli.events import selection
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +65,8 @@ def list_(
             sys.stdout.buffer.flush()
     if shown.has_more and shown.last:
         stores.note(
-            f"the first {shown.count:,} events; there are more: --all gives all of them, --after {shown.last.message_id} goes on"
+            f"the first {number(shown.count, 'events')}; there are more: --all gives all of them, "
+            f"--after {shown.last.message_id} goes on"
         )
     elif not shown.count:
         stores.note("no events found")

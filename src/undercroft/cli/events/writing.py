@@ -10,6 +10,7 @@ import msgspec
 import rich_click as click
 
 from undercroft.cli import refused, stores
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,9 @@ def import_(
     if output_format == "json":
         click.echo(output.json_text(done))
     for one in done if output_format == "text" else ():
-        click.echo(f"{one.file}: {one.stored:,} events stored, {one.known:,} were there{refused.told(one.refused, one.report)}")
+        click.echo(
+            f"{one.file}: {number(one.stored, 'events')} stored, {one.known:,} already there{refused.told(one.refused, one.report)}"
+        )
         if one.left_out:
             named = ", ".join(f"{name} ({count:,})" for name, count in sorted(one.left_out.items()))
             stores.note(f"{one.file}: traits whose values cannot be stored were left out: {named}")

@@ -10,6 +10,7 @@ import rich_click as click
 
 from undercroft.cli import cut, stores
 from undercroft.cli.metering import selection
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from undercroft.core.model import Model
@@ -112,6 +113,6 @@ def _words(value: Any) -> Any:
 
 def _rest(shown: cut.Cut[Any], what: str) -> None:
     if shown.has_more:
-        stores.note(f"the first {shown.count:,} {what}; there are more: --all gives all of them")
+        stores.note(f"the first {number(shown.count, what)}; there are more: --all gives all of them")
     elif not shown.count:
         stores.note(f"no {what} found")

@@ -10,6 +10,7 @@ import rich_click as click
 
 from undercroft.cli import cut, exporting, stores
 from undercroft.cli.metering import selection
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +51,7 @@ def samples(store: str | None, oldest: bool, limit: int, everything: bool, form:
                 sys.stdout.buffer.write(part)
             sys.stdout.buffer.flush()
     if shown.has_more:
-        stores.note(f"the first {shown.count:,} samples; there are more: --limit COUNT, or --all with --format jsonl")
+        stores.note(f"the first {number(shown.count, 'samples')}; there are more: --limit COUNT, or --all with --format jsonl")
     elif not shown.count:
         stores.note("no samples found")
 

@@ -9,6 +9,7 @@ import msgspec
 import rich_click as click
 
 from undercroft.cli import importing, refused, stores
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +82,7 @@ def import_(
     for one in done if output_format == "text" else ():
         earlier = f", {one.skipped:,} by an earlier run" if one.skipped else ""
         click.echo(
-            f"{one.file}: {one.stored:,} samples stored, {one.known:,} were there{earlier}, {one.seconds:.1f} s"
+            f"{one.file}: {number(one.stored, 'samples')} stored, {one.known:,} already there{earlier}, {one.seconds:.1f} s"
             f"{refused.told(one.refused, one.report)}"
         )
     refused.leave(sum(one.refused for one in done))

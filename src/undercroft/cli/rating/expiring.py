@@ -10,6 +10,7 @@ import msgspec
 import rich_click as click
 
 from undercroft.cli import deletion, spans, stores
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from undercroft.rating import BaseStorage
@@ -86,11 +87,11 @@ def expire(store: str | None, keep: dt.timedelta | None, dry_run: bool, yes: boo
     if report.before is None:
         click.echo("everything is kept: [storage] retention_period is not set, or 0; --older-than SPAN names a span such as 90d")
         return
-    older = f"points that start before {cells.timestamp(report.before)}"
+    older = f"{number(report.points, 'points')} that start before {cells.timestamp(report.before)}"
     if not report.dry_run:
-        click.echo(f"deleted {report.points:,} {older}, in {report.batches:,} batches")
+        click.echo(f"deleted {older}, in {number(report.batches, 'batches')}")
         return
-    click.echo(f"would delete {report.points:,} {older}; they cost {output.number(report.price or Decimal(0))}")
+    click.echo(f"would delete {older}; they cost {output.number(report.price or Decimal(0))}")
     for which, moment in (("oldest", report.oldest), ("newest", report.newest)):
         if moment is not None:
             click.echo(f"the {which} starts {cells.timestamp(moment)}")
@@ -121,8 +122,8 @@ def _delete(storage: BaseStorage, before: dt.datetime) -> Report:
             for batch in storage.expire_before(before):
                 report.points += batch.points
                 report.batches += 1
-                show(days - max(0, (before - batch.end) // _DAY), f"{report.points:,} points")
+                show(days - max(0, (before - batch.end) // _DAY), number(report.points, "points"))
     except BaseException as error:
-        error.add_note(f"{report.points:,} points are deleted; the same command goes on from there")
+        error.add_note(f"{number(report.points, 'points')} deleted; the same command goes on from there")
         raise
     return report

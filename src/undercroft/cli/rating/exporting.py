@@ -16,6 +16,7 @@ import rich_click as click
 
 from undercroft.cli import stores
 from undercroft.cli.rating import selection
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from undercroft.cli.folder import Folder
@@ -124,9 +125,9 @@ def export(
         click.echo(output.json_text(manifest))
         return
     if resumed is not None:
-        click.echo(f"note: {resumed:,} points were there from an earlier run; --restart writes everything anew", err=True)
+        click.echo(f"note: {number(resumed, 'points')} from an earlier run; --restart writes everything anew", err=True)
     price = output.number(manifest.price)
-    click.echo(f"{folder}: {manifest.points:,} points in {len(manifest.parts):,} files; they cost {price}")
+    click.echo(f"{folder}: {number(manifest.points, 'points')} in {number(len(manifest.parts), 'files')}; they cost {price}")
 
 
 def _begun(target: Folder, asked: Asked, restart: bool) -> Manifest:
@@ -182,7 +183,7 @@ def _run(storage: BaseStorage, target: Folder, manifest: Manifest, write: Write)
                 manifest.price = plain(CONTEXT.add(manifest.price, part.price))
                 manifest.until = end
                 _save(target, manifest)
-            show(done, f"{manifest.points:,} points")
+            show(done, number(manifest.points, "points"))
     manifest.until, manifest.complete = asked.end, True
     _save(target, manifest)
 

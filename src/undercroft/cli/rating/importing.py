@@ -17,6 +17,7 @@ from undercroft.cli.state import StateFile
 from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid, InvalidInput
 from undercroft.core.lines import BadLine, Refused, Source
+from undercroft.core.plural import number
 from undercroft.rating import BaseStorage, parsing
 
 # How a store names the frame that it refuses.
@@ -228,7 +229,7 @@ class Import:
     def _note(self, done: Checkpoint | None, file: str, error: BaseException) -> str:
         points, line = self._open
         points, line = (done.points if done else 0) + points, line or (done.line if done else 0)
-        stored = f"{points:,} points of {file} are stored, up to line {line}" if line else f"nothing of {file} is stored"
+        stored = f"{number(points, 'points')} of {file} stored, up to line {line}" if line else f"nothing of {file} is stored"
         if self._state.path or not done:
             again = f"run the same command{' to go on from there' if line else ' again'}"
         else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from undercroft.cli import refused, stores
+from undercroft.core.plural import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,8 @@ def push(
     for one in done if output_format == "text" else ():
         resumed = f" (after {one.skipped_points:,} of an earlier run)" if one.skipped_points else ""
         click.echo(
-            f"{one.file}: {one.points:,} points in {one.frames:,} frames, {one.batches:,} batches, {one.seconds:.1f} s{resumed}"
+            f"{one.file}: {number(one.points, 'points')} in {number(one.frames, 'frames')}, {number(one.batches, 'batches')}, "
+            f"{one.seconds:.1f} s{resumed}"
             f"{refused.told(one.refused, one.report)}"
         )
     refused.leave(sum(one.refused for one in done))
@@ -97,6 +99,7 @@ def _push_one(
     from undercroft.cli import progress
     from undercroft.cli import state as states
     from undercroft.cli.rating import checkpoint, importing
+    from undercroft.core.lines import check_text
 
     stdin = file == "-"
     kept = pathlib.Path(state) if state else None if stdin else pathlib.Path(file + checkpoint.SUFFIX)
@@ -106,12 +109,13 @@ def _push_one(
     form = form or ("csv" if file.lower().endswith(".csv") else "jsonl")
     size = None if stdin else pathlib.Path(file).stat().st_size
     with click.open_file(file, "rb") as stream, progress.bar(file, size, in_bytes=True) as show:
+        check_text(stream, "stdin" if stdin else file)
         job = importing.Import(
             storage,
             states.store_name(url),
             at,
             batch,
-            lambda done, points: show(done, f"{points:,} points"),
+            lambda done, points: show(done, number(points, "points")),
             report,
             states.option(url, "on_conflict", "replace") == "replace",
         )
