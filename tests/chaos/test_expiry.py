@@ -61,7 +61,7 @@ def walked(opener: Watched, seed: int, steps: int) -> dict[str, int]:
     rng = random.Random(seed)
     end = time.monotonic() + LONGEST
     while (Walker.steps < steps or not opener.expired) and time.monotonic() < end:
-        walker = hypothesis.seed(rng.getrandbits(64))(lambda: Walker([opener], True))
+        walker = hypothesis.seed(rng.getrandbits(64))(lambda: Walker([opener]))
         walk(walker, 10, STEPS, shrink=opener.twin is None)
     return {"steps": Walker.steps, "expired": opener.expired}
 

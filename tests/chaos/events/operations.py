@@ -7,7 +7,8 @@ import datetime as dt
 import random
 from typing import Any
 
-from undercroft.conformance.events.data import START, now
+from undercroft.conformance.clock import now
+from undercroft.conformance.events.data import START
 from undercroft.conformance.events.oracle import Oracle, Stored
 from undercroft.events import Event, EventFilter, Store, Trait
 from undercroft.events.drivers.sql import Connection as SqlConnection

@@ -7,7 +7,8 @@ import datetime as dt
 import random
 from typing import Any
 
-from undercroft.conformance.metering.data import HOUR, START, now, sample, uuid1
+from undercroft.conformance.clock import now
+from undercroft.conformance.metering.data import HOUR, START, sample, uuid1
 from undercroft.conformance.metering.oracle import Oracle, Stored
 from undercroft.metering import SampleFilter, Store
 

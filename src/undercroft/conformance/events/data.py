@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import threading
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
 from undercroft.conformance.events.oracle import Stored
-from undercroft.core import time
 from undercroft.events import Event, EventFilter, Store, Trait
 
 OpenStore = Callable[..., Store]
@@ -128,13 +126,3 @@ def traits(store: Store, kind: str, name: str | None = None) -> list[tuple[str, 
 def everything(store: Store) -> list[Stored]:
     """All that is stored, in the order of time."""
     return found(store)
-
-
-@contextlib.contextmanager
-def now(moment: dt.datetime) -> Iterator[None]:
-    """Let it be that moment, for us and for the engines."""
-    time.bind(lambda: moment)
-    try:
-        yield
-    finally:
-        time.bind(None)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from undercroft.conformance.events.data import START, everything, exact, flat, follow, now, trait_types, traits
+from undercroft.conformance.clock import now
+from undercroft.conformance.events.data import START, everything, exact, flat, follow, trait_types, traits
 from undercroft.conformance.events.oracle import Oracle, Refused, Unknown
-from undercroft.conformance.examination import problems
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.stateful import change_all
+from undercroft.conformance.stateful import Walker
 from undercroft.core.errors import InvalidInput
 from undercroft.events import Event, EventFilter, InvalidMarker, Store, Trait
 
@@ -74,28 +74,23 @@ _SORTS = st.one_of(
 )
 
 
-class EventsMachine(RuleBasedStateMachine):
+class EventsMachine(Walker):
     """One walk.
 
     Args:
         openers: one for each store.
-        reopens: the stores' data outlive their objects.
     """
 
-    def __init__(self, openers: Sequence[Opener], reopens: bool) -> None:
-        super().__init__()
-        self.openers = openers
-        self.reopens = reopens
-        self.oracle = Oracle()
-        self.stores: list[Store] = [opener() for opener in openers]
+    oracle: Oracle
+    stores: list[Store]
+    refused, refusal = Refused, InvalidInput
+
+    def __init__(self, openers: Sequence[Opener]) -> None:
+        super().__init__(openers, Oracle())
         self.cursors: list[Any] = []
         for store in self.stores:
             store.clear()
             self.cursors.append(store.tail_end() if store.capabilities.tail else None)
-
-    def can(self, *capabilities: str) -> bool:
-        """True when every store has the capabilities."""
-        return all(bool(getattr(store.capabilities, name)) for store in self.stores for name in capabilities)
 
     @initialize(batch=st.lists(_EVENTS, max_size=8))
     def begin(self, batch: list[Event]) -> None:
@@ -129,24 +124,6 @@ class EventsMachine(RuleBasedStateMachine):
         for store in self.stores:
             store.clear()
         self._compare()
-
-    @precondition(lambda self: self.reopens)
-    @rule()
-    def reopen(self) -> None:
-        """Close the objects and open others."""
-        self._close()
-        self.stores = [opener() for opener in self.openers]
-        self._compare()
-
-    def teardown(self) -> None:
-        """Examine the stores, then close the objects."""
-        found = [problems(store) for store in self.stores]
-        self._close()
-        assert not any(found), found
-
-    def _close(self) -> None:
-        for opener, store in zip(self.openers, self.stores, strict=True):
-            opener.close(store)
 
     @rule(given=_FILTERS, sort=_SORTS, limit=st.integers(1, 5))
     def find(self, given: dict[str, Any], sort: Any, limit: int) -> None:
@@ -211,10 +188,6 @@ class EventsMachine(RuleBasedStateMachine):
         if not self.can("filter_traits"):
             given = {name: value for name, value in given.items() if name not in {"traits_filter", "admin_proj"}}
         return given, sort if self.can("page") else None
-
-    def _write(self, change: Callable[[Any], None]) -> None:
-        change_all(change, self.oracle, self.stores, Refused, InvalidInput)
-        self._compare()
 
     def _compare(self) -> None:
         wanted = exact(self.oracle.select({}))

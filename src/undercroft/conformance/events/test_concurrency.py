@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable
 
 from undercroft.conformance import processes
+from undercroft.conformance.clock import now
 from undercroft.conformance.events import workers
-from undercroft.conformance.events.data import START, OpenStore, event, everything, ids, now, text, trait_types, whole
+from undercroft.conformance.events.data import START, OpenStore, event, everything, ids, text, trait_types, whole
 from undercroft.conformance.markers import assumes, clause, essential, needs, promise
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.threads import together
+from undercroft.conformance.threads import numbered, together
 from undercroft.events import Store
 
 pytestmark = [essential, needs("read"), assumes("concurrent_writers")]
@@ -53,7 +54,7 @@ def test_threads_that_record_the_same_new_type(store: Store, open_store: OpenSto
         for n in range(15):
             stores[number].record_events([event(f"m{n}-{k}", text(f"t{n}", "x"), kind=f"k{n}") for k in range(3)])
 
-    together(*(lambda number=number: work(number) for number in range(4)))
+    numbered(4, work)
     assert len(ids(store)) == 45
     assert len(list(store.get_event_types())) == 15
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.events.data import (
     FIRST,
     LAST,
@@ -16,7 +17,6 @@ from undercroft.conformance.events.data import (
     everything,
     having,
     ids,
-    now,
     text,
     trait_types,
     whole,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.events.data import (
     START,
     OpenStore,
@@ -19,7 +20,6 @@ from undercroft.conformance.events.data import (
     foreign,
     having,
     ids,
-    now,
     real,
     text,
     trait_types,

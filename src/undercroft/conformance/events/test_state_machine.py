@@ -14,13 +14,11 @@ pytestmark = [essential, TIMEOUT]
 @promise("C5", "C7")
 @needs("read")
 def test_a_random_walk(open_store: Opener) -> None:
-    reopens = bool(open_store().capabilities.survives_restart)
-    walk(lambda: EventsMachine([open_store], reopens))
+    walk(lambda: EventsMachine([open_store]))
 
 
 @clause("E11", "E12", "E14", "E17")
 @promise("C7", "S3")
 @assumes("read")
 def test_all_stores_walk_side_by_side(side_by_side: list[Opener]) -> None:
-    reopens = all(bool(opener().capabilities.survives_restart) for opener in side_by_side)
-    walk(lambda: EventsMachine(side_by_side, reopens), SIDE_BY_SIDE)
+    walk(lambda: EventsMachine(side_by_side), SIDE_BY_SIDE)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from undercroft.conformance.events.data import START, OpenStore, event, everything, flat, follow, now, text
+from undercroft.conformance.clock import now
+from undercroft.conformance.events.data import START, OpenStore, event, everything, flat, follow, text
 from undercroft.conformance.markers import assumes, clause, needs, promise
 from undercroft.core.errors import InvalidInput
 from undercroft.events import Store

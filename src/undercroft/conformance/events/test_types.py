@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from undercroft.conformance.events.data import START, event, moment, now, real, text, trait_types, traits, whole
+from undercroft.conformance.clock import now
+from undercroft.conformance.events.data import START, event, moment, real, text, trait_types, traits, whole
 from undercroft.conformance.markers import assumes, clause, needs
 from undercroft.events import Store, Trait
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import os
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.metering.oracle import Oracle, Row, Stored, canonical, is_close, utc
-from undercroft.core import time
 from undercroft.metering import Aggregate, SampleFilter, Store
 
 # Ask everything of everything, for hours where it is asked for seldom.
@@ -248,13 +247,3 @@ def same_value(told: Any, name: str, wanted: Any) -> None:
         assert is_close(told, wanted, DEVIATION if name == "stddev" else SUM), (name, told, wanted)
     else:
         assert told == wanted, (name, told, wanted)
-
-
-@contextlib.contextmanager
-def now(moment: dt.datetime) -> Iterator[None]:
-    """Let it be that moment, for us and for the engines."""
-    time.bind(lambda: moment)
-    try:
-        yield
-    finally:
-        time.bind(None)

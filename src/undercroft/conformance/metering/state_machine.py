@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from undercroft.conformance.examination import problems
+from undercroft.conformance.clock import now
 from undercroft.conformance.metering.data import (
     START,
     everything,
@@ -18,7 +18,6 @@ from undercroft.conformance.metering.data import (
     expire,
     flat,
     hour,
-    now,
     record,
     same_meters,
     same_resources,
@@ -29,7 +28,7 @@ from undercroft.conformance.metering.data import (
 )
 from undercroft.conformance.metering.oracle import GROUPS, Oracle, Refused
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.stateful import change_all
+from undercroft.conformance.stateful import Walker
 from undercroft.core.errors import InvalidInput
 from undercroft.metering import SampleFilter, Store
 
@@ -113,22 +112,21 @@ _EXPRESSIONS = st.recursive(
 )
 
 
-class MeteringMachine(RuleBasedStateMachine):
+class MeteringMachine(Walker):
     """One walk.
 
     Args:
         openers: one for each store.
-        reopens: the stores' data outlive their objects.
     """
 
-    def __init__(self, openers: Sequence[Opener], reopens: bool) -> None:
-        super().__init__()
-        self.openers = openers
-        self.reopens = reopens
-        self.oracle = Oracle()
-        self.stores: list[Store] = [opener() for opener in openers]
+    oracle: Oracle
+    stores: list[Store]
+    refused, refusal = Refused, InvalidInput
+
+    def __init__(self, openers: Sequence[Opener]) -> None:
+        super().__init__(openers, Oracle())
         # Other objects of the same stores, with memories of their own.
-        self.others = [opener(init=False) for opener in openers] if reopens else self.stores
+        self.others = self._open(init=False) if self.reopens else self.stores
         for store in self.stores:
             store.clear()
 
@@ -140,7 +138,12 @@ class MeteringMachine(RuleBasedStateMachine):
     @rule(batch=st.lists(_SAMPLES, max_size=8), moment=st.integers(-40, 60))
     def record(self, batch: list[dict[str, Any]], moment: int) -> None:
         """Record, in any hour of the clock; ids that are there are passed over."""
-        self._write(lambda store: record(store, batch), hour(moment))
+
+        def write(store: Any) -> None:
+            with now(hour(moment)):
+                record(store, batch)
+
+        self._write(write)
 
     @rule(batch=st.lists(_SAMPLES, max_size=4), bad=_BAD, place=st.integers(0, 4))
     def record_a_bad_one(self, batch: list[dict[str, Any]], bad: dict[str, Any], place: int) -> None:
@@ -180,25 +183,12 @@ class MeteringMachine(RuleBasedStateMachine):
             store.clear()
         self._compare()
 
-    @precondition(lambda self: self.reopens)
-    @rule()
-    def reopen(self) -> None:
-        """Close the objects and open others."""
-        self._close(self.stores)
-        self.stores = [opener() for opener in self.openers]
-        self._compare()
-
     def teardown(self) -> None:
-        """Examine the stores, then close the objects."""
-        found = [problems(store) for store in self.stores]
-        self._close(self.stores)
+        """Close the other objects, too."""
+        super().teardown()
         if self.reopens:
-            self._close(self.others)
-        assert not any(found), found
-
-    def _close(self, stores: list[Store]) -> None:
-        for opener, store in zip(self.openers, stores, strict=True):
-            opener.close(store)
+            self.stores = self.others
+            self._close()
 
     @rule()
     def change_over(self) -> None:
@@ -253,11 +243,6 @@ class MeteringMachine(RuleBasedStateMachine):
             same_statistics(store, self.oracle, given, None, groupby, _NAMED)
 
     # -- helpers ---------------------------------------------------------------------------------------------------
-
-    def _write(self, change: Callable[[Any], None], moment: dt.datetime) -> None:
-        with now(moment):
-            change_all(change, self.oracle, self.stores, Refused, InvalidInput)
-        self._compare()
 
     def _compare(self) -> None:
         wanted = exact(sorted(self.oracle.samples.values(), key=lambda each: each.message_id))

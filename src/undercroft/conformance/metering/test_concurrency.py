@@ -28,7 +28,7 @@ from undercroft.conformance.metering.data import (
 )
 from undercroft.conformance.metering.oracle import Oracle
 from undercroft.conformance.plugin import Opener
-from undercroft.conformance.threads import together
+from undercroft.conformance.threads import numbered, together
 from undercroft.metering import Store
 
 pytestmark = [essential, assumes("concurrent_writers")]
@@ -96,7 +96,7 @@ def test_threads_that_record_the_same(store: Store, open_store: OpenStore) -> No
                 if outcome.is_new:
                     new.append(data["message_id"])
 
-    together(*(lambda number=number: work(number) for number in range(4)))
+    numbered(4, work)
     assert sorted(new) == sorted(ids(store))
     assert len(new) == 48
     assert len(meters(store)) == 48

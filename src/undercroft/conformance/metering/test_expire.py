@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.examination import problems
 from undercroft.conformance.markers import assumes, clause, promise
 from undercroft.conformance.metering.data import (
@@ -24,7 +25,6 @@ from undercroft.conformance.metering.data import (
     hour,
     ids,
     maintained,
-    now,
     pending,
     record,
     same_resources,

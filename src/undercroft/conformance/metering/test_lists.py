@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.markers import clause, promise
 from undercroft.conformance.metering.data import (
     HOUR,
@@ -15,7 +16,6 @@ from undercroft.conformance.metering.data import (
     hour,
     maintained,
     meters,
-    now,
     pending,
     record,
     resources,

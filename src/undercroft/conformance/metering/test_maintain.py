@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.markers import assumes, clause, promise
 from undercroft.conformance.metering.data import (
     HOUR,
@@ -19,7 +20,6 @@ from undercroft.conformance.metering.data import (
     found,
     hour,
     maintained,
-    now,
     pending,
     record,
     resources,

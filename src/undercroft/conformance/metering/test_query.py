@@ -8,20 +8,9 @@ from typing import Any
 
 import pytest
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.markers import clause, promise
-from undercroft.conformance.metering.data import (
-    START,
-    after,
-    asked,
-    everything,
-    exact,
-    flat,
-    hour,
-    now,
-    record,
-    sample,
-    uuid1,
-)
+from undercroft.conformance.metering.data import START, after, asked, everything, exact, flat, hour, record, sample, uuid1
 from undercroft.conformance.metering.oracle import COMPARE, Oracle
 from undercroft.conformance.rows import rows
 from undercroft.core.errors import InvalidInput

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.markers import assumes, clause, essential, promise
 from undercroft.conformance.metering.data import (
     START,
@@ -21,7 +22,6 @@ from undercroft.conformance.metering.data import (
     flat,
     found,
     ids,
-    now,
     sample,
     statistics,
     uuid1,

@@ -13,12 +13,10 @@ pytestmark = [essential, TIMEOUT]
 @clause("M5", "M6", "M7", "M8", "M10", "M11", "M12", "M13", "M14", "M15", "M16", "M17", "M18", "M19", "M20", "M21", "M23", "M25")
 @promise("C5", "C7", "C9")
 def test_a_random_walk(open_store: Opener) -> None:
-    reopens = bool(open_store().capabilities.survives_restart)
-    walk(lambda: MeteringMachine([open_store], reopens))
+    walk(lambda: MeteringMachine([open_store]))
 
 
 @clause("M10", "M11", "M15", "M17")
 @promise("C7", "S3")
 def test_all_stores_walk_side_by_side(side_by_side: list[Opener]) -> None:
-    reopens = all(bool(opener().capabilities.survives_restart) for opener in side_by_side)
-    walk(lambda: MeteringMachine(side_by_side, reopens), SIDE_BY_SIDE)
+    walk(lambda: MeteringMachine(side_by_side), SIDE_BY_SIDE)

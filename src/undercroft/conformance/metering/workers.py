@@ -6,7 +6,8 @@ import multiprocessing.synchronize
 from typing import Any
 
 import undercroft
-from undercroft.conformance.metering.data import LATER, hour, now, sample, uuid1
+from undercroft.conformance.clock import now
+from undercroft.conformance.metering.data import LATER, hour, sample, uuid1
 
 ROUNDS, EACH = 8, 20
 

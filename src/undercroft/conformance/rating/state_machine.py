@@ -8,13 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from undercroft.conformance.examination import problems
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating.data import ALWAYS, everything, flat, same_points, same_rows, sums
 from undercroft.conformance.rating.oracle import KeyTaken, Oracle, Stored, add
-from undercroft.conformance.stateful import change_all
+from undercroft.conformance.stateful import Walker
 from undercroft.core.errors import Conflict
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
@@ -123,29 +122,23 @@ GROUPS = ["type", "project_id", "id", "zone", "time", "nobody"]
 BATCHES = st.lists(frames(), max_size=4)
 
 
-class RatingMachine(RuleBasedStateMachine):
+class RatingMachine(Walker):
     """One walk.
 
     Args:
         openers: one for each store.
         options: options of every store, and of the oracle.
-        reopens: the stores' data outlive their objects.
     """
 
-    def __init__(self, openers: Sequence[Opener], options: Mapping[str, Any], reopens: bool) -> None:
-        super().__init__()
-        self.oracle = Oracle(**options)
-        self.options = options
-        self.reopens = reopens
-        self.openers = openers
-        self.stores: list[BaseStorage] = self._open()
+    oracle: Oracle
+    stores: list[BaseStorage]
+    refused, refusal = KeyTaken, Conflict
+
+    def __init__(self, openers: Sequence[Opener], options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(openers, Oracle(**options or {}), options)
         for store in self.stores:
             store.delete()
         self.pushed: list[list[DataFrame]] = []
-
-    def can(self, capability: str) -> bool:
-        """True when every store has the capability."""
-        return all(bool(getattr(store.capabilities, capability)) for store in self.stores)
 
     # -- writes ----------------------------------------------------------------------------------------------------
 
@@ -205,20 +198,6 @@ class RatingMachine(RuleBasedStateMachine):
             store.maintain()
         self._compare()
 
-    @precondition(lambda self: self.reopens)
-    @rule()
-    def reopen(self) -> None:
-        """Close the objects and open others."""
-        self._close()
-        self.stores = self._open()
-        self._compare()
-
-    def teardown(self) -> None:
-        """Examine the stores, then close the objects."""
-        found = [problems(store) for store in self.stores]
-        self._close()
-        assert not any(found), found
-
     # -- reads -----------------------------------------------------------------------------------------------------
 
     @rule(
@@ -262,13 +241,6 @@ class RatingMachine(RuleBasedStateMachine):
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 
-    def _open(self, **more: Any) -> list[BaseStorage]:
-        return [opener(**self.options, **more) for opener in self.openers]
-
-    def _close(self) -> None:
-        for opener, store in zip(self.openers, self.stores, strict=True):
-            opener.close(store)
-
     def _possible(self, filters: dict[str, Any] | None) -> dict[str, Any] | None:
         """Filters that do not ask for what is in metadata, where a store does not look there."""
         if filters is None or self.can("filter_metadata"):
@@ -277,10 +249,6 @@ class RatingMachine(RuleBasedStateMachine):
 
     def _push(self, batch: list[DataFrame]) -> None:
         self._write(lambda store: store.push(batch))
-
-    def _write(self, change: Callable[[Any], None]) -> None:
-        change_all(change, self.oracle, self.stores, KeyTaken, Conflict)
-        self._compare()
 
     def _compare(self) -> None:
         """The whole content, and the sums that stores may keep ready, are the oracle's."""

@@ -15,7 +15,7 @@ from undercroft.conformance.plugin import Opener
 from undercroft.conformance.rating import workers
 from undercroft.conformance.rating.data import ALWAYS, everything, flat, frame, hour, of, quantity, same_rows, sums, table
 from undercroft.conformance.rating.oracle import Oracle
-from undercroft.conformance.threads import together
+from undercroft.conformance.threads import numbered, together
 from undercroft.core.errors import Conflict
 from undercroft.rating import BaseStorage
 
@@ -143,7 +143,7 @@ def test_threads_that_push_the_same_period_add_nothing_up(store: BaseStorage, po
         for _ in range(8):
             store.push(workers.contested(number, points))
 
-    together(*(lambda number=number: push(number) for number in range(WRITERS)))
+    numbered(WRITERS, push)
     _one_writers_state(store, points)
 
 
@@ -169,7 +169,7 @@ def test_one_of_many_that_push_a_key_is_first(open_store: Opener) -> None:
             except Conflict:
                 refused.append(number)
 
-        together(*(lambda number=number, push=push: push(number) for number in range(WRITERS)))
+        numbered(WRITERS, push)
         assert len(refused) == WRITERS - 1
         (first,) = set(range(WRITERS)) - set(refused)
         assert table(stores[0], "id")[round_] == 10 * (first + 1)
@@ -185,7 +185,7 @@ def test_all_that_append_to_a_key_are_kept(open_store: Opener) -> None:
         for _ in range(6):
             stores[number].push([frame(n, of("a", 10**number), of("a", 0)) for n in range(3)])
 
-    together(*(lambda number=number: push(number) for number in range(WRITERS)))
+    numbered(WRITERS, push)
     assert len(everything(stores[0])) == WRITERS * 6 * 3 * 2
     assert quantity(stores[0]) == 3 * 6 * 1111
     _adds_up(stores[0])
@@ -248,6 +248,6 @@ def test_one_object_serves_many_threads(store: BaseStorage) -> None:
             assert quantity(store, filters={"project_id": f"p{number}"}) == sum(range(n + 2))
             assert len(everything(store, filters={"project_id": [f"p{number}"]})) == n + 1
 
-    together(*(lambda number=number: work(number) for number in range(12)))
+    numbered(12, work)
     assert table(store, "project_id") == {f"p{number}": 21 for number in range(12)}
     _adds_up(store)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import datetime as dt
-import threading
-from collections.abc import Callable
 
 import pytest
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.markers import assumes, clause, needs, promise
 from undercroft.conformance.rating.data import HOUR, OpenStore, everything, frame, hour, of, point, quantity
-from undercroft.core import time
+from undercroft.conformance.threads import numbered
 from undercroft.core.errors import Conflict, InvalidInput
 from undercroft.core.receipt import Receipt
 from undercroft.rating import BaseStorage
@@ -43,16 +41,13 @@ def test_a_key_that_was_used_for_something_else_is_refused(store: BaseStorage) -
 @promise("C8")
 @needs("push_once")
 def test_a_receipt_is_kept_for_a_day(store: BaseStorage) -> None:
-    moment = [hour(0)]
-    time.bind(lambda: moment[0])
-    try:
+    began = hour(0)
+    with now(began):
         store.push_once([frame(0, of("a", 1))], RECEIPT)
-        moment[0] += dt.timedelta(hours=23, minutes=59)
+    with now(began + dt.timedelta(hours=23, minutes=59)):
         assert store.push_once([frame(1, of("a", 2))], RECEIPT._replace(answer=b"late")) == b"first"
-        moment[0] += dt.timedelta(minutes=2)
+    with now(began + dt.timedelta(hours=24, minutes=1)):
         assert store.push_once([frame(2, of("a", 4))], RECEIPT._replace(digest="other", answer=b"new")) == b"new"
-    finally:
-        time.bind(None)
     assert quantity(store) == 5
 
 
@@ -79,18 +74,6 @@ def test_a_push_refused_by_what_is_stored_leaves_no_receipt(open_store: OpenStor
     assert quantity(store) == 5
 
 
-def sixteen(push: Callable[[int], bytes | None]) -> set[bytes | None]:
-    """What sixteen calls of `push` give that begin at once."""
-    start = threading.Barrier(16)
-
-    def one(number: int) -> bytes | None:
-        start.wait()
-        return push(number)
-
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        return set(pool.map(one, range(16)))
-
-
 @clause("R25")
 @promise("C8")
 @needs("push_once", "conflict_append")
@@ -98,7 +81,7 @@ def sixteen(push: Callable[[int], bytes | None]) -> set[bytes | None]:
 def test_sixteen_at_once_have_one_effect(open_store: OpenStore) -> None:
     """Each of them adds a point, so that every effect shows in the sum."""
     store = open_store(on_conflict="append")
-    answers = sixteen(lambda number: store.push_once([frame(0, of("a", 1))], RECEIPT._replace(answer=b"%d" % number)))
+    answers = set(numbered(16, lambda number: store.push_once([frame(0, of("a", 1))], RECEIPT._replace(answer=b"%d" % number))))
     assert len(answers) == 1
     assert quantity(store) == 1
 
@@ -109,7 +92,7 @@ def test_sixteen_at_once_have_one_effect(open_store: OpenStore) -> None:
 @assumes("concurrent_writers")
 def test_twin_sixteen_at_once_without_a_key_have_sixteen(open_store: OpenStore) -> None:
     store = open_store(on_conflict="append")
-    sixteen(lambda _: store.push([frame(0, of("a", 1))]))
+    numbered(16, lambda _: store.push([frame(0, of("a", 1))]))
     assert quantity(store) == 16
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.markers import clause, needs
 from undercroft.conformance.rating.data import everything, frame, hour, of, quantity
-from undercroft.core import settings, time
+from undercroft.core import settings
 from undercroft.rating import BaseStorage, DataFrame
 
 pytestmark = pytest.mark.usefixtures("examined")
@@ -50,11 +51,8 @@ def test_expire_deletes_what_is_older_than_the_retention(store: BaseStorage, ret
 def test_expire_asks_our_clock(store: BaseStorage, retention: Any) -> None:
     store.push(frames())
     retention(1)
-    time.bind(lambda: hour(11))
-    try:
+    with now(hour(11)):
         assert store.expire() == 30
-    finally:
-        time.bind(None)
     assert min(p.start for p in everything(store)) == hour(10)
 
 

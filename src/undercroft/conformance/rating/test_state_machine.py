@@ -15,8 +15,7 @@ pytestmark = [essential, TIMEOUT]
 @clause("R4", "R6", "R7", "R10", "R11", "R12", "R14", "R15", "R18", "R19", "R21", "R22", "R23", "R31")
 @promise("C9", "M1", "M2")
 def test_a_random_walk(open_store: Opener) -> None:
-    reopens = bool(open_store().capabilities.survives_restart)
-    walk(lambda: RatingMachine([open_store], {}, reopens))
+    walk(lambda: RatingMachine([open_store]))
 
 
 @clause("R4", "R8", "R17", "R18", "R21")
@@ -24,5 +23,4 @@ def test_a_random_walk(open_store: Opener) -> None:
 def test_all_stores_walk_side_by_side(side_by_side: list[Opener]) -> None:
     """In a zone whose clock changes by half an hour."""
     options: dict[str, Any] = {"timezone": "Australia/Lord_Howe"}
-    reopens = all(bool(opener(**options).capabilities.survives_restart) for opener in side_by_side)
-    walk(lambda: RatingMachine(side_by_side, options, reopens), SIDE_BY_SIDE)
+    walk(lambda: RatingMachine(side_by_side, options), SIDE_BY_SIDE)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from undercroft.conformance.clock import now
 from undercroft.conformance.markers import assumes, clause, needs, promise
 from undercroft.conformance.rating.data import (
     ALWAYS,
@@ -31,7 +32,6 @@ from undercroft.conformance.rating.data import (
 )
 from undercroft.conformance.rating.oracle import Oracle
 from undercroft.conformance.rows import rows
-from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid, InvalidInput, WrongType
 from undercroft.rating import BaseStorage, DataFrame
 
@@ -165,9 +165,8 @@ def test_a_frames_bounds_are_checked(store: BaseStorage, start: object, end: obj
 def new_year() -> Iterator[dt.datetime]:
     """It is half an hour before 2024 ends, in UTC."""
     moment = dt.datetime(2024, 12, 31, 23, 30, tzinfo=dt.UTC)
-    time.bind(lambda: moment)
-    yield moment
-    time.bind(None)
+    with now(moment):
+        yield moment
 
 
 @pytest.fixture
