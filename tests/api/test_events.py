@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import io
 import json
 import threading
@@ -13,12 +12,11 @@ import httpx
 import pyarrow.parquet
 import pytest
 
+from tests.api.answers import ADMIN, MEMBER, fault, named, send_in_pairs
 from tests.api.service import serving
 from tests.conftest import url_of
 from undercroft.events import EventFilter
 
-ADMIN = {"X-Auth-Token": "t-admin-a"}
-MEMBER = {"X-Auth-Token": "t-member-a"}
 INGEST = "/events/v1/ceilometer/events"
 
 
@@ -56,19 +54,6 @@ def ask(service: Any, path: Any = "/v2/events", headers: Any = ADMIN, **params: 
 def ids(answer: httpx.Response) -> list[str]:
     assert answer.status_code == 200, answer.text
     return [each["message_id"] for each in answer.json()]
-
-
-def fault(answer: httpx.Response, status: int = 400) -> str:
-    assert answer.status_code == status, answer.text
-    found = answer.json()["error_message"]
-    assert found.keys() == {"faultcode", "faultstring", "debuginfo"}
-    assert found["faultcode"] == "Client"
-    text: str = found["faultstring"]
-    return text
-
-
-def named(*numbers: int) -> list[str]:
-    return [f"m{number:03}" for number in numbers]
 
 
 # -- Panko's API -------------------------------------------------------------------------------------------------------
@@ -285,15 +270,10 @@ def test_too_large_a_body(filled):
 
 @pytest.mark.promise("D2")
 def test_single_events_of_many_senders_are_each_there_once(filled, event_place, record):
-    def send(worker: int) -> int:
-        with httpx.Client(base_url=filled.url, headers=ADMIN, timeout=60) as client:
-            for number in range(30):
-                event = made(1_000 + number * 10 + worker % 4, message_id=f"s-{worker // 2}-{number}")
-                assert client.post(INGEST, json=event).status_code == 200
-        return 30
+    def item(name: str, sender: int, number: int) -> Any:
+        return made(1_000 + number * 10 + sender % 4, message_id=name)
 
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        sent = sum(pool.map(send, range(16)))
+    sent = send_in_pairs(filled.url, INGEST, item)
     stored = sum(1 for event in event_place.opened[0].get_events(EventFilter()) if event.message_id.startswith("s-"))
     record(sent=sent, stored=stored)
     assert stored == sent // 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import concurrent.futures
 import csv
 import functools
 import io
@@ -17,12 +16,11 @@ import httpx
 import pyarrow.parquet
 import pytest
 
+from tests.api.answers import ADMIN, MEMBER, fault, named, send_in_pairs
 from tests.api.service import serving
 from tests.conftest import url_of
 from undercroft.metering import SampleFilter
 
-ADMIN = {"X-Auth-Token": "t-admin-a"}
-MEMBER = {"X-Auth-Token": "t-member-a"}
 INGEST = "/metering/v1/ceilometer/samples"
 RECORDED = (pathlib.Path(__file__).parents[1] / "metering" / "data" / "ceilometer.jsonl").read_bytes().splitlines()
 BIG = 2**63 + 1
@@ -65,18 +63,6 @@ def rows(answer: httpx.Response) -> Any:
 
 def ids(answer: httpx.Response) -> list[str]:
     return [each["id"] for each in rows(answer)]
-
-
-def fault(answer: httpx.Response, status: int = 400) -> str:
-    assert answer.status_code == status, answer.text
-    found = answer.json()["error_message"]
-    assert found.keys() == {"faultcode", "faultstring", "debuginfo"}
-    text: str = found["faultstring"]
-    return text
-
-
-def named(*numbers: int) -> list[str]:
-    return [f"m{number:03}" for number in numbers]
 
 
 def q(*items: tuple[str, ...]) -> dict[str, list[str]]:
@@ -590,15 +576,7 @@ def test_good_samples_beside_bad_ones_are_stored(filled):
 
 @pytest.mark.promise("D2")
 def test_single_samples_of_many_senders_are_each_there_once(filled, metering_place, record):
-    def send(worker: int) -> int:
-        with httpx.Client(base_url=filled.url, headers=ADMIN, timeout=60) as client:
-            for number in range(30):
-                one = made(number, id=f"s-{worker // 2}-{number}")
-                assert client.post(INGEST, json=one).status_code == 200
-        return 30
-
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        sent = sum(pool.map(send, range(16)))
+    sent = send_in_pairs(filled.url, INGEST, lambda name, _, number: made(number, id=name))
     stored = sum(1 for each in metering_place.opened[0].get_samples(SampleFilter()) if each.message_id.startswith("s-"))
     record(sent=sent, stored=stored)
     assert stored == sent // 2

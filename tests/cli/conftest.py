@@ -10,10 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 import click.testing
+import msgspec
 import pytest
 
 import undercroft
+from tests.conftest import kinds_of
 from undercroft.cli.main import root
+from undercroft.conformance.clock import now
+from undercroft.core import settings
 from undercroft.rating import BaseStorage, DataFrame, DataPoint
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -30,7 +34,7 @@ Run = Callable[..., click.testing.Result]
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    from undercroft.core import kinds, settings
+    from undercroft.core import kinds
 
     monkeypatch.delenv("UNDERCROFT_CONFIG", raising=False)
     for kind in kinds.installed():
@@ -48,6 +52,37 @@ def run() -> Run:
         return result
 
     return call
+
+
+@pytest.fixture
+def examined(run: Run, request: pytest.FixtureRequest) -> Callable[..., dict[str, dict[str, str]]]:
+    """What `undercroft doctor` finds in a store of the test's kind, by check."""
+    (kind,) = kinds_of(request.node)
+
+    def call(url: str, *more: str, code: int = 0) -> dict[str, dict[str, str]]:
+        done = run("doctor", "--kind", kind, "--store", url, *more, "--format", "json", code=code)
+        return {one["check"]: one for one in msgspec.json.decode(done.stdout)}
+
+    return call
+
+
+@pytest.fixture
+def an_hour(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the test's kind stores is kept for an hour."""
+    (kind,) = kinds_of(request.node)
+    monkeypatch.setenv(f"UNDERCROFT_{kind.upper()}__TIME_TO_LIVE", "1h")
+    settings.current.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.current.cache_clear()
+
+
+@pytest.fixture
+def later() -> Iterator[None]:
+    """It is an hour after five minutes and a half of START."""
+    with now(START + dt.timedelta(hours=1, minutes=5, seconds=30)):
+        yield
+    settings.current.cache_clear()
 
 
 @pytest.fixture

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
+
+from tests.conftest import url_of
 from undercroft.core import settings
 
 
@@ -13,6 +16,16 @@ def test_upgrade_makes_the_tables_once(run, tmp_path):
     assert run("db", "upgrade", "--store", f"rating={url}").stdout.startswith("rating: from nothing to ")
     assert run("db", "upgrade", "--store", f"rating={url}").stdout == "rating: was current\n"
     assert run("db", "check", "--store", f"rating={url}").stdout.startswith("rating: current, ")
+
+
+@pytest.mark.kind("events", "metering")
+def test_upgrade_makes_what_each_engine_needs_once(run, any_opener):
+    kind, given = any_opener.target.kind, ("--kind", any_opener.target.kind, "--store", url_of(any_opener))
+    assert f"db upgrade --kind {kind}" in run("db", "check", *given, code=1).stdout
+    assert run("db", "upgrade", *given).stdout.startswith(f"{kind}: from nothing to {kind}_")
+    assert run("db", "upgrade", *given).stdout == f"{kind}: was current\n"
+    assert run("db", "check", *given).stdout.startswith(f"{kind}: current, {kind}_")
+    any_opener.used = True
 
 
 def test_check_sees_a_table_that_is_not_as_it_should_be(run, url, tmp_path):

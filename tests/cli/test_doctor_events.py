@@ -8,12 +8,11 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 
 import undercroft
 from tests.conftest import url_of
-from undercroft.core import settings, time
+from undercroft.conformance.clock import now
 from undercroft.events import Event, Trait
 
 pytestmark = pytest.mark.kind("events")
@@ -24,11 +23,6 @@ DOCUMENTS = ("mongodb", "opensearch", "es")
 def made(number: int) -> Event:
     traits = [Trait("project_id", 1, "p"), Trait("host", 1, f"h{number % 3}"), Trait("size", 2, number)]
     return Event(f"m{number:02}", f"k{number % 2}", START + dt.timedelta(minutes=number), traits, {})
-
-
-def examined(run, url: str, *more: str, code: int = 0) -> dict[str, dict[str, str]]:
-    done = run("doctor", "--kind", "events", "--store", url, *more, "--format", "json", code=code)
-    return {one["check"]: one for one in msgspec.json.decode(done.stdout)}
 
 
 class Harm(NamedTuple):
@@ -91,23 +85,13 @@ def harms_of(driver: str) -> list[Harm]:
     return HARMS[driver]
 
 
-@pytest.fixture
-def an_hour(monkeypatch):
-    """Events are kept for an hour."""
-    monkeypatch.setenv("UNDERCROFT_EVENTS__TIME_TO_LIVE", "3600")
-    settings.current.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.current.cache_clear()
-
-
 @pytest.mark.promise("D1")
 @pytest.mark.usefixtures("an_hour")
-def test_a_sound_store_and_what_its_engine_tells(run, opener, engine):
+def test_a_sound_store_and_what_its_engine_tells(examined, opener, engine):
     """No errors; warnings of what is old, and of what a test's engine leaves out to be quick, or for want of nodes."""
     store = opener()
     store.record_events([made(n) for n in range(20)])
-    found = examined(run, url_of(opener), "--verify", code=1)
+    found = examined(url_of(opener), "--verify", code=1)
     assert [one for one in found.values() if one["level"] == "error"] == []
     assert found["events"]["found"] == "of 2 types, the first of 2026-01-01"
     assert any(check.startswith("durability") for check in found)
@@ -120,13 +104,13 @@ def test_a_sound_store_and_what_its_engine_tells(run, opener, engine):
         assert found["traits"]["found"] == "are found by their values, all of 20 events"
 
 
-def test_what_is_wrong_is_seen_and_an_upgrade_mends_what_it_can(run, opener, engine):
+def test_what_is_wrong_is_seen_and_an_upgrade_mends_what_it_can(run, examined, opener, engine):
     place = url_of(opener)
     for harm in harms_of(engine.driver.partition("#")[0]):
         store = opener()
         store.record_events([made(n) for n in range(4)])
         harm.do(store)
-        found = examined(run, place, code=2 if harm.level == "error" else 1)[harm.check]
+        found = examined(place, code=2 if harm.level == "error" else 1)[harm.check]
         assert (found["level"], harm.says in found["found"]) == (harm.level, True), found
         if harm.check in {"tables", "indexes", "template"}:
             assert harm.says in run("db", "check", "--kind", "events", "--store", place, code=1).stdout
@@ -134,15 +118,6 @@ def test_what_is_wrong_is_seen_and_an_upgrade_mends_what_it_can(run, opener, eng
                 run("db", "upgrade", "--kind", "events", "--store", place)
                 assert run("db", "check", "--kind", "events", "--store", place).stdout.startswith("events: current, ")
         store.drop()
-
-
-def test_db_makes_what_the_engine_needs_once(run, opener):
-    place = url_of(opener)
-    assert "db upgrade --kind events" in run("db", "check", "--kind", "events", "--store", place, code=1).stdout
-    assert run("db", "upgrade", "--kind", "events", "--store", place).stdout.startswith("events: from nothing to events_")
-    assert run("db", "upgrade", "--kind", "events", "--store", place).stdout == "events: was current\n"
-    assert run("db", "check", "--kind", "events", "--store", place).stdout.startswith("events: current, events_")
-    opener.used = True
 
 
 @pytest.fixture
@@ -165,43 +140,30 @@ def place(tmp_path):
         ("UPDATE undercroft_events_event SET project_id = 'q' WHERE message_id = 'm07'", "traits", "of 1 events not every trait"),
     ],
 )
-def test_verify_sees_rows_that_do_not_fit(run, place, tmp_path, statement, check, says):
+def test_verify_sees_rows_that_do_not_fit(examined, place, tmp_path, statement, check, says):
     with sqlite3.connect(tmp_path / "events.db") as database:
         assert database.execute(statement).rowcount > 0
     database.close()
-    found = examined(run, place, "--verify", code=2)
+    found = examined(place, "--verify", code=2)
     assert found[check]["level"] == "error"
     assert says in found[check]["found"]
-    assert check not in examined(run, place)
+    assert check not in examined(place)
 
 
 @pytest.mark.usefixtures("an_hour")
-def test_old_events_without_a_worker(run, place):
-    try:
-        time.bind(lambda: START.replace(hour=1, tzinfo=dt.UTC))
-        assert examined(run, place)["retention"]["level"] == "ok"
-        # Nothing is late yet, but the next run deletes all of it.
-        time.bind(lambda: START.replace(day=2, tzinfo=dt.UTC))
-        soon = examined(run, place, code=1)["retention"]
-        assert "(100 %) events" in soon["found"]
-        assert "--dry-run" in soon["advice"]
-        time.bind(lambda: START.replace(day=4, tzinfo=dt.UTC))
-        found = examined(run, place, code=1)["retention"]
-    finally:
-        time.bind(None)
+def test_old_events_without_a_worker(examined, place):
+    with now(START.replace(hour=1, tzinfo=dt.UTC)):
+        assert examined(place)["retention"]["level"] == "ok"
+    # Nothing is late yet, but the next run deletes all of it.
+    with now(START.replace(day=2, tzinfo=dt.UTC)):
+        soon = examined(place, code=1)["retention"]
+    assert "(100 %) events" in soon["found"]
+    assert "--dry-run" in soon["advice"]
+    with now(START.replace(day=4, tzinfo=dt.UTC)):
+        found = examined(place, code=1)["retention"]
     assert found["level"] == "warning"
     assert "events of 2026-01-01" in found["found"]
 
 
-def test_a_log_has_nothing_to_be_wrong(run):
-    assert examined(run, "log://") == {"events": {"check": "events", "level": "ok", "found": "are not read again", "advice": ""}}
-
-
-@pytest.mark.promise("S7")
-@pytest.mark.timeout(30)  # far above a second, and below what a statement may take
-@pytest.mark.parametrize("scheme", ["postgresql", "mongodb", "opensearch"])
-def test_a_server_that_does_not_answer_is_a_finding_without_a_password(run, scheme):
-    timeout = "statement_timeout" if scheme == "opensearch" else "connect_timeout"
-    done = run("doctor", "--kind", "events", "--store", f"{scheme}://u:canary-word@127.0.0.1:1/db?{timeout}=1", code=2)
-    assert "connection" in done.stdout
-    assert "canary-word" not in done.stdout + done.stderr
+def test_a_log_has_nothing_to_be_wrong(examined):
+    assert examined("log://") == {"events": {"check": "events", "level": "ok", "found": "are not read again", "advice": ""}}

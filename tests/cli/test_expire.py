@@ -14,7 +14,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from undercroft.core import settings, time
+from tests.conftest import url_of
+from undercroft.conformance.clock import now
+from undercroft.core import settings
 from undercroft.rating import DataFrame, DataPoint
 
 pytestmark = pytest.mark.one_per_family
@@ -24,9 +26,8 @@ NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
 @pytest.fixture(autouse=True)
 def _clock():
-    time.bind(lambda: NOW)
-    yield
-    time.bind(None)
+    with now(NOW):
+        yield
 
 
 @pytest.fixture
@@ -140,8 +141,8 @@ def test_killed_in_the_middle_it_goes_on(opener):
     def left() -> int:
         return int(store.retrieve(first, first + 2 * days * day, limit=0)["total"])
 
-    where = f"{opener.url}{'&' if '?' in opener.url else '?'}namespace={opener.namespace}"
-    command = [sys.executable, "-m", "undercroft.cli.main", "rating", "expire", "--store", where, "--older-than", "1d", "--yes"]
+    place = url_of(opener)
+    command = [sys.executable, "-m", "undercroft.cli.main", "rating", "expire", "--store", place, "--older-than", "1d", "--yes"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     pause = threading.Event()
     while process.poll() is None and left() > (days - 5) * many:

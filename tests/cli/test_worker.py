@@ -13,6 +13,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from tests.conftest import url_of
 from undercroft.core import settings
 from undercroft.rating import DataFrame, DataPoint
 
@@ -31,10 +32,6 @@ def fill(store, days: int, many: int = 10) -> None:
 
 def left(store) -> int:
     return int(store.retrieve(FIRST, FIRST + 2_000 * DAY, limit=0)["total"])
-
-
-def where(opener) -> str:
-    return f"{opener.url}{'&' if '?' in opener.url else '?'}namespace={opener.namespace}"
 
 
 # Nothing is deleted unless somebody wrote how long usage is kept.
@@ -66,7 +63,7 @@ def wait_until(condition) -> None:
 def test_once_does_each_job_and_ends(opener):
     store = opener()
     fill(store, 3)
-    worker = start(where(opener), "--once")
+    worker = start(url_of(opener), "--once")
     out, err = worker.communicate(timeout=LIMIT)
     assert (worker.returncode, out) == (0, "")
     assert left(store) == 0
@@ -85,7 +82,7 @@ def test_once_does_each_job_and_ends(opener):
 def test_of_several_at_once_one_does_the_job(opener):
     store = opener()
     fill(store, 3)
-    workers = [start(where(opener), "--once") for _ in range(3)]
+    workers = [start(url_of(opener), "--once") for _ in range(3)]
     logs = [lines(worker.communicate(timeout=LIMIT)[1]) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0]
     done = [line for log in logs for line in log if "batches" in line]
@@ -100,7 +97,7 @@ def test_of_several_at_once_one_does_the_job(opener):
 def test_a_signal_ends_it_in_order(opener, how):
     store = opener()
     fill(store, 3)
-    worker = start(where(opener), **SOON)
+    worker = start(url_of(opener), **SOON)
     wait_until(lambda: left(store) == 0)
     worker.send_signal(how)
     _, err = worker.communicate(timeout=10)
@@ -113,7 +110,7 @@ def test_a_signal_ends_it_in_order(opener, how):
 def test_a_signal_in_the_middle_of_a_deletion_leaves_whole_days(opener):
     store = opener()
     fill(store, 300)
-    worker = start(where(opener), **SOON)
+    worker = start(url_of(opener), **SOON)
     wait_until(lambda: left(store) < 2_980)
     worker.send_signal(signal.SIGTERM)
     _, err = worker.communicate(timeout=10)
@@ -129,12 +126,12 @@ def test_a_signal_in_the_middle_of_a_deletion_leaves_whole_days(opener):
 def test_when_one_is_killed_another_goes_on(opener):
     store = opener()
     fill(store, 300)
-    killed = start(where(opener), **SOON)
+    killed = start(url_of(opener), **SOON)
     wait_until(lambda: left(store) < 2_980)
     killed.kill()
     killed.communicate()
     assert left(store) > 0, "it ended before it could be killed"
-    other = start(where(opener), **SOON)
+    other = start(url_of(opener), **SOON)
     wait_until(lambda: left(store) == 0)
     other.terminate()
     other.communicate(timeout=10)
@@ -145,7 +142,7 @@ def test_a_job_that_fails_is_logged_and_told_by_the_exit_code(opener):
     store = opener()
     fill(store, 1)
     store.drop()
-    worker = start(where(opener), "--once")
+    worker = start(url_of(opener), "--once")
     _, err = worker.communicate(timeout=LIMIT)
     assert worker.returncode == 1
     failed = next(line for line in lines(err) if line["level"] == "error")
@@ -163,7 +160,7 @@ def test_without_a_retention_that_somebody_wrote_nothing_is_deleted(run, url, st
 
 def test_a_number_without_a_unit_is_told_in_the_form_of_the_log(opener):
     store = opener()
-    told = lines(start(where(opener), "--once", UNDERCROFT_STORAGE__RETENTION_PERIOD="1").communicate(timeout=LIMIT)[1])
+    told = lines(start(url_of(opener), "--once", UNDERCROFT_STORAGE__RETENTION_PERIOD="1").communicate(timeout=LIMIT)[1])
     assert told[0]["level"] == "warning"
     assert "RETENTION_PERIOD: [storage] retention_period = 1 is taken as hours; write 1h" in told[0]["message"]
     assert told[1]["message"] == "worker begins"
@@ -205,12 +202,12 @@ def test_it_works_on_every_kind_that_is_configured(run, tmp_path, monkeypatch, k
 def test_retention_of_nothing_and_no_jobs(opener):
     store = opener()
     fill(store, 1)
-    kept = start(where(opener), "--once", UNDERCROFT_STORAGE__RETENTION_PERIOD="0")
+    kept = start(url_of(opener), "--once", UNDERCROFT_STORAGE__RETENTION_PERIOD="0")
     told = lines(kept.communicate(timeout=LIMIT)[1])
     assert "everything is kept" in [line["message"] for line in told]
     # What the store puts off is done now.
     assert [line["points"] for line in told if line.get("job") == "rating.maintain" and "points" in line] == [10]
-    idle = start(where(opener), "--once", UNDERCROFT_WORKER__EXPIRE_INTERVAL="0", UNDERCROFT_WORKER__MAINTAIN_INTERVAL="0")
+    idle = start(url_of(opener), "--once", UNDERCROFT_WORKER__EXPIRE_INTERVAL="0", UNDERCROFT_WORKER__MAINTAIN_INTERVAL="0")
     assert lines(idle.communicate(timeout=LIMIT)[1])[0]["jobs"].startswith("none")
     assert left(store) == 10
 
