@@ -10,7 +10,6 @@ from __future__ import annotations
 import abc
 import dataclasses
 import datetime as dt
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -32,8 +31,8 @@ LOG = logging.getLogger(__name__)
 Truth = bool | caps.Gap
 # Characters of a sample above which it is looked at whether the engine takes it.
 _LARGE = 2**18
-# Samples that are sorted in memory, for an order that no store has them in.
-_MOST_SORTED = 1_000_000
+# Samples that are sorted, for an order that no store has them in; those that are in memory beside twice the answer.
+_MOST_SORTED, _MOST_SPARE = 1_000_000, 10_000
 _MOST_RESOURCES = 1_000
 # Microseconds.
 _HOUR = 3_600_000_000
@@ -352,7 +351,7 @@ class Store(Connection, abc.ABC):
 
         M19 Filters are those of `undercroft.metering.expression`. The order is the newest first, or as `orderby` says: absent
             values come first, and last where it descends. By timestamp alone samples are streamed; for another order they are
-            sorted in memory.
+            sorted in memory, which holds about twice as many as `limit`.
 
         Args:
             filter_expr: what the JSON of a filter holds; None for every sample.
@@ -367,14 +366,17 @@ class Store(Connection, abc.ABC):
             return ()
         if len(order) == 1 and order[0][0] == "timestamp":
             return self._samples(selection, most, ascending=not order[0][1])
-        found = list(itertools.islice(self._samples(selection, None, ascending=False), _MOST_SORTED + 1))
-        if len(found) > _MOST_SORTED:
-            raise InvalidInput(
-                "orderby", f"more than {_MOST_SORTED:,} samples would have to be sorted: ask for less time, or order by timestamp"
-            )
-        for field, descends in reversed(order):
-            found.sort(key=lambda sample, field=field: _sort_key(getattr(sample, field)), reverse=descends)  # type: ignore[misc]
-        return found[:most]
+        found: list[Sample] = []
+        for seen, sample in enumerate(self._samples(selection, None, ascending=False)):
+            if seen == _MOST_SORTED:
+                raise InvalidInput(
+                    "orderby",
+                    f"more than {_MOST_SORTED:,} samples would have to be sorted: ask for less time, or order by timestamp",
+                )
+            found.append(sample)
+            if most is not None and len(found) > 2 * most + _MOST_SPARE:
+                found = _sorted(found, order)[:most]
+        return _sorted(found, order)[:most]
 
     def count_samples(self, sample_filter: Any = None) -> int:
         """How many samples a filter selects.
@@ -609,6 +611,13 @@ def _message_id(data: Any) -> Any:
 def _before(ttl: float) -> int:
     """The moment before which samples are older than `ttl` seconds, in microseconds."""
     return time.to_micros(time.now()) - round(dt.timedelta(seconds=ttl) / time.MICROSECOND)
+
+
+def _sorted(samples: list[Sample], order: Sequence[tuple[str, bool]]) -> list[Sample]:
+    """Samples in an order, the last fields first; what is equal stays as it is."""
+    for field, descends in reversed(order):
+        samples.sort(key=lambda sample, field=field: _sort_key(getattr(sample, field)), reverse=descends)  # type: ignore[misc]
+    return samples
 
 
 def _sort_key(value: Any) -> tuple[bool, Any]:

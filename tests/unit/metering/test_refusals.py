@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Sequence
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from undercroft.conformance.markers import clause, promise
 from undercroft.conformance.metering.data import START, sample
 from undercroft.core.errors import InvalidInput, Unavailable, Unsupported
 from undercroft.core.receipt import Receipt
-from undercroft.metering import Aggregate, Capabilities, Connection, SampleFilter, Store
+from undercroft.metering import Aggregate, Capabilities, Connection, Sample, SampleFilter, Store, contract
 from undercroft.metering.record import Record
 
 METHODS = ["upgrade", "clear", "drop", "close", "maintain", "_samples", "_meters", "_resources", "_statistics", "_count", "_expire"]
@@ -304,3 +305,23 @@ def test_the_form_without_a_store() -> None:
         ):  # fmt: skip
             with pytest.raises(Unsupported):
                 call()
+
+
+def test_an_order_that_no_store_has_keeps_little_more_than_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "_MOST_SPARE", 5)
+    alive: list[weakref.ref[Sample]] = []
+    most = 0
+
+    class Many(Stub):
+        def _samples(self, *_: Any, **__: Any) -> Iterator[Sample]:
+            nonlocal most
+            for n in range(500):
+                found = Sample("s", "m", "gauge", "%", n * 7 % 10, None, None, f"r{n % 3}", START, {}, f"{n}", None, START)
+                alive.append(weakref.ref(found))
+                yield found
+                most = max(most, sum(each() is not None for each in alive))
+
+    found = Many().query_samples(None, [{"resource": "asc"}, {"volume": "desc"}], 10)
+    wanted = sorted(range(500), key=lambda n: (n % 3, -(n * 7 % 10)))[:10]
+    assert [each.message_id for each in found] == [str(n) for n in wanted]
+    assert most <= 2 * 10 + 5 + 2

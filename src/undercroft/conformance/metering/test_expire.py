@@ -240,3 +240,24 @@ def test_what_comes_after_an_expiry_is_nobody_elses(store: Store, open_store: Op
             same_resources(each, oracle)
             same_statistics(each, oracle, {}, groupby=["resource_id"])
         expire(reader, oracle, hour(30))
+
+
+@clause("M3", "M9")
+@promise("C5")
+def test_what_was_remembered_of_tables_that_were_dropped_does_not_hold(store: Store, open_store: OpenStore) -> None:
+    """Samples of a process that knew the store before it was made anew are those that it was given."""
+    other, oracle = open_store(init=False), Oracle()
+    for each in (store, other):
+        record(each, [sample(f"before {n}", n, meter=f"m{n}", resource=f"r{n}", resource_metadata={"n": n}) for n in range(3)])
+    store.drop()
+    store.upgrade()
+    for writer in (store, other):
+        batch = [
+            sample(f"{writer is store} {n}", n, meter=f"m{n}", resource=f"r{n}", resource_metadata={"n": n})
+            for n in (range(7, 2, -1) if writer is store else range(3))
+        ]
+        record(oracle, batch)
+        record(writer, batch)
+    for each in (store, other):
+        same_samples(each, oracle)
+        same_resources(each, oracle)

@@ -179,7 +179,7 @@ class Connection(contract.Store):
             except Stale:
                 if number == _ATTEMPTS:
                     raise
-                self._dictionary.forget_entries()
+                self._dictionary.forget()
         raise AssertionError
 
     def _stored(self, batches: Sequence[Batch], count: int) -> None:

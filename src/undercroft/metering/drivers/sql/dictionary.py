@@ -61,6 +61,28 @@ class Learnt(NamedTuple):
     generation: int
 
 
+class _Known:
+    """What writers know: all of it as long as the generation is this one."""
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.forget_series()
+        self.forget_bodies()
+        self.forget_slots()
+
+    def forget_series(self) -> None:
+        self.series: dict[Series, int] = {}
+        self.series_seen: dict[int, int] = {}
+
+    def forget_bodies(self) -> None:
+        self.bodies: dict[str, int] = {}
+        self.bodies_seen: dict[int, int] = {}
+        self.characters = 0
+
+    def forget_slots(self) -> None:
+        self.slots: dict[tuple[int, int, int], int] = {}
+
+
 class Dictionary:
     """What one process knows of a store's dictionaries. Shared by threads."""
 
@@ -71,32 +93,23 @@ class Dictionary:
         self.forget()
 
     def forget(self) -> None:
-        """Know nothing any more: the tables were made anew."""
+        """Know nothing any more: entries are gone, or the tables were made anew."""
+        # A thread that is at work goes on with the object that it has, which nobody else gets to see then.
+        self._known: _Known | None = None
         self._meters: dict[str, int] = {}
         self._names: dict[int, str] = {}
-        self.forget_entries()
-
-    def forget_entries(self) -> None:
-        """Know nothing any more of what may be gone."""
-        self._generation: int | None = None
-        self._forget_series()
-        self._forget_bodies()
-        self.forget_slots()
-
-    def _forget_series(self) -> None:
-        self._series: dict[Series, int] = {}
-        self._series_seen: dict[int, int] = {}
+        # For readers, whatever the generation is.
         self._of: dict[int, Series] = {}
+        self._forget_bodies()
 
     def _forget_bodies(self) -> None:
-        self._bodies: dict[str, int] = {}
-        self._bodies_seen: dict[int, int] = {}
         self._body_of: dict[int, str] = {}
         self._characters = 0
 
     def forget_slots(self) -> None:
         """Know no hours any more: some are gone."""
-        self._slots: dict[tuple[int, int, int], int] = {}
+        if (known := self._known) is not None:
+            known.forget_slots()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -105,44 +118,46 @@ class Dictionary:
 
         They go ahead of the samples, so that two writers of one new series do not wait for each other's samples.
         """
-        generation = self._generation
-        if generation is None:
-            generation = self._generation = self._db.read(self._dialect.generation)
+        known = self._known
+        if known is None:
+            known = self._known = _Known(self._db.read(self._dialect.generation))
         wanted = [record.series for record in records]
         # Another thread may have all this forgotten at any moment: what is needed is taken along.
         meters = self._learn_meters({each.meter for each in wanted})
-        known = self._series
-        series = [known.get(each) for each in wanted]
+        all_series = known.series
+        series = [all_series.get(each) for each in wanted]
         if None in series:
             days = {each: record.timestamp // SPANS[DAY] for each, record in zip(wanted, records, strict=True)}
-            new_series = {each: day for each, day in days.items() if each not in known}
-            found = known | self._add_series(new_series, meters)
-            series = [found[each] for each in wanted]
-        bodies = self._bodies
+            new_series = {each: day for each, day in days.items() if each not in all_series}
+            found = self._add_series(known, new_series, meters)
+            series = [found[each] if number is None else number for each, number in zip(wanted, series, strict=True)]
+        bodies = known.bodies
         metas = [bodies.get(record.metadata) for record in records]
         if None in metas:
             new = {r.metadata: r.timestamp // SPANS[DAY] for r in records if r.metadata not in bodies}
-            more = bodies | self._add_bodies(new)
-            metas = [more[record.metadata] for record in records]
+            more = self._add_bodies(known, new)
+            metas = [more[record.metadata] if meta is None else meta for record, meta in zip(records, metas, strict=True)]
         numbers: list[int] = series  # type: ignore[assignment]  # none is None
         hour = SPANS[HOUR]
         keys = [
             (meters[record.series.meter], number >> BUNDLE_BITS, record.timestamp // hour * hour)
             for record, number in zip(records, numbers, strict=True)
         ]
-        places = self._slots
+        places = known.slots
         slots = [places.get(key) for key in keys]
         if None in slots:
-            all_slots = places | self._add_slots(sorted({key for key in keys if key not in places}))
+            all_slots = places | self._add_slots(known, sorted({key for key in keys if key not in places}))
             slots = [all_slots[key] for key in keys]
-        touched = self._touched(records, numbers, metas)  # type: ignore[arg-type]  # none is None
-        return Learnt(numbers, metas, slots, touched, generation)  # type: ignore[arg-type]  # none is None
+        touched = self._touched(known, records, numbers, metas)  # type: ignore[arg-type]  # none is None
+        return Learnt(numbers, metas, slots, touched, known.generation)  # type: ignore[arg-type]  # none is None
 
-    def _touched(self, records: Sequence[Record], series: list[int], metas: list[int]) -> dict[tuple[str, int], set[int]]:
+    def _touched(
+        self, known: _Known, records: Sequence[Record], series: list[int], metas: list[int]
+    ) -> dict[tuple[str, int], set[int]]:
         found: dict[tuple[str, int], set[int]] = {}
         length = SPANS[DAY]
         days = [record.timestamp // length for record in records]
-        for table, numbers, seen in ((self._t.series, series, self._series_seen), (self._t.bodies, metas, self._bodies_seen)):
+        for table, numbers, seen in ((self._t.series, series, known.series_seen), (self._t.bodies, metas, known.bodies_seen)):
             for number, day in set(zip(numbers, days, strict=True)):
                 if seen.get(number, day - 1) < day:
                     found.setdefault((table.name, day), set()).add(number)
@@ -150,8 +165,11 @@ class Dictionary:
 
     def saw(self, learnt: Learnt) -> None:
         """Remember that the days of entries are stored."""
+        known = self._known
+        if known is None or known.generation != learnt.generation:
+            return
         for (name, day), numbers in learnt.touched.items():
-            seen = self._series_seen if name == self._t.series.name else self._bodies_seen
+            seen = known.series_seen if name == self._t.series.name else known.bodies_seen
             seen.update((number, max(day, seen.get(number, day))) for number in numbers)
 
     def _learn_meters(self, names: set[str]) -> dict[str, int]:
@@ -166,9 +184,7 @@ class Dictionary:
         self._names = self._names | {number: name for name, number in found.items()}
         return known
 
-    def _add_series(self, wanted: dict[Series, int], ids: dict[str, int]) -> dict[Series, int]:
-        if len(self._series) + len(wanted) > _CACHED:
-            self._forget_series()
+    def _add_series(self, known: _Known, wanted: dict[Series, int], ids: dict[str, int]) -> dict[Series, int]:
         t = self._t.series
         digests = {self._dialect.key(_digest(_pack(each))): each for each in wanted}
         rows = [
@@ -180,37 +196,41 @@ class Dictionary:
             for digest, each in digests.items()
         ]  # fmt: skip
         found = {digests[digest]: number for digest, number in self._add(t, rows, "digest").items()}
-        self._remember(found)
+        if len(known.series) + len(found) > _CACHED:
+            known.forget_series()
+        # In place: readers and writers look single keys up, and growing a dictionary is atomic.
+        known.series.update(found)
+        self._remember_series({number: each for each, number in found.items()})
         return found
 
-    def _remember(self, found: dict[Series, int]) -> None:
-        # In place: readers and writers look single keys up, and growing a dictionary is atomic.
-        self._series.update(found)
-        self._of.update((number, each) for each, number in found.items())
+    def _remember_series(self, found: dict[int, Series]) -> None:
+        if len(self._of) + len(found) > _CACHED:
+            self._of = {}
+        self._of.update(found)
 
-    def _add_bodies(self, wanted: dict[str, int]) -> dict[str, int]:
+    def _add_bodies(self, known: _Known, wanted: dict[str, int]) -> dict[str, int]:
         digests = {self._dialect.key(_digest(body.encode())): body for body in wanted}
         rows = [{"digest": digest, "body": body, "seen": wanted[body]} for digest, body in digests.items()]
         found = {digests[digest]: number for digest, number in self._add(self._t.bodies, rows, "digest").items()}
-        self._remember_bodies(found)
+        more = sum(map(len, found))
+        if len(known.bodies) + len(found) > _CACHED or known.characters + more > _CACHED_CHARACTERS:
+            known.forget_bodies()
+        known.characters += more
+        known.bodies.update(found)
+        self._remember_bodies({number: body for body, number in found.items()})
         return found
 
-    def _remember_bodies(self, found: dict[str, int]) -> None:
-        self._count_characters(found)
-        self._bodies.update(found)
-        self._body_of.update((number, body) for body, number in found.items())
-
-    def _count_characters(self, bodies: Iterable[str]) -> None:
-        """Forget all metadata when these would make them too many."""
-        more = sum(map(len, bodies))
-        if len(self._body_of) > _CACHED or self._characters + more > _CACHED_CHARACTERS:
+    def _remember_bodies(self, found: dict[int, str]) -> None:
+        more = sum(map(len, found.values()))
+        if len(self._body_of) + len(found) > _CACHED or self._characters + more > _CACHED_CHARACTERS:
             self._forget_bodies()
         self._characters += more
+        self._body_of.update(found)
 
-    def _add_slots(self, wanted: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], int]:
+    def _add_slots(self, known: _Known, wanted: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], int]:
         t = self._t.slot
 
-        def known(connection: sa.Connection, keys: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], int]:
+        def look(connection: sa.Connection, keys: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], int]:
             asked = sa.select(t.c.meter_id, t.c.bundle, t.c.start, t.c.id).where(
                 t.c.span == HOUR, t.c.meter_id.in_({key[0] for key in keys}), t.c.start.in_({key[2] for key in keys})
             )
@@ -220,20 +240,20 @@ class Dictionary:
             found: dict[tuple[int, int, int], int] = {}
             for place in range(0, len(wanted), _AT_ONCE):
                 keys = wanted[place : place + _AT_ONCE]
-                found |= known(connection, keys)
+                found |= look(connection, keys)
                 if missing := [key for key in keys if key not in found]:
                     rows = [
                         {"span": HOUR, "meter_id": meter, "bundle": bundle, "start": start, "folded": PENDING}
                         for meter, bundle, start in missing
                     ]
                     connection.execute(self._db.dialect.insert_missing(t), rows)
-                    found |= known(connection, missing)
+                    found |= look(connection, missing)
             return found
 
         found = self._db.write(work)
-        if len(self._slots) > _CACHED_SLOTS:
-            self.forget_slots()
-        self._slots.update(found)
+        if len(known.slots) + len(found) > _CACHED_SLOTS:
+            known.forget_slots()
+        known.slots.update(found)
         return found
 
     def _add(self, table: sa.Table, rows: Sequence[dict[str, Any]], key: str) -> dict[Any, int]:
@@ -277,13 +297,10 @@ class Dictionary:
 
     def series(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], Series]:
         """What tells the series of an id, of these at least."""
-        known = self._of
-        missing = sorted({number for number in numbers if number not in known})
+        known, wanted = self._of, set(numbers)
+        missing = sorted(number for number in wanted if number not in known)
         if not missing:
             return known.__getitem__
-        if len(known) + len(missing) > _CACHED:
-            self._forget_series()
-            missing = sorted(set(numbers))
         t = self._t.series.c
         columns = (t.id, t.meter_id, t.type, t.unit, t.resource_id, t.user_id, t.project_id, t.source)
         found: dict[int, Series] = {}
@@ -296,8 +313,8 @@ class Dictionary:
             found |= {number: Series(names[meter], TYPES[kind], *rest) for number, meter, kind, *rest in rows}
         _check("series", set(missing) - found.keys())
         # Not for writers: they know only what is of the generation that they know.
-        known.update(found)
-        return (known | found).__getitem__
+        self._remember_series(found)
+        return (found | {number: known[number] for number in wanted if number in known}).__getitem__
 
     def places(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], tuple[int, int]]:
         """What tells the meter and the bundle of a series, of these at least."""
@@ -306,8 +323,8 @@ class Dictionary:
 
     def bodies(self, connection: sa.Connection, numbers: Iterable[int]) -> Callable[[int], str]:
         """What tells the metadata of an id, of these at least."""
-        known = self._body_of
-        missing = sorted({number for number in numbers if number not in known})
+        known, wanted = self._body_of, set(numbers)
+        missing = sorted(number for number in wanted if number not in known)
         if not missing:
             return known.__getitem__
         t = self._t.bodies.c
@@ -315,9 +332,8 @@ class Dictionary:
         for part in _parts(missing):
             found |= dict(map(tuple, connection.execute(sa.select(t.id, t.body).where(t.id.in_(part)))))
         _check("metadata", set(missing) - found.keys())
-        self._count_characters(found.values())
-        self._body_of.update(found)
-        return (known | found).__getitem__
+        self._remember_bodies(found)
+        return (found | {number: known[number] for number in wanted if number in known}).__getitem__
 
 
 def _check(what: str, lost: Collection[int]) -> None:

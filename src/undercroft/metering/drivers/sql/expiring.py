@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
@@ -56,10 +56,10 @@ class Expirer:
         samples = f"FROM {self._t.sample.name} WHERE {d.among('piece')} AND ts < ?"
         values = (d.listed(d.pieces_of([slot.id])), before)
         counts = dict(map(tuple, d.run(connection, f"SELECT series_id, count(*) {samples} GROUP BY series_id", *values)))
-        if not counts:
-            return 0
-        d.run(connection, f"DELETE FROM {self._t.oddity.name} WHERE id IN (SELECT id {samples})", *values)  # noqa: S608
-        d.run(connection, f"DELETE {samples}", *values)
+        if counts:
+            d.run(connection, f"DELETE FROM {self._t.oddity.name} WHERE id IN (SELECT id {samples})", *values)  # noqa: S608
+            d.run(connection, f"DELETE {samples}", *values)
+        # Also where nothing was: an hour that a writer made and stored nothing in would keep entries of dictionaries for ever.
         self._follow(connection, slot, counts)
         return sum(counts.values())
 
@@ -99,10 +99,11 @@ class Expirer:
 
     # -- what is kept ----------------------------------------------------------------------------------------------
 
-    def _follow(self, connection: sa.Connection, slot: Slot, series: Iterable[int]) -> None:
-        """Let sums and states say what they do without what was deleted from an hour, of these series."""
+    def _follow(self, connection: sa.Connection, slot: Slot, series: Collection[int]) -> None:
+        """Let sums and states say what they do without what was deleted from an hour, of these series; an empty hour goes."""
         d, t = self._dialect, self._t
-        d.reopen(connection, [slot.id])
+        if series:
+            d.reopen(connection, [slot.id])
         pieces = d.listed(d.pieces_of([slot.id]))
         if not d.run(connection, f"SELECT 1 FROM {t.sample.name} WHERE {d.among('piece')} LIMIT 1", pieces):  # noqa: S608
             self._remove(connection, [slot.id])
@@ -111,14 +112,15 @@ class Expirer:
             if not self._finder.slots(connection, here, (HOUR,), day.start, day.end):
                 days = self._finder.slots(connection, here, (DAY,), day.start, day.end)
                 self._remove(connection, [each.id for each in days])
-        self._begin(connection, slot, series)
+        if series:
+            self._begin(connection, slot, series)
 
     def _remove(self, connection: sa.Connection, slots: list[int]) -> None:
         if slots:
             self._dialect.delete_sums(connection, slots)
             connection.execute(self._t.slot.delete().where(self._t.slot.c.id.in_(slots)))
 
-    def _begin(self, connection: sa.Connection, slot: Slot, series: Iterable[int]) -> None:
+    def _begin(self, connection: sa.Connection, slot: Slot, series: Collection[int]) -> None:
         """Find where series begin now of which an hour has lost samples; those that are gone lose their state."""
         d, state = self._dialect, self._t.state
         asked = f"SELECT series_id, last FROM {state.name} WHERE {d.among('series_id')} AND first < ?"  # noqa: S608

@@ -84,21 +84,23 @@ class Walk:
         at = low if ascending else high
         while slots and (at < high if ascending else at > low) and (left is None or left > 0):
             span, pieces = self._window(slots, starts, at, width, low, high, ascending=ascending)
-            found: Sequence[Found] = ()
+            read = 0
             if pieces:
                 # Where others are left out here, it is not known how many rows it takes.
                 chosen = candidates.series if named is None else None
                 most = left if chosen is None else None
                 found = self._samples.ordered(connection, pieces, named, span, most, ascending=ascending)
+                read = len(found)
                 if chosen is not None:
                     found = [row for row in found if row[0] in chosen][:left]
                 yield found
                 if left is not None:
                     left -= len(found)
             at = span[1] if ascending else span[0]
-            if len(found) > _MANY:
+            # Those that are left out were in memory, too.
+            if read > _MANY:
                 width = max(_SHORTEST, width // 2)
-            elif len(found) < _FEW:
+            elif read < _FEW:
                 width *= 4
 
     def _ends(self, connection: sa.Connection, selection: query.Selection, candidates: Candidates) -> tuple[int, int] | None:
