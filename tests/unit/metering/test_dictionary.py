@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import undercroft
-from undercroft.conformance.metering.data import LATER, hour, now, record, same_resources, same_samples, same_statistics, sample
+from undercroft.conformance.clock import now
+from undercroft.conformance.metering.data import LATER, hour, record, same_resources, same_samples, same_statistics, sample
 from undercroft.conformance.metering.oracle import Oracle
 from undercroft.metering import Store
 from undercroft.metering.drivers.sql import dictionary

@@ -312,16 +312,17 @@ def test_an_order_that_no_store_has_keeps_little_more_than_the_answer(monkeypatc
     alive: list[weakref.ref[Sample]] = []
     most = 0
 
-    class Many(Stub):
-        def _samples(self, *_: Any, **__: Any) -> Iterator[Sample]:
-            nonlocal most
-            for n in range(500):
-                found = Sample("s", "m", "gauge", "%", n * 7 % 10, None, None, f"r{n % 3}", START, {}, f"{n}", None, START)
-                alive.append(weakref.ref(found))
-                yield found
-                most = max(most, sum(each() is not None for each in alive))
+    def many(*_: Any, **__: Any) -> Iterator[Sample]:
+        nonlocal most
+        for n in range(500):
+            found = Sample("s", "m", "gauge", "%", n * 7 % 10, None, None, f"r{n % 3}", START, {}, f"{n}", None, START)
+            alive.append(weakref.ref(found))
+            yield found
+            most = max(most, sum(each() is not None for each in alive))
 
-    found = Many().query_samples(None, [{"resource": "asc"}, {"volume": "desc"}], 10)
+    store = Stub()
+    store._samples = many
+    found = store.query_samples(None, [{"resource": "asc"}, {"volume": "desc"}], 10)
     wanted = sorted(range(500), key=lambda n: (n % 3, -(n * 7 % 10)))[:10]
     assert [each.message_id for each in found] == [str(n) for n in wanted]
     assert most <= 2 * 10 + 5 + 2
