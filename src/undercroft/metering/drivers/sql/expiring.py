@@ -138,9 +138,7 @@ class Expirer:
             if not left:
                 break
         if first:
-            changed = [(moment, number) for number, moment in sorted(first.items())]
-            update = f"UPDATE {state.name} SET first = ? WHERE series_id = ?".replace("?", d.placeholder)  # noqa: S608
-            raw.insert(connection, update, changed)
+            d.begin(connection, sorted(first.items()))
         if left:
             # Others may have folded something newer of them.
             gone = f"DELETE FROM {state.name} WHERE {d.among('series_id')} AND last < ?"  # noqa: S608
@@ -151,7 +149,4 @@ class Expirer:
         if slot.folded == FOLDED:
             kept = self._folder.kept(connection, [slot.id], series)
             return {number: Sums.unpack(body, slot.start).first for _, number, body in kept}
-        found: dict[int, int] = {}
-        for number, ts, *_ in self._samples.of_slots(connection, [slot.id], series):
-            found[number] = min(ts, found.get(number, ts))
-        return found
+        return self._samples.firsts(connection, slot.id, series)

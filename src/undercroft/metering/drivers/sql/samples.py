@@ -23,8 +23,8 @@ class Samples:
 
     def __init__(self, tables: Tables, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._oddity = tables.oddity.name
-        self._head = f"SELECT series_id, ts, whole, fraction, delay, meta_id, {dialect.id_column} FROM {tables.sample.name}"  # noqa: S608
+        self._oddity, self._sample = tables.oddity.name, tables.sample.name
+        self._head = f"SELECT series_id, ts, whole, fraction, delay, meta_id, {dialect.id_column} FROM {self._sample}"  # noqa: S608
 
     def of_slots(
         self,
@@ -45,6 +45,14 @@ class Samples:
         if not slots or (series is not None and not series):
             return []
         return self._volumes(connection, self._rows(connection, self._dialect.pieces_of(slots), series, start, end))
+
+    def firsts(self, connection: sa.Connection, slot: int, series: Collection[int]) -> dict[int, int]:
+        """The timestamp of the first sample that an hour has of each of the series; those that have one."""
+        d = self._dialect
+        asked = (
+            f"SELECT series_id, min(ts) FROM {self._sample} WHERE {d.among('piece')} AND {d.among('series_id')} GROUP BY series_id"  # noqa: S608
+        )
+        return dict(map(tuple, d.run(connection, asked, d.listed(d.pieces_of([slot])), d.listed(list(series)))))
 
     def ordered(
         self,

@@ -161,6 +161,11 @@ class Dialect(abc.ABC):
     def update_state(self, connection: sa.Connection, rows: Sequence[State]) -> None:
         """Have the state of series take in what an hour says of them."""
 
+    def begin(self, connection: sa.Connection, firsts: Sequence[tuple[int, int]]) -> None:
+        """Have the state of series, which is there, say when they begin: pairs (series, first timestamp)."""
+        statement = f"UPDATE {self._state} SET first = ? WHERE series_id = ?".replace("?", self.placeholder)  # noqa: S608
+        raw.insert(connection, statement, [(first, number) for number, first in firsts])
+
     @abc.abstractmethod
     def delete(self, connection: sa.Connection, rows: Sequence[tuple[int, int, bytes]]) -> int:
         """Delete samples, (piece, series, id) of each; how many were there."""

@@ -24,12 +24,10 @@ class MariaDB(OneWriter):
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)
         # Values are assigned from left to right, each seeing those before it.
-        self._tails = {
-            self._state: (
-                " ON DUPLICATE KEY UPDATE meta_id = IF(VALUES(last) >= last, VALUES(meta_id), meta_id), "
-                "first = LEAST(first, VALUES(first)), last = GREATEST(last, VALUES(last))"
-            )
-        }
+        self._taken_in = (
+            " ON DUPLICATE KEY UPDATE meta_id = IF(VALUES(last) >= last, VALUES(meta_id), meta_id), "
+            "first = LEAST(first, VALUES(first)), last = GREATEST(last, VALUES(last))"
+        )
 
     def among(self, column: str) -> str:
         return f"{column} IN ?"
@@ -56,12 +54,17 @@ class MariaDB(OneWriter):
         self._insert(connection, table.name, rows)
 
     def update_state(self, connection: sa.Connection, rows: Sequence[State]) -> None:
-        self._insert(connection, self._state, rows)
+        self._insert(connection, self._state, rows, self._taken_in)
 
-    def _insert(self, connection: sa.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def begin(self, connection: sa.Connection, firsts: Sequence[tuple[int, int]]) -> None:
+        # The rows are there: one statement for many of them, where the client library sends one for each.
+        rows = [(number, first, 0, 0) for number, first in firsts]
+        self._insert(connection, self._state, rows, " ON DUPLICATE KEY UPDATE first = VALUES(first)")
+
+    def _insert(self, connection: sa.Connection, table: str, rows: Sequence[tuple[Any, ...]], tail: str = "") -> None:
         for part in portions(rows, self.ROWS, raw.room(connection, self.BYTES), literal_bytes):
             values = f"({', '.join(['%s'] * len(part[0]))})"
-            statement = f"INSERT INTO {table} VALUES {', '.join([values] * len(part))}{self._tails.get(table, '')}"  # noqa: S608
+            statement = f"INSERT INTO {table} VALUES {', '.join([values] * len(part))}{tail}"  # noqa: S608
             raw.rows(connection, statement, tuple(itertools.chain.from_iterable(part)))
 
     def delete(self, connection: sa.Connection, rows: Sequence[tuple[int, int, bytes]]) -> int:
