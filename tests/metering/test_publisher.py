@@ -148,6 +148,12 @@ def test_a_wrong_url_is_told_when_the_publisher_is_loaded(tmp_path, query, probl
         SamplePublisher(None, urllib.parse.urlsplit(f"undercroft://u:secret@127.0.0.1:1/none?spool={tmp_path}/spool.db&{query}"))
 
 
+@pytest.mark.parametrize("port", ["http", "70000"])
+def test_a_port_that_is_not_a_number_is_told_when_the_publisher_is_loaded(port):
+    with pytest.raises(ConfigInvalid, match="the port in the URL of the publisher is not a number"):
+        EventPublisher(None, urllib.parse.urlsplit(f"undercroft://u:secret@127.0.0.1:{port}/none?engine=postgresql"))
+
+
 def test_a_spool_that_cannot_be_opened_is_told_when_the_publisher_is_loaded(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigInvalid, match="cannot be opened"):

@@ -21,14 +21,25 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, parsed_url: urllib.parse.SplitResult, own: Collection[str] = ()) -> Self:
-        """Read a publisher's URL, split."""
+        """Read a publisher's URL, split.
+
+        Args:
+            parsed_url: the URL.
+            own: names of the publisher's own options.
+
+        Raises:
+            ConfigInvalid: it names no engine, or its port is not a number.
+        """
         query = dict(urllib.parse.parse_qsl(parsed_url.query, keep_blank_values=True))
         engine = query.pop("engine", None)
         if not engine:
             raise ConfigInvalid("the URL of the publisher needs the store's engine: undercroft://host/database?engine=postgresql")
         mine = {name: query.pop(name) for name in own if name in query}
         place = f"{engine}://{parsed_url.netloc}{parsed_url.path}"
-        names = (engine, parsed_url.hostname, parsed_url.port, parsed_url.path, query.get("namespace"))
+        try:
+            names = (engine, parsed_url.hostname, parsed_url.port, parsed_url.path, query.get("namespace"))
+        except ValueError:
+            raise ConfigInvalid("the port in the URL of the publisher is not a number of 0 to 65535") from None
         digest = hashlib.sha256(repr(names).encode()).hexdigest()[:16]
         return cls(f"{place}?{urllib.parse.urlencode(query)}" if query else place, mine, digest)
 
