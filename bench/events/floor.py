@@ -10,44 +10,25 @@ import abc
 import contextlib
 import itertools
 import json
-import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import undercroft
+from bench import floors
+from bench.floors import BESIDE, FLOOR, OURS, TIMES, batches, empty, seconds
 
-OURS, FLOOR = "undercroft", "bench_floor"
-TIMES = 2
 # The tables that hold events, and the column of an event's number in each.
 TABLES = {"event": "id", "trait_text": "event_id", "trait_number": "event_id"}
 # Names of types and traits, which go with the first of them.
 NAMES = ("event_type", "trait_key", "type_trait")
 
 
-class Floor(abc.ABC):
-    """One engine, spoken to by its client library alone.
-
-    Args:
-        url: of our store.
-    """
-
-    _client: Any
-
-    def __init__(self, url: str) -> None:
-        self._url = urllib.parse.urlsplit(url)
-
-    def close(self) -> None:
-        """Close the client."""
-        self._client.close()
+class Floor(floors.Floor):
+    """One engine that holds events."""
 
     @abc.abstractmethod
     def parts(self, events: int, call: int) -> Iterator[Any]:
         """The first events of our store in the engine's own form, so many at once."""
-
-    @abc.abstractmethod
-    def write(self, part: Any) -> None:
-        """Write them as one request or transaction, durable on return."""
 
 
 class Sql(Floor):
@@ -72,7 +53,7 @@ class Sql(Floor):
     def parts(self, events: int, call: int) -> Iterator[Any]:
         numbers = [row[0] for row in self._rows(f"SELECT id FROM {OURS}_events_event ORDER BY id LIMIT {events}")]
         more = {table: self._read(f"SELECT * FROM {OURS}_events_{table}") for table in NAMES}
-        for some in _batches(numbers, call):
+        for some in batches(numbers, call):
             within = f"BETWEEN {some[0]} AND {some[-1]}"
             yield more | {
                 table: self._read(f"SELECT * FROM {OURS}_events_{table} WHERE {key} {within}") for table, key in TABLES.items()
@@ -84,12 +65,7 @@ class SQLite(Sql):
     """executemany."""
 
     def _connect(self) -> Any:
-        import sqlite3
-
-        connection = sqlite3.connect(self._url.path[1:], isolation_level=None)
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA cache_size=-65536")
-        return connection
+        return floors.sqlite(self._url, "cache_size=-65536")
 
     def _read(self, chosen: str) -> Any:
         return self._rows(chosen)
@@ -106,9 +82,7 @@ class PostgreSQL(Sql):
     """Binary COPY."""
 
     def _connect(self) -> Any:
-        import psycopg
-
-        return psycopg.connect(self._url.geturl(), autocommit=True)
+        return floors.postgresql(self._url)
 
     def _read(self, chosen: str) -> Any:
         with self._client.cursor() as cursor, cursor.copy(f"COPY ({chosen}) TO STDOUT (FORMAT BINARY)") as copy:
@@ -125,16 +99,10 @@ class MariaDB(Sql):
     """One INSERT of many rows for each table."""
 
     def _connect(self) -> Any:
-        import pymysql
-
-        return pymysql.connect(
-            host=self._url.hostname, port=self._url.port or 3306, user=self._url.username, password=self._url.password or "",
-            database=self._url.path.lstrip("/"), autocommit=False, charset="utf8mb4",
-        )  # fmt: skip
+        return floors.mariadb(self._url, autocommit=False)
 
     def _read(self, chosen: str) -> Any:
-        rows, cursor = self._rows(chosen), self._client.cursor()
-        return ",".join(cursor.mogrify(f"({', '.join(['%s'] * len(row))})", row) for row in rows)
+        return floors.written_out(self._client, self._rows(chosen))
 
     def write(self, part: Any) -> None:
         cursor = self._client.cursor()
@@ -157,7 +125,7 @@ class MongoDB(Floor):
         self._database = self._client.get_default_database().with_options(codec_options=raw)
 
     def parts(self, events: int, call: int) -> Iterator[Any]:
-        yield from _batches(self._database["event"].find().sort("micros").limit(events), call)
+        yield from batches(self._database["event"].find().sort("micros").limit(events), call)
 
     def write(self, part: Any) -> None:
         self._database[f"{FLOOR}_event"].insert_many(part, ordered=False)
@@ -179,7 +147,7 @@ class OpenSearch(Floor):
         found = helpers.scan(
             self._client, index=f"{self._ours}_events_*", preserve_order=True, size=call, query={"sort": [{"generated": "asc"}]}
         )
-        for hits in _batches(itertools.islice(found, events), call):
+        for hits in batches(itertools.islice(found, events), call):
             lines = itertools.chain.from_iterable(
                 ({"create": {"_index": hit["_index"].replace(self._ours, FLOOR, 1), "_id": hit["_id"]}}, hit["_source"])
                 for hit in hits
@@ -191,12 +159,6 @@ class OpenSearch(Floor):
         assert not answer["errors"]
 
 
-def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    left = iter(items)
-    while batch := list(itertools.islice(left, size)):
-        yield batch
-
-
 ENGINES: dict[str, type[Floor]] = {
     "sqlite": SQLite, "postgresql": PostgreSQL, "mysql": MariaDB, "mariadb": MariaDB, "mongodb": MongoDB,
     "opensearch": OpenSearch, "es": OpenSearch,
@@ -205,7 +167,7 @@ ENGINES: dict[str, type[Floor]] = {
 
 def floor(url: str) -> Floor:
     """The floor of the engine that a store's URL names."""
-    return ENGINES[urllib.parse.urlsplit(url).scheme.partition("+")[0]](url)
+    return floors.floor(ENGINES, url)
 
 
 def compare(url: str, events: int, call: int, made: Callable[[int], Any]) -> dict[str, float]:
@@ -222,32 +184,14 @@ def compare(url: str, events: int, call: int, made: Callable[[int], Any]) -> dic
     Returns:
         the seconds of the engine's own client as `raw`, and of our driver as `ours`.
     """
-    batches = list(_batches(map(made, range(events)), call))
+    given = list(batches(map(made, range(events)), call))
     taken: dict[str, list[float]] = {"raw": [], "ours": []}
     with contextlib.closing(floor(url)) as engine:
         parts = list(engine.parts(events, call))
-        assert len(parts) == len(batches)
+        assert len(parts) == len(given)
         for _ in range(TIMES):
-            with empty(url, FLOOR):
-                taken["raw"].append(_timed(engine.write, parts))
-            with empty(url, "bench_beside") as store:
-                taken["ours"].append(_timed(store.record_events, batches))
-    return {way: min(seconds) for way, seconds in taken.items()}
-
-
-def _timed(write: Callable[[Any], object], batches: Iterable[Any]) -> float:
-    start = time.perf_counter()
-    for batch in batches:
-        write(batch)
-    return time.perf_counter() - start
-
-
-@contextlib.contextmanager
-def empty(url: str, namespace: str) -> Iterator[Any]:
-    """An empty store beside that at `url`, which is gone at the end."""
-    with contextlib.closing(undercroft.connect("events", url, namespace=namespace)) as store:
-        store.upgrade()
-        try:
-            yield store
-        finally:
-            store.drop()
+            with empty("events", url, FLOOR):
+                taken["raw"].append(seconds(engine.write, parts))
+            with empty("events", url, BESIDE) as store:
+                taken["ours"].append(seconds(store.record_events, given))
+    return {way: min(found) for way, found in taken.items()}

@@ -8,34 +8,21 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import itertools
-import time
-import urllib.parse
-from collections.abc import Iterable, Iterator
 from typing import Any
 
-import undercroft
+from bench import floors
+from bench.floors import BESIDE, FLOOR, OURS, TIMES, batches, empty, seconds
 from bench.metering import workload
 
-OURS, FLOOR, BESIDE = "undercroft", "bench_floor", "bench_beside"
-TIMES = 2
 Rows = list[tuple[Any, ...]]
 
 
-class Floor(abc.ABC):
-    """One engine, spoken to by its client library alone.
-
-    Args:
-        url: of our store.
-    """
+class Floor(floors.Floor):
+    """One engine that holds samples."""
 
     def __init__(self, url: str) -> None:
-        self._url = urllib.parse.urlsplit(url)
+        super().__init__(url)
         self._client = self._connect()
-
-    def close(self) -> None:
-        """Close the client."""
-        self._client.close()
 
     @abc.abstractmethod
     def _connect(self) -> Any: ...
@@ -50,29 +37,20 @@ class Floor(abc.ABC):
     def prepare(self, rows: Rows) -> Any:
         """A batch in the form that the client sends."""
 
-    @abc.abstractmethod
-    def write(self, batch: Any) -> None:
-        """Write it in one transaction, durable on return."""
-
 
 class SQLite(Floor):
     """executemany."""
 
     def _connect(self) -> Any:
-        import sqlite3
-
-        connection = sqlite3.connect(self._url.path[1:], isolation_level=None)
-        for setting in ("synchronous=FULL", "cache_size=-32768", "wal_autocheckpoint=16000", "temp_store=2"):
-            connection.execute(f"PRAGMA {setting}")
-        return connection
+        return floors.sqlite(self._url, "cache_size=-32768", "wal_autocheckpoint=16000", "temp_store=2")
 
     def prepare(self, rows: Rows) -> Any:
         return rows
 
-    def write(self, batch: Any) -> None:
+    def write(self, part: Any) -> None:
         self._client.execute("BEGIN IMMEDIATE")
-        places = ", ".join("?" * len(batch[0]))
-        self._client.executemany(f"INSERT INTO {FLOOR}_metering_sample VALUES ({places}) ON CONFLICT DO NOTHING", batch)
+        places = ", ".join("?" * len(part[0]))
+        self._client.executemany(f"INSERT INTO {FLOOR}_metering_sample VALUES ({places}) ON CONFLICT DO NOTHING", part)
         self._client.execute("COMMIT")
 
 
@@ -80,20 +58,18 @@ class PostgreSQL(Floor):
     """One INSERT of arrays."""
 
     def _connect(self) -> Any:
-        import psycopg
-
-        return psycopg.connect(self._url.geturl(), autocommit=True)
+        return floors.postgresql(self._url)
 
     def prepare(self, rows: Rows) -> Any:
         return [list(column) for column in zip(*rows, strict=True)]
 
-    def write(self, batch: Any) -> None:
+    def write(self, part: Any) -> None:
         types = ("int", "int", "uuid", "bigint", "bigint", "float8", "bigint", "int")
         given = ", ".join(f"%s::{each}[]" for each in types)
         self._client.execute(
             f"INSERT INTO {FLOOR}_metering_sample SELECT * FROM unnest({given}) AS g(a, b, id, d, e, f, h, i) "
             "ORDER BY id ON CONFLICT (id) DO NOTHING",
-            batch,
+            part,
         )
 
 
@@ -101,19 +77,13 @@ class MariaDB(Floor):
     """One INSERT of many rows."""
 
     def _connect(self) -> Any:
-        import pymysql
-
-        return pymysql.connect(
-            host=self._url.hostname, port=self._url.port or 3306, user=self._url.username, password=self._url.password or "",
-            database=self._url.path.lstrip("/"), autocommit=True, charset="utf8mb4",
-        )  # fmt: skip
+        return floors.mariadb(self._url, autocommit=True)
 
     def prepare(self, rows: Rows) -> Any:
-        cursor = self._client.cursor()
-        return ",".join(cursor.mogrify(f"({', '.join(['%s'] * len(row))})", row) for row in rows)
+        return floors.written_out(self._client, rows)
 
-    def write(self, batch: Any) -> None:
-        self._client.cursor().execute(f"INSERT IGNORE INTO {FLOOR}_metering_sample VALUES {batch}")
+    def write(self, part: Any) -> None:
+        self._client.cursor().execute(f"INSERT IGNORE INTO {FLOOR}_metering_sample VALUES {part}")
 
 
 ENGINES: dict[str, type[Floor]] = {"sqlite": SQLite, "postgresql": PostgreSQL, "mysql": MariaDB, "mariadb": MariaDB}
@@ -121,7 +91,7 @@ ENGINES: dict[str, type[Floor]] = {"sqlite": SQLite, "postgresql": PostgreSQL, "
 
 def floor(url: str) -> Floor:
     """The floor of the engine that a store's URL names."""
-    return ENGINES[urllib.parse.urlsplit(url).scheme.partition("+")[0]](url)
+    return floors.floor(ENGINES, url)
 
 
 def compare(url: str, count: int, call: int) -> dict[str, float]:
@@ -134,43 +104,17 @@ def compare(url: str, count: int, call: int) -> dict[str, float]:
     Returns:
         of the engine's own client as `raw`, of our driver as `ours`, and of our driver with the folding of all hours as `folded`.
     """
-    batches = list(_batches(map(workload.sample, range(count)), call))
+    given = list(batches(map(workload.sample, range(count)), call))
     taken: dict[str, list[float]] = {"raw": [], "ours": [], "folded": []}
     with contextlib.closing(floor(url)) as engine:
-        prepared = [engine.prepare(rows) for rows in _batches(engine.rows(), call)]
-        assert len(prepared) == len(batches)
+        prepared = [engine.prepare(rows) for rows in batches(engine.rows(), call)]
+        assert len(prepared) == len(given)
         for _ in range(TIMES):
-            with empty(url, FLOOR):
-                taken["raw"].append(_timed(engine.write, prepared))
-            with empty(url, BESIDE) as store:
-                seconds = _timed(store.record_metering_data_batch, batches)
-                taken["ours"].append(seconds)
-                start = time.perf_counter()
-                store.maintain()
-                taken["folded"].append(seconds + time.perf_counter() - start)
+            with empty("metering", url, FLOOR):
+                taken["raw"].append(seconds(engine.write, prepared))
+            with empty("metering", url, BESIDE) as store:
+                ours = seconds(store.record_metering_data_batch, given)
+                taken["ours"].append(ours)
+                taken["folded"].append(ours + seconds(lambda _: store.maintain(), [None]))
                 assert store.count_samples() == count
-    return {way: count / min(seconds) for way, seconds in taken.items()}
-
-
-def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    left = iter(items)
-    while batch := list(itertools.islice(left, size)):
-        yield batch
-
-
-def _timed(write: Any, batches: Iterable[Any]) -> float:
-    start = time.perf_counter()
-    for batch in batches:
-        write(batch)
-    return time.perf_counter() - start
-
-
-@contextlib.contextmanager
-def empty(url: str, namespace: str) -> Iterator[Any]:
-    """An empty store beside that at `url`, which is gone at the end."""
-    with contextlib.closing(undercroft.connect("metering", url, namespace=namespace)) as store:
-        store.upgrade()
-        try:
-            yield store
-        finally:
-            store.drop()
+    return {way: count / min(found) for way, found in taken.items()}

@@ -12,6 +12,8 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
+from bench import floors
+
 TABLES = "undercroft_rating_"
 POINT, FLOOR = "undercroft_rating_point", "bench_floor"
 
@@ -109,12 +111,7 @@ class SQLite(Floor):
     place = "?"
 
     def _connect(self) -> Any:
-        import sqlite3
-
-        connection = sqlite3.connect(self._url.path[1:], isolation_level=None)
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA cache_size=-65536")
-        return connection
+        return floors.sqlite(self._url, "cache_size=-65536")
 
     def _create(self) -> None:
         sql = self.scalar(f"SELECT sql FROM sqlite_master WHERE name = '{POINT}'")
@@ -148,9 +145,7 @@ class PostgreSQL(Floor):
     create = f"CREATE TABLE {FLOOR} (LIKE {POINT} INCLUDING ALL)"
 
     def _connect(self) -> Any:
-        import psycopg
-
-        return psycopg.connect(self._url.geturl(), autocommit=True)
+        return floors.postgresql(self._url)
 
     def _rows(self, statement: str, given: Sequence[Any]) -> Sequence[Any]:
         rows: Sequence[Any] = self._connection.execute(statement, given, prepare=True).fetchall()
@@ -179,13 +174,7 @@ class MariaDB(Floor):
     create = f"CREATE TABLE {FLOOR} LIKE {POINT}"
 
     def _connect(self) -> Any:
-        import pymysql
-
-        return pymysql.connect(
-            host=self._url.hostname, port=self._url.port or 3306, user=self._url.username, password=self._url.password or "",
-            database=self._url.path.lstrip("/"), autocommit=True, charset="utf8mb4",
-            init_command="SET SESSION sql_mode = 'ANSI_QUOTES'",
-        )  # fmt: skip
+        return floors.mariadb(self._url, autocommit=True, init_command="SET SESSION sql_mode = 'ANSI_QUOTES'")
 
     def _read(self, first: int, count: int) -> Any:
         rows = self.execute(f"SELECT * FROM {POINT} ORDER BY 1, 2, 3 LIMIT {count} OFFSET {first}")
@@ -207,5 +196,4 @@ ENGINES: dict[str, type[Floor]] = {"sqlite": SQLite, "postgresql": PostgreSQL, "
 
 def floor(url: str) -> Floor:
     """The floor of the engine that a store's URL names."""
-    scheme = urllib.parse.urlsplit(url).scheme.partition("+")[0]
-    return ENGINES[scheme](url)
+    return floors.floor(ENGINES, url)

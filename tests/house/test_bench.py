@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import undercroft
+from bench import floors
 from bench.events import floor, report, workload
 from bench.harness import database
 from bench.metering import floor as metering_floor
@@ -39,7 +40,7 @@ def test_the_raw_floor_writes_what_the_store_holds(engine, tmp_path):
         store.record_events([made(number) for number in range(EVENTS)])
         parts = list(raw.parts(EVENTS, CALL))
         assert len(parts) == 3
-        with floor.empty(url, floor.FLOOR) as place:
+        with floors.empty("events", url, floors.FLOOR) as place:
             for part in parts:
                 raw.write(part)
             assert list(place.get_events(EventFilter())) == list(store.get_events(EventFilter()))
@@ -172,7 +173,7 @@ def test_the_raw_floor_of_samples_writes_the_rows_that_the_store_holds(engine, t
     with contextlib.closing(metering_floor.floor(url)) as raw:
         rows = raw.rows()
         assert len(rows) == POLLED
-        with metering_floor.empty(url, metering_floor.FLOOR) as place:
+        with floors.empty("metering", url, floors.FLOOR) as place:
             for _ in range(2):
                 raw.write(raw.prepare(rows))
             asked = f"SELECT count(*) FROM {place._tables.sample.name}"
