@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import secrets
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -124,6 +125,13 @@ def url_of(opener: Opener, **options: str) -> str:
     """The URL of an opener's namespace."""
     joint = "&" if "?" in opener.url else "?"
     return opener.url + joint + "&".join(f"{name}={value}" for name, value in {"namespace": opener.namespace, **options}.items())
+
+
+def publisher_url(store: str, **own: object) -> str:
+    """The URL by which our publisher inside a host writes to the store at a URL, with options of its own."""
+    scheme, _, rest = store.partition("://")
+    place, _, query = rest.partition("?")
+    return f"undercroft://{place}?{urllib.parse.urlencode({'engine': scheme, **own})}&{query}"
 
 
 @pytest.fixture

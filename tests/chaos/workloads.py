@@ -75,6 +75,13 @@ class Workload:
     written_late: Callable[[Any], None] = nothing
 
 
+def workload(items: str, operations: Any, audit: Any, sabotaged: Any, **more: Any) -> Workload:
+    """A workload of a kind's modules of those names; what else there is of one is in `more`."""
+    return Workload(
+        items, operations.KINDS, operations.operation, operations.Ledger, audit.audit, audit.QUESTIONS, sabotaged.SABOTAGED, **more
+    )
+
+
 def _workloads() -> dict[str, Workload]:
     """Those of the installed kinds that have one."""
     found: dict[str, Workload] = {}

@@ -15,7 +15,7 @@ import pytest
 
 from tests.api.proxy import proxied
 from tests.api.service import serving
-from tests.conftest import FULL, url_of
+from tests.conftest import FULL, publisher_url, url_of
 from undercroft.compat.ceilometer import EventPublisher
 from undercroft.conformance.plugin import Opener
 from undercroft.events import Event, EventFilter, Trait
@@ -115,11 +115,7 @@ def test_single_posts_during_a_stall_are_all_stored(stalling, opener, record):
 @pytest.mark.promise("D11")
 def test_our_publisher_waits_for_a_stalled_store(stalling, opener):
     url, stall = stalling
-    scheme, _, rest = url.partition("://")
-    place, _, query = rest.partition("?")
-    publisher = EventPublisher(
-        None, urllib.parse.urlsplit(f"undercroft://{place}?engine={urllib.parse.quote(scheme, safe='')}&{query}")
-    )
+    publisher = EventPublisher(None, urllib.parse.urlsplit(publisher_url(url)))
     with concurrent.futures.ThreadPoolExecutor(SENDERS) as pool:
 
         def send(number: int) -> None:

@@ -87,6 +87,11 @@ def cloudkitty() -> Environment:
 
 
 @pytest.fixture(scope="session")
+def ceilometer() -> Environment:
+    return make("ceilometer")
+
+
+@pytest.fixture(scope="session")
 def lowest() -> Environment:
     return make("lowest")
 

@@ -11,17 +11,12 @@ import pytest
 
 from tests.api.service import serving
 from tests.conftest import url_of
-from tests.hosts.conftest import Environment, make
+from tests.hosts.conftest import Environment
 
 pytestmark = [pytest.mark.kind("metering"), pytest.mark.one_per_driver, pytest.mark.promise("D2")]
 INGEST = "/metering/v1/ceilometer/samples"
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "metering.md"
 COUNT = 5
-
-
-@pytest.fixture(scope="session")
-def ceilometer() -> Environment:
-    return make("ceilometer")
 
 
 @pytest.mark.parametrize("on_error", ["answer", "close"], ids=["", "twin: a connection that is broken off"])

@@ -10,29 +10,22 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.chaos import servers
-from tests.chaos.servers import Server
-from tests.conftest import url_of
-from tests.hosts.conftest import Environment, make
-from tests.hosts.test_ceilometer import restarted
+from tests.conftest import publisher_url, url_of
+from tests.hosts.ceilometer import message_ids, outage, over_http, own_store, restarted
+from tests.hosts.conftest import Environment
 from undercroft.conformance.plugin import Opener, Target
 from undercroft.metering import SampleFilter
 
 pytestmark = [pytest.mark.kind("metering"), pytest.mark.timeout(900), pytest.mark.one_per_driver]
+INGEST = "/metering/v1/ceilometer/samples"
 COUNT = 600
 # More than are delivered while servers are killed so often.
 MANY, KILLS = 50_000, 3
 PATIENCE = 300
-
-
-@pytest.fixture(scope="session")
-def ceilometer() -> Environment:
-    return make("ceilometer")
 
 
 def size(number: int) -> int:
@@ -92,10 +85,7 @@ class Agent:
 
 
 def stored(opener: Opener) -> Counter[str]:
-    store = opener(init=False)
-    found = Counter(sample.message_id for sample in store.get_samples(SampleFilter()))
-    store.close()
-    return found
+    return message_ids(opener, lambda store: store.get_samples(SampleFilter()))
 
 
 def ids(numbers: list[int]) -> set[str]:
@@ -118,33 +108,10 @@ def check(opener: Opener, kept: list[int], all_: int) -> Counter[str]:
     return found
 
 
-def straight(url: str, spool: pathlib.Path, **own: object) -> str:
-    """The URL of our publisher."""
-    scheme, _, rest = url.partition("://")
-    place, _, query = rest.partition("?")
-    more = "".join(f"&{name}={value}" for name, value in own.items())
-    return f"undercroft://{place}?engine={scheme.partition('+')[0]}&spool={spool}{more}&{query}"
-
-
-def outage(database: Server, rng: random.Random) -> None:
-    database.kill()
-    threading.Event().wait(rng.uniform(0.1, 1))
-    database.start()
-
-
-@contextlib.contextmanager
-def own_store(name: str) -> Iterator[tuple[Server, Opener]]:
-    """A store on a database server that may be killed."""
-    with servers.own(name, durable=True) as database:
-        opener = Opener(Target("metering", name, database.url), database.url, "ceilometer")
-        opener().close()
-        yield database, opener
-
-
 @pytest.mark.promise("D2")
 def test_our_publisher_sends_after_kill_9_of_ceilometer_what_it_had_taken(ceilometer, opener, tmp_path, seed, record):
     opener().close()
-    publisher = straight(url_of(opener), tmp_path / "spool.db")
+    publisher = publisher_url(url_of(opener), spool=tmp_path / "spool.db")
     killed = Agent(ceilometer, publisher, 0, COUNT, tmp_path)
     threading.Event().wait(random.Random(seed).uniform(0.1, 0.7))
     killed.kill()
@@ -163,9 +130,9 @@ def test_our_publisher_sends_after_kill_9_of_ceilometer_what_it_had_taken(ceilom
 def test_our_publisher_keeps_samples_while_the_database_is_killed(ceilometer, name, tmp_path, seed, record):
     """Also when Ceilometer starts."""
     rng, kills = random.Random(seed), 1
-    with own_store(name) as (database, opener):
+    with own_store("metering", name) as (database, opener):
         database.kill()
-        agent = Agent(ceilometer, straight(url_of(opener), tmp_path / "spool.db"), 0, COUNT, tmp_path)
+        agent = Agent(ceilometer, publisher_url(url_of(opener), spool=tmp_path / "spool.db"), 0, COUNT, tmp_path)
         threading.Event().wait(rng.uniform(0.1, 0.4))
         database.start()
         while not agent.is_done.is_set() and kills < 3:
@@ -186,7 +153,7 @@ def test_our_publisher_waits_for_a_file_that_another_program_has_locked(ceilomet
     opener().close()
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        agent = Agent(ceilometer, straight(url_of(opener, busy_timeout="0.2"), tmp_path / "spool.db"), 0, 100, tmp_path)
+        agent = Agent(ceilometer, publisher_url(url_of(opener, busy_timeout="0.2"), spool=tmp_path / "spool.db"), 0, 100, tmp_path)
         assert agent.is_done.wait(PATIENCE)
         other.execute("ROLLBACK")
     check(opener, list(range(100)), 100)
@@ -197,7 +164,7 @@ def test_our_publisher_waits_for_a_file_that_another_program_has_locked(ceilomet
 def test_twin_a_full_spool_loses_samples_and_ceilometers_log_says_so(ceilometer, tmp_path):
     """The store away, the bound low: what does not fit is thrown away, and only that."""
     away = "postgresql://nobody@127.0.0.1:1/none"
-    agent = Agent(ceilometer, straight(away, tmp_path / "spool.db", spool_bytes=20_000), 0, 100, tmp_path)
+    agent = Agent(ceilometer, publisher_url(away, spool=tmp_path / "spool.db", spool_bytes=20_000), 0, 100, tmp_path)
     assert agent.is_done.wait(PATIENCE)
     agent.end()
     assert 5 < len(agent.kept) < 50
@@ -211,7 +178,7 @@ def test_a_service_that_is_killed_loses_nothing_that_ceilometer_did_not_throw_aw
     opener().close()
     rng = random.Random(seed)
     with restarted(tmp_path, metering=url_of(opener)) as service:
-        agent = Agent(ceilometer, over_http(service), 0, MANY, tmp_path)
+        agent = Agent(ceilometer, over_http(service, INGEST), 0, MANY, tmp_path)
         for _ in range(KILLS):
             threading.Event().wait(rng.uniform(0.2, 0.6))
             service.kill()
@@ -229,8 +196,8 @@ def test_a_service_that_is_killed_loses_nothing_that_ceilometer_did_not_throw_aw
 @pytest.mark.parametrize("name", servers.names("metering"))
 def test_a_database_that_is_killed_loses_nothing_that_ceilometer_did_not_throw_away(ceilometer, name, tmp_path, seed, record):
     rng = random.Random(seed)
-    with own_store(name) as (database, opener), restarted(tmp_path, metering=url_of(opener)) as service:
-        agent = Agent(ceilometer, over_http(service), 0, MANY, tmp_path)
+    with own_store("metering", name) as (database, opener), restarted(tmp_path, metering=url_of(opener)) as service:
+        agent = Agent(ceilometer, over_http(service, INGEST), 0, MANY, tmp_path)
         for _ in range(KILLS):
             threading.Event().wait(rng.uniform(0.2, 0.6))
             outage(database, rng)
@@ -239,8 +206,3 @@ def test_a_database_that_is_killed_loses_nothing_that_ceilometer_did_not_throw_a
         found = check(opener, agent.kept, MANY)
     record(kills=KILLS, kept=len(agent.kept), thrown_away=max(agent.kept) + 1 - len(agent.kept), stored=len(found))
     assert agent.kept
-
-
-def over_http(service: Any) -> str:
-    """The URL of Ceilometer's own publisher."""
-    return f"http://anybody:secret@127.0.0.1:{service.port}/metering/v1/ceilometer/samples"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import url_of
+from tests.conftest import publisher_url, url_of
 from undercroft.compat.ceilometer import EventPublisher, SamplePublisher
 from undercroft.compat.publisher_url import Target
 from undercroft.conformance.plugin import Opener
@@ -43,10 +43,7 @@ class Published:
 
 
 def split(url: str, **own: object) -> urllib.parse.SplitResult:
-    scheme, _, rest = url.partition("://")
-    place, _, query = rest.partition("?")
-    more = urllib.parse.urlencode({"engine": scheme.partition("+")[0], **own})
-    return urllib.parse.urlsplit(f"undercroft://{place}?{more}&{query}")
+    return urllib.parse.urlsplit(publisher_url(url, **own))
 
 
 @contextlib.contextmanager

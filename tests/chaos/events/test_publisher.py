@@ -10,6 +10,7 @@ import pytest
 
 from tests.chaos import refusals
 from tests.chaos.events import sending
+from tests.conftest import publisher_url
 from undercroft.compat.ceilometer import EventPublisher
 from undercroft.conformance.events import data
 from undercroft.conformance.plugin import Opener
@@ -35,7 +36,6 @@ def test_it_keeps_what_it_could_not_store(any_opener: Opener) -> None:
 
 @contextlib.contextmanager
 def _publisher(url: str) -> Iterator[EventPublisher]:
-    scheme, rest = url.split("://")
-    found = EventPublisher(None, urllib.parse.urlsplit(f"undercroft://{rest}&engine={scheme.partition('+')[0]}"))
+    found = EventPublisher(None, urllib.parse.urlsplit(publisher_url(url)))
     with contextlib.closing(found._store):
         yield found

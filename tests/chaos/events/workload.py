@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from tests.chaos.events import audit, operations, sabotaged
-from tests.chaos.workloads import Expiring, Workload
+from tests.chaos.workloads import Expiring, workload
 from undercroft.conformance.events.state_machine import EventsMachine
 from undercroft.events import EventFilter
 
-WORKLOAD = Workload(
-    items="events",
-    calls=operations.KINDS,
-    operation=operations.operation,
-    ledger=operations.Ledger,
-    audit=audit.audit,
-    questions=audit.QUESTIONS,
-    sabotaged=sabotaged.SABOTAGED,
+WORKLOAD = workload(
+    "events",
+    operations,
+    audit,
+    sabotaged,
     harmless=lambda driver: ["one by one"] if operations.in_parts(driver) else [],
     expiring=Expiring(
         EventsMachine,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.chaos import refusals
+from tests.conftest import publisher_url
 from undercroft.compat.ceilometer import SamplePublisher
 from undercroft.conformance.plugin import Opener
 from undercroft.core.errors import Unavailable
@@ -71,7 +72,6 @@ def drain(found: SamplePublisher) -> None:
 
 @contextlib.contextmanager
 def publisher(url: str, spool: Any) -> Iterator[SamplePublisher]:
-    scheme, rest = url.split("://")
-    found = SamplePublisher(None, urllib.parse.urlsplit(f"undercroft://{rest}&engine={scheme.partition('+')[0]}&spool={spool}"))
+    found = SamplePublisher(None, urllib.parse.urlsplit(publisher_url(url, spool=spool)))
     with contextlib.closing(found):
         yield found

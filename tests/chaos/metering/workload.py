@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from tests.chaos.metering import audit, operations, sabotaged
-from tests.chaos.workloads import Expiring, Workload
+from tests.chaos.workloads import Expiring, workload
 from undercroft.conformance.metering.state_machine import MeteringMachine
 from undercroft.metering import SampleFilter
 
-WORKLOAD = Workload(
-    items="samples",
-    calls=operations.KINDS,
-    operation=operations.operation,
-    ledger=operations.Ledger,
-    audit=audit.audit,
-    questions=audit.QUESTIONS,
-    sabotaged=sabotaged.SABOTAGED,
+WORKLOAD = workload(
+    "samples",
+    operations,
+    audit,
+    sabotaged,
     expiring=Expiring(
         MeteringMachine,
         lambda store, until: list(store.get_samples(SampleFilter(end_timestamp=until, end_timestamp_op="le"))),

@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 from tests.chaos.rating import audit, operations, sabotaged
-from tests.chaos.workloads import Workload
+from tests.chaos.workloads import workload
 
-WORKLOAD = Workload(
-    items="points",
-    calls=operations.KINDS,
-    operation=operations.operation,
-    ledger=operations.Ledger,
-    audit=audit.audit,
-    questions=audit.QUESTIONS,
-    sabotaged=sabotaged.SABOTAGED,
-)
+WORKLOAD = workload("points", operations, audit, sabotaged)

@@ -14,9 +14,9 @@ import time
 from typing import Any
 
 import oslo_messaging
-import yaml
-from ceilometer import service
 from ceilometer.pipeline import event as events
+
+from tests.hosts.inside.pipelines import prepared
 
 THREADS = 8
 # Far above what any wait takes; ends a test that hangs.
@@ -34,15 +34,8 @@ def notification(number: int) -> dict[str, Any]:
 
 
 def main(publisher: str, count: int, folder: pathlib.Path) -> None:
-    pipeline = folder / "event_pipeline.yaml"
-    pipeline.write_text(yaml.safe_dump({
-        "sources": [{"name": "all", "events": ["*"], "sinks": ["ours"]}],
-        "sinks": [{"name": "ours", "publishers": [publisher]}],
-    }))  # fmt: skip
-    settings = folder / "ceilometer.conf"
-    lines = ("[DEFAULT]", f"event_pipeline_cfg_file = {pipeline}", f"log_file = {folder}/ceilometer.log")
-    settings.write_text("\n".join([*lines, "[notification]", "ack_on_event_error = false", ""]))
-    conf = service.prepare_service([], [str(settings)])
+    more = ("[notification]", "ack_on_event_error = false")
+    conf = prepared(folder, publisher, "events", "event_pipeline_cfg_file", *more)
     (endpoint,) = events.EventPipelineManager(conf).get_main_endpoints()
     print("begun", flush=True)
 

@@ -16,11 +16,12 @@ import threading
 import time
 from typing import Any
 
-import yaml
-from ceilometer import sample, service
+from ceilometer import sample
 from ceilometer.pipeline import sample as samples
 from ceilometer.publisher import utils
 from ceilometer.telemetry.notifications import TelemetryIpc
+
+from tests.hosts.inside.pipelines import prepared
 
 THREADS = 4
 # Seconds between two notifications of a thread: a restart of a server lasts for some of them.
@@ -63,14 +64,7 @@ class Watch(logging.Handler):
 
 
 def main(publisher: str, first: int, count: int, folder: pathlib.Path) -> None:
-    pipeline = folder / "pipeline.yaml"
-    pipeline.write_text(yaml.safe_dump({
-        "sources": [{"name": "all", "meters": ["*"], "sinks": ["ours"]}],
-        "sinks": [{"name": "ours", "publishers": [publisher]}],
-    }))  # fmt: skip
-    settings = folder / "ceilometer.conf"
-    settings.write_text(f"[DEFAULT]\npipeline_cfg_file = {pipeline}\nlog_file = {folder}/ceilometer.log\n")
-    conf = service.prepare_service([], [str(settings)])
+    conf = prepared(folder, publisher, "meters", "pipeline_cfg_file")
     (endpoint,) = [each for each in samples.SamplePipelineManager(conf).get_main_endpoints() if isinstance(each, TelemetryIpc)]
     watch = Watch()
     logging.getLogger().addHandler(watch)
