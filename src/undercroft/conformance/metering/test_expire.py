@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import random
 from typing import Any
 
@@ -210,6 +211,34 @@ def test_others_write_and_delete_at_the_same_time(store: Store) -> None:
     assert len(ids(store)) == 125
     assert sorted({each.name for each in store.get_meters()}) == [f"k{n}" for n in range(7)]
     assert {each.resource_id: each.first_sample_timestamp for each in store.get_resources()} == {f"r{k}": START for k in range(5)}
+
+
+@clause("M9", "M14", "M20", "M23")
+@promise("C5")
+@assumes("concurrent_writers")
+def test_what_comes_late_while_others_delete_and_add_up_begins_its_resource(store: Store) -> None:
+    """Older than what is deleted at that moment, and than what was: the first moment is that of the samples that are there."""
+    record(store, [sample(f"new{n}", at=hour(10), resource=f"r{n}") for n in range(8)])
+
+    def write(n: int) -> None:
+        for k in range(6):
+            record(store, [sample(f"{n} {k} {r}", at=hour(-k if n else k), resource=f"r{r}") for r in range(8)])
+
+    def clear() -> None:
+        for n in range(12):
+            store.clear_expired_metering_data(8 * 3_600 - n, None if n % 2 else 3)
+
+    def fold() -> None:
+        for _ in range(12):
+            store.maintain()
+
+    with now(hour(8)):
+        together(functools.partial(write, 0), functools.partial(write, 1), clear, fold)
+    oracle = Oracle()
+    record(oracle, [vars(each) for each in store.get_samples(None)])
+    same_resources(store, oracle)
+    maintained(store)
+    same_resources(store, oracle)
 
 
 @clause("M6", "M8", "M20")

@@ -123,16 +123,19 @@ class Expirer:
     def _begin(self, connection: sa.Connection, slot: Slot, series: Collection[int]) -> None:
         """Find where series begin now of which an hour has lost samples; those that are gone lose their state."""
         d, state = self._dialect, self._t.state
-        asked = f"SELECT series_id, last FROM {state.name} WHERE {d.among('series_id')} AND first < ?"  # noqa: S608
-        lasts = dict(map(tuple, d.run(connection, asked, d.listed(list(series)), slot.end)))
+        # Another transaction that folds waits for these rows, and adds to what is written here.
+        asked = f"SELECT series_id, last FROM {state.name} WHERE {d.among('series_id')} AND first < ?{d.for_update}"  # noqa: S608
+        lasts = dict(map(tuple, d.run(connection, asked, d.listed(sorted(series)), slot.end)))
         left = set(lasts)
         here = Candidates(frozenset((slot.meter_id,)), None, frozenset(((slot.meter_id, slot.bundle),)))
         first: dict[int, int] = {}
-        for later in self._finder.slots(connection, here, (HOUR,), slot.start, None):
+        # Earlier ones, too: something may have come late.
+        for other in self._finder.slots(connection, here, (HOUR,), None, None):
             # Those that ended here go on in hours that are not folded, or not at all.
-            wanted = left if later.folded != FOLDED else {number for number in left if lasts[number] >= slot.end}
+            is_all = other.folded != FOLDED or other.start < slot.start
+            wanted = left if is_all else {number for number in left if lasts[number] >= slot.end}
             if wanted:
-                found = self._firsts(connection, later, sorted(wanted))
+                found = self._firsts(connection, other, sorted(wanted))
                 first |= found
                 left -= found.keys()
             if not left:

@@ -23,8 +23,8 @@ from undercroft.metering.record import Series
 
 # Series of the first portion, and of one at most.
 _FIRST, _AT_ONCE = 125, 1_000
-# Hours of these portions that are not folded: of more, all their samples of a statement would be too many.
-_PIECES_AT_ONCE = 256
+# Hours that are not folded, of each series of a portion, whose samples are read at once: so many in all.
+_HOURS_AT_ONCE = 32_000
 
 
 class Alive(NamedTuple):
@@ -171,9 +171,9 @@ class Lists:
                 series.append(row.id)
         first: dict[int, int] = {}
         newest: dict[int, tuple[Any, ...]] = {}
-        ordered = sorted(slots)
-        for start in range(0, len(ordered), _PIECES_AT_ONCE):
-            part = ordered[start : start + _PIECES_AT_ONCE]
+        ordered, many = sorted(slots), max(1, _HOURS_AT_ONCE // len(rows))
+        for start in range(0, len(ordered), many):
+            part = ordered[start : start + many]
             for number, ts, _, delay, meta, key in self._samples.of_slots(connection, part, series):
                 first[number] = min(ts, first.get(number, ts))
                 latest = (ts, delay, key, meta)

@@ -44,6 +44,7 @@ class Dialect(abc.ABC):
         pieces: into so many parts an hour is cut where samples are clustered by it.
         placeholder: the placeholder of a value.
         id_column: the expression that gives an id for `unkey`.
+        for_update: what keeps others from the rows that a statement finds, where several transactions write at once.
         analyse_after: samples after which the planner's statistics are updated first; None where the engine sees to it.
     """
 
@@ -51,6 +52,7 @@ class Dialect(abc.ABC):
     pieces: ClassVar[int] = 1
     placeholder: ClassVar[str] = "%s"
     id_column: ClassVar[str] = "id"
+    for_update: ClassVar[str] = ""
     analyse_after: ClassVar[int | None] = None
 
     def __init__(self, tables: Tables) -> None:

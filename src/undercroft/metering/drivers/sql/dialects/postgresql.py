@@ -24,6 +24,8 @@ class PostgreSQL(Dialect):
     analyse_after = 20_000
     # As text: the client library would make an object of each.
     id_column = "id::text"
+    # In the order in which whoever folds writes them.
+    for_update = " ORDER BY series_id FOR UPDATE"
 
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)
