@@ -501,6 +501,7 @@ def test_numbers_may_be_text(filled):
         ([{**LEAST, "counter_volume": None}], "body[0].counter_volume: Expected"),
         ([{**LEAST, "counter_volume": "many"}],
          "Invalid input for field/attribute counter_volume. Value: 'many'. unable to convert to float"),
+        ([{**LEAST, "counter_volume": "1_000"}], "Invalid input for field/attribute counter_volume. Value: '1_000'. unable"),
         ([LEAST, {**LEAST, "counter_volume": "nan"}], "[1].counter_volume: nan is not a finite number"),
         ([{**LEAST, "colour": 1}], "body[0]: Object contains unknown field `colour`"),
         ([{"counter_name": "mine"}], "body[0]: Object missing required field `counter_type`"),

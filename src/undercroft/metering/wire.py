@@ -100,14 +100,14 @@ def data(given: Any) -> dict[str, Any]:
         raise InvalidInput(next(key for name, key in form.names.items() if name in _NEEDED and key not in given), "is missing")
     found = {name: given.get(key) for name, key in form.names.items()}
     if form is _PUBLISHER and isinstance(found["counter_volume"], str):
-        found["counter_volume"] = _number(found["counter_volume"])
+        found["counter_volume"] = number(found["counter_volume"])
     found["timestamp"] = moment(found["timestamp"])
     found["resource_metadata"] = _metadata(given, form.names["resource_metadata"])
     return found
 
 
-def _number(text: str) -> int | float | str:
-    """The number that a text is; where it is none, the text."""
+def number(text: str) -> int | float | str:
+    """The number that a text is, an integer where it is one; a text that is not a number, as it is."""
     for read in (int, float):
         # Python reads 1_000, too.
         with contextlib.suppress(ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -106,3 +107,23 @@ def test_lists(limit, is_long):
 )
 def test_complex_queries(limit, is_long):
     assert complex_queries.is_long(ComplexQuery(limit=limit)) is is_long
+
+
+@pytest.mark.parametrize(
+    ("clause", "order", "is_long"),
+    [
+        ({"=": {"meter": "cpu"}}, None, False),
+        ({"and": [{"=": {"meter": "cpu"}}, {">=": {"timestamp": "2026-01-01"}}]}, [{"timestamp": "asc"}], False),
+        ({"=": {"metadata.k": 1}}, None, True),
+        ({"and": [{"=": {"meter": "cpu"}}, {"=~": {"unit": "x"}}]}, None, True),
+        ({"not": {"=": {"meter": "cpu"}}}, None, True),
+        ({"and": [{"=": {"resource": "vm"}}, {"=": {"metadata.k": 1}}]}, None, False),
+        ({"=": {"meter": "cpu"}}, [{"volume": "asc"}], True),
+        (None, [{"timestamp": "asc"}, {"volume": "asc"}], True),
+        ({"=": {"resource": "vm"}}, [{"volume": "asc"}], False),
+        ({"=": {"unknown": 1}}, None, False),
+    ],
+)
+def test_complex_queries_that_look_into_samples(clause, order, is_long):
+    texts = [None if each is None else json.dumps(each) for each in (clause, order)]
+    assert complex_queries.is_long(ComplexQuery(filter=texts[0], orderby=texts[1])) is is_long

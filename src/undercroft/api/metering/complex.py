@@ -13,14 +13,24 @@ from undercroft.api.questions import Refused
 from undercroft.core import decoding
 from undercroft.core.errors import InvalidInput
 from undercroft.metering import expression
-from undercroft.metering.query import PROJECT
+from undercroft.metering.query import PROJECT, complex_selection
 from undercroft.metering.query import orderby as checked_order
 from undercroft.metering.wire import new
 
 
 def is_long(asked: ComplexQuery) -> bool:
-    """So many that they are worked on among the long requests."""
-    return query.is_above(asked.limit, v2.LONG)
+    """Whether many samples are asked for, or many have to be looked into or sorted; those of one resource are few."""
+    if query.is_above(asked.limit, v2.LONG):
+        return True
+    if not asked.filter and not asked.orderby:
+        return False
+    try:
+        selection = complex_selection(_decoded(asked.filter, "filter"))
+        order = checked_order(_decoded(asked.orderby, "orderby"))
+    except InvalidInput:
+        # It is refused later.
+        return False
+    return selection.resources is None and (selection.where is not None or [name for name, _ in order] != ["timestamp"])
 
 
 def query_samples(call: MeteringCall) -> Answer:
@@ -36,10 +46,14 @@ def query_samples(call: MeteringCall) -> Answer:
     return v2.listed(map(new, call.store.query_samples(wanted, order, most)), asked.limit)
 
 
+def _decoded(text: str | None, field: str) -> Any:
+    return decoding.decode(text.encode(), Any, field) if text else None
+
+
 def _filter(text: str | None) -> tuple[Any, expression.Clause | None]:
     """What the text holds, and what it means."""
     try:
-        found = decoding.decode(text.encode(), Any, "filter") if text else None
+        found = _decoded(text, "filter")
         # One more comparison, and the level around it, is of the caller's own project.
         return found, expression.parse(found, spare=1)
     except InvalidInput as error:
@@ -48,7 +62,7 @@ def _filter(text: str | None) -> tuple[Any, expression.Clause | None]:
 
 def _order(text: str | None) -> Any:
     try:
-        found = decoding.decode(text.encode(), Any, "orderby") if text else None
+        found = _decoded(text, "orderby")
         checked_order(found)
     except InvalidInput as error:
         raise Refused(f"Order-by expression not valid: {error.problem}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import uuid
 from typing import Any
@@ -21,10 +20,9 @@ from undercroft.core.errors import InvalidInput
 from undercroft.metering.flatten import shown
 from undercroft.metering.models import TYPES
 from undercroft.metering.record import record
-from undercroft.metering.wire import moment
+from undercroft.metering.wire import moment, number
 
 _SOURCE = "openstack"
-_INTEGER = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
 # Ids that begin with the time, as Ceilometer's do, of a node that tells nothing about this machine.
 _NODE = secrets.randbits(48) | (1 << 40)
 
@@ -85,12 +83,10 @@ def _completed(call: MeteringCall, sample: NewSample) -> dict[str, Any]:
 
 def _number(given: float | str) -> float:
     """A volume, which may be text; an integer stays one."""
-    if not isinstance(given, str):
-        return given
-    try:
-        return int(given) if _INTEGER.fullmatch(given.strip()) else float(given)
-    except ValueError:
-        raise query.refused("counter_volume", given, "unable to convert to float") from None
+    found = number(given) if isinstance(given, str) else given
+    if isinstance(found, str):
+        raise query.refused("counter_volume", found, "unable to convert to float")
+    return found
 
 
 def _out(data: dict[str, Any]) -> OldSample:
