@@ -223,7 +223,7 @@ def test_killed_again_and_again_it_ends_as_one_run_would(run, url, storage, fram
         assert all(content == (whole / name).read_bytes() for name, content in files(folder).items() if name.startswith("usage-"))
         assert manifest(folder)["complete"] is False
     message = run("rating", "export", folder, "--store", url, *RANGE, "--format", form).stderr
-    assert "were there from an earlier run" in message
+    assert " points from an earlier run; --restart" in message
     assert files(folder) == files(whole)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -22,15 +23,23 @@ def options(things: str) -> Callable[[F], F]:
     """
     folder = click.argument("folder", type=click.Path(file_okay=False))
     name = click.option("--name", default=things, show_default=True, help="The file's name, without its ending.")
-    form = click.option(
-        "--format",
-        "form",
-        type=click.Choice(["jsonl", "csv", "parquet"]),
-        default="jsonl",
-        show_default=True,
-        help="What to write.",
-    )
-    return lambda command: folder(name(form(command)))
+    return lambda command: folder(name(form("What to write.")(command)))
+
+
+def form(told: str) -> Callable[[F], F]:
+    """The option `--format` of a command that writes files.
+
+    Args:
+        told: its help.
+    """
+    return click.option("--format", "form", type=click.Choice(FORMS), default="jsonl", show_default=True, help=told)
+
+
+def show(parts: Iterable[bytes]) -> None:
+    """Write to stdout, and leave nothing in its buffer."""
+    for part in parts:
+        sys.stdout.buffer.write(part)
+    sys.stdout.buffer.flush()
 
 
 def checked(name: str, form: str, forms: Mapping[str, tuple[str, Write]], parquet: str) -> Write:

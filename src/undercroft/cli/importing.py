@@ -101,6 +101,20 @@ class Target(NamedTuple):
     holds: Callable[[str], bool] | None = None
 
 
+files = click.argument("files", nargs=-1, metavar="[FILE...|-]", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+form = click.option(
+    "--from", "form", type=click.Choice(["jsonl", "csv"]), help="The input's format. Default: by the file's name; jsonl for stdin."
+)
+report_format = click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
+)
+
+
+def form_of(file: str, form: str | None) -> str:
+    """The input's format: what `--from` says, else by the file's name."""
+    return form or ("csv" if file.lower().endswith(".csv") else "jsonl")
+
+
 def options(command: F) -> F:
     """The options `--state` and `--restart` of a command whose imports go on where they broke off."""
     state = click.option(

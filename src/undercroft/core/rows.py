@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from undercroft.core.errors import InvalidInput
@@ -13,12 +13,32 @@ from undercroft.core.lines import Line, Source, too_long
 T = TypeVar("T")
 
 
+def check_columns(names: Collection[str], needed: Iterable[str]) -> None:
+    """Refuse a header without the columns that are needed.
+
+    Raises:
+        InvalidInput: it names those that are missing.
+    """
+    if missing := [name for name in needed if name not in names]:
+        raise InvalidInput("header", f"misses {', '.join(missing)}; the first row must name the columns")
+
+
 class Row(NamedTuple):
     """The cells of a row, and its lines; or what keeps them from being cells."""
 
     cells: list[str]
     lines: list[Line]
     error: InvalidInput | None = None
+
+    def read(self) -> list[str]:
+        """The cells.
+
+        Raises:
+            InvalidInput: the lines are not a row.
+        """
+        if self.error is not None:
+            raise self.error
+        return self.cells
 
 
 class Rows:
@@ -69,13 +89,17 @@ class Rows:
         return found
 
     def _names(self) -> list[str]:
-        first = self.next() or Row([], [])
-        if first.error is not None:
-            raise first.error
-        twice = sorted({name for name in first.cells if first.cells.count(name) > 1})
+        names = (self.next() or Row([], [])).read()
+        twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InvalidInput("header", f"has {', '.join(twice)} more than once")
-        return first.cells
+        return names
+
+    def left(self) -> Iterator[Row]:
+        """The rows that are left, without blank ones."""
+        while row := self.next():
+            if row.cells or row.error is not None:
+                yield row
 
     def next(self) -> Row | None:
         """The next row; None at the end."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from undercroft.core import cells
+from undercroft.core.forms import forms
 from undercroft.core.portions import batches
 from undercroft.events import wire
 from undercroft.events.models import Event
@@ -34,18 +34,4 @@ def _row(event: Event) -> list[str]:
     return [*(found[name] for name in COLUMNS[:3]), *(_encode(found[name]).decode() for name in COLUMNS[3:])]
 
 
-def parquet(events: Iterable[Event]) -> Iterator[bytes]:
-    """One event a row, see `undercroft.events.parquet`.
-
-    Raises:
-        ConfigInvalid: pyarrow is not installed.
-    """
-    parts: Iterator[bytes] = importlib.import_module("undercroft.events.parquet").parts(events)
-    return parts
-
-
-FORMS: dict[str, tuple[str, Callable[[Iterable[Event]], Iterator[bytes]]]] = {
-    "jsonl": ("application/x-ndjson", jsonl),
-    "csv": ("text/csv; charset=utf-8", csv_rows),
-    "parquet": ("application/vnd.apache.parquet", parquet),
-}
+FORMS = forms(jsonl, csv_rows, "undercroft.events.parquet")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from undercroft.core import cells
+from undercroft.core.forms import forms
 from undercroft.core.portions import batches
 from undercroft.metering import wire
 from undercroft.metering.models import Sample
@@ -41,18 +41,4 @@ def _row(sample: Sample) -> list[Any]:
     return ["" if found[name] is None else found[name] for name in COLUMNS]
 
 
-def parquet(samples: Iterable[Sample]) -> Iterator[bytes]:
-    """One sample a row, see `undercroft.metering.parquet`.
-
-    Raises:
-        ConfigInvalid: pyarrow is not installed.
-    """
-    parts: Iterator[bytes] = importlib.import_module("undercroft.metering.parquet").parts(samples)
-    return parts
-
-
-FORMS: dict[str, tuple[str, Callable[[Iterable[Sample]], Iterator[bytes]]]] = {
-    "jsonl": ("application/x-ndjson", jsonl),
-    "csv": ("text/csv; charset=utf-8", csv_rows),
-    "parquet": ("application/vnd.apache.parquet", parquet),
-}
+FORMS = forms(jsonl, csv_rows, "undercroft.metering.parquet")

@@ -10,7 +10,7 @@ from undercroft.core.cells import unguarded
 from undercroft.core.errors import InvalidInput
 from undercroft.core.lines import Item, Refused, Source
 from undercroft.core.names import unknown
-from undercroft.core.rows import Rows
+from undercroft.core.rows import Rows, check_columns
 from undercroft.metering import wire
 from undercroft.metering.files import COLUMNS
 
@@ -38,13 +38,9 @@ class CsvReader:
 
     def samples(self) -> Iterator[Item | Refused]:
         """The samples after the header, or after the place that the source was made to skip to."""
-        while row := self._rows.next():
-            if not row.cells and row.error is None:
-                continue
+        for row in self._rows.left():
             try:
-                if row.error is not None:
-                    raise row.error
-                yield Item(wire.data(self._values(row.cells)), row.lines)
+                yield Item(wire.data(self._values(row.read())), row.lines)
             except InvalidInput as error:
                 yield Refused(row.lines, error)
 
@@ -60,9 +56,7 @@ class CsvReader:
 
 
 def _checked(names: list[str]) -> list[str]:
-    missing = [name for name in _NEEDED if name not in names]
-    if missing:
-        raise InvalidInput("header", f"misses {', '.join(missing)}; the first row must name the columns")
+    check_columns(names, _NEEDED)
     for name in names:
         if name not in COLUMNS:
             raise InvalidInput("header", unknown("column", name, COLUMNS))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from undercroft.core import cells
+from undercroft.core.forms import forms
 from undercroft.core.portions import batches
 from undercroft.rating.models import DataFrame
 
@@ -84,18 +84,4 @@ def _rows(lines: Iterable[bytes], groupby: list[str], metadata: list[str]) -> It
         ]
 
 
-def parquet(frames: Iterable[DataFrame]) -> Iterator[bytes]:
-    """One point a row, see `undercroft.rating.parquet`.
-
-    Raises:
-        ConfigInvalid: pyarrow is not installed.
-    """
-    parts: Iterator[bytes] = importlib.import_module("undercroft.rating.parquet").parts(frames)
-    return parts
-
-
-FORMS: dict[str, tuple[str, Callable[[Iterable[DataFrame]], Iterator[bytes]]]] = {
-    "jsonl": ("application/x-ndjson", jsonl),
-    "csv": ("text/csv; charset=utf-8", csv_rows),
-    "parquet": ("application/vnd.apache.parquet", parquet),
-}
+FORMS = forms(jsonl, csv_rows, "undercroft.rating.parquet")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput
 from undercroft.core.lines import Line, Mark, Refused, Source, too_long
-from undercroft.core.rows import Rows
+from undercroft.core.rows import Rows, check_columns
 from undercroft.rating import wire
 from undercroft.rating.files import COLUMNS, GROUPBY, METADATA
 from undercroft.rating.models import DataFrame, DataPoint
@@ -71,15 +71,12 @@ class CsvReader:
         frame: DataFrame | None = None
         bounds: tuple[str, str] | None = None
         points, lines = 0, list[Line]()
-        while row := self._rows.next():
-            if not row.cells and row.error is None:
-                continue
+        for row in self._rows.left():
             try:
-                if row.error is not None:
-                    raise row.error
-                begin, end, type_, unit, qty, price = [row.cells[place] for place in self._places]
-                groupby = {name: row.cells[place] for name, place in self._groupby if row.cells[place]}
-                metadata = {name: row.cells[place] for name, place in self._metadata if row.cells[place]}
+                cells = row.read()
+                begin, end, type_, unit, qty, price = [cells[place] for place in self._places]
+                groupby = {name: cells[place] for name, place in self._groupby if cells[place]}
+                metadata = {name: cells[place] for name, place in self._metadata if cells[place]}
                 point = DataPoint(unit, qty, price, groupby, metadata)
                 of = frame if frame is not None and (begin, end) == bounds else None
                 if of is None:
@@ -103,9 +100,7 @@ class CsvReader:
 
 def _columns(header: list[str]) -> tuple[list[int], list[tuple[str, int]], list[tuple[str, int]]]:
     """Places of the fixed columns, and names and places of the attributes."""
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise InvalidInput("header", f"misses {', '.join(missing)}; the first row must name the columns")
+    check_columns(header, COLUMNS)
     attributes: dict[str, list[tuple[str, int]]] = {GROUPBY: [], METADATA: []}
     for place, column in enumerate(header):
         if column in COLUMNS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 import threading
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -60,9 +59,7 @@ def list_(
         if form == "table":
             _show(shown)
         else:
-            for part in FORMS[form][1](shown):
-                sys.stdout.buffer.write(part)
-            sys.stdout.buffer.flush()
+            exporting.show(FORMS[form][1](shown))
     if shown.has_more and shown.last:
         stores.note(
             f"the first {number(shown.count, 'events')}; there are more: --all gives all of them, "
@@ -116,9 +113,7 @@ def tail(store: str | None, after: str | None, follow: bool, every: dt.timedelta
         try:
             while True:
                 events, cursor = opened.tail(which, cursor, 1_000, where=asked["where"])
-                for part in jsonl(events):
-                    sys.stdout.buffer.write(part)
-                sys.stdout.buffer.flush()
+                exporting.show(jsonl(events))
                 if not events:
                     if not follow:
                         break

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import rich_click as click
 
-from undercroft.cli import refused, stores
+from undercroft.cli import importing, refused, stores
 from undercroft.core.plural import number
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("files", nargs=-1, metavar="[FILE...|-]", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@importing.files
 @stores.option("events")
 @click.option(
     "--from",
@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--keep-raw", is_flag=True, help="Notifications: keep the whole of each in its event.")
 @refused.options
-@click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
-)
+@importing.report_format
 def import_(
     files: tuple[str, ...],
     store: str | None,
@@ -92,7 +90,6 @@ def import_(
 def _import_one(
     store: Store, make: Callable[[Any], Event], file: str, report: pathlib.Path | None, left_out: Counter[str]
 ) -> Outcome:
-    from undercroft.cli import importing
     from undercroft.cli.events.outcome import Outcome
 
     before, target = Counter(left_out), importing.Target(store.store_events, "events")

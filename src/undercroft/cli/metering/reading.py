@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from typing import TYPE_CHECKING, Unpack
 
 import rich_click as click
@@ -47,9 +46,7 @@ def samples(store: str | None, oldest: bool, limit: int, everything: bool, form:
         if form == "table":
             _show(shown)
         else:
-            for part in FORMS[form][1](shown):
-                sys.stdout.buffer.write(part)
-            sys.stdout.buffer.flush()
+            exporting.show(FORMS[form][1](shown))
     if shown.has_more:
         stores.note(f"the first {number(shown.count, 'samples')}; there are more: --limit COUNT, or --all with --format jsonl")
     elif not shown.count:

@@ -29,16 +29,12 @@ class Outcome(importing.Outcome):
 
 
 @click.command("import")
-@click.argument("files", nargs=-1, metavar="[FILE...|-]", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@importing.files
 @stores.option("metering")
-@click.option(
-    "--from", "form", type=click.Choice(["jsonl", "csv"]), help="The input's format. Default: by the file's name; jsonl for stdin."
-)
+@importing.form
 @importing.options
 @refused.options
-@click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
-)
+@importing.report_format
 def import_(
     files: tuple[str, ...],
     store: str | None,
@@ -108,8 +104,8 @@ def _import_one(
     state: importing.State,
     report: pathlib.Path | None,
 ) -> Outcome:
-    form = form or ("csv" if file.lower().endswith(".csv") else "jsonl")
-    found, skipped = importing.run(target, file, _csv if form == "csv" else _jsonl, report, state)
+    read = {"csv": _csv, "jsonl": _jsonl}[importing.form_of(file, form)]
+    found, skipped = importing.run(target, file, read, report, state)
     return Outcome(**msgspec.structs.asdict(found), skipped=skipped)
 
 

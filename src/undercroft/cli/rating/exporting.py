@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import msgspec
 import rich_click as click
 
-from undercroft.cli import stores
+from undercroft.cli import exporting, stores
 from undercroft.cli.rating import selection
 from undercroft.core.plural import number
 
@@ -77,14 +77,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 @click.argument("folder", type=click.Path(file_okay=False))
 @stores.option("rating")
 @selection.which_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["jsonl", "csv", "parquet"]),
-    default="jsonl",
-    show_default=True,
-    help="The files' format.",
-)
+@exporting.form("The files' format.")
 @click.option("--raw", is_flag=True, help="CSV: leave text that a spreadsheet takes for a formula as it is.")
 @click.option("--restart", is_flag=True, help="Write everything anew, whatever an earlier run has written.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from undercroft.cli import refused, stores
+from undercroft.cli import importing, refused, stores
 from undercroft.core.plural import number
 
 if TYPE_CHECKING:
@@ -18,18 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", nargs=-1, metavar="[FILE...|-]", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@importing.files
 @stores.option("rating")
-@click.option(
-    "--from", "form", type=click.Choice(["jsonl", "csv"]), help="The input's format. Default: by the file's name; jsonl for stdin."
-)
+@importing.form
 @click.option("--batch", type=click.IntRange(min=1), default=10_000, show_default=True, help="Points that one push stores.")
 @click.option("--state", metavar="FILE", help="Where the import keeps how far it has come. Default: FILE.push-state.")
 @click.option("--restart", is_flag=True, help="Begin anew, whatever an earlier run has pushed.")
 @refused.options
-@click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
-)
+@importing.report_format
 def push(
     files: Sequence[str],
     store: str | None,
@@ -63,8 +59,7 @@ def push(
       zcat usage.csv.gz | undercroft rating push - --from csv --state usage.push-state
     """
     files = files or ("-",)
-    if state is not None and len(files) > 1:
-        raise click.UsageError("--state is for one input; each of several files keeps its own state beside it")
+    importing.check(files, state)
     refused.check(files, skip_bad, report)
     from undercroft.cli import output
 
@@ -98,7 +93,8 @@ def _push_one(
 ) -> Outcome:
     from undercroft.cli import progress
     from undercroft.cli import state as states
-    from undercroft.cli.rating import checkpoint, importing
+    from undercroft.cli.rating import checkpoint
+    from undercroft.cli.rating.importing import Import
     from undercroft.core.lines import check_text
 
     stdin = file == "-"
@@ -106,11 +102,10 @@ def _push_one(
     at = states.StateFile(kept, checkpoint.Checkpoint)
     if restart:
         at.clear()
-    form = form or ("csv" if file.lower().endswith(".csv") else "jsonl")
     size = None if stdin else pathlib.Path(file).stat().st_size
     with click.open_file(file, "rb") as stream, progress.bar(file, size, in_bytes=True) as show:
         check_text(stream, "stdin" if stdin else file)
-        job = importing.Import(
+        job = Import(
             storage,
             states.store_name(url),
             at,
@@ -119,7 +114,7 @@ def _push_one(
             report,
             states.option(url, "on_conflict", "replace") == "replace",
         )
-        outcome = job.run(stream, "stdin" if stdin else file, form)
+        outcome = job.run(stream, "stdin" if stdin else file, importing.form_of(file, form))
     if outcome.reopened_periods:
         click.echo(
             f"warning: {outcome.file}: a period came again after its batch was stored, {outcome.reopened_periods:,} times. "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+import collections
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -11,6 +13,23 @@ from undercroft.core.errors import ConfigInvalid, Denied, UndercroftError
 from undercroft.core.findings import Finding, Level, error, ok, warning
 from undercroft.engines.session import Setting
 from undercroft.engines.sql.database import Database
+
+# What to do where rows do not fit each other.
+RESTORE = "restore a backup, and report it"
+
+
+class Parent(NamedTuple):
+    """A column that refers to rows of a table.
+
+    Attributes:
+        column: holds their `id`.
+        table: theirs.
+        lost: what rows without them are called; those of several columns may be called the same.
+    """
+
+    column: sa.Column[Any]
+    table: sa.Table
+    lost: str
 
 
 def engine(db: Database, metadata: sa.MetaData, check: Callable[[], list[str]]) -> Generator[Finding, None, bool]:
@@ -52,6 +71,24 @@ def connection(db: Database) -> Finding:
     if version < oldest:
         return error("connection", f"{name} at {db.place}", f"upgrade to {'.'.join(map(str, oldest))} or later")
     return ok("connection", f"{name} at {db.place}")
+
+
+def references(db: Database, parents: Iterable[Parent], sound: str, advice: str = RESTORE) -> Finding:
+    """Whether every row has the rows that it refers to; without them, no answer would show it.
+
+    Args:
+        db: the database.
+        parents: which column refers to which table.
+        sound: what is said where nothing is missing.
+        advice: what to do where something is.
+    """
+    lost: collections.Counter[str] = collections.Counter()
+    for column, parent, what in parents:
+        joined = sa.outerjoin(column.table, parent, parent.c.id == column)
+        query = sa.select(sa.func.count()).select_from(joined).where(parent.c.id.is_(None))
+        lost[what] += db.read(lambda c, query=query: c.execute(query).scalar_one())  # type: ignore[misc]
+    problems = [f"{count:,} {what}" for what, count in lost.items() if count]
+    return error("references", "; ".join(problems), advice) if problems else ok("references", sound)
 
 
 def rights(db: Database, metadata: sa.MetaData) -> Iterator[Finding]:

@@ -98,7 +98,7 @@ class Connection(contract.Store):
             yield from self._examine_events()
             if verify:
                 yield from self._store.integrity()
-                yield from diagnosis.references(self._db, self._tables)
+                yield diagnosis.references(self._db, self._tables)
                 yield from diagnosis.indexed(self._db, self._tables)
 
     def clear(self) -> None:  # type: ignore[override]

@@ -9,34 +9,25 @@ import msgspec
 import sqlalchemy as sa
 
 from undercroft.core.findings import Finding, error, ok
-from undercroft.engines.sql import Database
+from undercroft.engines.sql import Database, diagnose
+from undercroft.engines.sql.diagnose import RESTORE, Parent
 from undercroft.events.drivers.sql.schema import COLUMNS, Tables
 from undercroft.events.models import Trait
 
 # Events that are looked at in one statement.
 _AT_ONCE = 2_000
-_RESTORE = "restore a backup, and report it"
 _unpack = msgspec.msgpack.Decoder(list[tuple[str, int, object]]).decode
 
 
-def references(db: Database, tables: Tables) -> Iterator[Finding]:
-    """Events without their type, traits without their event or name: no answer would show them."""
-    event, text, number = tables.event, tables.trait_text, tables.trait_number
+def references(db: Database, tables: Tables) -> Finding:
+    """Events without their type, traits without their event or name."""
+    event, values = tables.event, (tables.trait_text, tables.trait_number)
     parents = (
-        (event, event.c.type_id, tables.event_type, "events whose type is missing"),
-        *((each, each.c.event_id, event, "traits whose event is missing") for each in (text, number)),
-        *((each, each.c.trait_id, tables.trait_key, "traits whose name is missing") for each in (text, number)),
+        Parent(event.c.type_id, tables.event_type, "events whose type is missing"),
+        *(Parent(each.c.event_id, event, "traits whose event is missing") for each in values),
+        *(Parent(each.c.trait_id, tables.trait_key, "traits whose name is missing") for each in values),
     )
-    lost: collections.Counter[str] = collections.Counter()
-    for child, column, parent, what in parents:
-        joined = sa.outerjoin(child, parent, parent.c.id == column)
-        query = sa.select(sa.func.count()).select_from(joined).where(parent.c.id.is_(None))
-        lost[what] += db.read(lambda c, query=query: c.execute(query).scalar_one())  # type: ignore[misc]
-    problems = [f"{count:,} {what}" for what, count in lost.items() if count]
-    if problems:
-        yield error("references", "; ".join(problems), _RESTORE)
-    else:
-        yield ok("references", "every event has its type, every trait its event and name")
+    return diagnose.references(db, parents, "every event has its type, every trait its event and name")
 
 
 def indexed(db: Database, tables: Tables) -> Iterator[Finding]:
@@ -49,7 +40,7 @@ def indexed(db: Database, tables: Tables) -> Iterator[Finding]:
             break
         after = last
     if wrong:
-        yield error("traits", f"of {wrong:,} events not every trait is found by its value", _RESTORE)
+        yield error("traits", f"of {wrong:,} events not every trait is found by its value", RESTORE)
     else:
         yield ok("traits", f"are found by their values, all of {events:,} events")
 

@@ -114,7 +114,7 @@ class Connection(contract.Store):
             if verify:
                 # First: samples that lack something that they refer to cannot be read.
                 yield from self._store.integrity()
-                yield from diagnosis.references(self._db, self._tables)
+                yield diagnosis.references(self._db, self._tables)
             yield from self._examine_samples()
             yield from diagnosis.waiting(self._db, self._tables)
             if verify:

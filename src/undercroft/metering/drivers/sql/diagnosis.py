@@ -10,13 +10,13 @@ import sqlalchemy as sa
 
 from undercroft.core import time
 from undercroft.core.findings import Finding, error, ok, warning
-from undercroft.engines.sql import Database
+from undercroft.engines.sql import Database, diagnose
+from undercroft.engines.sql.diagnose import RESTORE, Parent
 from undercroft.metering.drivers.sql.dialects import Dialect
 from undercroft.metering.drivers.sql.folding import Folder
 from undercroft.metering.drivers.sql.schema import FOLDED, HOUR, PENDING, SPANS, Tables
 from undercroft.metering.sums import Sums
 
-_RESTORE = "restore a backup, and report it"
 # Hours that are read by one statement, and hours of one meter that may wait.
 _AT_ONCE = 20
 _WAITING = 3
@@ -38,25 +38,15 @@ def waiting(db: Database, tables: Tables) -> Iterator[Finding]:
         yield ok("hours", "what is over is added up")
 
 
-def references(db: Database, tables: Tables) -> Iterator[Finding]:
-    """Samples without their series, metadata or hour, series without their meter: no answer would show them."""
-    sample, series = tables.sample.c, tables.series
+def references(db: Database, tables: Tables) -> Finding:
+    """Samples without their series or metadata, series without their meter, states without their series."""
     parents = (
-        (tables.sample, sample.series_id, series, "samples whose series is missing"),
-        (tables.sample, sample.meta_id, tables.bodies, "samples whose metadata are missing"),
-        (series, series.c.meter_id, tables.meter, "series whose meter is missing"),
-        (tables.state, tables.state.c.series_id, series, "states whose series is missing"),
+        Parent(tables.sample.c.series_id, tables.series, "samples whose series is missing"),
+        Parent(tables.sample.c.meta_id, tables.bodies, "samples whose metadata are missing"),
+        Parent(tables.series.c.meter_id, tables.meter, "series whose meter is missing"),
+        Parent(tables.state.c.series_id, tables.series, "states whose series is missing"),
     )
-    lost: collections.Counter[str] = collections.Counter()
-    for child, column, parent, what in parents:
-        joined = sa.outerjoin(child, parent, parent.c.id == column)
-        query = sa.select(sa.func.count()).select_from(joined).where(parent.c.id.is_(None))
-        lost[what] += db.read(lambda c, query=query: c.execute(query).scalar_one())  # type: ignore[misc]
-    problems = [f"{count:,} {what}" for what, count in lost.items() if count]
-    if problems:
-        yield error("references", "; ".join(problems), _RESTORE)
-    else:
-        yield ok("references", "every sample has its series and metadata")
+    return diagnose.references(db, parents, "every sample has its series and metadata")
 
 
 def kept(db: Database, tables: Tables, dialect: Dialect, folder: Folder) -> Iterator[Finding]:
@@ -69,7 +59,7 @@ def kept(db: Database, tables: Tables, dialect: Dialect, folder: Folder) -> Iter
             break
         after = last
     if wrong:
-        yield error("sums", f"of {hours:,} hours, {wrong:,} hold other samples than their sums say", _RESTORE)
+        yield error("sums", f"of {hours:,} hours, {wrong:,} hold other samples than their sums say", RESTORE)
     else:
         yield ok("sums", f"are those of the samples, in all of {hours:,} hours")
 

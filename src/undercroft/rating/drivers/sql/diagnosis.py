@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from undercroft.core.findings import Finding, error, ok, warning
 from undercroft.engines.sql import Database, diagnose
+from undercroft.engines.sql.diagnose import Parent
 from undercroft.rating.calendar import LAST_MONTH, MONTH_OF_DAY
 from undercroft.rating.drivers.sql.predicates import Expression, Predicate
 from undercroft.rating.drivers.sql.schema import DETAIL, PRICE, QTY, SERIES, Tables
@@ -81,7 +82,7 @@ class Diagnosis:
         """Whether the sums that totals are read from agree with the points: on the oldest and the newest day, or on all."""
         if verify:
             yield from diagnose.integrity(self._db)
-            yield from self._orphans()
+            yield self._orphans()
         days = self._days(everything=verify)
         wrong = [problem for day in days for problem in self._db.read(lambda c, day=day: list(self._of_day(c, day)))]  # type: ignore[misc]
         for month in sorted({day // MONTH_OF_DAY for day in days}):
@@ -160,20 +161,15 @@ class Diagnosis:
                 found[number] = entry
         return found
 
-    def _orphans(self) -> Iterator[Finding]:
-        """Points without their period, series or metadata: no answer would show them."""
+    def _orphans(self) -> Finding:
+        """Points without their period, series or metadata."""
         t, point = self._t, self._t.point.c
-        parents = ((t.slot, point.slot_id, "periods"), (t.entry, point.series_id, "series"), (t.entry, point.detail_id, "metadata"))
-        problems = []
-        for parent, column, what in parents:
-            joined = sa.outerjoin(t.point, parent, parent.c.id == column)
-            query = sa.select(sa.func.count()).select_from(joined).where(parent.c.id.is_(None))
-            if lost := self._db.read(lambda c, query=query: c.execute(query).scalar_one()):  # type: ignore[misc]
-                problems.append(f"{lost:,} points whose {what} are missing")
-        if problems:
-            yield error("references", "; ".join(problems), _RESTORE)
-        else:
-            yield ok("references", "every point has its period, series and metadata")
+        parents = (
+            Parent(point.slot_id, t.slot, "points whose periods are missing"),
+            Parent(point.series_id, t.entry, "points whose series are missing"),
+            Parent(point.detail_id, t.entry, "points whose metadata are missing"),
+        )
+        return diagnose.references(self._db, parents, "every point has its period, series and metadata", _RESTORE)
 
 
 def _differences(where: str, what: str, points: dict[int, Sums], kept: dict[int, Sums]) -> Iterator[str]:
