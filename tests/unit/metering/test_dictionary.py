@@ -12,8 +12,9 @@ import undercroft
 from undercroft.conformance.clock import now
 from undercroft.conformance.metering.data import LATER, hour, record, same_resources, same_samples, same_statistics, sample
 from undercroft.conformance.metering.oracle import Oracle
+from undercroft.engines.sql import gradual
 from undercroft.metering import Store
-from undercroft.metering.drivers.sql import dictionary
+from undercroft.metering.drivers.sql import connection, dictionary
 
 
 @pytest.fixture
@@ -31,12 +32,10 @@ def store(path: pathlib.Path) -> Any:
 
 def words(path: pathlib.Path) -> set[str]:
     """What the dictionaries have of resources and metadata."""
-    connection = sqlite3.connect(path)
-    found = connection.execute(
-        "SELECT resource_id FROM undercroft_metering_series UNION SELECT body FROM undercroft_metering_metadata"
-    )
+    opened = sqlite3.connect(path)
+    found = opened.execute("SELECT resource_id FROM undercroft_metering_series UNION SELECT body FROM undercroft_metering_metadata")
     words = {row[0] for row in found}
-    connection.close()
+    opened.close()
     return words
 
 
@@ -65,3 +64,25 @@ def test_names_go_with_their_samples_also_where_an_hour_was_left_empty(store: St
     assert words(path) == {"bob", "{}"}
     with now(LATER):
         assert store.maintain() == 1
+
+
+def test_writers_get_ahead_between_parts_of_what_goes(store: Store, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part makes writers learn anew; one that never got ahead would give up, and Ceilometer sends nothing again."""
+    other: Any = undercroft.connect("metering", f"sqlite:///{path}")
+    batches = iter(range(100))
+
+    def write(_seconds: float) -> None:
+        n = next(batches)
+        record(other, [sample(f"new {n}", at=hour(100), resource=f"new {n}", resource_metadata={"n": n})])
+
+    record(store, [sample(f"old {n}", at=n, resource=f"old {n}", resource_metadata={"old": n}) for n in range(4)])
+    record(other, [sample("new", at=hour(100), resource="new")])
+    monkeypatch.setattr(connection, "_PURGED", 2)
+    monkeypatch.setattr(gradual, "wait", write)
+    with now(hour(50)):
+        assert store.clear_expired_metering_data(0) == 4
+    count = next(batches)
+    assert count == 4
+    assert words(path) >= {f"new {n}" for n in range(count)}
+    assert not any(word.startswith("old") for word in words(path))
+    other.close()

@@ -12,6 +12,11 @@ _FIRST, _MOST = 500, 20_000
 _pause = threading.Event()
 
 
+def wait(seconds: float) -> None:
+    """Leave the store to others for a time that they need."""
+    _pause.wait(seconds)
+
+
 def leave(took: float) -> None:
     """Let others have their turn after a transaction of so many seconds: they wait for its lock, and would seldom be faster."""
     _pause.wait(min(took, _FREE))

@@ -41,8 +41,8 @@ _AT_ONCE = 1_000
 # Seconds that a writer folds.
 _FOLDS = 0.5
 _ATTEMPTS = 8
-# Entries of dictionaries that go at once.
-_PURGED = 2_000
+# Entries of dictionaries that go at once, and seconds after them in which writers learn anew what they knew.
+_PURGED, _LEARN = 10_000, 0.5
 
 
 class Options(EngineOptions, kw_only=True, frozen=True):
@@ -217,8 +217,10 @@ class Connection(contract.Store):
         """Delete what the dictionaries have of samples of before a day, which are all gone."""
         t = self._tables
         while self._db.read(lambda c: any(self._dialect.old_entries(c, table, before, 1) for table in (t.series, t.bodies))):
-            if not self._db.write(lambda c: self._dialect.purge(c, before, _PURGED)):
+            if self._db.write(lambda c: self._dialect.purge(c, before, _PURGED)) < _PURGED:
                 return
+            # A writer that finds its entries gone each time that it has learnt them gives up.
+            gradual.wait(_LEARN)
 
     def _expire_hours(self, before: int) -> int:
         deleted, after = 0, (-(2**63), 0)
