@@ -150,7 +150,10 @@ def test_statistics(run, place):
 
 
 def test_statistics_that_cannot_be_meant(run, place):
-    assert "--meter" in run("meter", "statistics", "--store", place, code=2).stderr
+    assert (
+        "--meter NAME is required; `undercroft meter list --unique` lists the names"
+        in run("meter", "statistics", "--store", place, code=2).stderr
+    )
     ask = ("meter", "statistics", "--store", place, "--meter", "m0")
     assert "did you mean 'resource_id'" in run(*ask, "--groupby", "resource_ids", code=2).stderr
     assert "unknown function 'mean'" in run(*ask, "--aggregate", "mean", code=2).stderr

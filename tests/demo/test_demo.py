@@ -275,6 +275,14 @@ def test_the_policy_allows_its_own_style_only(parsed, text):
     assert "prefers-color-scheme: dark" in style
 
 
+def test_what_scrolls_can_be_reached_by_keyboard_and_has_a_name(parsed, text):
+    assert ".plot, .scroll { overflow-x: auto; }" in text
+    scrolling = [given for tag, given in parsed.tags if tag == "div" and given["class"] in {"plot", "scroll"}]
+    assert len(scrolling) == 5 + 4
+    assert {(given["role"], given["tabindex"]) for given in scrolling} == {("group", "0")}
+    assert len({given["aria-label"] for given in scrolling}) == len(scrolling)
+
+
 def test_the_charts_show_every_hour_project_and_type(parsed, store):
     found = figures.ask(store)
     marks = [given["class"] for tag, given in parsed.tags if tag == "rect" and "class" in given]

@@ -134,10 +134,10 @@ def by_hour_happened(hours: Mapping[int, Mapping[str, int]]) -> str:
 
 
 def by_project(projects: Mapping[str, Cost], currency: str) -> str:
-    """Stacked bars, one a project, the dearest first."""
+    """Stacked bars, one a project, the most expensive first."""
     left, right, row, bar = 92.0, 66.0, 24.0, 14.0
-    dearest = float(max(cost.total for cost in projects.values())) or 1.0
-    scale = (WIDTH - left - right) / dearest
+    highest = float(max(cost.total for cost in projects.values())) or 1.0
+    scale = (WIDTH - left - right) / highest
     parts = []
     for position, (name, cost) in enumerate(sorted(projects.items(), key=lambda item: (-item[1].total, item[0]))):
         y = position * row + (row - bar) / 2
@@ -150,7 +150,7 @@ def by_project(projects: Mapping[str, Cost], currency: str) -> str:
             text(left + first + second + 8, y + 11, amount(cost.total), "value"),
         ]
         parts.append(group(_tooltip(name, cost, currency), *marks))
-    return svg(len(projects) * row, f"Cost of {len(projects)} projects, the dearest first", *parts)
+    return svg(len(projects) * row, f"Cost of {len(projects)} projects, the most expensive first", *parts)
 
 
 def grid(cells: Mapping[tuple[str, int], Cost], of: Callable[[Cost], Decimal], unit: str) -> tuple[str, Decimal, Decimal]:

@@ -63,7 +63,7 @@ def statistics(
     from undercroft.metering.query import STANDARD
 
     if asked["meter"] is None:
-        raise click.UsageError("--meter NAME says of which meter; undercroft meter list --unique lists them")
+        raise click.UsageError("--meter NAME is required; `undercroft meter list --unique` lists the names")
     fields = _names(groupby)
     wanted = _aggregates(_names(aggregate))
     seconds = None if period is None else period / dt.timedelta(seconds=1)
