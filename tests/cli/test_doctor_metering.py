@@ -76,7 +76,7 @@ def harm(tmp_path, statement: str) -> None:
         ("DELETE FROM undercroft_metering_series WHERE resource_id = 'r1'", "references", "4 samples whose series is missing"),
         ("DELETE FROM undercroft_metering_metadata WHERE body LIKE '%2%'", "references", "3 samples whose metadata are missing"),
         ("DELETE FROM undercroft_metering_meter WHERE name = 'm1'", "references", "3 series whose meter is missing"),
-        ("DELETE FROM undercroft_metering_sample WHERE whole = 5", "sums", "of 12 hours, 1 hold other samples"),
+        ("DELETE FROM undercroft_metering_sample WHERE whole = 5", "sums", "of 12 hours, 1 with other samples"),
     ],
 )
 def test_verify_sees_rows_that_do_not_fit(examined, place, tmp_path, statement, check, says):

@@ -20,6 +20,7 @@ from undercroft.core import findings, intake, jobs, settings, span, time, words
 from undercroft.core.errors import InvalidInput, Unsupported
 from undercroft.core.intake import AT_ONCE, Outcome
 from undercroft.core.paging import LARGEST
+from undercroft.core.plural import number
 from undercroft.core.portions import batches
 from undercroft.core.receipt import Receipt
 from undercroft.events import expression, query
@@ -535,7 +536,7 @@ class Store(Connection, abc.ABC):
         if oldest is None:
             yield findings.ok("events", "none")
         else:
-            yield findings.ok("events", f"of {len(self._event_types()):,} types, the first of {oldest.generated:%Y-%m-%d}")
+            yield findings.ok("events", f"of {number(len(self._event_types()), 'types')}, the first of {oldest.generated:%Y-%m-%d}")
         seconds = settings.get("events", "time_to_live")
         if seconds <= 0:
             yield findings.ok("retention", "everything is kept")

@@ -20,6 +20,7 @@ from undercroft.core.bounds import counted
 from undercroft.core.errors import InvalidInput, Unsupported
 from undercroft.core.intake import AT_ONCE, Outcome
 from undercroft.core.paging import LARGEST
+from undercroft.core.plural import number
 from undercroft.core.portions import batches
 from undercroft.core.receipt import Receipt
 from undercroft.metering import query, statistics
@@ -583,7 +584,7 @@ class Store(Connection, abc.ABC):
             yield findings.ok("samples", "none")
         else:
             meters = sum(1 for _ in self._meters(query.Selection(), None, unique=True))
-            yield findings.ok("samples", f"of {meters:,} meters, the first of {oldest.timestamp:%Y-%m-%d}")
+            yield findings.ok("samples", f"of {number(meters, 'meters')}, the first of {oldest.timestamp:%Y-%m-%d}")
         seconds = settings.get("metering", "time_to_live")
         if seconds <= 0:
             yield findings.ok("retention", "everything is kept")

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from undercroft.core import time
 from undercroft.core.findings import Finding, error, ok, warning
+from undercroft.core.plural import number
 from undercroft.engines.sql import Database, diagnose
 from undercroft.engines.sql.diagnose import RESTORE, Parent
 from undercroft.metering.drivers.sql.dialects import Dialect
@@ -59,9 +60,9 @@ def kept(db: Database, tables: Tables, dialect: Dialect, folder: Folder) -> Iter
             break
         after = last
     if wrong:
-        yield error("sums", f"of {hours:,} hours, {wrong:,} hold other samples than their sums say", RESTORE)
+        yield error("sums", f"of {number(hours, 'hours')}, {wrong:,} with other samples than their sums say", RESTORE)
     else:
-        yield ok("sums", f"are those of the samples, in all of {hours:,} hours")
+        yield ok("sums", f"are those of the samples of {number(hours, 'hours')}")
 
 
 def _part(connection: sa.Connection, tables: Tables, dialect: Dialect, folder: Folder, after: int) -> tuple[int, int, int | None]:
