@@ -5,6 +5,8 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from bench.tables import aligned, durability, markdown
+
 HERE = pathlib.Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
 RESULTS = HERE / "results.json"
@@ -129,9 +131,7 @@ _PARTS = {"ingest": _ingest, "http": _http, "gnocchi": _gnocchi, "growth": _grow
 
 def text(results: dict[str, Any]) -> str:
     """The table for a terminal."""
-    lines = [HEAD, *rows(results)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return aligned([HEAD, *rows(results)])
 
 
 def page(results: dict[str, Any]) -> str:
@@ -142,9 +142,9 @@ def page(results: dict[str, Any]) -> str:
             continue
         run = results[part]
         facts = run["machine"]
-        durable = "commits are flushed to disk" if run["durable"] else "WITHOUT FLUSHING TO DISK, not to be compared"
+        durable = durability(run["durable"])
         busy = "" if max(run["load"]) <= facts["processors"] else BUSY
-        body = "".join(f"| {' | '.join(line)} |\n" for line in [HEAD, ["---"] * len(HEAD), *make(run["engines"])])
+        body = markdown([HEAD, *make(run["engines"])])
         found.append(f"""## {part}
 
 `make bench-metering ARGS='{run["arguments"]}'`, {run["began"]} UTC, {run["minutes"]:g} minutes; {facts["processors"]} processors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -40,22 +41,27 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return file
 
 
-@pytest.fixture(scope="module")
-def event_place(place: Opener) -> Iterator[Opener]:
-    """A store of events in the same database."""
-    opener = Opener(Target("events", place.target.driver, place.target.url), place.url, place.namespace)
+@contextlib.contextmanager
+def beside(place: Opener, kind: str) -> Iterator[Opener]:
+    """A store of another kind in the same database."""
+    opener = Opener(Target(kind, place.target.driver, place.target.url), place.url, place.namespace)
     opener()
     yield opener
     opener.clear()
+
+
+@pytest.fixture(scope="module")
+def event_place(place: Opener) -> Iterator[Opener]:
+    """A store of events."""
+    with beside(place, "events") as opener:
+        yield opener
 
 
 @pytest.fixture(scope="module")
 def metering_place(place: Opener) -> Iterator[Opener]:
-    """A store of samples in the same database."""
-    opener = Opener(Target("metering", place.target.driver, place.target.url), place.url, place.namespace)
-    opener()
-    yield opener
-    opener.clear()
+    """A store of samples."""
+    with beside(place, "metering") as opener:
+        yield opener
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 
+from undercroft.conformance.ages import AGES, GONE, NOT_AGES, foretold
 from undercroft.conformance.clock import now
 from undercroft.conformance.events.data import (
     FIRST,
@@ -24,6 +24,7 @@ from undercroft.conformance.events.data import (
 from undercroft.conformance.examination import problems
 from undercroft.conformance.markers import assumes, clause, needs, promise
 from undercroft.conformance.rows import rows
+from undercroft.conformance.threads import together
 from undercroft.core.errors import InvalidInput
 from undercroft.events import Store
 
@@ -50,18 +51,11 @@ def test_old_events_go_with_their_traits(store: Store) -> None:
 
 @clause("E21")
 @needs("count")
-@rows("age", [0.5, 100, 100.000001, 250, 10_000], empty="clear")
+@rows("age", AGES, empty="clear")
 def test_what_would_be_deleted_is_what_is_deleted(store: Store, age: float) -> None:
     store.record_events([event(f"m{n}", at=-100 * n) for n in range(6)])
     with now(START):
-        before = store.expiry(age)
-        assert before is not None
-        share = store.expired(before)
-        assert share.whole == 6
-        assert store.expired(before, 1).part == min(1, share.part)
-        assert store.clear_expired_data(age) == share.part
-        assert store.expired(before).part == 0
-        assert store.expiry(0) is store.expiry(-1) is None
+        foretold(store, store.clear_expired_data, age)
 
 
 @clause("E21")
@@ -97,7 +91,7 @@ def test_no_more_than_was_asked_for_the_oldest_first(store: Store) -> None:
 
 
 @clause("E21")
-@rows(("ttl", "gone"), [(0.5, 4), (1_000.5, 1), (1e12, 0), (1e300, 0), (float("inf"), 0), (-60, 4), (10**400, 0)], empty="clear")
+@rows(("ttl", "gone"), GONE, empty="clear")
 def test_any_number_of_seconds(store: Store, ttl: Any, gone: int) -> None:
     store.record_events(
         [event("a", at=FIRST.replace(year=2000)), event("b", at=-900), event("c", at=-90), event("d", at=-30), event("e", at=LAST)]
@@ -110,7 +104,7 @@ def test_any_number_of_seconds(store: Store, ttl: Any, gone: int) -> None:
 
 
 @clause("E21")
-@rows("ttl", ["soon", None, float("nan"), {}])
+@rows("ttl", NOT_AGES)
 def test_an_age_that_is_not_a_number_is_refused(store: Store, ttl: Any) -> None:
     store.record_events([event("a", at=-900)])
     with pytest.raises(InvalidInput):
@@ -146,11 +140,7 @@ def test_others_write_and_delete_meanwhile(store: Store) -> None:
             store.record_events([event(f"new{n}-{k}", text("x", "2"), kind=f"k{n}") for k in range(5)])
 
     with now(START):
-        threads = [threading.Thread(target=work) for work in (expire, expire, write)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(expire, expire, write)
     assert sum(gone) == 2_000
     assert len(ids(store)) == 200
     assert len(list(store.get_event_types())) == 40

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import socket
 from typing import Any
 
 import pytest
 
-import undercroft
+from undercroft.conformance.absent import write_is_unavailable
 from undercroft.conformance.markers import clause, essential
 from undercroft.conformance.metering.data import (
     START,
@@ -25,7 +24,7 @@ from undercroft.conformance.metering.data import (
 )
 from undercroft.conformance.plugin import Target
 from undercroft.conformance.rows import rows
-from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.errors import ConfigInvalid
 from undercroft.core.findings import Level
 from undercroft.metering import Connection, Meter, Resource, Sample, SampleFilter, Statistics, Store
 
@@ -223,17 +222,7 @@ def test_an_examination_changes_nothing_and_finds_nothing_wrong(store: Store) ->
 
 @clause("M2")
 def test_an_engine_that_is_not_there_is_unavailable(target: Target) -> None:
-    if target.host is None:
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        scheme, _, rest = target.url.partition("://")
-        place = rest.rpartition("@")[2].partition("/")[0]
-        url = f"{scheme}://{rest.replace(place, f'127.0.0.1:{free.getsockname()[1]}', 1)}"
-        store = undercroft.connect("metering", url)
-        with pytest.raises(Unavailable):
-            store.record_metering_data(sample("a"))
-        store.close()
+    write_is_unavailable(target, lambda store: store.record_metering_data(sample("a")))
 
 
 @clause("M10")

@@ -1,0 +1,28 @@
+"""An engine that is not there."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import undercroft
+from undercroft.conformance.plugin import Target
+from undercroft.core.errors import Unavailable
+
+
+def write_is_unavailable(target: Target, write: Callable[[Any], object]) -> None:
+    """A write through a store at a port where nobody listens is told as one that may be tried again; a file is always there."""
+    if target.host is None:
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        scheme, _, rest = target.url.partition("://")
+        place = rest.rpartition("@")[2].partition("/")[0]
+        url = f"{scheme}://{rest.replace(place, f'127.0.0.1:{free.getsockname()[1]}', 1)}"
+        store = undercroft.connect(target.kind, url)
+        with pytest.raises(Unavailable):
+            write(store)
+        store.close()
