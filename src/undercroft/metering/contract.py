@@ -235,7 +235,10 @@ class Store(Connection, abc.ABC):
 
     @abc.abstractmethod
     def drop(self) -> None:
-        """Remove the tables of the namespace with everything in them."""
+        """Remove the tables of the namespace with everything in them.
+
+        Other processes that have the store open close it: what they remember is of these tables.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import undercroft
 from undercroft.conformance.clock import now
@@ -86,3 +87,25 @@ def test_writers_get_ahead_between_parts_of_what_goes(store: Store, path: pathli
     assert words(path) >= {f"new {n}" for n in range(count)}
     assert not any(word.startswith("old") for word in words(path))
     other.close()
+
+
+@pytest.mark.parametrize("name", ["meter", "series", "metadata", "slot"])
+def test_what_another_writer_added_and_an_expiry_took_is_added_again(
+    store: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first insert finds the row there, and the look at it finds it gone."""
+    dialect, left = store._db.dialect, [1]
+    insert_missing = dialect.insert_missing
+
+    def insert(table: sa.Table) -> Any:
+        if table.name.endswith(f"_{name}") and left:
+            left.pop()
+            return table.delete().where(table.c.id < 0)
+        return insert_missing(table)
+
+    monkeypatch.setattr(dialect, "insert_missing", insert)
+    oracle = Oracle()
+    for each in (store, oracle):
+        record(each, [sample("a", resource_metadata={"n": 1}), sample("b", 2, at=9_000, meter="other")])
+    same_samples(store, oracle)
+    assert not left

@@ -1,7 +1,8 @@
 """Ids of meters, series, metadata and hours, remembered.
 
 Entries go when all samples that they are for have expired, and hours when theirs have. A writer finds out in its transaction, and
-forgets what it knew (`Stale`). An id is never given away twice, so a reader may remember what it has read.
+forgets what it knew (`Stale`). While the tables are there, no id is given away twice, so a reader may remember
+what it has read.
 """
 
 from __future__ import annotations
@@ -248,6 +249,8 @@ class Dictionary:
                     ]
                     connection.execute(self._db.dialect.insert_missing(t), rows)
                     found |= look(connection, missing)
+            if not found.keys() >= set(wanted):
+                raise Stale("hours that samples belong to were deleted at this moment; repeat the call")
             return found
 
         found = self._db.write(work)
@@ -274,6 +277,9 @@ class Dictionary:
             if missing := [row for row in part if row[key] not in found]:
                 connection.execute(self._db.dialect.insert_missing(table), missing)
                 found |= dict(map(tuple, connection.execute(asked)))
+        # What another writer had just added may have expired before it was looked up.
+        if len(found) < len(rows):
+            raise Stale("entries of dictionaries expired at this moment; repeat the call")
         return found
 
     # -- reading ---------------------------------------------------------------------------------------------------
