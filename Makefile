@@ -60,7 +60,7 @@ lock: | $(UV) ## Compile the requirements files again (UPGRADE=--upgrade: with t
 # -- use -----------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(VENV)/.base ## Rate a day of 1,052 real virtual machines, print totals, draw the cost
+demo: $(VENV)/.base ## Store a day of 1,052 real virtual machines, rate it, print totals, draw cost and CPU use
 	@$(VENV)/bin/undercroft demo
 
 .PHONY: servers

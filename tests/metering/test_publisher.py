@@ -145,6 +145,12 @@ def test_a_wrong_url_is_told_when_the_publisher_is_loaded(tmp_path, query, probl
         SamplePublisher(None, urllib.parse.urlsplit(f"undercroft://u:secret@127.0.0.1:1/none?spool={tmp_path}/spool.db&{query}"))
 
 
+def test_an_unknown_option_is_told_with_those_of_the_publisher(tmp_path):
+    with pytest.raises(ConfigInvalid, match="unknown option 'spol'") as caught:
+        SamplePublisher(None, urllib.parse.urlsplit(f"undercroft://127.0.0.1:1/none?engine=postgresql&spol={tmp_path}/spool.db"))
+    assert caught.value.__notes__ == ["the publisher itself takes spool and spool_bytes, the rest are options of the store"]
+
+
 @pytest.mark.parametrize("port", ["http", "70000"])
 def test_a_port_that_is_not_a_number_is_told_when_the_publisher_is_loaded(port):
     with pytest.raises(ConfigInvalid, match="the port in the URL of the publisher is not a number"):

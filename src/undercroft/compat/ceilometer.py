@@ -7,7 +7,6 @@ names the store's engine; the rest of the query are options of the store, and fo
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import pathlib
@@ -19,7 +18,7 @@ import msgspec
 
 from undercroft.compat.publisher_url import Target
 from undercroft.core import registry
-from undercroft.core.errors import InvalidInput, Unavailable
+from undercroft.core.errors import ConfigInvalid, InvalidInput, Unavailable
 from undercroft.core.forward import Forwarder
 from undercroft.core.gather import Gatherer
 from undercroft.core.spool import Spool
@@ -87,8 +86,13 @@ class SamplePublisher:
         self._url = target.url
         self._store: SampleStore | None = None
         self._is_ready = False
-        with contextlib.suppress(Unavailable):
+        try:
             self._open()
+        except Unavailable:
+            LOG.debug("the store is away; samples wait in the spool")
+        except ConfigInvalid as error:
+            error.add_note("the publisher itself takes spool and spool_bytes, the rest are options of the store")
+            raise
         path = pathlib.Path(target.own.get("spool") or _state() / f"samples-{target.digest}.db")
         self._forwarder = Forwarder(Spool(path, target.spool_bytes()), self._send, "samples")
 

@@ -225,7 +225,7 @@ class Store(Connection, abc.ABC):
 
     @abc.abstractmethod
     def maintain(self) -> int:
-        """Do what was put off while writing, so that questions are answered quickly.
+        """Do the work that writing defers, such as pre-aggregates of hours that are over.
 
         M23 It changes no answer, may be called at any time, also by several processes at once, and be killed.
 
