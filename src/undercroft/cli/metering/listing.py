@@ -84,17 +84,16 @@ def _print(items: Iterable[Model], columns: Sequence[str], form: str) -> None:
     from undercroft.cli import output
     from undercroft.core import cells
 
-    names = [name.removesuffix("_timestamp") for name in columns]
     rows = (dict(zip(columns, _values(item, columns), strict=True)) for item in items)
     with output.target(None) as out:
         if form == "json":
             out.write(output.json_text(list(rows)) + "\n")
         elif form == "csv":
-            cells.write_csv(out, names, (["" if value is None else value for value in row.values()] for row in rows), raw=False)
+            cells.write_csv(out, columns, (["" if value is None else value for value in row.values()] for row in rows), raw=False)
         else:
             found = [[_words(value) for value in row.values()] for row in rows]
             if found:
-                output.table(names, found)
+                output.table([name.removesuffix("_timestamp") for name in columns], found)
 
 
 def _values(item: Model, columns: Sequence[str]) -> list[Any]:
