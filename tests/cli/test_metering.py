@@ -95,6 +95,7 @@ def test_resources(run, place):
     ]  # fmt: skip
     early = run(*ask, "--begin", "2026-01-01T00:00", "--end", "2026-01-01T00:02", "--format", "csv").stdout.splitlines()
     assert [line.partition(",")[0] for line in early] == ["resource_id", "r0", "r1"]
+    assert early[0].split(",") == list(found[0])
     assert "flavor.vcpus=2 n=9" in run(*ask, "--resource", "r1").stdout
     assert "there are more" in run(*ask, "--limit", 2).stderr
 
