@@ -310,9 +310,9 @@ MUTATIONS = [
     Mutation(
         "known samples overwritten",
         METERING + "dialects/sqlite.py",
-        "new = sorted((row for row in rows if row.key not in known), key=_PLACE)",
+        "raw.insert(connection, self._inserts[self._sample], [row for row in rest if row[2] not in known])",
         'raw.insert(connection, f"DELETE FROM {self._sample} WHERE id = ?", [(key,) for key in known])\n'
-        "        new = sorted(rows, key=_PLACE)",
+        "        raw.insert(connection, self._inserts[self._sample], rest)",
     ),
     Mutation(
         "floats added up one after the other",
@@ -352,8 +352,8 @@ MUTATIONS = [
     Mutation(
         "half an id",
         METERING + "ids.py",
-        "text[19:23] + text[24:])\n    return bytes",
-        "text[19:23] + text[20:23] * 4)\n    return bytes",
+        "clock + node)\n    return bytes",
+        "clock + node[:4] * 3)\n    return bytes",
     ),
 ]
 

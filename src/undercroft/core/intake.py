@@ -28,6 +28,9 @@ class Outcome(NamedTuple):
     error: Exception | None = None
 
 
+_IS_NEW, _WAS_THERE = Outcome(True), Outcome(False)
+
+
 class _Record(Protocol):
     @property
     def message_id(self) -> str: ...
@@ -55,7 +58,7 @@ def each(
     Raises:
         UndercroftError: from `record`, unless it is about a record. Part of the batch may be stored.
     """
-    outcomes = [Outcome(False)] * len(batch)
+    outcomes = [_WAS_THERE] * len(batch)
     places: dict[str, int] = {}
     records: list[R] = []
 
@@ -72,7 +75,7 @@ def each(
             store(some[len(some) // 2 :])
             return
         for fresh in some:
-            outcomes[places[fresh.message_id]] = Outcome(fresh.message_id not in known)
+            outcomes[places[fresh.message_id]] = _WAS_THERE if fresh.message_id in known else _IS_NEW
 
     for place, item in enumerate(batch):
         deadline.check()

@@ -135,7 +135,7 @@ def of(volumes: Sequence[Number], first: int, last: int, meta: int) -> Sums:
         near = whole // count
         shifted = [each - near for each in integers]
         left = whole - near * count
-        spread = _held(Fraction(sum(each * each for each in shifted) * count - left * left, count))
+        spread = _divided(sum(each * each for each in shifted) * count - left * left, count)
         return Sums(count, first, last, meta, min(integers), max(integers), whole, [], spread)
     if integers:
         floats = [each for each in volumes if each.__class__ is not int]
@@ -248,6 +248,14 @@ def _added(parts: Sequence[float], whole: int | None) -> Number:
     except OverflowError:
         # Floats of this size are integers.
         return int(sum(map(Fraction, parts), Fraction(whole or 0)))
+
+
+def _divided(number: int, by: int) -> float | Fraction:
+    """The quotient, rounded once, where a float can hold it."""
+    try:
+        return number / by
+    except OverflowError:
+        return Fraction(number, by)
 
 
 def _held(number: Fraction) -> float | Fraction:

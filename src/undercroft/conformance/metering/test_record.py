@@ -140,6 +140,15 @@ def test_duplicates_within_a_batch_and_of_before(store: Store) -> None:
 
 
 @clause("M6")
+def test_a_known_sample_at_any_place_of_a_batch(store: Store) -> None:
+    for place in range(4):
+        batch = [sample(uuid1(after(60 * n + place), NODE), n, at=60 * n + place) for n in range(4)]
+        store.record_metering_data(batch[place])
+        assert [outcome.is_new for outcome in store.store_samples(batch)] == [n != place for n in range(4)]
+    assert sorted(each.counter_volume for each in everything(store)) == sorted([*range(4)] * 4)
+
+
+@clause("M6")
 def test_ids_of_every_form(store: Store) -> None:
     """None is taken for another; each is found by itself, and known again."""
     samples = [sample(message_id, number, at=number) for number, message_id in enumerate(IDS)]

@@ -159,7 +159,7 @@ class Dictionary:
         length = SPANS[DAY]
         days = [record.timestamp // length for record in records]
         for table, numbers, seen in ((self._t.series, series, known.series_seen), (self._t.bodies, metas, known.bodies_seen)):
-            for number, day in set(zip(numbers, days, strict=True)):
+            for number, day in zip(numbers, days, strict=True):
                 if seen.get(number, day - 1) < day:
                     found.setdefault((table.name, day), set()).add(number)
         return found

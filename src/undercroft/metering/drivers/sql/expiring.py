@@ -77,22 +77,22 @@ class Expirer:
         for slot, found in by_slot.items():
             if slot.id not in there:
                 continue
-            keys = [d.unkey(row[5]) for row in found]
-            places = [(slot.id * many + row[1] % hour * many // hour, row[0], key) for row, key in zip(found, keys, strict=True)]
+            keys = [d.unkey(row[2]) for row in found]
+            places = [(slot.id * many + row[0] % hour * many // hour, row[5], key) for row, key in zip(found, keys, strict=True)]
             for start in range(0, len(keys), _AT_ONCE):
                 deleted += d.delete(connection, places[start : start + _AT_ONCE])
                 condition, values = d.among_keys("id", keys[start : start + _AT_ONCE])
                 raw.rows(connection, f"DELETE FROM {self._t.oddity.name} WHERE {condition}", values)  # noqa: S608
-            self._follow(connection, slot, {row[0] for row in found})
+            self._follow(connection, slot, {row[5] for row in found})
         return deleted
 
     def _by_slot(self, connection: sa.Connection, rows: list[Found]) -> dict[Slot, list[Found]]:
-        slots = self._finder.slots(connection, _EVERYTHING, (HOUR,), rows[0][1], rows[-1][1] + 1)
+        slots = self._finder.slots(connection, _EVERYTHING, (HOUR,), rows[0][0], rows[-1][0] + 1)
         of = {(slot.meter_id, slot.bundle, slot.start): slot for slot in slots}
-        place = self._dictionary.places(connection, {row[0] for row in rows})
+        place = self._dictionary.places(connection, {row[5] for row in rows})
         found: dict[Slot, list[Found]] = collections.defaultdict(list)
         for row in rows:
-            slot = of.get((*place(row[0]), row[1] // SPANS[HOUR] * SPANS[HOUR]))
+            slot = of.get((*place(row[5]), row[0] // SPANS[HOUR] * SPANS[HOUR]))
             if slot is not None:
                 found[slot].append(row)
         return found

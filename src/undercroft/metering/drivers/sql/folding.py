@@ -19,7 +19,7 @@ from undercroft.engines.sql import Database
 from undercroft.metering import sums
 from undercroft.metering.drivers.sql.dialects import Dialect
 from undercroft.metering.drivers.sql.dictionary import Slot
-from undercroft.metering.drivers.sql.samples import Samples
+from undercroft.metering.drivers.sql.samples import Found, Samples
 from undercroft.metering.drivers.sql.schema import DAY, FOLDED, HOUR, PENDING, SPANS, UNFOLDABLE, Tables
 from undercroft.metering.sums import Sums, Unrepresentable
 
@@ -83,11 +83,11 @@ class Folder:
     def _fold_hour(self, connection: sa.Connection, slot: Slot) -> int:
         if not self._dialect.own(connection, [slot.id]) or self._folded(connection, slot) != PENDING:
             return 0
-        by_series: dict[int, list[Any]] = collections.defaultdict(list)
+        by_series: dict[int, list[Found]] = collections.defaultdict(list)
         rows = self._samples.of_slots(connection, [slot.id])
-        for series, ts, volume, delay, meta, key in rows:
-            by_series[series].append((ts, delay, key, meta, volume))
-        kept = {series: _summed(found) for series, found in by_series.items()}
+        for row in rows:
+            by_series[row[5]].append(row)
+        kept = {series: summed(found) for series, found in by_series.items()}
         self._keep(connection, slot, kept)
         self._add_day(connection, slot)
         if kept:
@@ -154,7 +154,7 @@ class Folder:
         connection.execute(t.update().where(*same, t.c.folded != PENDING).values(folded=PENDING))
 
 
-def _summed(rows: list[Any]) -> Sums:
-    """The sums of one series' rows (timestamp, delay, id, metadata, volume)."""
+def summed(rows: Sequence[Found]) -> Sums:
+    """The sums of some samples."""
     latest = max(rows)
     return sums.of([row[4] for row in rows], min(rows)[0], latest[0], latest[3])

@@ -22,9 +22,10 @@ def key(text: str) -> bytes:
     if _UUID.fullmatch(text) is None:
         digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
         return bytes((ODD | digest[0] & 0x0F,)) + digest[1:]
-    if text[14] == _TIME:
-        return bytes.fromhex(text[14:18] + text[9:13] + text[:8] + text[19:23] + text[24:])
-    return bytes.fromhex(text[14] + text[:8] + text[9:13] + text[15:18] + text[19:23] + text[24:])
+    low, middle, high, clock, node = text.split("-")
+    if high[0] == _TIME:
+        return bytes.fromhex(high + middle + low + clock + node)
+    return bytes.fromhex(high[0] + low + middle + high[1:] + clock + node)
 
 
 def is_odd(found: bytes) -> bool:

@@ -174,7 +174,7 @@ class Lists:
         ordered, many = sorted(slots), max(1, _HOURS_AT_ONCE // len(rows))
         for start in range(0, len(ordered), many):
             part = ordered[start : start + many]
-            for number, ts, _, delay, meta, key in self._samples.of_slots(connection, part, series):
+            for ts, delay, key, meta, _, number in self._samples.of_slots(connection, part, series):
                 first[number] = min(ts, first.get(number, ts))
                 latest = (ts, delay, key, meta)
                 if number not in newest or latest > newest[number]:

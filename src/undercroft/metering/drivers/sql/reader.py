@@ -18,7 +18,7 @@ from undercroft.metering.drivers.sql import ids
 from undercroft.metering.drivers.sql.candidates import Candidates, Finder
 from undercroft.metering.drivers.sql.dialects import Dialect
 from undercroft.metering.drivers.sql.dictionary import Dictionary, Slot
-from undercroft.metering.drivers.sql.folding import Folder
+from undercroft.metering.drivers.sql.folding import Folder, summed
 from undercroft.metering.drivers.sql.samples import Found, Samples
 from undercroft.metering.drivers.sql.schema import DAY, FOLDED, HOUR, SPANS
 from undercroft.metering.drivers.sql.walk import Walk
@@ -107,16 +107,16 @@ class Reader:
     def _by_ids(self, connection: sa.Connection, selection: query.Selection) -> list[Found]:
         keys = [ids.key(each) for each in selection.message_ids or () if each is not None]
         rows = list(self._samples.by_ids(connection, keys))
-        series = self._dictionary.series(connection, (row[0] for row in rows))
-        chosen = [row for row in rows if _is_of(series(row[0]), selection) and _is_within(row[1], selection)]
+        series = self._dictionary.series(connection, (row[5] for row in rows))
+        chosen = [row for row in rows if _is_of(series(row[5]), selection) and _is_within(row[0], selection)]
         return self.with_metadata(connection, chosen, selection)
 
     def with_metadata(self, connection: sa.Connection, rows: Sequence[Found], selection: query.Selection) -> list[Found]:
         """Those of the rows whose metadata are as the selection wants them."""
         if not selection.metadata:
             return list(rows)
-        wanted = self.metas(connection, {row[4] for row in rows}, selection)
-        return [row for row in rows if row[4] in wanted]
+        wanted = self.metas(connection, {row[3] for row in rows}, selection)
+        return [row for row in rows if row[3] in wanted]
 
     def metas(self, connection: sa.Connection, numbers: set[int], selection: query.Selection) -> set[int]:
         """Those of the metadata that are as the selection wants them."""
@@ -135,11 +135,11 @@ class Reader:
 
     def _models(self, connection: sa.Connection, rows: Sequence[Found]) -> Iterator[Sample]:
         dialect = self._dialect
-        series = self._dictionary.series(connection, (row[0] for row in rows))
-        metadata = self.metadata(connection, [row[4] for row in rows])
-        keys = [dialect.unkey(row[5]) for row in rows]
+        series = self._dictionary.series(connection, (row[5] for row in rows))
+        metadata = self.metadata(connection, [row[3] for row in rows])
+        keys = [dialect.unkey(row[2]) for row in rows]
         odd = self._samples.oddities(connection, keys)
-        for (number, ts, volume, delay, meta, _), key in zip(rows, keys, strict=True):
+        for (ts, delay, _, meta, volume, number), key in zip(rows, keys, strict=True):
             of = series(number)
             message_id, _, signature = odd.get(key, (None, None, None)) if odd else (None, None, None)
             yield Sample(
@@ -158,7 +158,7 @@ class Reader:
                 first = next(self._rows(connection, selection, 1, ascending=True), None)
                 if first is None:
                     return
-                origin = first[1]
+                origin = first[0]
         groups, label = _Groups(question, origin), self._labels(connection, question)
         for floor, parts in self._parts(connection, selection, question, origin, label):
             yield from groups.finished(floor)
@@ -212,7 +212,7 @@ class Reader:
         if selection.message_ids is not None:
             rows = self._by_ids(connection, selection)
             if rows:
-                yield cut.window(min(row[1] for row in rows)), _summed(rows, cut, label)
+                yield cut.window(min(row[0] for row in rows)), _summed(rows, cut, label)
             return
         candidates = self._finder.candidates(connection, selection)
         if candidates.is_empty:
@@ -250,7 +250,7 @@ class Reader:
         for slot in slots:
             if slot.id not in by_id:
                 rows = self._of_slot(connection, slot, candidates, selection)
-                self._dictionary.series(connection, {row[0] for row in rows})
+                self._dictionary.series(connection, {row[5] for row in rows})
                 yield from _summed(self.with_metadata(connection, rows, selection), cut, label)
 
     def _of_slot(self, connection: sa.Connection, slot: Slot, candidates: Candidates, selection: query.Selection) -> list[Found]:
@@ -258,19 +258,18 @@ class Reader:
         end = selection.end if selection.end is not None and selection.end < slot.end else None
         rows = self._samples.of_slots(connection, [slot.id], candidates.named, start, end)
         if candidates.named is None and candidates.series is not None:
-            return [row for row in rows if row[0] in candidates.series]
+            return [row for row in rows if row[5] in candidates.series]
         return rows
 
 
 def _summed(rows: Sequence[Found], cut: _Cut, label: Callable[[int, int], L]) -> Iterator[Part[L]]:
     """Sums of samples by window and label."""
-    grouped: dict[tuple[int, L], list[tuple[Any, ...]]] = collections.defaultdict(list)
+    grouped: dict[tuple[int, L], list[Found]] = collections.defaultdict(list)
     window = cut.window
-    for series, ts, volume, delay, meta, key in rows:
-        grouped[window(ts), label(series, meta)].append((ts, delay, key, meta, volume))
+    for row in rows:
+        grouped[window(row[0]), label(row[5], row[3])].append(row)
     for (number, key), found in grouped.items():
-        latest = max(found)
-        yield number, key, sums.of([row[4] for row in found], min(found)[0], latest[0], latest[3])
+        yield number, key, summed(found)
 
 
 class _Cut:
@@ -340,7 +339,7 @@ def _group_order(key: tuple[str, Values]) -> tuple[str, list[tuple[bool, str]]]:
 
 
 def _moment(row: Found) -> tuple[int, Any]:
-    return row[1], row[5]
+    return row[0], row[2]
 
 
 def _is_of(series: Series, selection: query.Selection) -> bool:

@@ -14,8 +14,8 @@ from undercroft.metering.drivers.sql.schema import Tables
 # Ids, or pieces and series, of one statement.
 _AT_ONCE = 1_000
 
-# (series, timestamp, volume, delay, metadata, id as the engine gives it).
-Found = tuple[int, int, int | float, int, int, Any]
+# (timestamp, delay, id as the engine gives it, metadata, volume, series): of several, the greatest is the latest.
+Found = tuple[int, int, Any, int, int | float, int]
 
 
 class Samples:
@@ -24,7 +24,7 @@ class Samples:
     def __init__(self, tables: Tables, dialect: Dialect) -> None:
         self._dialect = dialect
         self._oddity, self._sample = tables.oddity.name, tables.sample.name
-        self._head = f"SELECT series_id, ts, whole, fraction, delay, meta_id, {dialect.id_column} FROM {self._sample}"  # noqa: S608
+        self._head = f"SELECT ts, delay, {dialect.id_column}, meta_id, whole, fraction, series_id FROM {self._sample}"  # noqa: S608
 
     def of_slots(
         self,
@@ -109,20 +109,20 @@ class Samples:
 
     def _volumes(self, connection: sa.Connection, rows: Sequence[Any]) -> list[Found]:
         """Rows with one volume each, also where no column keeps it as it is."""
-        missing = [row[6] for row in rows if row[2] is None and row[3] is None]
+        missing = [row[2] for row in rows if row[4] is None and row[5] is None]
         if not missing:
             return [
-                (series, ts, fraction if whole is None else whole, delay, meta, key)
-                for series, ts, whole, fraction, delay, meta, key in rows
+                (ts, delay, key, meta, fraction if whole is None else whole, series)
+                for ts, delay, key, meta, whole, fraction, series in rows
             ]
         odd = self.oddities(connection, [self._dialect.unkey(key) for key in missing])
         return [
             (
-                series, ts,
+                ts, delay, key, meta,
                 whole if whole is not None else fraction if fraction is not None else _number(odd[self._dialect.unkey(key)][1]),
-                delay, meta, key,
+                series,
             )
-            for series, ts, whole, fraction, delay, meta, key in rows
+            for ts, delay, key, meta, whole, fraction, series in rows
         ]  # fmt: skip
 
 

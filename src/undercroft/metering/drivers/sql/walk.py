@@ -92,7 +92,7 @@ class Walk:
                 found = self._samples.ordered(connection, pieces, named, span, most, ascending=ascending)
                 read = len(found)
                 if chosen is not None:
-                    found = [row for row in found if row[0] in chosen][:left]
+                    found = [row for row in found if row[5] in chosen][:left]
                 yield found
                 if left is not None:
                     left -= len(found)

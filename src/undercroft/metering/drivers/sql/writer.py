@@ -22,18 +22,18 @@ class Batch(NamedTuple):
     """Samples laid out for their tables.
 
     Attributes:
-        rows: the samples.
+        records: the samples.
+        rows: the same, in their order.
         oddities: what some of them have besides.
         slots: the hours that they lie in, ascending.
-        message_ids: the text of each id.
         newest: the start of the newest of these hours.
         learnt: what the dictionaries said.
     """
 
+    records: Sequence[Record]
     rows: list[Row]
     oddities: list[Oddity]
     slots: list[int]
-    message_ids: dict[bytes, str]
     newest: int
     learnt: Learnt
 
@@ -50,11 +50,9 @@ def lay_out(records: Sequence[Record], dictionary: Dictionary, dialect: Dialect,
     learnt = dictionary.learn(records)
     rows: list[Row] = []
     oddities: list[Oddity] = []
-    message_ids: dict[bytes, str] = {}
     hour, many = SPANS[HOUR], dialect.pieces
     for record, series_id, meta_id, slot in zip(records, learnt.series, learnt.metas, learnt.slots, strict=True):
         key = ids.key(record.message_id)
-        message_ids[key] = record.message_id
         volume, moment = record.volume, record.timestamp
         whole = fraction = text = None
         if volume.__class__ is float:
@@ -68,12 +66,12 @@ def lay_out(records: Sequence[Record], dictionary: Dictionary, dialect: Dialect,
         else:
             text = str(volume)
         piece = slot * many + moment % hour * many // hour
-        rows.append(Row(piece, series_id, key, moment, whole, fraction, now - moment, meta_id))  # type: ignore[arg-type]  # an integer
-        odd_id = record.message_id if ids.is_odd(key) else None
-        if odd_id is not None or text is not None or record.signature is not None:
-            oddities.append((key, odd_id, text, record.signature))
+        rows.append((piece, series_id, key, moment, whole, fraction, now - moment, meta_id))  # type: ignore[arg-type]  # an integer
+        is_odd = ids.is_odd(key)
+        if is_odd or text is not None or record.signature is not None:
+            oddities.append((key, record.message_id if is_odd else None, text, record.signature))
     newest = max(record.timestamp for record in records) // hour * hour
-    return Batch(rows, oddities, sorted(set(learnt.slots)), message_ids, newest, learnt)
+    return Batch(records, rows, oddities, sorted(set(learnt.slots)), newest, learnt)
 
 
 class Writer:
@@ -103,6 +101,8 @@ class Writer:
         late = {slot for slot, state in folded.items() if state != PENDING}
         if late:
             many = dialect.pieces
-            if reopened := sorted(late & {row.piece // many for row in batch.rows if row.key not in known}):
+            if reopened := sorted(late & {row[0] // many for row in batch.rows if row[2] not in known}):
                 dialect.reopen(connection, reopened)
-        return [batch.message_ids[key] for key in known]
+        if not known:
+            return []
+        return [record.message_id for record, row in zip(batch.records, batch.rows, strict=True) if row[2] in known]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from undercroft.engines.sql import raw
 from undercroft.engines.sql.bulk import literal_bytes
 from undercroft.metering.drivers.sql.dialects.base import OneWriter, Row, State
 from undercroft.metering.drivers.sql.schema import WRITER, Tables
+
+_KEY = operator.itemgetter(2)
 
 
 class MariaDB(OneWriter):
@@ -43,10 +46,10 @@ class MariaDB(OneWriter):
         # READ COMMITTED: what the writers before have committed is seen.
         known: set[bytes] = set()
         for part in portions(rows, self.ROWS, raw.room(connection, self.BYTES), literal_bytes):
-            condition, values = self.among_keys("id", [row.key for row in part])
+            condition, values = self.among_keys("id", [row[2] for row in part])
             found = raw.rows(connection, f"SELECT id FROM {self._sample} WHERE {condition}", values)  # noqa: S608
             known.update(bytes(key) for (key,) in found)
-        new = sorted((row for row in rows if row.key not in known), key=_key)
+        new = sorted((row for row in rows if row[2] not in known), key=_KEY)
         self._insert(connection, self._sample, new)
         return known
 
@@ -72,10 +75,6 @@ class MariaDB(OneWriter):
             condition, values = self.among_keys("id", [key for _, _, key in part])
             raw.rows(connection, f"DELETE FROM {self._sample} WHERE {condition}", values)  # noqa: S608
         return len(rows)
-
-
-def _key(row: Row) -> bytes:
-    return row.key
 
 
 DIALECT = MariaDB

@@ -16,7 +16,6 @@ from undercroft.metering.drivers.sql.schema import Layout, Tables
 _json = msgspec.json.Encoder()
 # Ids that are looked up by one statement.
 _AT_ONCE = 1_000
-_PLACE = operator.itemgetter(0, 1)
 
 
 class SQLite(OneWriter):
@@ -52,15 +51,26 @@ class SQLite(OneWriter):
         return self.generation(connection)
 
     def insert(self, connection: sa.Connection, rows: Sequence[Row]) -> set[bytes]:
-        known: set[bytes] = set()
-        for start in range(0, len(rows), _AT_ONCE):
-            keys = tuple(row.key for row in rows[start : start + _AT_ONCE])
-            asked = f"SELECT id FROM {self._sample} WHERE id IN ({', '.join('?' * len(keys))})"  # noqa: S608
-            known.update(key for (key,) in raw.rows(connection, asked, keys))
         # In the order of the table, so that each page is visited once.
-        new = sorted((row for row in rows if row.key not in known), key=_PLACE)
-        raw.insert(connection, self._inserts[self._sample], new)
+        ordered = sorted(rows)
+        left = iter(ordered)
+        try:
+            raw.insert(connection, self._inserts[self._sample], left)
+        except sa.exc.IntegrityError:
+            # The id of the last row taken is there already; the rows before it are stored.
+            rest = ordered[-operator.length_hint(left) - 1 :]
+        else:
+            return set()
+        known = self._known(connection, [row[2] for row in rest])
+        raw.insert(connection, self._inserts[self._sample], [row for row in rest if row[2] not in known])
         return known
+
+    def _known(self, connection: sa.Connection, keys: Sequence[bytes]) -> set[bytes]:
+        found: set[bytes] = set()
+        for start in range(0, len(keys), _AT_ONCE):
+            condition, values = self.among_keys("id", keys[start : start + _AT_ONCE])
+            found.update(key for (key,) in raw.rows(connection, f"SELECT id FROM {self._sample} WHERE {condition}", values))  # noqa: S608
+        return found
 
     def insert_rows(self, connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
         raw.insert(connection, self._inserts[table.name], rows)
