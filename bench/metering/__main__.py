@@ -24,9 +24,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
-
 from bench import sender
+from bench.client import Client
 from bench.harness import Process, database, machine, say, store_urls
 from bench.metering import peer, report, workload
 from tests.api.service import serving
@@ -110,7 +109,7 @@ class Ours:
     """
 
     def __init__(self, address: str) -> None:
-        self.client = httpx.Client(base_url=f"{address}/metering/v2", headers={"X-Roles": "admin"}, timeout=600)
+        self.client = Client(f"{address}/metering/v2", {"X-Roles": "admin"})
 
     def per_resource(self) -> dict[str, dict[str, float]]:
         """See `peer.Gnocchi`."""
@@ -128,9 +127,7 @@ class Ours:
         parameters = {f"q.{name}": [test[place] for test in tests] for place, name in enumerate(("field", "op", "value"))}
         if groupby:
             parameters["groupby"] = [groupby]
-        answer = self.client.get(f"/meters/{workload.ASKED}/statistics", params=parameters)
-        answer.raise_for_status()
-        return answer.json()
+        return self.client.ask("GET", f"/meters/{workload.ASKED}/statistics", parameters)
 
 
 def _kept(statistic: dict[str, Any]) -> dict[str, float]:
