@@ -87,7 +87,8 @@ def own(name: str, *, durable: bool) -> Iterator[Server]:
     before = os.environ.get("UCTEST_DURABLE")
     os.environ["UCTEST_DURABLE"] = str(int(durable))
     try:
-        with run.engines_running(run.TABLE, [engine]) as running:
+        # In memory, MariaDB's log is a part of the file at once: nothing would be written late.
+        with run.engines_running(run.TABLE, [engine], on_disk=True) as running:
             result = running.started[name]
             assert "url" in result, result
             yield Server(engine, result["url"], pathlib.Path(result["folder"]), int(result["port"]))

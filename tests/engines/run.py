@@ -184,10 +184,10 @@ class Running:
 
 
 @contextlib.contextmanager
-def engines_running(path: pathlib.Path, engines: list[Engine]) -> Iterator[Running]:
+def engines_running(path: pathlib.Path, engines: list[Engine], *, on_disk: bool = False) -> Iterator[Running]:
     """Have a keeper start the engines; they are stopped at the end of the block, or with this process."""
     names = ",".join(engine.name for engine in engines)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="undercroft-", dir=in_memory()))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="undercroft-", dir=None if on_disk else in_memory()))
     with subprocess.Popen(
         [sys.executable, __file__, "--table", str(path), "--keep", str(folder), "--engines", names],
         stdin=subprocess.PIPE,
