@@ -1,4 +1,4 @@
-"""What the tests of the kinds' APIs share: who asks, how a refusal is told, and many senders at once."""
+"""Helpers for the API tests of all kinds: callers, the text of a refusal, concurrent senders."""
 
 from __future__ import annotations
 

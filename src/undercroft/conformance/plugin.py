@@ -73,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the suites' marks; refuse a store that cannot be meant."""
+    """Announce the suites' marks; refuse a store that is not valid."""
     for mark in (
         "clause(id): the clause of the contract that the test shows",
         "promise(id): the reliability promise that the test proves",

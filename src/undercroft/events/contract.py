@@ -346,7 +346,7 @@ class Store(Connection, abc.ABC):
             where: see `undercroft.events.expression`.
 
         Raises:
-            InvalidInput: a filter or a page that cannot be meant.
+            InvalidInput: a filter or a page that is not valid.
             InvalidMarker: the marker names no event.
         """
         self.require("read")

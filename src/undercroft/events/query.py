@@ -147,7 +147,7 @@ def grouping(names: Iterable[str], interval: Any) -> Grouping:
         interval: seconds, or a timedelta; from a millisecond to a thousand years.
 
     Raises:
-        InvalidInput: it cannot be meant.
+        InvalidInput: it is not valid.
     """
     wanted = tuple(dict.fromkeys(words.name(each, "groupby") for each in counted("groupby", names, MOST_NAMES, "names")))
     if interval is None:

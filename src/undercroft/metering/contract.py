@@ -343,7 +343,7 @@ class Store(Connection, abc.ABC):
             limit: at most so many.
 
         Raises:
-            InvalidInput: a filter that cannot be meant.
+            InvalidInput: a filter that is not valid.
         """
         selection, most = query.selection(sample_filter), query.limit(limit)
         return () if most == 0 or selection.is_empty else self._samples(selection, most, ascending=False)
@@ -363,7 +363,7 @@ class Store(Connection, abc.ABC):
             limit: at most so many.
 
         Raises:
-            InvalidInput: a filter or an order that cannot be meant; more than a million samples would have to be sorted.
+            InvalidInput: a filter or an order that is not valid, or more than a million samples would have to be sorted.
         """
         selection, order, most = query.complex_selection(filter_expr), query.orderby(orderby), query.limit(limit)
         if most == 0 or selection.is_empty:
@@ -492,7 +492,7 @@ class Store(Connection, abc.ABC):
             aggregate: objects with `func` and `param`; None for max, min, avg, sum and count.
 
         Raises:
-            InvalidInput: a question that cannot be meant.
+            InvalidInput: a question that is not valid.
         """
         selection, question = query.selection(sample_filter), query.question(period, groupby, aggregate)
         if selection.is_empty:

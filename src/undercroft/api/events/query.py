@@ -43,7 +43,7 @@ def asked(given: Filtered, caller: Caller) -> Asked:
     """The filter that is meant, and the one of all that the caller may see.
 
     Raises:
-        Refused: it cannot be meant.
+        Refused: it is not valid.
     """
     fixed: dict[str, Any] = {}
     traits: list[dict[str, Any]] = []
@@ -102,7 +102,7 @@ def page(given: EventsQuery, default: int) -> dict[str, Any]:
     """The page that is meant.
 
     Raises:
-        Refused: it cannot be meant.
+        Refused: it is not valid.
     """
     return {"limit": _limit(given.limit, default), "marker": given.marker or None, "sort": [_sort(each) for each in given.sort]}
 

@@ -27,7 +27,7 @@ def delete(part: Callable[[int], int], count: int | None) -> int:
 
     Args:
         part: deletes at most so many in a transaction; how many it found.
-        count: at most so many together; None is no limit.
+        count: the most that all parts together delete; None for no limit.
 
     Returns:
         how many were deleted.
