@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import rich_click as click
 
+from undercroft.cli import reporting
+
 HIDDEN = "***"
 
 
@@ -40,9 +42,7 @@ def config() -> None:
 
 
 @config.command()
-@click.option(
-    "--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to print."
-)
+@reporting.option("table", "How to print.")
 def show(output_format: str) -> None:
     """Print every setting with its value and where it comes from. Passwords and other secrets are masked.
 

@@ -9,7 +9,7 @@ import msgspec
 import rich_click as click
 from click.exceptions import Exit
 
-from undercroft.cli import stores
+from undercroft.cli import reporting, stores
 
 if TYPE_CHECKING:
     from undercroft.core.findings import Finding
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @stores.options
 @click.option("--verify", is_flag=True, help="Look at everything that is stored, and read the whole file (SQLite): takes its time.")
-@click.option(
-    "--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to report."
-)
+@reporting.option("table")
 def doctor(kind: str | None, given: tuple[str, ...], verify: bool, output_format: str) -> None:
     """Examine a store: does it answer, may we use it, are its tables current, its clock right, its commits durable, its sums exact?
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import rich_click as click
 
-from undercroft.cli import deletion, spans, stores
+from undercroft.cli import deletion, reporting, spans, stores
 from undercroft.core.plural import number
 
 if TYPE_CHECKING:
@@ -53,14 +53,7 @@ def options(kind: str) -> Callable[[F], F]:
         ),
         click.option("--most", type=click.IntRange(min=1), metavar="COUNT", help="Delete so many at most, the oldest."),
         deletion.options,
-        click.option(
-            "--format",
-            "output_format",
-            type=click.Choice(["text", "json"]),
-            default="text",
-            show_default=True,
-            help="How to report.",
-        ),
+        reporting.option("text"),
     )
 
     def add(command: F) -> F:

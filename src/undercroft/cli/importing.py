@@ -105,9 +105,6 @@ files = click.argument("files", nargs=-1, metavar="[FILE...|-]", type=click.Path
 form = click.option(
     "--from", "form", type=click.Choice(["jsonl", "csv"]), help="The input's format. Default: by the file's name; jsonl for stdin."
 )
-report_format = click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to report."
-)
 
 
 def form_of(file: str, form: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import rich_click as click
 
-from undercroft.cli import importing, refused, stores
+from undercroft.cli import importing, refused, reporting, stores
 from undercroft.core.plural import number
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--keep-raw", is_flag=True, help="Notifications: keep the whole of each in its event.")
 @refused.options
-@importing.report_format
+@reporting.option("text")
 def import_(
     files: tuple[str, ...],
     store: str | None,

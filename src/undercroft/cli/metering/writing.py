@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import rich_click as click
 
-from undercroft.cli import importing, refused, stores
+from undercroft.cli import importing, refused, reporting, stores
 from undercroft.core.plural import number
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Outcome(importing.Outcome):
 @importing.form
 @importing.options
 @refused.options
-@importing.report_format
+@reporting.option("text")
 def import_(
     files: tuple[str, ...],
     store: str | None,

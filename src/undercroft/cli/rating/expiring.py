@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import rich_click as click
 
-from undercroft.cli import deletion, importing, spans, stores
+from undercroft.cli import deletion, reporting, spans, stores
 from undercroft.core.plural import number
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Report(msgspec.Struct, kw_only=True, omit_defaults=True):
     "somebody wrote one.",
 )
 @deletion.options
-@importing.report_format
+@reporting.option("text")
 def expire(store: str | None, keep: dt.timedelta | None, dry_run: bool, yes: bool, output_format: str) -> None:
     """Delete the usage that is older than the retention.
 

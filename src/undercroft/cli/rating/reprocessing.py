@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 import rich_click as click
 
-from undercroft.cli import stores
+from undercroft.cli import reporting, stores
 from undercroft.cli.rating import selection
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class Report(msgspec.Struct, kw_only=True):
     "--from", "form", type=click.Choice(["jsonl", "csv"]), help="The input's format. Default: by its name; jsonl for stdin."
 )
 @click.option("--dry-run", is_flag=True, help="Change nothing; show the totals before and after.")
-@click.option(
-    "--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to report."
-)
+@reporting.option("table")
 def reprocess(
     file: str,
     store: str | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from undercroft.cli import importing, refused, stores
+from undercroft.cli import importing, refused, reporting, stores
 from undercroft.core.plural import number
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--state", metavar="FILE", help="Where the import keeps how far it has come. Default: FILE.push-state.")
 @click.option("--restart", is_flag=True, help="Begin anew, whatever an earlier run has pushed.")
 @refused.options
-@importing.report_format
+@reporting.option("text")
 def push(
     files: Sequence[str],
     store: str | None,
