@@ -14,6 +14,8 @@ from undercroft.core.errors import ConfigInvalid
 PREFIX = "UNDERCROFT_"
 # Variables that are not settings.
 OTHERS = {PREFIX + "CONFIG"}
+# Groups of programs that have a file of their own, and check their variables when they read it.
+ELSEWHERE = (PREFIX + "EXPORTER__",)
 DEFAULT = "DEFAULT"
 
 # What Kubernetes gives to every container beside a service that is called `undercroft` or `undercroft-...`.
@@ -108,7 +110,12 @@ def check_environment(known: Known) -> None:
     """
     settings = sorted({*OTHERS, *(variable(group, option) for group, options in known.items() for option in options)})
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in settings and not _is_link(name, os.environ[name]):
+        if (
+            name.startswith(PREFIX)
+            and not name.startswith(ELSEWHERE)
+            and name not in settings
+            and not _is_link(name, os.environ[name])
+        ):
             near = names.nearest(name, settings)
             hint = f"did you mean {near!r}?" if near else "`undercroft config show` lists the settings."
             raise ConfigInvalid(f"the environment has an unknown variable {name[:128]!r}; {hint}")
