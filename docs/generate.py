@@ -32,6 +32,8 @@ from undercroft.core import registry, settings
 from undercroft.engines import mongodb
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql import dialect
+from undercroft.export import keys
+from undercroft.export.metrics import Metrics
 
 DOCS = pathlib.Path(__file__).resolve().parent
 TOP = DOCS.parent
@@ -142,24 +144,48 @@ def own_drivers() -> dict[str, dict[str, Any]]:
     return found
 
 
-def drivers_page() -> str:
-    """The page about writing drivers, with a skeleton for each kind between two marks."""
-    before, begin, rest = (DOCS / "drivers.md").read_text().partition("<!-- skeletons -->\n")
-    _, end, after = rest.partition("<!-- end of skeletons -->\n")
+def between(text: str, mark: str, made: str) -> str:
+    """A page with what is generated between two marks of it."""
+    before, begin, rest = text.partition(f"<!-- {mark} -->\n")
+    _, end, after = rest.partition(f"<!-- end of {mark} -->\n")
     assert begin
     assert end
-    return before + begin + "".join(skeleton(kind, drivers) for kind, drivers in own_drivers().items()) + "\n" + end + after
+    return before + begin + made + "\n" + end + after
+
+
+def drivers_page() -> str:
+    """The page about writing drivers, with a skeleton for each kind."""
+    made = "".join(skeleton(kind, drivers) for kind, drivers in own_drivers().items())
+    return between((DOCS / "drivers.md").read_text(), "skeletons", made)
 
 
 def operate_page() -> str:
-    """The page about operating, with what sessions are set to between two marks."""
-    before, begin, rest = (DOCS / "operate.md").read_text().partition("<!-- sessions -->\n")
-    _, end, after = rest.partition("<!-- end of sessions -->\n")
-    assert begin
-    assert end
+    """The page about operating, with what sessions are set to."""
     sql = [(engine.name, engine.session, engine.required) for engine in (dialect.of(f"{name}://") for name in SQL)]
     parts = [sessions(*one) for one in (*sql, ("mongodb", mongodb.SESSION, ()))]
-    return before + begin + "\n" + "\n".join(parts) + "\n" + end + after
+    return between((DOCS / "operate.md").read_text(), "sessions", "\n" + "\n".join(parts))
+
+
+def bi_page() -> str:
+    """The page about the export worker, with its keys and its counters."""
+    rows = []
+    for name, key in keys.KEYS.items():
+        default = "" if key.default in (None, ()) else f"`{_written(key.default)}`"
+        notes = [key.does, *(f"Also called `{alias}`." for alias in key.aliases), *(["Secret: never shown."] if key.secret else [])]
+        rows.append([f"`{name}`", default, " ".join(notes)])
+    text = between((DOCS / "bi.md").read_text(), "keys", "\n" + table(["key", "default", "meaning"], rows))
+    counted = [
+        [f"`{family.name}{'_total' if family.type == 'counter' else ''}`", family.type, family.documentation]
+        for family in Metrics().registry.collect()
+    ]
+    return between(text, "metrics", "\n" + table(["name", "type", "meaning"], counted))
+
+
+def _written(default: Any) -> str:
+    """A default as a file has it."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def sessions(engine: str, pins: Sequence[Pin], required: Sequence[Setting]) -> str:
@@ -360,6 +386,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "capabilities.md": capabilities_page,
     "drivers.md": drivers_page,
     "operate.md": operate_page,
+    "bi.md": bi_page,
     "seeds.md": seeds_page,
     "promises.md": promises_page,
     "speed.md": lambda: speed("page"),

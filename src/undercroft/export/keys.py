@@ -122,7 +122,7 @@ KEYS: Mapping[str, Key] = {
     "region": Key("Region of the endpoint in the catalogue.", None, str, ("region_name",)),
     "interface": Key("Interface of the endpoint in the catalogue: `public`, `internal` or `admin`.", "public", _among(*INTERFACES)),
     "token": Key("A fixed token.", None, str, secret=True),
-    "connection": Key("URL of the target: sqlite:///, postgresql:// or mariadb://.", None, _connection, secret=True),
+    "connection": Key("URL of the target: sqlite:///, postgresql:// or mariadb://; must be given.", None, _connection, secret=True),
     "table": Key("Table of the target.", "samples", _table),
     "extra_columns": Key("Further columns: `user_id`, `recorded_at`, `resource_metadata`, with commas between.", (), _columns),
     "strict": Key("Refuse a sample with a text that is too long for its column; otherwise the text is cut.", False, _flag),
@@ -135,7 +135,9 @@ KEYS: Mapping[str, Key] = {
     "page": Key("Samples a request.", 1000, _whole(1, 100_000)),
     "mode": Key("`complex` queries, `simple` ones, or `auto`.", "auto", _among(*MODES)),
     "timeout": Key("Time for the API, and for the target, to answer.", 30.0, _seconds(0.1, 3600)),
-    "retries": Key("Attempts after the first before a filter's meter is left to the next round.", None, _retries),
+    "retries": Key(
+        "Attempts after the first before a filter's meter is left to the next round; `unlimited` by default.", None, _retries
+    ),
     "backoff_base": Key("Longest wait before the first retry; it doubles with each.", 1.0, _seconds(0.001)),
     "backoff_max": Key("Longest wait before any retry.", 300.0, _seconds(0.001)),
     "cafile": Key("File of the certificate authorities to trust.", None, str),
