@@ -14,7 +14,10 @@ from undercroft.engines.sql import dialect
 SOURCE = pathlib.Path(__file__).parent.parent.parent / "src" / "undercroft"
 # SQLAlchemy has two names for MariaDB.
 NAMES = {"sqlite", "postgresql", "mariadb", "mysql"}
-PACKAGES = ["undercroft.engines.sql", *(f"undercroft.{kind}.drivers.sql.dialects" for kind in ("events", "metering", "rating"))]
+PACKAGES = [
+    "undercroft.engines.sql", "undercroft.export.dialects",
+    *(f"undercroft.{kind}.drivers.sql.dialects" for kind in ("events", "metering", "rating")),
+]  # fmt: skip
 # Steps of migrations stay as they were released.
 FROZEN = SOURCE / "migrations"
 

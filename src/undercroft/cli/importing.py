@@ -12,10 +12,10 @@ import rich_click as click
 
 from undercroft.cli import progress
 from undercroft.cli.refused import Report
-from undercroft.cli.state import StateFile
 from undercroft.core.errors import ConfigInvalid, InvalidInput
 from undercroft.core.lines import BadLine, Item, Mark, Refused, Source, check_text, too_long
 from undercroft.core.plural import number
+from undercroft.core.statefile import StateFile
 
 # The file beside the input that says how far an import has come.
 SUFFIX = ".import-state"

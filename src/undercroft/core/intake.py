@@ -37,6 +37,7 @@ class _Record(Protocol):
 
 
 R = TypeVar("R", bound=_Record)
+T = TypeVar("T")
 
 
 def each(
@@ -63,19 +64,13 @@ def each(
     records: list[R] = []
 
     def store(some: Sequence[R]) -> None:
-        try:
-            known = set(record(some))
-        except InvalidInput as error:
-            # One of them, or some; an error of any other kind is not about them, and ends the call.
-            if len(some) == 1:
-                mine = some[0].message_id
-                outcomes[places[mine]] = Outcome(False, InvalidInput(f"{noun} {mine[:64]!r}", error.problem))
-                return
-            store(some[: len(some) // 2])
-            store(some[len(some) // 2 :])
-            return
+        known = set(record(some))
         for fresh in some:
             outcomes[places[fresh.message_id]] = _WAS_THERE if fresh.message_id in known else _IS_NEW
+
+    def refuse(one: R, error: InvalidInput) -> None:
+        mine = one.message_id
+        outcomes[places[mine]] = Outcome(False, InvalidInput(f"{noun} {mine[:64]!r}", error.problem))
 
     for place, item in enumerate(batch):
         deadline.check()
@@ -87,8 +82,29 @@ def each(
         if places.setdefault(fresh.message_id, place) == place:
             records.append(fresh)
     for part in portions(records, AT_ONCE, _CHARACTERS, weigh):
-        store(part)
+        halving(part, store, refuse)
     return outcomes
+
+
+def halving(items: Sequence[T], store: Callable[[Sequence[T]], object], refuse: Callable[[T, InvalidInput], object]) -> None:
+    """Store items together; where one of them cannot be stored, all others.
+
+    Args:
+        items: what is to be stored.
+        store: stores some of them, or none and raises what is wrong with one, or some.
+        refuse: is told of each item that cannot be stored.
+
+    Raises:
+        UndercroftError: from `store`, unless it is about an item: an error of any other kind is not, and ends the call.
+    """
+    try:
+        store(items)
+    except InvalidInput as error:
+        if len(items) == 1:
+            refuse(items[0], error)
+            return
+        halving(items[: len(items) // 2], store, refuse)
+        halving(items[len(items) // 2 :], store, refuse)
 
 
 def together(

@@ -12,9 +12,10 @@ import rich_click as click
 
 from undercroft.cli import stores
 from undercroft.cli.events import gaps
-from undercroft.cli.state import StateFile, store_name
+from undercroft.cli.state import store_name
 from undercroft.core import time
 from undercroft.core.plural import number
+from undercroft.core.statefile import StateFile
 
 if TYPE_CHECKING:
     from undercroft.events.contract import Store

@@ -13,11 +13,11 @@ import msgspec
 from undercroft.cli.rating.batches import Batch, period_of
 from undercroft.cli.rating.checkpoint import Checkpoint
 from undercroft.cli.refused import Report
-from undercroft.cli.state import StateFile
 from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid, InvalidInput
 from undercroft.core.lines import BadLine, Refused, Source
 from undercroft.core.plural import number
+from undercroft.core.statefile import StateFile
 from undercroft.rating import BaseStorage, parsing
 
 # How a store names the frame that it refuses.

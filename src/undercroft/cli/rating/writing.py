@@ -96,10 +96,11 @@ def _push_one(
     from undercroft.cli.rating import checkpoint
     from undercroft.cli.rating.importing import Import
     from undercroft.core.lines import check_text
+    from undercroft.core.statefile import StateFile
 
     stdin = file == "-"
     kept = pathlib.Path(state) if state else None if stdin else pathlib.Path(file + checkpoint.SUFFIX)
-    at = states.StateFile(kept, checkpoint.Checkpoint)
+    at = StateFile(kept, checkpoint.Checkpoint)
     if restart:
         at.clear()
     size = None if stdin else pathlib.Path(file).stat().st_size

@@ -163,6 +163,17 @@ class Database:
         left = deadline.remaining()
         return left is None or left >= self.options.connect_timeout
 
+    def dedicated(self) -> sa.Connection:
+        """A connection for what lasts as long as its session, such as a lock; the caller closes it, and uses it by `using`."""
+        with self.dialect.translated():
+            return self._autocommit.connect()
+
+    @contextlib.contextmanager
+    def using(self, connection: sa.Connection) -> Iterator[None]:
+        """The block, in which a dedicated connection is cut off at the deadline; errors within come out as ours."""
+        with self.dialect.translated(), limited(connection.connection.driver_connection, self.dialect.cut):
+            yield
+
     @contextlib.contextmanager
     def _connected(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         """A connection of the pool, cut off at the deadline of the work at hand; errors within come out as ours."""

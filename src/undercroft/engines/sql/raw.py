@@ -46,7 +46,15 @@ def rows(connection: sa.Connection, statement: str, values: tuple[Any, ...] = ()
         return cursor.fetchall() if cursor.description else []
 
 
-def insert(connection: sa.Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Run a statement once for each row."""
+def changed(connection: sa.Connection, statement: str, values: tuple[Any, ...] = ()) -> int:
+    """How many rows a statement inserted, updated or deleted."""
+    with driver(connection) as own, contextlib.closing(own.cursor()) as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.rowcount)
+
+
+def insert(connection: sa.Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Run a statement once for each row; how many rows that changed."""
     with driver(connection) as own, contextlib.closing(own.cursor()) as cursor:
         cursor.executemany(statement, rows)
+        return int(cursor.rowcount)
