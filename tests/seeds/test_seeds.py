@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from undercroft.export import KEYS as KEYS_OF_THE_WORKER
+
 LIST = pathlib.Path(__file__).parent / "seeds.toml"
 ENTRIES: list[dict[str, Any]] = tomllib.loads(LIST.read_text())["entry"]
 MISSING = object()
@@ -108,6 +110,12 @@ def compare(entry: dict[str, Any], subject: Any) -> list[str]:
     problems = []
     if entry["form"] == "function":
         return differences(entry["signature"], subject, bound=False)
+    if entry["form"] == "columns":
+        return [] if list(subject) == entry["attributes"] else [f"{list(subject)} are not the seed's columns in its order"]
+    if entry["form"] == "settings":
+        known = {*KEYS_OF_THE_WORKER, "filter"}
+        problems = [f"has no {name!r}" for name in entry["attributes"] if name not in subject]
+        return problems + [f"{key!r} is not a key" for key in subject.values() if key not in known]
     if not inspect.isclass(subject):
         return [f"{entry['here']} is no class"]
     if entry["form"] == "exception" and not issubclass(subject, Exception):

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import rich_click as click
-from click.exceptions import Exit
 
-from undercroft.cli import reporting, stores
+from undercroft.cli import examining, reporting, stores
 
 if TYPE_CHECKING:
     from undercroft.core.findings import Finding
@@ -37,28 +36,13 @@ def doctor(kind: str | None, given: tuple[str, ...], verify: bool, output_format
       1    there are warnings: something may be lost, or will fail later
       2    something does not work, or what is stored is wrong
     """
-    from undercroft.cli import output
-    from undercroft.core.findings import Level
-
     chosen = stores.chosen(kind, given)
     found = [
         one if len(chosen) == 1 else msgspec.structs.replace(one, check=f"{each}: {one.check}")
         for each, url in chosen.items()
         for one in _findings(each, url, verify)
     ]
-    if output_format == "json":
-        click.echo(output.json_text(found))
-    else:
-        output.table(("check", "", "found", "what to do"), [(one.check, _sign(one.level), one.found, one.advice) for one in found])
-    levels = {one.level for one in found}
-    if Level.ERROR in levels:
-        raise Exit(2)
-    if Level.WARNING in levels:
-        raise Exit(1)
-
-
-def _sign(level: str) -> str:
-    return "ok" if level == "ok" else level.upper()
+    examining.report(found, output_format)
 
 
 def _findings(kind: str, url: str, verify: bool) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ Exit codes:
 
 
 # Those of the kinds come beside them.
-SHARED = {name: f"undercroft.cli.{name}:{name}" for name in ("config", "db", "demo", "doctor", "serve", "worker")}
+SHARED = {name: f"undercroft.cli.{name}:{name}" for name in ("config", "db", "demo", "doctor", "export", "serve", "worker")}
 
 # Commands that tell everything by their log; they look at the settings when it has begun.
 LOGGING = frozenset({"worker"})

@@ -24,7 +24,15 @@ class SourceForbidden(NotPermitted):
 
 
 class MetricsMoved(NotFound):
-    """404, 410 or a redirect: this endpoint serves samples no longer."""
+    """404, 410 or a redirect: this endpoint serves samples no longer.
+
+    Attributes:
+        status: of the answer.
+    """
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class FilterRefused(InvalidInput):

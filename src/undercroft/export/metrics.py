@@ -6,6 +6,8 @@ import datetime as dt
 
 import prometheus_client
 
+from undercroft.core.errors import ConfigInvalid
+
 _UNIT = ("filter", "meter")
 
 
@@ -51,3 +53,23 @@ class Metrics:
         """
         self._position.labels(filter_, meter).set(position.replace(tzinfo=dt.UTC).timestamp())
         self._lag.labels(filter_, meter).set((now - position).total_seconds())
+
+    def serve(self, address: str) -> None:
+        """Serve the counters over HTTP from a thread, until the process ends.
+
+        Args:
+            address: `PORT` on this machine only, or `HOST:PORT`.
+
+        Raises:
+            ConfigInvalid: it cannot be listened on.
+        """
+        # When a counter was made is nobody's question, and doubles the answer.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        host, _, port = address.rpartition(":")
+        host = host.strip("[]") or "127.0.0.1"
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise ConfigInvalid(f"--metrics: {address[:64]!r} is not PORT or HOST:PORT")
+        try:
+            prometheus_client.start_http_server(int(port), host, registry=self.registry)
+        except OSError as error:
+            raise ConfigInvalid(f"--metrics: cannot listen on {address}: {error.strerror or error}") from None

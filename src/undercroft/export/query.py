@@ -103,6 +103,11 @@ def _type_of(value: Any) -> str:
     return {bool: "boolean", int: "integer", float: "float"}.get(type(value), "")
 
 
+def is_pattern(meter: str) -> bool:
+    """Whether a name of a meter is a shell pattern, to be looked up."""
+    return not set(meter).isdisjoint("*?[")
+
+
 def parse_meters(text: str) -> tuple[str, ...]:
     """The names and shell patterns of `meters`, with commas or line ends between, or as a JSON list.
 

@@ -96,6 +96,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The first timestamp to ask for where there is no point yet, naive UTC; None for the beginning."""
         return _start(self.start)
 
+    def earliest(self) -> dt.datetime | None:
+        """`begin` where it is a fixed moment: nothing before it is read, whatever the point is."""
+        return None if self.start in ("beginning", "now") or self.start.startswith("-") else _start(self.start)
+
 
 def endpoint_id(endpoint: str) -> str:
     """What an endpoint is called in the table of points."""

@@ -166,7 +166,7 @@ class Target:
         with self._within():
             return self._db.read(lambda c: list(self._dialect.noted(c, endpoint_id)))
 
-    def store(self, unit: Unit, samples: Sequence[Sample], position: dt.datetime | None) -> Stored:
+    def store(self, unit: Unit, samples: Sequence[Sample], position: dt.datetime | None, unread: Sequence[Refused] = ()) -> Stored:
         """Store samples that are not there yet, and then move the point, in the same transaction as the last of them.
 
         A call that failed may be repeated: it stores nothing twice.
@@ -174,6 +174,7 @@ class Target:
         Args:
             unit: whose point it is.
             samples: of any order; those of one message id are one sample.
+            unread: samples that could not even be read; they are told and counted with those that cannot be stored.
             position: up to which everything has been read, naive UTC; a point never moves back. None leaves what is
                 noted alone.
 
@@ -184,7 +185,7 @@ class Target:
         _check_unit(unit)
         rows = self._rows_of()
         prepared = rows.of(samples)
-        storing = Storing(unit, position, self._fresh(prepared.refused))
+        storing = Storing(unit, position, self._fresh([*unread, *prepared.refused]))
         is_small = rows.longest * AT_ONCE <= _CHARACTERS
         whole = prepared.rows
         parts = list(batches(whole, AT_ONCE) if is_small else portions(whole, AT_ONCE, _CHARACTERS, _characters))

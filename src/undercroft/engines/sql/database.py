@@ -18,7 +18,7 @@ from undercroft.core.errors import ConfigInvalid, Unavailable, UndercroftError
 from undercroft.engines.sql import dialect
 from undercroft.engines.sql.errors import Contended, Disconnected, commit_failed
 from undercroft.engines.sql.options import EngineOptions
-from undercroft.engines.sql.watchdog import limited
+from undercroft.engines.watchdog import limited
 
 T = TypeVar("T")
 Options = TypeVar("Options", bound="EngineOptions")

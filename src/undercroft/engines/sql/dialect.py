@@ -27,7 +27,7 @@ from undercroft.core.findings import Finding
 from undercroft.engines.session import Pin, Setting, pinned
 from undercroft.engines.sql import connecting
 from undercroft.engines.sql.options import EngineOptions
-from undercroft.engines.sql.watchdog import limited
+from undercroft.engines.watchdog import limited
 
 
 class Dialect(abc.ABC):

@@ -1,0 +1,66 @@
+"""Who asks: a login to Keystone, a fixed token, or nobody."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from undercroft.core.errors import ConfigInvalid
+from undercroft.export.settings import Settings
+
+
+class Login(Protocol):
+    """Names the endpoint, and gives what each request is to carry."""
+
+    @property
+    def endpoint(self) -> str:
+        """The root of the API, from the settings or the catalogue."""
+        ...
+
+    def headers(self) -> dict[str, str]:
+        """Headers of a request: the token, renewed before it expires."""
+        ...
+
+    def renew(self) -> None:
+        """Get a new token: the one of now was refused."""
+        ...
+
+    def roles(self) -> frozenset[str] | None:
+        """The roles of the token; None where nobody tells."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class Given:
+    """A fixed token, or none."""
+
+    def __init__(self, endpoint: str, token: str | None) -> None:
+        self.endpoint = endpoint
+        self._token = token
+
+    def headers(self) -> dict[str, str]:
+        """The token."""
+        return {} if self._token is None else {"X-Auth-Token": self._token}
+
+    def renew(self) -> None:
+        """There is no other one."""
+
+    def roles(self) -> frozenset[str] | None:
+        """Nobody tells."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def login(settings: Settings) -> Login:
+    """The login of a configuration; nothing is asked before it is used.
+
+    Raises:
+        ConfigInvalid: it cannot be made.
+    """
+    if settings.auth in ("none", "token") and settings.endpoint is not None:
+        return Given(settings.endpoint, settings.token if settings.auth == "token" else None)
+    raise ConfigInvalid("logins to Keystone are not built yet: give a token, or auth = none")
