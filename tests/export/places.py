@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import re
 from typing import Any
 
 import sqlalchemy as sa
 
-from undercroft.core.errors import UndercroftError
+from undercroft.core.errors import ConfigInvalid, UndercroftError
 from undercroft.engines.sql import Database, EngineOptions
+from undercroft.engines.sql.dialect import name_of
 from undercroft.export import COLUMNS, KEYS, Sample, Settings
 from undercroft.export.state import Unit
 from undercroft.export.target import Target
 
+_RUN = re.compile(r"run: (.*);$")
 UNIT = Unit("e" * 32, "all", "cpu")
 NOON = dt.datetime(2026, 3, 1, 12)
 
@@ -34,6 +37,13 @@ def sample(number: int = 0, **over: Any) -> Sample:
     return made._replace(**over)
 
 
+def statements(error: ConfigInvalid) -> list[str]:
+    """The statements that an error says mend it."""
+    match = _RUN.search(str(error))
+    assert match, error
+    return match[1].split("; ")
+
+
 class Place:
     """A database and a table of the test's own.
 
@@ -50,7 +60,7 @@ class Place:
 
     def target(self, *, prepare: bool = True, **over: Any) -> Target:
         """A target on the table."""
-        found = Target(settings(self.url, self.table, **over))
+        found = Target(settings(self.url, **{"table": self.table, **over}))
         self.opened.append(found)
         if prepare:
             found.prepare()
@@ -67,7 +77,7 @@ class Place:
     @property
     def engine(self) -> str:
         """The name of the dialect."""
-        return self.db.dialect.name
+        return name_of(self.url)
 
     def run(self, *statements: str) -> None:
         """Run statements in one transaction; `{t}` is the table."""

@@ -31,6 +31,8 @@ class FileLock:
         Raises:
             Denied: the file cannot be made.
         """
+        if not self.holds():
+            self.release()
         while self._descriptor is None:
             try:
                 found = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

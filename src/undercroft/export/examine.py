@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from undercroft.core import deadline, findings, time
 from undercroft.core.errors import UndercroftError
 from undercroft.core.findings import Finding, Level, error, ok, warning
+from undercroft.core.plural import number
 from undercroft.engines.sql import Database, diagnose
 from undercroft.export import layout
 from undercroft.export.dialects import Dialect
@@ -54,24 +55,23 @@ def _tables(db: Database, dialect: Dialect, tables: Sequence[sa.Table]) -> Itera
     for table in tables:
         name = dialect.name(table)
         found = db.read(lambda c, table=table: dialect.find(c, table))  # type: ignore[misc]
-        if found is None:
-            yield from _missing(db, dialect, name)
+        if found is not None and (problems := list(dialect.problems(table, found))):
+            yield from (error(f"table {name}", problem.text, f"run: {problem.statement};") for problem in problems)
             continue
-        problems = list(dialect.problems(table, found))
-        yield from (error(f"table {name}", problem.text, f"run: {problem.statement};") for problem in problems)
-        yield from (warning(f"table {name}", remark, "change it, or leave it") for remark in layout.remarks(table, found))
-        if problems:
-            continue
-        yield ok(f"table {name}", f"columns, widths and the key of {len(found.columns)} columns fit")
+        # Some engines show nobody what he has no right to.
         denied = db.write(lambda c, table=table: dialect.denied(c, table))  # type: ignore[misc]
         yield from (error(f"rights on {name}", problem.text, f"run: {problem.statement};") for problem in denied)
-        if not denied:
+        if found is not None:
+            yield from (warning(f"table {name}", remark, "change it, or leave it") for remark in layout.remarks(table, found))
+            yield ok(f"table {name}", f"{number(len(table.columns), 'columns')} fit, and the key is there")
+        elif not denied:
+            yield from _missing(db, dialect, name)
+        if found is not None and not denied:
             yield ok(f"rights on {name}", "it can be read and written")
 
 
 def _missing(db: Database, dialect: Dialect, name: str) -> Iterator[Finding]:
-    may_create = db.read(db.dialect.may_upgrade)
-    if may_create is False:
+    if db.read(db.dialect.may_upgrade) is False:
         yield error(f"table {name}", "is missing, and this user may not make it", f"run: {db.read(dialect.granting_create)};")
     else:
         yield warning(f"table {name}", "is missing", "the worker makes it when it starts")

@@ -12,7 +12,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from undercroft.core import deadline, intake
-from undercroft.core.errors import ConfigInvalid, Declined, Denied, InvalidInput, NotInitialized, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Declined, Denied, InvalidInput, NotInitialized, Unavailable, UndercroftError
 from undercroft.core.findings import Finding
 from undercroft.core.portions import batches, portions
 from undercroft.core.words import LONGEST
@@ -49,7 +49,7 @@ class Target:
 
     def __init__(self, settings: Settings) -> None:
         self._timeout = settings.timeout
-        self._db, _ = Database.open(settings.connection, EngineOptions, {})
+        self._db, _ = Database.open(settings.connection, EngineOptions, _waits(settings))
         self._tables: Tables = describe(settings.table, settings.extra_columns)
         dialect: type[Dialect] = load("undercroft.export.dialects", self._db.dialect.name)
         self._dialect = dialect(self._db, self._tables)
@@ -120,6 +120,8 @@ class Target:
         for table in self._used:
             found = self._find(table)
             if found is None:
+                # Some engines show nobody what he has no right to.
+                self._refuse(table, self._denied(table))
                 making = "; ".join(self._dialect.making(table))
                 raise ConfigInvalid(f"{self.place}: the table {self._dialect.name(table)} is missing; run: {making};")
             self._refuse(table, list(self._dialect.problems(table, found)))
@@ -130,7 +132,10 @@ class Target:
                 widths = {name: each.width for name, each in found.columns.items() if each.width is not None}
                 self._rows = Rows(names, widths, strict=self._strict)
         for table in self._used:
-            self._refuse(table, self._db.write(lambda c, table=table: self._dialect.denied(c, table)))  # type: ignore[misc]
+            self._refuse(table, self._denied(table))
+
+    def _denied(self, table: sa.Table) -> list[Problem]:
+        return self._db.write(lambda c: self._dialect.denied(c, table))
 
     def _refuse(self, table: sa.Table, problems: Sequence[Problem]) -> None:
         if problems:
@@ -212,6 +217,10 @@ class Target:
         """Store rows in one transaction, or, where the engine refuses one, all others."""
         try:
             storing.new += self._insert(storing, rows, is_last=is_last)
+        except Declined as error:
+            if not isinstance(error, Denied):
+                self._still_fit()
+            raise
         except InvalidInput:
             self._still_fit()
             self._store_others(storing, rows)
@@ -254,8 +263,10 @@ class Target:
         Raises:
             Denied: the table cannot hold our rows any more.
         """
+        if self._db.dialect.missing_file() is not None:
+            raise Denied(f"{self.place}: the file does not exist: put it back, or start the worker again, which makes one")
         try:
-            with self._within():
+            with deadline.within(self._timeout):
                 self._check()
         except ConfigInvalid as error:
             raise Denied(str(error)) from error
@@ -271,10 +282,8 @@ class Target:
             with deadline.within(self._timeout):
                 yield
         except NotInitialized as error:
-            names = " or ".join(map(self._dialect.name, self._used))
-            raise Denied(
-                f"{self.place}: {names} is gone, or a column of it: put it back, or start the worker again, which makes tables"
-            ) from error
+            self._still_fit()
+            raise Unavailable(f"{self.place}: a table, or a column of it, was not there for a moment") from error
 
     # -- what is told --------------------------------------------------------------------------------------------------
 
@@ -362,6 +371,12 @@ class Storing:
             endpoint_id=name.endpoint_id, filter=name.filter, meter=name.meter, position=self._position, updated=moment, rows=new,
             refused=len(self.refused),
         )  # fmt: skip
+
+
+def _waits(settings: Settings) -> dict[str, float]:
+    """How long the engine waits, where the URL does not say: no longer than the target has to answer."""
+    limits = {"busy_timeout": settings.timeout, "connect_timeout": min(5.0, settings.timeout / 2)}
+    return {name: limit for name, limit in limits.items() if f"{name}=" not in settings.connection}
 
 
 def _check_unit(unit: Unit) -> None:

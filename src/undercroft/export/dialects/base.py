@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn
 
-from undercroft.core.errors import Denied
+from undercroft.core.errors import Denied, NotInitialized
 from undercroft.engines.sql import Database, raw
 from undercroft.export import layout
 from undercroft.export.layout import Column, Found, Problem
@@ -215,6 +215,9 @@ class Dialect(abc.ABC):
         try:
             with self._db.dialect.translated(), connection.begin_nested():
                 connection.exec_driver_sql(statement).close()
+        except NotInitialized:
+            # Not a right, but the table or a column is missing.
+            return True
         except Denied:
             return False
         return True
