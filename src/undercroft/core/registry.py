@@ -69,8 +69,18 @@ def options(kind: str, url: str) -> frozenset[str]:
 
 def missing_library(scheme: str, error: ImportError) -> ConfigInvalid:
     """The error for an engine whose client library is not installed."""
-    extra = _EXTRAS.get(scheme, scheme)
-    return ConfigInvalid(f"the driver for {scheme!r} needs the Python module {error.name!r}: pip install 'undercroft[{extra}]'")
+    return missing_extra(f"the driver for {scheme!r}", _EXTRAS.get(scheme, scheme), error)
+
+
+def missing_extra(what: str, extra: str, error: ImportError) -> ConfigInvalid:
+    """The error for a part of Undercroft whose libraries are not installed.
+
+    Args:
+        what: the part, for the message.
+        extra: the extra that brings them.
+        error: names the module.
+    """
+    return ConfigInvalid(f"{what} needs the Python module {error.name!r}: pip install 'undercroft[{extra}]'")
 
 
 def connect(kind: str, url: str, **options: Any) -> Any:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 try:
     import httpx
 except ImportError as error:
-    raise registry.missing_library("export", error) from error
+    raise registry.missing_extra("the export worker", "export", error) from error
 
 # Bytes of an answer; and characters of an error's own text that are repeated.
 LARGEST, _SHOWN = 256 * 2**20, 200

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from undercroft.core.errors import ConfigInvalid
 from undercroft.export.settings import Settings
 
 
@@ -59,8 +58,11 @@ def login(settings: Settings) -> Login:
     """The login of a configuration; nothing is asked before it is used.
 
     Raises:
-        ConfigInvalid: it cannot be made.
+        ConfigInvalid: the library for it is not installed.
     """
     if settings.auth in ("none", "token") and settings.endpoint is not None:
         return Given(settings.endpoint, settings.token if settings.auth == "token" else None)
-    raise ConfigInvalid("logins to Keystone are not built yet: give a token, or auth = none")
+    # Its library is needed for nothing else.
+    from undercroft.export.keystone import Keystone  # noqa: PLC0415
+
+    return Keystone(settings)

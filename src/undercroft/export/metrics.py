@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-import prometheus_client
-
+from undercroft.core import registry
 from undercroft.core.errors import ConfigInvalid
+
+try:
+    import prometheus_client
+except ImportError as error:
+    raise registry.missing_extra("the export worker", "export", error) from error
 
 _UNIT = ("filter", "meter")
 

@@ -13,7 +13,8 @@ import tenacity
 
 from undercroft.core import deadline
 from undercroft.core.errors import ConfigInvalid, Corrupt, Unavailable
-from undercroft.engines.sql import Database, EngineOptions, connecting
+from undercroft.engines import connecting
+from undercroft.engines.sql import Database, EngineOptions
 from undercroft.engines.sql.bulk import Statistics, arrays
 from undercroft.engines.sql.errors import Contended, Disconnected
 from undercroft.engines.sql.sqlite import SQLite

@@ -24,8 +24,8 @@ from undercroft.core import registry
 from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, Unavailable, UndercroftError
 from undercroft.core.findings import Finding
+from undercroft.engines import connecting
 from undercroft.engines.session import Pin, Setting, pinned
-from undercroft.engines.sql import connecting
 from undercroft.engines.sql.options import EngineOptions
 from undercroft.engines.watchdog import limited
 
