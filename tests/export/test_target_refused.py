@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import pathlib
 import re
 
 import pytest
+import sqlalchemy as sa
 
 from tests.export.places import NOON, UNIT, Place, sample
 from undercroft.core.errors import Denied, OutcomeUnknown, Unavailable
@@ -190,6 +192,48 @@ def test_ids_that_differ_in_case_only_where_the_table_does_not_tell_them_apart(p
         5 if is_exact else 3
     )
     assert target.store(UNIT, [sample(0, message_id=name) for name in ("C", "d")], LATER).new == (2 if is_exact else 1)
+
+
+def test_a_store_that_goes_during_a_commit_is_reported_and_the_call_repeated(place):
+    target = place.target()
+    cuts: list[int] = []
+
+    def cut(connection):
+        if cuts:
+            return
+        cuts.append(1)
+        if place.engine == "sqlite":
+            # A file has no connection that could break; it can be taken away.
+            pathlib.Path(target.place.removeprefix("sqlite:///")).unlink()
+        else:
+            target._db.dialect.cut(connection.connection.driver_connection)
+
+    sa.event.listen(target._db.engine, "commit", cut)
+    with pytest.raises(OutcomeUnknown):
+        target.store(UNIT, [sample(0), sample(1)], LATER)
+    if place.engine == "sqlite":
+        with pytest.raises(Denied, match="the file does not exist: put it back, or start the worker again"):
+            target.store(UNIT, [sample(0)], LATER)
+        target.prepare()
+    target.store(UNIT, [sample(0), sample(1)], LATER)
+    assert place.count() == 2
+    point = target.points(UNIT.endpoint_id)[UNIT]
+    assert (point.position, point.rows) == (LATER, 2)
+
+
+def test_a_further_unique_key_is_told(place, caplog):
+    target = place.target()
+    place.run(
+        "CREATE UNIQUE INDEX {t}_more ON {t} (resource_id, timestamp)".replace("timestamp", target._dialect.quote("timestamp"))
+    )
+    target = place.target()
+    assert "a further unique key on resource_id, timestamp" in caplog.text
+    assert any(found.level is Level.WARNING and "further unique key" in found.found for found in target.findings())
+    assert target.store(UNIT, [sample(0)], NOON).new == 1
+    # It is for the operator to say which of the two is right: neither is dropped.
+    with pytest.raises(Unavailable):
+        target.store(UNIT, [sample(0, message_id="other"), sample(1)], LATER)
+    assert target.points(UNIT.endpoint_id)[UNIT].position == NOON
 
 
 def test_a_statement_is_cut_to_what_the_server_takes(place):

@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.export.places import NOON, UNIT, Place, sample, statements
-from undercroft.core.errors import ConfigInvalid, Declined, OutcomeUnknown, Unavailable, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Declined, Denied, OutcomeUnknown, Unavailable, UndercroftError
 from undercroft.core.findings import Level
 from undercroft.export.locking import SessionLock
 from undercroft.export.target import Target
@@ -310,6 +310,10 @@ def test_a_database_that_is_read_only_or_full_refuses_no_sample(place):
     with pytest.raises(Unavailable) as caught:
         target.store(UNIT, [sample(number) for number in range(1, 3000)], LATER)
     assert not isinstance(caught.value, OutcomeUnknown)
+    # It is not a right that is missing.
+    with pytest.raises(Denied if place.engine != "sqlite" else Unavailable) as caught:
+        target.prepare() if place.engine != "sqlite" else target.store(UNIT, [sample(number) for number in range(1, 3000)], LATER)
+    assert "GRANT" not in str(caught.value)
     sa.event.remove(target._db.engine, "checkout", spoil)
     other = place.target()
     assert other.points(UNIT.endpoint_id)[UNIT][:4:3] == (NOON, 0)

@@ -107,6 +107,11 @@ def remarks(table: sa.Table, found: Found) -> Iterator[str]:
         if known.is_required and column.nullable:
             yield f"column {column.name} must not be null: samples without a value for it are refused"
 
+    ours = set(table.columns.keys())
+    for names in found.unique:
+        if names & ours and not names >= key(table):
+            yield f"a further unique key on {', '.join(sorted(names))}: a sample that it does not let in holds up its meter"
+
 
 def further(table: sa.Table, found: Found) -> Iterator[tuple[str, Column]]:
     """Columns that are not ours, and that every row must give a value."""

@@ -106,6 +106,8 @@ class Target:
         try:
             self._db.write(work)
         except Denied as error:
+            if not dialect.lacks_right(error):
+                raise
             statement = self._db.read(dialect.granting_create)
             raise ConfigInvalid(f"{self.place}: the tables cannot be made: {error}; run: {statement};") from error
         _log.info("made %s in %s", ", ".join(map(dialect.name, missing)), self.place)

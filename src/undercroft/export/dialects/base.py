@@ -7,7 +7,7 @@ import datetime as dt
 import hashlib
 import operator
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -32,12 +32,14 @@ class Dialect(abc.ABC):
         samples, sync: the names of the tables, as statements have them.
         id: gives the message id of a row.
         tail: of CREATE TABLE.
+        no_right: the engine's codes for a right that the user lacks.
         has_locks: whether a session can have a lock; where it cannot, a file is locked.
     """
 
     placeholder: ClassVar[str] = "%s"
     tail: ClassVar[str] = ""
     has_locks: ClassVar[bool] = True
+    no_right: ClassVar[Collection[object]] = ()
 
     def __init__(self, db: Database, tables: Tables) -> None:
         self._db = db
@@ -218,9 +220,21 @@ class Dialect(abc.ABC):
         except NotInitialized:
             # Not a right, but the table or a column is missing.
             return True
-        except Denied:
+        except Denied as error:
+            if not self.lacks_right(error):
+                # Such as a server that is read only now.
+                raise
             return False
         return True
+
+    def lacks_right(self, error: Denied) -> bool:
+        """Whether an error says that the user lacks a right, which can be granted."""
+        failure = error.__cause__
+        return isinstance(failure, sa.exc.DBAPIError) and self._code(failure) in self.no_right
+
+    def _code(self, error: sa.exc.DBAPIError) -> object:
+        """The engine's own code of an error."""
+        return error.orig.args[0] if error.orig and error.orig.args else None
 
     def _harmless(self, table: sa.Table, verb: str) -> str:
         """A statement that touches no row; engines check rights first."""

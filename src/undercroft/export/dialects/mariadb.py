@@ -38,6 +38,8 @@ class MariaDB(Dialect):
     # Of a statement; fewer where the server takes less.
     ROWS, BYTES = 5_000, 8_000_000
 
+    no_right = (1044, 1142, 1143)
+
     def __init__(self, db: Database, tables: Tables) -> None:
         super().__init__(db, tables)
         self._known = f"SELECT message_id FROM {self.samples} WHERE message_id IN %s"  # noqa: S608

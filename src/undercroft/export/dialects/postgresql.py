@@ -48,6 +48,8 @@ SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oi
 class PostgreSQL(Dialect):
     """Columns as arrays, each a text that is made at once."""
 
+    no_right = ("42501",)
+
     def __init__(self, db: Database, tables: Tables) -> None:
         super().__init__(db, tables)
         self._forms = [layout.form(column) for column in tables.samples.columns]
@@ -98,6 +100,9 @@ class PostgreSQL(Dialect):
 
     def user(self, connection: sa.Connection) -> str:
         return str(raw.rows(connection, "SELECT quote_ident(current_user)")[0][0])
+
+    def _code(self, error: sa.exc.DBAPIError) -> object:
+        return getattr(error.orig, "sqlstate", None)
 
     def lock(self, connection: sa.Connection, name: str) -> bool:
         return bool(raw.rows(connection, "SELECT pg_try_advisory_lock(%s)", (_number(name),))[0][0])
