@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from undercroft.core import time
+from undercroft.core import time, words
 from undercroft.core.errors import InvalidInput
 from undercroft.export.errors import SourceUnavailable
 from undercroft.export.sample import Refused, Sample
@@ -59,6 +59,7 @@ class _Item(msgspec.Struct):
     metadata: Any = None
 
 
+_TEXTS = tuple(name for name, kind in _Item.__annotations__.items() if kind in ("str", "str | None"))
 _items = msgspec.json.Decoder(list[_Item])
 _sorted = msgspec.json.Encoder(order="sorted")
 
@@ -92,7 +93,7 @@ class Reader:
         found = Page([], [], [], len(items))
         for item in items:
             try:
-                read = msgspec.convert(item, _Item)
+                read = _checked(msgspec.convert(item, _Item))
                 found.times.append(_moment(read.timestamp))
                 found.samples.append(self._sample(read))
             except (msgspec.ValidationError, InvalidInput) as error:
@@ -140,12 +141,22 @@ def listed(body: bytes) -> list[Any]:
         SourceUnavailable: it is not one.
     """
     try:
-        found = json.loads(body, parse_int=_integer)
+        # What is not UTF-8 becomes surrogates, which cost their own sample and not the page.
+        found = json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_integer)
     except (ValueError, RecursionError):
         raise SourceUnavailable(f"the answer is not JSON, or only the beginning of it came ({len(body):,} bytes)") from None
     if not isinstance(found, list):
         raise SourceUnavailable("the answer is not a list")
     return found
+
+
+def _checked(item: _Item) -> _Item:
+    """The sample, when its texts are Unicode: JSON can hold half of a surrogate pair."""
+    for name in _TEXTS:
+        value = getattr(item, name)
+        if value is not None:
+            words.text(value, name)
+    return item
 
 
 def _integer(text: str) -> int | float:
@@ -187,4 +198,4 @@ def _id_of(item: Any) -> str:
     if not isinstance(item, dict):
         return ""
     found = item.get("message_id") or item.get("id")
-    return found[:128] if isinstance(found, str) else ""
+    return found[:128].encode(errors="replace").decode() if isinstance(found, str) else ""
