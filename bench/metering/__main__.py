@@ -1,7 +1,7 @@
 """Samples: our engines beside their own clients and beside a real Gnocchi on the same ones, one run, one machine, durable settings.
 
     make bench-metering                                   everything; hours
-    make bench-metering ARGS='--only ingest,bytes'        parts: ingest, http, gnocchi, growth, bytes
+    make bench-metering ARGS='--only ingest,bytes'        parts: ingest, http, gnocchi, growth, bytes, export, export-memory
     make bench-metering ARGS=--quick                      small
     make bench-metering ENGINES=sqlite,postgresql,mariadb
 
@@ -27,7 +27,7 @@ from typing import Any
 from bench import sender
 from bench.client import Client
 from bench.harness import Process, database, machine, say, store_urls
-from bench.metering import peer, report, workload
+from bench.metering import export_floor, export_memory, peer, report, workload
 from tests.api.service import serving
 
 CALL = 1_000
@@ -44,6 +44,8 @@ class Sizes:
         self.polls = 12 if quick else workload.POLLS
         self.growth: tuple[int, ...] = (100_000, 300_000) if quick else (1_000_000, 10_000_000)
         self.bytes = 100_000 if quick else 1_000_000
+        self.exported = 20_000 if quick else 300_000
+        self.exported_at_once = 300_000 if quick else 10_000_000
         self.asked = 10 if quick else 40
         self.all_asked = 3 if quick else 7
 
@@ -204,15 +206,41 @@ def bytes_(urls: dict[str, str], sizes: Sizes, folder: pathlib.Path) -> dict[str
     return found
 
 
+def export(urls: dict[str, str], sizes: Sizes, folder: pathlib.Path) -> dict[str, Any]:
+    """Pages of 1,000 samples that the export worker stores, with its points, beside the raw bulk insert of the same rows."""
+    found = {}
+    for engine, url in urls.items():
+        here = database(url, "bench_metering_export", folder)
+        found[engine] = export_floor.compare(here, sizes.exported, CALL, folder) | {"samples": sizes.exported}
+        say(f"{engine}: " + ", ".join(f"{way} {rate:,.0f}/s" for way, rate in found[engine].items()))
+    return found
+
+
+def memory(_urls: dict[str, str], sizes: Sizes, folder: pathlib.Path) -> dict[str, Any]:
+    """The memory of the export worker, from an API whose samples are made by a formula to a SQLite file."""
+    found = export_memory.measure(f"sqlite:///{folder}/target.db", sizes.exported_at_once, folder)
+    say(f"{found['tenth'] / 2**20:.0f} MiB, then {found['whole'] / 2**20:.0f} MiB, {found['rate']:,.0f} samples/s")
+    return {"sqlite": found}
+
+
 PARTS: dict[str, Callable[[dict[str, str], Sizes, pathlib.Path], dict[str, Any]]] = {
-    "ingest": ingest, "http": http, "gnocchi": gnocchi, "growth": growth, "bytes": bytes_,
+    "ingest": ingest, "http": http, "gnocchi": gnocchi, "growth": growth, "bytes": bytes_, "export": export,
+    "export-memory": memory,
 }  # fmt: skip
+
+
+def _more(part: str, sizes: Sizes) -> str:
+    """The further arguments that a part was measured with."""
+    if part == "growth":
+        return f" --grow {sizes.growth[0]} {sizes.growth[1]}"
+    return f" --exported {sizes.exported_at_once}" if part == "export-memory" else ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between")
     parser.add_argument("--grow", type=int, nargs=2, metavar=("FROM", "TO"), help="samples of the part growth")
+    parser.add_argument("--exported", type=int, metavar="COUNT", help="samples of the part export-memory")
     parser.add_argument("--quick", action="store_true", help="small; the figures are not kept")
     parser.add_argument("--keep", type=pathlib.Path, default=report.RESULTS, help="where the results go")
     arguments = parser.parse_args()
@@ -222,6 +250,7 @@ def main() -> None:
     urls = store_urls("metering")
     sizes = Sizes(quick=arguments.quick)
     sizes.growth = tuple(arguments.grow or sizes.growth)
+    sizes.exported_at_once = arguments.exported or sizes.exported_at_once
     keep = None if arguments.quick and arguments.keep == report.RESULTS else arguments.keep
     results: dict[str, Any] = json.loads(keep.read_text()) if keep and keep.exists() else {}
     for name in wanted:
@@ -232,7 +261,7 @@ def main() -> None:
             engines = PARTS[name](urls, sizes, pathlib.Path(folder))
         results[name] = {
             "began": f"{began:%Y-%m-%d %H:%M}",
-            "arguments": f"--only {name}" + (f" --grow {sizes.growth[0]} {sizes.growth[1]}" if name == "growth" else ""),
+            "arguments": f"--only {name}" + _more(name, sizes),
             "minutes": round((dt.datetime.now(dt.UTC) - began).total_seconds() / 60, 1),
             "durable": os.environ.get("UCTEST_DURABLE") == "1",
             "machine": machine(),

@@ -13,6 +13,8 @@ RESULTS = HERE / "results.json"
 # Percent of the raw bulk rate; times as fast as Gnocchi; times the time of the smaller store; bytes.
 SHARE, PER_RESOURCE, WISHED, ONE, GROWTH = 25, 10, 20, 5, 1.3
 AIMED = ("1000000", "10000000")
+# Percent of the raw bulk insert; times the memory at a tenth of the samples.
+EXPORTED, FLAT = 50, 1.2
 BYTES = {"sqlite": 110, "postgresql": 150}
 HEAD = ["engine", "what", "value", "aim"]
 BUSY = """ The machine did other work, too: compare what took turns (raw and ours, Gnocchi and ours), not absolute figures and not
@@ -31,6 +33,12 @@ time to make them is not counted.
   max, sum and mean of one meter for the day over HTTP, JSON parsed, in turns; each answer is compared with plain arithmetic first.
 - **growth**: questions to the library about the first hours and the newest samples, with other values each time: the median.
 - **bytes**: all tables and indexes after the load, divided by samples.
+- **export**: the target of the [export worker](bi.md) stores pages of 1,000 samples of one meter, each in a transaction with its
+  point. The raw bulk insert is the engine's own client inserting the same rows into an identical empty table, with the same
+  batches, commits, keys and indexes, passing over ids that are there. Where a client makes SQL text of values, this is
+  counted; a second figure is without it. Reading from the API is not counted. Twice in turns; the faster counts.
+- **export-memory**: the whole worker, a process of its own, reads one meter from an API whose samples are made by a formula, by
+  complex queries of 1,000 samples, into a SQLite file: its highest resident memory after a tenth of the samples, and after all.
 """
 
 
@@ -126,7 +134,45 @@ def _bytes(engines: dict[str, Any]) -> list[list[str]]:
     return found
 
 
-_PARTS = {"ingest": _ingest, "http": _http, "gnocchi": _gnocchi, "growth": _growth, "bytes": _bytes}
+def _export(engines: dict[str, Any]) -> list[list[str]]:
+    found = []
+    for engine, each in engines.items():
+        share = each["ours"] / each["raw"] * 100
+        found += [
+            _row(engine, f"raw bulk insert, {each['samples']:,} samples, 1,000 a transaction, samples/s", each["raw"]),
+            _row(engine, "the worker's target with its points, samples/s", each["ours"]),
+            _row(engine, "in % of the raw bulk insert", share, f"{EXPORTED}", met=share >= EXPORTED),
+        ]
+        if "text" in each:
+            found += [
+                _row(engine, "raw bulk insert of SQL text that was made before, samples/s", each["text"]),
+                _row(engine, "in % of this", each["ours"] / each["text"] * 100),
+            ]
+    return found
+
+
+def _memory(engines: dict[str, Any]) -> list[list[str]]:
+    found = []
+    for engine, each in engines.items():
+        times = each["whole"] / each["tenth"]
+        found += [
+            _row(engine, f"memory of the worker after {each['samples'] // 10:,} samples, MiB", each["tenth"] / 2**20),
+            _row(engine, f"after {each['samples']:,} samples, MiB", each["whole"] / 2**20),
+            _row(engine, "times as much", times, f"{FLAT:g}", met=times <= FLAT),
+            _row(engine, "read, stored and committed, samples/s", each["rate"]),
+        ]
+    return found
+
+
+_PARTS = {
+    "ingest": _ingest,
+    "http": _http,
+    "gnocchi": _gnocchi,
+    "growth": _growth,
+    "bytes": _bytes,
+    "export": _export,
+    "export-memory": _memory,
+}
 
 
 def text(results: dict[str, Any]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime as dt
+import json
 import pathlib
 import sys
 
@@ -13,6 +15,7 @@ import undercroft
 from bench import floors
 from bench.events import floor, report, workload
 from bench.harness import database
+from bench.metering import export_floor, formula_api
 from bench.metering import floor as metering_floor
 from bench.metering import report as metering_report
 from bench.metering import workload as samples
@@ -22,6 +25,7 @@ from bench.rating import pushers, subjects, worker
 from bench.rating import report as rating_report
 from bench.rating import workload as rated
 from undercroft.events import Event, EventFilter, Trait
+from undercroft.export import COLUMNS
 from undercroft.metering import SampleFilter
 
 EVENTS, CALL = 250, 100
@@ -195,6 +199,39 @@ def test_the_raw_floor_of_samples_writes_the_rows_that_the_store_holds(engine, t
     worker._store.close()
 
 
+@pytest.mark.kind("metering")
+def test_the_raw_insert_beside_the_target_writes_the_same_rows(engine, tmp_path):
+    url = database(engine.url.replace("{tmp}", str(tmp_path)), "bench_of_exports", tmp_path)
+    found = export_floor.compare(url, 2_345, 100, tmp_path)
+    assert {"raw", "ours"} <= found.keys()
+    with contextlib.closing(floors.floor(export_floor.ENGINES, url)) as raw:
+        rows = raw.rows(export_floor.OURS)
+        assert raw.rows(export_floor.FLOOR) == rows
+        assert len({row[COLUMNS.index("message_id")] for row in rows}) == 2_345
+        # Rows that are there are passed over.
+        raw.write(raw.prepare(rows[:100]))
+        if text := raw.write_out(rows[:100]):
+            raw.send(text)
+        assert raw.count(export_floor.FLOOR) == 2_345
+
+
+def test_pages_of_the_formula_leave_nothing_out():
+    made = formula_api.Samples(1_000)
+    begin, end = made.start, made.start + dt.timedelta(days=1)
+    count, text = made.page(begin, end, 2_000)
+    everything = json.loads(text)
+    assert count == len({each["id"] for each in everything}) == 1_000
+    read: dict[str, object] = {}
+    while True:
+        count, text = made.page(begin, end, 10)
+        read.update((each["id"], each) for each in json.loads(text))
+        if count < 10:
+            break
+        begin = dt.datetime.fromisoformat(json.loads(text)[-1]["timestamp"])
+    assert list(read.values()) == everything
+    assert list(formula_api.bounds({"and": [{"=": {"meter": "cpu"}}, {">=": {"timestamp": begin.isoformat()}}]})) == [(">=", begin)]
+
+
 def test_ids_of_samples_are_unique_and_carry_their_time():
     found = [samples.message_id(number) for number in range(2 * samples.A_POLL)]
     assert len(set(found)) == len(found)
@@ -218,6 +255,11 @@ def test_the_table_of_samples_tells_what_is_met():
             "postgresql": {"10": {"rate": 1.0, "ask": asked}, "100": {"rate": 1.0, "ask": {"one message id": 0.0022}}},
         },
         "bytes": {"sqlite": {"samples": 10, "uuid1": bytes_, "uuid4": bytes_}},
+        "export": {
+            "sqlite": {"samples": 10, "raw": 200.0, "ours": 90.0},
+            "mariadb": {"samples": 10, "raw": 200.0, "text": 400.0, "ours": 100.0},
+        },
+        "export-memory": {"sqlite": {"samples": 1_000, "tenth": 100 * 2**20, "whole": 130 * 2**20, "rate": 5.0}},
     }
     facts = {"processors": 2, "processor": "x", "memory_gib": 1, "python": "3"}
     run = {"began": "now", "arguments": "--only ingest", "minutes": 1.5, "durable": True, "machine": facts, "load": [1.0, 1.0]}
@@ -231,6 +273,11 @@ def test_the_table_of_samples_tells_what_is_met():
     assert ["postgresql", "times as long", "2.2", ""] in rows
     assert ["sqlite", "bytes a sample, 10 samples, uuid1", "120", "110, NOT MET"] in rows
     assert ["sqlite", "bytes a sample, 10 samples, uuid4", "120", ""] in rows
+    assert ["sqlite", "in % of the raw bulk insert", "45", "50, NOT MET"] in rows
+    assert ["mariadb", "in % of the raw bulk insert", "50", "50, met"] in rows
+    assert ["mariadb", "in % of this", "25", ""] in rows
+    assert ["sqlite", "after 1,000 samples, MiB", "130", ""] in rows
+    assert ["sqlite", "times as much", "1.3", "1.2, NOT MET"] in rows
     assert not any("tiny" in row[1] for row in rows)
     assert "times as fast as Gnocchi  4" in " ".join(metering_report.text(results).split()).replace("Gnocchi 4", "Gnocchi  4")
     page = metering_report.page({"ingest": results["ingest"]})
