@@ -27,6 +27,27 @@ def test_a_sample_is_stored_as_it_is(place):
     assert [tuple(row) for row in place.rows((*COLUMNS, *EXTRA_COLUMNS))] == [tuple(sample(0)), tuple(odd)]
 
 
+TEXTS = [
+    "", " ", "NULL", "null", "\\N", "{}", '","', '"', "'", "\\", "\\\\", "%s", "%(a)s", "?", "$1", ":x", "a\r\nb",
+    "\t", "\x01\x7f", "\u2028",
+    "{a,b}", "--", ";", "e\u0301", "é", "\U0001f600", "\ufeff", "\uffff", "  two ", "tab\tend ",
+]  # fmt: skip
+FLOATS = [0.0, -1.5, 1e308 * 1.7976931348623157, -5e-324, 2.0**53 + 2, 0.1, 1 / 3, 123456789.123456789, 1e-7, 1e22, 1e23]
+
+
+def test_every_text_and_float_comes_back_as_it_was(place):
+    target = place.target(extra_columns=EXTRA_COLUMNS)
+    names = ("counter_name", "counter_type", "counter_unit", "project_id", "resource_id", "source", "user_id", "resource_metadata")
+    texts = [sample(number, **dict.fromkeys(names, text)) for number, text in enumerate(TEXTS)]
+    ids = [sample(100 + number, message_id=text) for number, text in enumerate(TEXTS) if text]
+    volumes = [sample(200 + number, counter_volume=volume) for number, volume in enumerate(FLOATS)]
+    times = [sample(300 + number, timestamp=NOON.replace(microsecond=number), recorded_at=None) for number in (0, 1, 999_999)]
+    given = [*texts, *ids, *volumes, *times]
+    assert target.store(UNIT, given, LATER) == (len(given), [], 0)
+    found = {tuple(row) for row in place.rows((*COLUMNS, *EXTRA_COLUMNS))}
+    assert found == {tuple(each) for each in given}
+
+
 def test_the_nine_columns_and_no_other_are_made(place):
     place.target()
     found = place.db.dialect and place.ask("SELECT * FROM {t}")

@@ -191,18 +191,26 @@ def test_two_targets_write_one_file(place, tmp_path):
 def test_a_file_of_something_else_is_not_overwritten(place, tmp_path, content):
     file = tmp_path / "points.json"
     file.write_text(content)
-    target = place.target(state=str(file))
     with pytest.raises(ConfigInvalid, match="these are not the points of an export worker"):
-        target.store(UNIT, [sample()], LATER)
+        place.target(state=str(file))
+    assert levels(place.opened[-1])["state"] is Level.ERROR
+    with pytest.raises(ConfigInvalid, match="these are not the points of an export worker"):
+        place.opened[-1].store(UNIT, [sample()], LATER)
     assert file.read_text() == content
 
 
 def test_a_file_that_cannot_be_written_is_not_now(place, tmp_path):
-    target = place.target(state=str(tmp_path / "missing" / "points.json"))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    target = place.target(state=str(folder / "points.json"))
+    assert levels(target)["state"] is Level.OK
+    folder.rmdir()
     with pytest.raises(Unavailable, match=r"points\.json"):
         target.store(UNIT, [sample()], LATER)
     with pytest.raises(Unavailable, match="lock file"):
         target.acquire(UNIT.endpoint_id)
+    with pytest.raises(ConfigInvalid, match="the folder of the state file does not exist"):
+        target.prepare()
 
 
 def test_the_file_is_json(place, tmp_path):

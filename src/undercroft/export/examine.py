@@ -13,6 +13,7 @@ from undercroft.core.plural import number
 from undercroft.engines.sql import Database, diagnose
 from undercroft.export import layout
 from undercroft.export.dialects import Dialect
+from undercroft.export.state import PointFile
 
 
 def target(db: Database, dialect: Dialect, tables: Sequence[sa.Table], seconds: float) -> Iterator[Finding]:
@@ -35,6 +36,15 @@ def target(db: Database, dialect: Dialect, tables: Sequence[sa.Table], seconds: 
         yield from found
         if part is _connection and (db.dialect.missing_file() or any(each.level is Level.ERROR for each in found)):
             return
+
+
+def state(file: PointFile) -> Finding:
+    """Whether the file of points can be used."""
+    try:
+        file.check()
+    except UndercroftError as failure:
+        return error("state", str(failure), "name another file as `state`, or make the folder")
+    return ok("state", f"points are kept in {file.path}")
 
 
 def _connection(db: Database, _dialect: Dialect, _tables: Sequence[sa.Table]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from undercroft.core import time
-from undercroft.core.errors import Unavailable
+from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.filelock import FileLock
 from undercroft.core.statefile import StateFile
 from undercroft.export.sample import Refused
@@ -120,13 +120,17 @@ def now() -> dt.datetime:
 class PointFile:
     """Points in a file, which is replaced in one step; several processes may write it.
 
+    Attributes:
+        path: the file.
+        lock: by which one of several workers uses it.
+
     Args:
         path: the file. Two lock files are made beside it.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
         self._file = StateFile(path, _Content, "these are not the points of an export worker ({}); name another file as `state`")
-        self._path = path
+        self.path = path
         self.lock = FileLock(path.with_name(path.name + ".lock"))
 
     def load(self) -> dict[Unit, Noted]:
@@ -138,6 +142,16 @@ class PointFile:
         content = self._file.load()
         return {each.unit: each for each in content.points} if content else {}
 
+    def check(self) -> None:
+        """Look whether the file can be used.
+
+        Raises:
+            ConfigInvalid: it holds something else, or its folder does not exist.
+        """
+        if not self.path.parent.is_dir():
+            raise ConfigInvalid(f"{self.path}: the folder of the state file does not exist")
+        self.load()
+
     @contextmanager
     def changing(self, unit: Unit) -> Iterator[Noted]:
         """What is noted of a unit, to be changed within the block; on disk when the block is over.
@@ -146,10 +160,10 @@ class PointFile:
             Unavailable: the file cannot be written.
         """
         # A lock of its own each time: threads wait for each other as processes do.
-        with FileLock(self._path.with_name(self._path.name + ".saving")).held():
+        with FileLock(self.path.with_name(self.path.name + ".saving")).held():
             points = self.load()
             yield points.setdefault(unit, Noted(endpoint_id=unit.endpoint_id, filter=unit.filter, meter=unit.meter))
             try:
                 self._file.save(_Content(list(points.values())))
             except OSError as error:
-                raise Unavailable(f"{self._path}: the points cannot be written: {error.strerror}") from None
+                raise Unavailable(f"{self.path}: the points cannot be written: {error.strerror}") from None

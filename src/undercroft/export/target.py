@@ -35,6 +35,7 @@ AT_ONCE, _CHARACTERS = 5_000, 16 * 2**20
 # Samples whose troubles are remembered, so that each is told once.
 _REMEMBERED = 10_000
 _IN_TARGET = "target"
+_RELEASE_SECONDS = 2.0
 
 
 class Target:
@@ -81,6 +82,8 @@ class Target:
             if create and self._db.dialect.missing_file() is not None:
                 self._db.dialect.create()
             fit(self._db)
+            if self._file:
+                self._file.check()
             missing = [table for table in self._used if self._find(table) is None]
             if missing and create:
                 self._make(missing)
@@ -147,7 +150,9 @@ class Target:
 
     def findings(self) -> Iterator[Finding]:
         """What is to be said about the target. Nothing is changed, and nothing is raised for what is wrong with it."""
-        return examine.target(self._db, self._dialect, self._used, self._timeout)
+        yield from examine.target(self._db, self._dialect, self._used, self._timeout)
+        if self._file:
+            yield examine.state(self._file)
 
     # -- samples and points --------------------------------------------------------------------------------------------
 
@@ -337,7 +342,8 @@ class Target:
     def release(self) -> None:
         """Free the lock."""
         if self._lock is not None:
-            with deadline.within(self._timeout):
+            # A process that ends does not wait for a database that does not answer: the lock ends with it.
+            with deadline.within(min(self._timeout, _RELEASE_SECONDS)):
                 self._lock.release()
 
     def close(self) -> None:
