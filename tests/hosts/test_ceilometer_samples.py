@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 import random
 import sqlite3
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -15,8 +13,7 @@ import pytest
 
 from tests.chaos import servers
 from tests.conftest import publisher_url, url_of
-from tests.hosts.ceilometer import message_ids, outage, over_http, own_store, restarted
-from tests.hosts.conftest import Environment
+from tests.hosts.ceilometer import PATIENCE, Agent, ids, message_ids, outage, over_http, own_store, restarted
 from undercroft.conformance.plugin import Opener, Target
 from undercroft.metering import SampleFilter
 
@@ -25,71 +22,10 @@ INGEST = "/metering/v1/ceilometer/samples"
 COUNT = 600
 # More than are delivered while servers are killed so often.
 MANY, KILLS = 50_000, 3
-PATIENCE = 300
-
-
-def size(number: int) -> int:
-    """As in `inside.ceilometer_samples`."""
-    return number % 5 + 1
-
-
-class Agent:
-    """Ceilometer's pipeline in a process of its own."""
-
-    def __init__(self, environment: Environment, publisher: str, first: int, count: int, folder: pathlib.Path) -> None:
-        words = ["-m", "tests.hosts.inside.ceilometer_samples", publisher, str(first), str(count), str(folder)]
-        self.process = subprocess.Popen(
-            [str(environment.python), *words], env=environment.variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, cwd=folder,
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        self.kept: list[int] = []
-        self.is_done = threading.Event()
-        self._other: list[str] = []
-        line = self.process.stdout.readline()
-        while line != "begun\n":
-            assert line, "".join(self._other)
-            self._other.append(line)
-            line = self.process.stdout.readline()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.strip().isdigit():
-                self.kept.append(int(line))
-            elif line == "done\n":
-                self.is_done.set()
-            else:
-                self._other.append(line)
-        self.is_done.set()
-
-    def end(self) -> None:
-        """Let it end, with what it is delivering."""
-        self._close()
-        assert self.process.returncode == 0, "".join(self._other)
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self._close()
-
-    def _close(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self._reader.join(PATIENCE)
-        self.process.stdout.close()
-        self.process.wait(PATIENCE)
 
 
 def stored(opener: Opener) -> Counter[str]:
     return message_ids(opener, lambda store: store.get_samples(SampleFilter()))
-
-
-def ids(numbers: list[int]) -> set[str]:
-    return {f"{number:08x}-0001-11f1-8001-{place:012x}" for number in numbers for place in range(size(number))}
 
 
 def await_stored(opener: Opener, wanted: set[str]) -> Counter[str]:

@@ -19,8 +19,8 @@ from undercroft.export.target import Target
 
 LOG = logging.getLogger(__name__)
 
-# The key of what every filter needs: the target, the login, the endpoint.
-EVERYTHING = "everything"
+# The key of what every filter needs: the target, the login, the endpoint. A filter cannot have this name.
+EVERYTHING = "[exporter]"
 _LOCK_SECONDS = 2.0
 _FIRST = dt.datetime.min  # noqa: DTZ901 - moments are naive UTC here
 # What gets better only when somebody does something about it.

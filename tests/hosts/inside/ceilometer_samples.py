@@ -1,4 +1,8 @@
-"""Ceilometer's own sample pipeline, fed with what its polling agents send: ceilometer_samples.py PUBLISHER FIRST COUNT FOLDER.
+"""Ceilometer's own sample pipeline, fed with what its polling agents send.
+
+    ceilometer_samples.py PUBLISHER FIRST COUNT FOLDER [START STEP]
+
+START is the timestamp of the first notification's samples, and STEP the seconds to that of the next one.
 
 Each notification has 1 to 5 samples. Prints `begun`, the number of each notification whose samples Ceilometer did not throw away,
 and `done`, and ends when its stdin does, be it before all are delivered. Ceilometer logs what it threw away: after an error of a
@@ -39,11 +43,11 @@ def message_id(number: int, place: int) -> str:
     return f"{number:08x}-0001-11f1-8001-{place:012x}"
 
 
-def notification(number: int) -> dict[str, Any]:
+def notification(number: int, start: dt.datetime = START, step: float = 1) -> dict[str, Any]:
     found = [
         sample.Sample(
             name=f"meter.{place}", type="cumulative", unit="ns", volume=2**60 + number, user_id="u1", project_id="p1",
-            resource_id=f"vm-{number % 7}", timestamp=(START + dt.timedelta(seconds=number)).isoformat(),
+            resource_id=f"vm-{number % 7}", timestamp=(start + dt.timedelta(seconds=number * step)).isoformat(),
             resource_metadata={"number": number}, id=message_id(number, place),
         )
         for place in range(size(number))
@@ -63,7 +67,7 @@ class Watch(logging.Handler):
             self.seen.thrown = True
 
 
-def main(publisher: str, first: int, count: int, folder: pathlib.Path) -> None:
+def main(publisher: str, first: int, count: int, folder: pathlib.Path, start: dt.datetime = START, step: float = 1) -> None:
     conf = prepared(folder, publisher, "meters", "pipeline_cfg_file")
     (endpoint,) = [each for each in samples.SamplePipelineManager(conf).get_main_endpoints() if isinstance(each, TelemetryIpc)]
     watch = Watch()
@@ -83,7 +87,7 @@ def main(publisher: str, first: int, count: int, folder: pathlib.Path) -> None:
         if stopping.is_set():
             return
         watch.seen.thrown = False
-        endpoint.sample([notification(number)])
+        endpoint.sample([notification(number, start, step)])
         if not watch.seen.thrown:
             # One write, so that threads do not mix their lines.
             sys.stdout.write(f"{number}\n")
@@ -97,4 +101,5 @@ def main(publisher: str, first: int, count: int, folder: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), pathlib.Path(sys.argv[4]))
+    times = (dt.datetime.fromisoformat(sys.argv[5]), float(sys.argv[6])) if sys.argv[5:] else ()
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), pathlib.Path(sys.argv[4]), *times)

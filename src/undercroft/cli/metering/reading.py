@@ -81,7 +81,8 @@ def _show(found: Iterable[Sample]) -> None:
 def export(store: str | None, folder: str, name: str, form: str, **asked: Unpack[selection.Which]) -> None:
     """Write samples, the oldest first, to a file in FOLDER, which gets its name when it is complete.
 
-    JSON lines and CSV can be imported again. Parquet needs: pip install 'undercroft[parquet]'.
+    JSON lines and CSV can be imported again. Parquet needs: pip install 'undercroft[parquet]'. To fill a table of an SQL database
+    with samples as they arrive, for BI tools, see `undercroft export`.
 
     \b
     Examples:
