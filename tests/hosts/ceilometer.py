@@ -19,7 +19,7 @@ from tests.hosts.conftest import Environment
 from undercroft.conformance.plugin import Opener, Target
 
 TOKENS = "secret - - service\nreader - - admin\n"
-PATIENCE = 25
+PATIENCE = 300
 
 
 class Restarted:

@@ -22,12 +22,16 @@ import undercroft
 from tests.conftest import stores
 from tests.export.places import Place
 from tests.hosts.ceilometer import PATIENCE, Agent, ids, over_http, restarted, size
+from undercroft.core.errors import NotInitialized
 from undercroft.export import COLUMNS
 
 pytestmark = [pytest.mark.kind("metering"), pytest.mark.timeout(900)]
 INGEST = "/metering/v1/ceilometer/samples"
-# Notifications, and seconds from one's timestamp to the next one's: Ceilometer is ahead of its timestamps at the beginning.
-COUNT, STEP = 500, 0.01
+# More notifications than are delivered, and seconds from one's timestamp to the next one's. The first are of the future, later ones
+# are late.
+MANY, STEP, AHEAD = 100_000, 0.002, dt.timedelta(seconds=2)
+# Notifications that Ceilometer must have got rid of before and after the kills.
+ENOUGH = 60
 CONFIGURATION = """
 [exporter]
 endpoint = http://127.0.0.1:{port}/metering
@@ -82,7 +86,7 @@ class Export:
     def close(self) -> None:
         self._process.kill()
         self._process.wait(PATIENCE)
-        pass
+        self.place.clear()
 
     @property
     def log(self) -> str:
@@ -90,67 +94,75 @@ class Export:
 
     def await_rows(self, wanted: set[str]) -> None:
         end = time.monotonic() + PATIENCE
-        while missing := wanted - {row[COLUMNS.index("message_id")] for row in self.rows()}:
+        while missing := wanted - self._ids():
             assert self._process.poll() is None, self.log
             assert time.monotonic() < end, f"{len(missing)} of {len(wanted)} samples are missing\n{self.log}"
             time.sleep(0.2)
 
-    def rows(self) -> list[tuple[Any, ...]]:
-        with contextlib.suppress(ZeroDivisionError):
-            return self.place.rows()
-        return []
+    def _ids(self) -> set[str]:
+        with contextlib.suppress(NotInitialized):  # before the worker has made the table
+            return {row[COLUMNS.index("message_id")] for row in self.place.rows()}
+        return set()
 
 
-def published(number: int, place: int, start: dt.datetime) -> tuple[Any, ...]:
-    """The row of a sample, as it follows from what `inside.ceilometer_samples` publishes."""
-    row = {
-        "counter_name": f"meter.{place}", "counter_type": "cumulative", "counter_unit": "ns",
-        "counter_volume": float(2**60 + number), "message_id": f"{number:08x}-0001-11f1-8001-{place:012x}",
-        "project_id": "p1", "resource_id": f"vm-{number % 7}", "source": "openstack",
-        "timestamp": start + dt.timedelta(seconds=number * STEP),
-    }  # fmt: skip
-    return tuple(row[name] for name in COLUMNS)
+def rows_of(number: int, start: dt.datetime) -> Iterator[tuple[Any, ...]]:
+    """The rows of a notification, as they follow from what `inside.ceilometer_samples` publishes."""
+    for place in range(size(number)):
+        row = {
+            "counter_name": f"meter.{place}", "counter_type": "cumulative", "counter_unit": "ns",
+            "counter_volume": float(2**60 + number), "message_id": f"{number:08x}-0001-11f1-8001-{place:012x}",
+            "project_id": "p1", "resource_id": f"vm-{number % 7}", "source": "openstack",
+            "timestamp": start + dt.timedelta(seconds=number * STEP),
+        }  # fmt: skip
+        yield tuple(row[name] for name in COLUMNS)
 
 
 @pytest.fixture
 def places(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> list[Place]:
     """A table in each SQL engine of the run."""
     urls = [store.url.replace("{tmp}", str(tmp_path)) for store in stores(request.config, "metering")]
-    return [Place(url.replace("metering.db", "bi.db"), f"t{uuid.uuid4().hex[:12]}") for url in urls]
+    return [Place(url, f"t{uuid.uuid4().hex[:12]}") for url in urls]
 
 
 @pytest.mark.promise("D7")
 def test_what_ceilometer_publishes_is_in_the_table_once_whatever_is_killed(ceilometer, places, tmp_path, seed, record):
     assert places
     rng = random.Random(seed)
+    url = f"sqlite:///{tmp_path}/source.db"
+    with contextlib.closing(undercroft.connect("metering", url)) as store:
+        store.upgrade()
     with contextlib.ExitStack() as stack:
-        url = f"sqlite:///{tmp_path}/source.db"
-        with contextlib.closing(undercroft.connect("metering", url)) as store:
-            store.upgrade()
         service = stack.enter_context(restarted(tmp_path, metering=url))
         workers = [stack.enter_context(contextlib.closing(Export(place, service.port, tmp_path))) for place in places]
-        start = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
-        agent = Agent(ceilometer, over_http(service, INGEST), 0, COUNT, tmp_path, start.isoformat(), STEP)
-        threading.Event().wait(rng.uniform(0.2, 1))
+        start = dt.datetime.now(dt.UTC).replace(tzinfo=None) + AHEAD
+        agent = Agent(ceilometer, over_http(service, INGEST), 0, MANY, tmp_path, start.isoformat(), STEP)
+        await_kept(agent, ENOUGH)
+        threading.Event().wait(rng.uniform(0, 0.5))
         service.kill()
         for worker in workers:
-            threading.Event().wait(rng.uniform(0.1, 0.5))
+            threading.Event().wait(rng.uniform(0, 0.5))
             worker.kill()
-        assert agent.is_done.wait(PATIENCE)
+        service.service.await_alive()
+        await_kept(agent, len(agent.kept) + ENOUGH)
         agent.end()
         for worker in workers:
             worker.await_rows(ids(agent.kept))
             worker.stop()
-        everything = {row[COLUMNS.index("message_id")]: row for number in range(COUNT) for row in _rows(number, start)}
         found = [{row[COLUMNS.index("message_id")]: row for row in worker.place.rows()} for worker in workers]
         counts = [worker.place.count() for worker in workers]
     record(engines=len(places), kept=len(agent.kept), stored=sum(counts))
-    assert len(agent.kept) > COUNT // 2
+    published = {
+        row[COLUMNS.index("message_id")]: row for number in range(max(agent.kept) + 1_000) for row in rows_of(number, start)
+    }
     for rows, count in zip(found, counts, strict=True):
         # What was stored though its answer was lost may be there, too.
-        assert rows == {name: everything[name] for name in rows}
+        assert rows == {name: published[name] for name in rows}
         assert len(rows) == count
 
 
-def _rows(number: int, start: dt.datetime) -> Iterator[tuple[Any, ...]]:
-    return (published(number, place, start) for place in range(size(number)))
+def await_kept(agent: Agent, count: int) -> None:
+    """Wait until Ceilometer did not throw away the samples of so many notifications."""
+    end = time.monotonic() + PATIENCE
+    while len(agent.kept) < count:
+        assert time.monotonic() < end, f"{len(agent.kept)} of {count} notifications"
+        time.sleep(0.05)
