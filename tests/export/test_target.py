@@ -8,9 +8,10 @@ import threading
 import pytest
 
 from tests.export.places import NOON, UNIT, sample
-from undercroft.core.errors import InvalidInput, UndercroftError
+from undercroft.core.errors import Declined, InvalidInput, UndercroftError
 from undercroft.export import COLUMNS, EXTRA_COLUMNS
 from undercroft.export.state import Failure
+from undercroft.export.target import AT_ONCE
 
 LATER = NOON + dt.timedelta(hours=1)
 
@@ -152,3 +153,41 @@ def test_two_targets_store_at_once(place):
     assert sum(new) == place.count() == 2050
     point = targets[0].points(UNIT.endpoint_id)[UNIT]
     assert (point.position, point.rows) == (NOON + dt.timedelta(seconds=1900), 2050)
+
+
+def test_rows_and_point_are_committed_together(place, monkeypatch):
+    target = place.target()
+    target.store(UNIT, [sample(0)], NOON)
+
+    def broken(*_: object) -> None:
+        raise Declined("not now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target._dialect, "note", broken)
+        with pytest.raises(Declined):
+            target.store(UNIT, [sample(1)], LATER)
+    assert place.count() == 1
+    assert target.points(UNIT.endpoint_id)[UNIT].position == NOON
+
+
+def test_the_point_stays_until_the_last_part_is_stored(place, monkeypatch):
+    target = place.target()
+    insert, calls = target._dialect.insert, []
+
+    def fails_at_the_second(connection, rows):
+        calls.append(len(rows))
+        if len(calls) == 2:
+            raise Declined("not now")
+        return insert(connection, rows)
+
+    batch = [sample(number) for number in range(AT_ONCE + 10)]
+    with monkeypatch.context() as patched:
+        patched.setattr(target._dialect, "insert", fails_at_the_second)
+        with pytest.raises(Declined):
+            target.store(UNIT, batch, LATER)
+    assert calls == [AT_ONCE, 10]
+    assert place.count() == AT_ONCE
+    assert target.points(UNIT.endpoint_id) == {}
+    assert target.store(UNIT, batch, LATER).new == 10
+    point = target.points(UNIT.endpoint_id)[UNIT]
+    assert (point.position, point.rows) == (LATER, AT_ONCE + 10)
