@@ -102,7 +102,7 @@ class Keystone:
         if found:
             return found.rstrip("/")
         there = sorted(
-            f"{each.region_name or 'no region'}/{each.interface}"
+            f"{each.region_name or 'no region'}/{str(each.interface).removesuffix('URL')}"
             for endpoints in catalogue.get_endpoints_data(service_type=SERVICE).values()
             for each in endpoints
         )

@@ -20,7 +20,7 @@ _OURS = {
     "search_offset": "each request has its own times",
     "meter": "meters are named by `meters`", "counter_name": "meters are named by `meters`",
 }  # fmt: skip
-_CONDITION = re.compile(r"([^=!<>\[\]{}]+?)\s*(<=|>=|!=|=|<|>)(.*)", re.DOTALL)
+_CONDITION = re.compile(r"([^=!<>\[\]{}]+?)\s*(<=|>=|!=|=|<|>)(?![=<>])(.*)", re.DOTALL)
 MOST_CONDITIONS, MOST_METERS, LONGEST = 50, 1000, 1000
 
 
