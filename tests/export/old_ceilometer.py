@@ -99,17 +99,21 @@ class OldCeilometer:
         ties: False for samples of equal timestamps in an order that changes with each request, as that of a database may.
         bounds: False for a server that ignores timestamps in questions.
         limits: False for a server that ignores limits.
+        orders: False for a server that ignores `orderby` and gives the newest first.
+        most: samples, meters or resources of an answer at most, whatever limit is asked for; None without such a cap.
     """
 
     def __init__(
         self, samples: Iterable[Sample] = (), *, complex_queries: bool = True, knows_unique: bool = True,
         tokens: dict[str, str | None] | None = None, sorts: bool = True, ties: bool = True, bounds: bool = True,
-        limits: bool = True, prefix: str = "", tls: ssl.SSLContext | None = None, port: int = 0,
+        limits: bool = True, orders: bool = True, most: int | None = None,
+        prefix: str = "", tls: ssl.SSLContext | None = None, port: int = 0,
     ) -> None:  # fmt: skip
         self.faults: list[Fault] | Callable[[Asked], Fault | None] = []
         self.requests: list[Asked] = []
         self.complex_queries, self.knows_unique, self.tokens, self.moved = complex_queries, knows_unique, tokens, False
         self.sorts, self.ties, self.bounds, self.limits = sorts, ties, bounds, limits
+        self.orders, self.most = orders, most
         self.samples = Samples()
         self.samples.add(samples)
         self.prefix = prefix
@@ -208,7 +212,7 @@ class OldCeilometer:
         _only(asked, "limit")
         allowed = {"user_id", "project_id", "resource_id", "source", "message_id", "counter_name"}
         question = read_q(asked.params, allowed)
-        limit = _limit(asked.params.get("limit", [""])[-1])
+        limit = self._limit(asked.params.get("limit", [""])[-1])
         return self._found(question._replace(meter=meter or question.meter), project, limit, None)
 
     def _complex(self, asked: Asked, project: str | None) -> list[Sample]:
@@ -221,14 +225,18 @@ class OldCeilometer:
                 raise BadRequest(f'Unknown attribute: "{name}"')
         question = read_filter(body["filter"]) if body.get("filter") else Question(Window(), [], None)
         order = read_orderby(body["orderby"]) if body.get("orderby") else None
-        return self._found(question, project, _limit(body.get("limit") or ("" if body.get("limit") is None else 0)), order)
+        return self._found(question, project, self._limit(body.get("limit") or ("" if body.get("limit") is None else 0)), order)
+
+    def _limit(self, value: Any) -> int:
+        limit = _limit(value)
+        return limit if self.most is None else min(limit, self.most)
 
     def _found(self, question: Question, project: str | None, limit: int, order: list[tuple[str, bool]] | None) -> list[Sample]:
         window, tests = question.window, question.tests
         if not self.bounds:
             window, tests = Window(), tests if order is None else []
         entries = self.samples.select(question.meter, window)
-        if order is None:
+        if order is None or not self.orders:
             order = [("timestamp", True)]
         if not self.sorts or not self.ties:
             with self._lock:
@@ -264,7 +272,7 @@ class OldCeilometer:
     def _meters(self, asked: Asked, project: str | None) -> list[Any]:
         _only(asked, "limit", *(["unique"] if self.knows_unique else []))
         question = read_q(asked.params, {"user_id", "project_id", "resource_id", "source"}, timestamps=False)
-        limit = _limit(asked.params.get("limit", [""])[-1])
+        limit = self._limit(asked.params.get("limit", [""])[-1])
         unique = asked.params.get("unique", [""])[-1].lower() in ("true", "1")
         rows = []
         names = ("project_id", "resource_id", "source", "user_id")
@@ -282,7 +290,7 @@ class OldCeilometer:
     def _resources(self, asked: Asked, project: str | None, only: str | None = None) -> list[Any]:
         _only(asked, "limit", "meter_links")
         question = read_q(asked.params, {"user_id", "project_id", "resource_id", "source"})
-        limit = _limit(asked.params.get("limit", [""])[-1])
+        limit = self._limit(asked.params.get("limit", [""])[-1])
         rows = []
         for resource, (first, last, sample, meters) in self._latest(question, project, lambda one: one.get("resource_id")).items():
             if only is not None and resource != only:
@@ -401,10 +409,10 @@ def _handler(ceilometer: OldCeilometer) -> type[http.server.BaseHTTPRequestHandl
             if fault.body is not None:
                 answer = fault.body
             else:
-                if status >= 400:
+                if status >= 300:
                     code = "Client" if status < 500 else "Server"
                     found = {"error_message": {"debuginfo": None, "faultcode": code, "faultstring": found}}
-                answer = _RAW.sub(r"\1", json.dumps(found)).encode()
+                answer = b"" if status == 204 else _RAW.sub(r"\1", json.dumps(found)).encode()
             self._send(status, answer, fault)
 
         def _send(self, status: int, answer: bytes, fault: Fault) -> None:

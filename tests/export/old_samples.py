@@ -92,7 +92,7 @@ class Samples:
             touched = set()
             for given in samples:
                 sample = {"recorded_at": now, **given}
-                at = parse_time(sample.pop("_at", None) or sample["timestamp"])
+                at = parse_time(sample.get("_at") or sample["timestamp"])
                 for name in ("timestamp", "recorded_at"):
                     if isinstance(sample[name], dt.datetime):
                         sample[name] = parse_time(sample[name]).isoformat()
@@ -307,7 +307,7 @@ def _comparison(operator: str, field: str, value: Any) -> Test:
             at = parse_time(value)
         except (ValueError, TypeError):
             raise BadRequest(f"Filter expression not valid: invalid timestamp {value!r}") from None
-        return lambda sample: compare(_time_of(sample, field, at), at)
+        return lambda sample: compare(_time_of(sample, field), at)
     key = field.partition(".")[2]
 
     def test(sample: Sample) -> bool:
@@ -322,9 +322,5 @@ def _comparison(operator: str, field: str, value: Any) -> Test:
     return test
 
 
-def _time_of(sample: Sample, field: str, asked: dt.datetime) -> dt.datetime:
-    # A sample whose time cannot be read was found by the time that it is kept at: it passes.
-    try:
-        return parse_time(sample[field])
-    except (ValueError, TypeError):
-        return asked
+def _time_of(sample: Sample, field: str) -> dt.datetime:
+    return parse_time(sample.get("_at") or sample[field] if field == "timestamp" else sample[field])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from undercroft.export.client import Client
-from undercroft.export.login import Login, login
+from undercroft.export.login import login
 from undercroft.export.query import parse_meters, parse_query
 from undercroft.export.sample import Sample
 from undercroft.export.settings import Filter, Settings, load
@@ -32,7 +32,7 @@ def settings_of(url: str, **keys: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def reading(url: str, login_: Login | None = None, **keys: Any) -> Iterator[Source]:
+def reading(url: str, /, login_: Any = None, **keys: Any) -> Iterator[Source]:
     """A source at an endpoint, with these keys of the configuration."""
     settings = settings_of(url, **keys)
     client = Client(settings, login_ or login(settings))

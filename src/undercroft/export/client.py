@@ -136,7 +136,7 @@ def _verify(settings: Settings) -> ssl.SSLContext | bool:
     try:
         return ssl.create_default_context(cafile=settings.cafile)
     except OSError as error:
-        reason = error.strerror or "holds no certificates"
+        reason = "holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
         raise ConfigInvalid(f"cafile: {settings.cafile}: {reason}") from None
 
 

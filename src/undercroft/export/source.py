@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import fnmatch
 import logging
+import math
 import time as monotonic
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -58,7 +60,7 @@ class Source:
         self._settings, self._client = settings, client
         self._reader = wire.Reader(settings.extra_columns)
         self._mode = None if settings.mode == "auto" else settings.mode
-        self._oldest: dict[str, tuple[float, dt.datetime | None]] = {}
+        self._oldest: dict[tuple[Condition, ...], tuple[float, dt.datetime | None]] = {}
 
     @property
     def endpoint(self) -> str:
@@ -142,8 +144,8 @@ class Source:
         """
         if self.mode == COMPLEX:
             try:
-                page = self._asked_of(filter_, lambda: self._complex(filter_, meter, begin, None, 1))
-            except MetricsMoved as error:
+                page = self._first_page(filter_, meter, begin)
+            except (MetricsMoved, Unsorted) as error:
                 self._fall_back(error)
             else:
                 if page.times or not page.of:
@@ -151,9 +153,26 @@ class Source:
         oldest = self._oldest_resource(filter_)
         return oldest if oldest is None or begin is None else max(oldest, begin)
 
+    def _first_page(self, filter_: Filter, meter: str, begin: dt.datetime | None) -> Page:
+        """A page of the first sample, when nothing is before it: a service that does not sort gives any, or the last."""
+
+        def ask(end: dt.datetime | None) -> Page:
+            page: Page = self._asked_of(filter_, lambda: self._complex(filter_, meter, begin, end, 1))
+            return page
+
+        page = ask(None)
+        if page.times and page.times[0] != begin:
+            before = ask(page.times[0])
+            if before.times and before.times[0] < page.times[0]:
+                # It may have come in between.
+                page = ask(None)
+                if not page.times or page.times[0] > before.times[0]:
+                    raise Unsorted("the first sample is not the one with the first timestamp")
+        return page
+
     def _oldest_resource(self, filter_: Filter) -> dt.datetime | None:
         """The first timestamp of all resources of a filter; kept for a moment, because each of its meters asks."""
-        asked, found = self._oldest.get(filter_.name, (-_KEPT_SECONDS, None))
+        asked, found = self._oldest.get(filter_.query, (-_KEPT_SECONDS, None))
         if monotonic.monotonic() - asked < _KEPT_SECONDS:
             return found
         query = _simple(filter_.query)
@@ -163,7 +182,7 @@ class Source:
             resources = self._asked_of(filter_, lambda: self._all("/v2/resources", query, list[_Resource]))
         times = [_moment(each.first_sample_timestamp) for each in resources]
         found = min(times, default=None)
-        self._oldest[filter_.name] = monotonic.monotonic(), found
+        self._oldest[filter_.query] = monotonic.monotonic(), found
         return found
 
     def read(self, filter_: Filter, meter: str, begin: dt.datetime, end: dt.datetime) -> Iterator[Batch]:
@@ -261,16 +280,24 @@ def _complex_field(field: str) -> str:
 def _typed(condition: Condition) -> Any:
     """The value of a condition, of the type that it names; of metadata without one, what simple queries take it for."""
     text, kind = condition.value, condition.type
-    guesses = "metadata." in condition.field and not kind
-    for name, convert in (("integer", int), ("float", float)):
-        if kind == name or guesses:
-            try:
-                return convert(text)
-            except ValueError:
-                continue
-    if (kind == "boolean" or guesses) and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    return text
+    if "metadata." in condition.field and not kind:
+        return _literal(text)
+    if kind == "boolean" and text.lower() in ("true", "false", "1", "0"):
+        return text.lower() in ("true", "1")
+    try:
+        return {"integer": int, "float": float}.get(kind, str)(text)
+    except ValueError:
+        # The service says what it thinks of that.
+        return text
+
+
+def _literal(text: str) -> Any:
+    """The value of a Python literal, which is what services read there; the text where it is none."""
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return found if isinstance(found, (str, bool, int)) or (isinstance(found, float) and math.isfinite(found)) else text
 
 
 def _moment(text: str | None) -> dt.datetime:
