@@ -166,6 +166,15 @@ def test_status_before_the_first_round_and_behind(run: Run, file, place):  # noq
     assert not json.loads(found)["is_well"]
 
 
+def test_a_point_ahead_of_the_clock_is_told(run: Run, file, place):  # noqa: F811
+    """Nothing would be read until then, without a word: a machine whose clock was wrong for a moment."""
+    run("export", "run", file, "--once")
+    moved = "2999-01-01 00:00:00.000000"
+    place.run(f"UPDATE {{t}}_sync SET position = '{moved}' WHERE meter = 'meter.1'")
+    assert run("export", "run", file, "--once").stderr.count("ahead of this machine's clock") == 2
+    assert "AHEAD" in run("export", "status", file, code=1).stdout
+
+
 def test_status_of_what_never_ran(run: Run, file, place):  # noqa: F811
     place.target()
     found = json.loads(run("export", "status", file, "--format", "json", code=1).stdout)

@@ -29,6 +29,8 @@ except ImportError as error:
 
 # Bytes of an answer; and characters of an error's own text that are repeated.
 LARGEST, _SHOWN = 256 * 2**20, 200
+# Seconds that a service may ask to wait; one that asks for more is mistaken.
+_LONGEST_WAIT = 86_400.0
 _MOVED = (404, 405, 410, 501)
 _NOT_NOW = (408, 429)
 
@@ -198,12 +200,12 @@ def _retry_after(text: str | None) -> float | None:
     if not text:
         return None
     if text.strip().isascii() and text.strip().isdigit():
-        return float(text.strip()[:9])
+        return min(float(text.strip()[:9]), _LONGEST_WAIT)
     try:
         moment = email.utils.parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
-    return max(0.0, (time.as_utc(moment) - time.now()) / dt.timedelta(seconds=1))
+    return min(max(0.0, (time.as_utc(moment) - time.now()) / dt.timedelta(seconds=1)), _LONGEST_WAIT)
 
 
 def _text(error: Exception) -> str:

@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 # The key of what every filter needs: the target, the login, the endpoint. A filter cannot have this name.
 EVERYTHING = "[exporter]"
 _LOCK_SECONDS = 2.0
+# Clocks of machines that take turns differ by less.
+_FUTURE = dt.timedelta(minutes=1)
 _FIRST = dt.datetime.min  # noqa: DTZ901 - moments are naive UTC here
 # What gets better only when somebody does something about it.
 _LASTING = (SourceForbidden, MetricsMoved, Denied)
@@ -49,6 +51,7 @@ class Worker:
         self._floors: dict[Unit, dt.datetime] = {}
         self._meters: dict[str, list[str]] = {}
         self._left_out: set[str] = set()
+        self._ahead: set[Unit] = set()
         self._endpoint = ""
         self._points: Mapping[Unit, Point] = {}
         self._is_prepared = self._waits_for_lock = False
@@ -140,6 +143,7 @@ class Worker:
             if window.begin < end:
                 batches = self._source.read(filter_, meter, window.begin, end)
             else:
+                self._warn_of_future(unit, end)
                 # What it begins with is still to come; a point keeps where it begins.
                 batches = iter(() if unit in self._points else (Batch([], [], end),))
             for batch in batches:
@@ -156,6 +160,17 @@ class Worker:
             return
         self._schedule.done(key)
         self.problems.pop(key, None)
+
+    def _warn_of_future(self, unit: Unit, end: dt.datetime) -> None:
+        """Say once that a point is ahead of the clock: nothing is read until the clock has come that far."""
+        point = self._points.get(unit)
+        if point is not None and point.position > end + _FUTURE and unit not in self._ahead:
+            self._ahead.add(unit)
+            LOG.error(
+                "the point is ahead of this machine's clock, so nothing is read: was the clock wrong? "
+                "Mend it, delete the meter's row from the table of points, and start again",
+                extra={"filter": unit.filter, "meter": unit.meter, "point": point.position.isoformat()},
+            )
 
     def _begin(self, filter_: Filter, unit: Unit, end: dt.datetime) -> dt.datetime:
         """Where the window of a unit begins."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from undercroft.export.state import Failure, Point
 
 
+# Clocks of machines that take turns differ by less.
+_AHEAD = dt.timedelta(minutes=1)
+
+
 class Line(msgspec.Struct):
     """One meter of a filter.
 
@@ -78,7 +82,7 @@ def status(settings: Settings, max_lag: dt.timedelta | None, output_format: str)
         shown = [
             (
                 line.filter, line.meter, line.position or "", "" if line.lag_seconds is None else f"{line.lag_seconds:,.0f} s",
-                line.rows, line.refused, "ok" if line.is_well else "LAGS" if not line.error else "FAILS", line.error or "",
+                line.rows, line.refused, _sign(line), line.error or "",
             )
             for line in lines
         ]  # fmt: skip
@@ -130,8 +134,17 @@ def _line(unit: Unit, point: Point | None, failure: Failure | None, now: dt.date
         updated=_aware(None if point is None else point.updated),
         error=None if failure is None else failure.text,
         error_at=_aware(None if failure is None else failure.at),
-        is_well=lag is not None and lag <= max_lag and failure is None,
+        # A point ahead of the clock means that the clock was, or is, wrong, and that nothing is read.
+        is_well=lag is not None and -_AHEAD <= lag <= max_lag and failure is None,
     )
+
+
+def _sign(line: Line) -> str:
+    if line.is_well:
+        return "ok"
+    if line.error:
+        return "FAILS"
+    return "AHEAD" if line.lag_seconds is not None and line.lag_seconds < 0 else "LAGS"
 
 
 def _aware(moment: dt.datetime | None) -> dt.datetime | None:
