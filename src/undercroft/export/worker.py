@@ -91,7 +91,7 @@ class Worker:
             self._waits_for_lock = False
             self._points = self._target.points(self._endpoint)
         except UndercroftError as error:
-            if isinstance(error, ConfigInvalid) and not self._is_prepared:
+            if isinstance(error, ConfigInvalid) and not error.retryable:
                 raise
             self._failed(EVERYTHING, error)
             return False
