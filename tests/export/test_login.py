@@ -159,6 +159,13 @@ def test_v2_refusal_does_not_repeat_the_password():
     assert "canary" not in str(caught.value)
 
 
+def test_a_password_that_is_repeated_in_another_form_is_masked():
+    """As JSON writes it, and as a URL does."""
+    with served(V2()) as url, logged_in(url + "/v2.0", key='can"ary\\x') as found, pytest.raises(SourceForbidden) as caught:
+        found.headers()
+    assert "ary" not in str(caught.value)
+
+
 def test_a_catalogue_without_the_region_says_which_there_are():
     with served(V2()) as url, logged_in(url + "/v2.0", region="R9") as found, pytest.raises(SourceForbidden, match="R1/admin, R1/"):
         _ = found.endpoint

@@ -89,11 +89,16 @@ def logged_in(auth_url: str, **over: Any) -> Iterator[Login]:
 
 
 @pytest.mark.parametrize(("path", "auth"), [("", "auto"), ("/v3", "auto"), ("", "v3"), ("/v3", "v3"), ("/", "auto")])
-def test_login_by_names(cloud, path, auth):
+def test_login_by_names(cloud, path, auth, caplog):
+    for name in ("", "keystoneauth", "keystoneauth1", "urllib3", "requests"):
+        caplog.set_level(logging.DEBUG, name)
     with logged_in(cloud.keystone.url + path, auth=auth) as found:
         assert found.endpoint == cloud.gate.url
         assert "admin" in (found.roles() or ())
-        assert found.headers()["X-Auth-Token"]
+        token = found.headers()["X-Auth-Token"]
+    assert token
+    assert token not in caplog.text
+    assert PASSWORD not in caplog.text
 
 
 def test_login_by_ids(cloud):
@@ -181,8 +186,8 @@ def test_a_user_without_the_role_admin_is_told_once(cloud, caplog):
     with caplog.at_level(logging.WARNING), logged_in(cloud.keystone.url, user="reader", key=READER) as found:
         found.headers()
         found.renew()
-    assert [record.message for record in caplog.records if "has not the role admin" in record.message] != []
-    assert caplog.text.count("has not the role admin") == 1
+    assert [record.message for record in caplog.records if "does not have the role admin" in record.message] != []
+    assert caplog.text.count("does not have the role admin") == 1
 
 
 def test_a_keystone_that_is_away_is_asked_again(cloud):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import urllib.parse
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+import msgspec
 
 from undercroft.core import deadline, registry
 from undercroft.core.errors import Unavailable
@@ -88,7 +91,7 @@ class Keystone:
         found = self._access.role_names
         if _ADMIN not in {name.lower() for name in found}:
             LOG.warning(
-                "the user has not the role admin, but %s: the API gives the samples of its own project only, without a word",
+                "the user does not have the role admin (it has %s): the API returns the samples of its own project only",
                 ", ".join(sorted(found)) or "none",
             )
 
@@ -132,8 +135,10 @@ class Keystone:
     def _told(self, error: Exception) -> str:
         """What a library says, in one line, without the password, whatever a server repeats."""
         text = " ".join(str(error).split())
-        if self._settings.key:
-            text = text.replace(self._settings.key, "***")
+        key = self._settings.key or ""
+        # As it is, and as it would be in JSON and in a URL.
+        for form in {key, msgspec.json.encode(key).decode()[1:-1], urllib.parse.quote(key, safe="")} - {""}:
+            text = text.replace(form, "***")
         return text[:_SHOWN] or type(error).__name__
 
 
