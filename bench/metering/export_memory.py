@@ -18,6 +18,7 @@ endpoint = {address}
 auth = none
 connection = {connection}
 mode = complex
+retries = 3
 [filter:all]
 meters = {meter}
 """

@@ -86,10 +86,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        found = list(bounds(json.loads(asked["filter"])))
-        assert json.loads(asked["orderby"])[0] == {"timestamp": "asc"}, asked
-        (begin,) = (moment for operator, moment in found if operator == ">=")
-        (end,) = (moment for operator, moment in found if operator == "<")
+        found = dict(bounds(json.loads(asked["filter"])))
+        assert [each.lower() for each in json.loads(asked["orderby"])[0].values()] == ["asc"], asked
+        # The first sample of all is asked for without bounds.
+        begin, end = found.get(">=", self.samples.start), found.get("<", dt.datetime.now(dt.UTC).replace(tzinfo=None))
         count, text = self.samples.page(begin, end, asked["limit"])
         self._answer(text)
         type(self).served += count
