@@ -337,6 +337,19 @@ def test_a_server_that_ignores_timestamps(mode, size):
         assert len(old.requests) < 100
 
 
+def test_a_server_that_ignores_where_a_window_ends():
+    """In order, what is behind the end is left for its own window; among the newest, it leaves no room for what was asked for."""
+    begin, end = START, START + 3 * MINUTE
+    with OldCeilometer(ODD, bounds=False) as old:
+        with reading(old.url, mode="complex") as source:
+            assert ids(whole(source, begin, end)) == [f"o{n:03}" for n in range(12)]
+        with (
+            reading(old.url, mode="simple") as source,
+            pytest.raises(SourceUnavailable, match=r"ignores.*asked for samples before"),
+        ):
+            whole(source, begin, end)
+
+
 @pytest.mark.parametrize("mode", BOTH)
 def test_a_server_that_ignores_the_limit(mode):
     with OldCeilometer(ODD, limits=False) as old, reading(old.url, page=3, mode=mode) as source:
