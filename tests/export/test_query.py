@@ -55,7 +55,7 @@ def test_queries_that_are_refused(text, problem):
     assert problem in str(caught.value)
 
 
-VALUE = st.text(st.characters(exclude_characters=";", exclude_categories=["Cs", "Cc"]), max_size=20).map(str.strip)
+VALUE = st.text(st.characters(blacklist_characters=";", blacklist_categories=["Cs", "Cc"]), max_size=20).map(str.strip)
 
 
 @settings(max_examples=200, deadline=None)

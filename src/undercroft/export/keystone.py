@@ -29,6 +29,7 @@ _MARGIN = 60
 _DEFAULT_DOMAIN = "Default"
 _ADMIN = "admin"
 _SHOWN = 300
+_NOT_NOW = (408, 429)
 
 
 class Keystone:
@@ -120,11 +121,11 @@ class Keystone:
             with deadline.within(self._settings.timeout):
                 found: T = connecting.in_time(ask, self._place)
                 return found
-        except exceptions.SSLError as error:
-            raise self._unavailable(error) from error
-        except (exceptions.HttpServerError, exceptions.TooManyRequests, exceptions.RequestTimeout) as error:
-            raise self._unavailable(error, getattr(error, "retry_after", None) or None) from error
-        except (exceptions.HttpError, exceptions.AuthorizationFailure, exceptions.MissingRequiredOptions) as error:
+        except exceptions.HttpError as error:
+            if error.http_status >= 500 or error.http_status in _NOT_NOW:
+                raise self._unavailable(error, getattr(error, "retry_after", None) or None) from error
+            raise SourceForbidden(f"{self._place} refuses the login: {self._told(error)}") from error
+        except (exceptions.AuthorizationFailure, exceptions.MissingRequiredOptions) as error:
             raise SourceForbidden(f"{self._place} refuses the login: {self._told(error)}") from error
         except (exceptions.ClientException, Unavailable, OSError) as error:
             raise self._unavailable(error) from error
