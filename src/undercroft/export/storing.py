@@ -56,17 +56,22 @@ class Step(NamedTuple):
 class Storing:
     """Stores batches in a target.
 
+    Args:
+        target: where to.
+        hang_up: see the attribute.
+        metrics: see the attribute.
+
     Attributes:
         metrics: counts what is done.
         is_under_way: whether a transaction is, which a signal must not break off.
-        hang_up: cuts off such a transaction when it takes too long; nothing is lost by that, since nothing was moved.
+        hang_up: cuts off such a transaction when it takes too long after a signal; nothing is lost by that: nothing was moved.
     """
 
-    def __init__(self, target: Target, metrics: Metrics | None = None) -> None:
+    def __init__(self, target: Target, hang_up: deadline.HangUp | None = None, metrics: Metrics | None = None) -> None:
         self._target = target
         self.metrics = metrics or Metrics()
         self.is_under_way = False
-        self.hang_up = deadline.HangUp()
+        self.hang_up = hang_up or deadline.HangUp()
 
     def store(self, unit: Unit, batch: Batch, window: Window, place: int, of: int, *, moves: bool) -> Step:
         """Store a batch.

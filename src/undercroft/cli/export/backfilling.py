@@ -47,7 +47,7 @@ def backfill(
     from undercroft.cli import logs, output, progress, stores
     from undercroft.cli.export.reporting import WHOLE, followed
     from undercroft.cli.export.signals import stopping
-    from undercroft.core import time
+    from undercroft.core import deadline, time
     from undercroft.core.errors import InvalidInput
     from undercroft.core.names import unknown
     from undercroft.export.backfill import Backfill
@@ -64,15 +64,16 @@ def backfill(
     for name in filters:
         if name not in known:
             raise InvalidInput("--filter", unknown("filter", name, known))
-    stop = threading.Event()
+    stop, hang_up = threading.Event(), deadline.HangUp()
     totals = None
     with (
+        deadline.until(hang_up),
         configured.opened(settings) as (source, target, _),
         progress.bar("exporting", WHOLE, in_percent=True) as show,
     ):
         handler = logs.start(log_format, debug=bool(ctx.find_root().params.get("debug")))
         ctx.call_on_close(lambda: logging.getLogger().removeHandler(handler))
-        storing = Storing(target)
+        storing = Storing(target, hang_up)
         work = Backfill(settings, source, target, storing, stop)
         with stopping(storing, stop):
             totals = followed(work.run(window, filters), show)

@@ -53,19 +53,21 @@ def run(
     from undercroft.cli import logs, output, progress
     from undercroft.cli.export.reporting import WHOLE, followed
     from undercroft.cli.export.signals import stopping
+    from undercroft.core import deadline
     from undercroft.core.plural import number
     from undercroft.export.storing import Storing
     from undercroft.export.worker import Worker
 
     ends_after_a_round = once or dry_run
-    stop = threading.Event()
+    stop, hang_up = threading.Event(), deadline.HangUp()
     with (
+        deadline.until(hang_up),
         configured.opened(settings, dry=dry_run) as (source, target, _),
         progress.bar("exporting", WHOLE, in_percent=True) as show,
     ):
         handler = logs.start(log_format, debug=bool(ctx.find_root().params.get("debug")))
         ctx.call_on_close(lambda: logging.getLogger().removeHandler(handler))
-        storing = Storing(target)
+        storing = Storing(target, hang_up)
         if metrics is not None:
             storing.metrics.serve(metrics)
         worker = Worker(settings, source, target, storing, stop)
