@@ -1,4 +1,4 @@
-"""Break the SQL drivers on purpose, in one way after another, and see that the conformance suites notice.
+"""Break the SQL drivers and the export worker on purpose, in one way after another, and see that their tests notice.
 
     python tests/mutations.py [--store KIND=URL] [--only WORDS] [--workers N]
 
@@ -23,14 +23,17 @@ DRIVER = "rating/drivers/sql/"
 EVENTS = "events/drivers/sql/"
 METERING = "metering/drivers/sql/"
 GRADUAL = "engines/sql/gradual.py"
+EXPORT = "export/"
 # Where nothing else is said, by kind.
 STORES = {kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering")}
+# What is no kind of store has tests of its own in place of a suite: their folder, and the kind whose stores they run on.
+OWN_TESTS = {"export": ("tests/export", "metering")}
 
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
     """One thing broken: in `file`, `old`, which stands there once, becomes `new`; `suite` is the kind whose suite has to notice,
-    where the file belongs to none."""
+    where the file belongs to none. A file in a folder of `OWN_TESTS` is for the tests named there."""
 
     name: str
     file: str
@@ -355,13 +358,72 @@ MUTATIONS = [
         "clock + node)\n    return bytes",
         "clock + node[:4] * 3)\n    return bytes",
     ),
+    Mutation(
+        "complex questions begin behind the point",
+        EXPORT + "source.py",
+        'conditions.append({">=": {"timestamp": begin',
+        'conditions.append({">": {"timestamp": begin',
+    ),
+    Mutation(
+        "simple questions begin behind the point",
+        EXPORT + "source.py",
+        'Condition("timestamp", "ge", begin',
+        'Condition("timestamp", "gt", begin',
+    ),
+    Mutation(
+        "the point with the first of several transactions",
+        EXPORT + "target.py",
+        "is_last=place == len(parts))",
+        "is_last=place == 1)",
+    ),
+    Mutation("no overlap", EXPORT + "worker.py", "begin = point.position - overlap", "begin = point.position"),
+    Mutation(
+        "the last sample of a page swallowed",
+        EXPORT + "windows.py",
+        "yield Batch(fresh, refused, last)",
+        "yield Batch(fresh[:-1], refused, last)",
+    ),
+    Mutation(
+        "a full page of one timestamp taken for the last",
+        EXPORT + "windows.py",
+        "not (is_full or (_may_be_cut(page.of) and last > at))",
+        "not ((is_full or _may_be_cut(page.of)) and last > at)",
+    ),
+    Mutation(
+        "the older half passed over",
+        EXPORT + "windows.py",
+        "                stop = at + (stop - at) // 2\n",
+        "                at += (stop - at) // 2\n",
+    ),
+    Mutation(
+        "read ahead of the lag",
+        EXPORT + "worker.py",
+        "time.now().replace(tzinfo=None) - dt.timedelta(seconds=self._settings.lag)",
+        "time.now().replace(tzinfo=None) + dt.timedelta(seconds=self._settings.lag)",
+    ),
+    Mutation(
+        "what came of the last timestamp forgotten",
+        EXPORT + "windows.py",
+        "seen = {sample.message_id for sample in page.samples if sample.timestamp == last}",
+        "seen = set()",
+    ),
+    Mutation("a token that is refused stays", EXPORT + "client.py", "if status == 401:", "if False:"),
+    Mutation(
+        "a bad sample blocks its page",
+        EXPORT + "wire.py",
+        "found.refused.append(Refused(_id_of(item), str(error)))",
+        "raise",
+    ),
+    Mutation("a point moves back", EXPORT + "dialects/base.py", "{position} < {later}", "{position} <> {later}"),
+    Mutation("what the service asks to wait is not heard", EXPORT + "schedule.py", "elif at_least is not None:", "elif False:"),
 ]
 
 
 def run(package: pathlib.Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """Run Python on the copy of the package that lies in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment |= {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "UCTEST_CONFORMANCE": "quick"}
+    paths = [str(package.parent), str(PACKAGE.parent.parent)]
+    environment |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", "UCTEST_CONFORMANCE": "quick"}
     return subprocess.run(
         [sys.executable, *arguments], cwd=package.parent, env=environment, capture_output=True, text=True, check=False
     )
@@ -377,7 +439,13 @@ def suite(package: pathlib.Path, store: str, workers: str) -> tuple[bool, list[s
     Its random walks are left out, because what only a walk finds deserves an example; so are races between processes, which take
     longest.
     """
-    pytest = ["-m", "pytest", "--pyargs", "undercroft.conformance", "--store", store, "-q", "--tb=no", "-rfE", "--maxfail=4"]
+    kind, _, url = store.partition("=")
+    what = ["--pyargs", "undercroft.conformance"]
+    if kind in OWN_TESTS:
+        folder, kind = OWN_TESTS[kind]
+        top = PACKAGE.parent.parent
+        what = [str(top / folder), "--rootdir", str(top), "-c", str(top / "pyproject.toml")]
+    pytest = ["-m", "pytest", *what, "--store", f"{kind}={url}", "-q", "--tb=no", "-rfE", "--maxfail=4"]
     done = run(package, [*pytest, "-n", workers, "-p", "no:cacheprovider", "-k", " and ".join(f"not {name}" for name in OTHERS)])
     failed = re.findall(r"^(?:FAILED|ERROR) \S*?(test_\w+\.py::\w+)", done.stdout, re.MULTILINE)
     return done.returncode == 0, sorted(set(failed)), done.stdout
@@ -390,7 +458,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only mutations whose name holds these words")
     parser.add_argument("--workers", default="2", help="parallel test processes")
     given = parser.parse_args()
-    stores = dict([given.store.split("=", 1)]) if given.store else STORES
+    known = STORES | {name: STORES[kind] for name, (_, kind) in OWN_TESTS.items()}
+    stores = dict([given.store.split("=", 1)]) if given.store else known
     chosen = [mutation for mutation in MUTATIONS if given.only in mutation.name and mutation.kind in stores]
     survivors = []
     with tempfile.TemporaryDirectory() as folder:
