@@ -18,6 +18,7 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
         "tests.chaos.writers",
+        "tests.chaos.export.lives",
         *sorted({entry.module for kind in kinds.installed() for entry in registry.entries(kind)}),
         *(f"tests.chaos.{kind}.{path.stem}" for kind in kinds.installed() for path in sorted(HERE.glob(f"{kind}/[!t]*.py"))),
         "sqlalchemy.dialects.postgresql.psycopg",
@@ -58,6 +59,11 @@ class Life:
         """kill -9; nothing when it has ended: its number may be another's by now."""
         self._process.kill()
         self._process.join()
+
+    def signal(self, number: int) -> None:
+        """Send a signal; the process must be there."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
 
     def end(self) -> int:
         """Wait for its end; the exit code, negative for a signal."""
