@@ -12,6 +12,7 @@ import json
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -157,6 +158,8 @@ def test_v2_refusal_does_not_repeat_the_password():
         found.headers()
     assert "Invalid credentials" in str(caught.value)
     assert "canary" not in str(caught.value)
+    # As --debug shows it, with the causes.
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_password_that_is_repeated_in_another_form_is_masked():

@@ -121,14 +121,15 @@ class Keystone:
             with deadline.within(self._settings.timeout):
                 found: T = connecting.in_time(ask, self._place)
                 return found
+        # Without the cause: a traceback would show its text, and that what the server repeats.
         except exceptions.HttpError as error:
             if error.http_status >= 500 or error.http_status in _NOT_NOW:
-                raise self._unavailable(error, getattr(error, "retry_after", None) or None) from error
-            raise SourceForbidden(f"{self._place} refuses the login: {self._told(error)}") from error
+                raise self._unavailable(error, getattr(error, "retry_after", None) or None) from None
+            raise SourceForbidden(f"{self._place} refuses the login: {self._told(error)}") from None
         except (exceptions.AuthorizationFailure, exceptions.MissingRequiredOptions) as error:
-            raise SourceForbidden(f"{self._place} refuses the login: {self._told(error)}") from error
+            raise SourceForbidden(f"{self._place} refuses the login: {self._told(error)}") from None
         except (exceptions.ClientException, Unavailable, OSError) as error:
-            raise self._unavailable(error) from error
+            raise self._unavailable(error) from None
 
     def _unavailable(self, error: Exception, retry_after: float | None = None) -> SourceUnavailable:
         return SourceUnavailable(f"{self._place} cannot be asked: {self._told(error)}", retry_after=retry_after, is_everything=True)
