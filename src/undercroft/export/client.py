@@ -162,7 +162,7 @@ def _failure(status: int, headers: Mapping[str, str], what: str, body: bytes) ->
     if status in _MOVED or 300 <= status < 400:
         return MetricsMoved(f"the metrics have moved, this endpoint serves them no longer: {text}", status)
     if status >= 500 or status in _NOT_NOW or status < 400:
-        return SourceUnavailable(text, retry_after=_retry_after(headers.get("retry-after")), is_everything=status == 429)
+        return SourceUnavailable(text, retry_after=_retry_after(headers.get("retry-after")))
     return FilterRefused("", text)
 
 

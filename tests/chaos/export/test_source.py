@@ -109,14 +109,15 @@ def test_answers_break_off(
 
 HALF = b'[{"counter_name": "disk.read", "mess'
 FAILURES = {
+    "429, come again": Fault(429, {"Retry-After": "1"}),
     "500": Fault(500), "503, come again": Fault(503, {"Retry-After": "1"}), "no answer": Fault(delay=60),
     "half a body": Fault(cut=30), "half a list": Fault(200, body=HALF), "not JSON": Fault(200, body=b"<html>"),
     "closed": Fault(closes=True), "drips": Fault(drip=0.2),
 }  # fmt: skip
 
 
-# In the gate one of those that a client library tells, one that it does not, and one that says when to come again.
-CHOSEN = FAILURES if FULL else ("503, come again", "half a body", "half a list")
+# In the gate one that says when to come again, and one that a client library tells.
+CHOSEN = FAILURES if FULL else ("429, come again", "half a body")
 
 
 def of_the_bad(asked: Asked) -> bool:
@@ -141,25 +142,15 @@ def test_other_filters_go_on(place: Place, tmp_path: pathlib.Path, seed: int, na
         assert not faults, faults
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 410, 301, 429] if FULL else [410, 429])
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 301] if FULL else [410])
 def test_what_concerns_all_filters_is_waited_for(place: Place, tmp_path: pathlib.Path, seed: int, status: int) -> None:
-    pause, asked_at, answered_at = 1.0, [], []
-
-    def refuse(_: Asked) -> Fault:
-        asked_at.append(time.monotonic())
-        answered_at.append(time.monotonic())
-        return Fault(status, {"Retry-After": "1"} if status == 429 else {})
-
     with exporting(tmp_path, place, seed, mode="simple") as (exporter, source, _), exporter.living() as worker:
         with exporter.traffic.flowing():
             exporter.await_passed(exporter.traffic.last)
-            source.faults = refuse
+            source.faults = lambda _: Fault(status)
             exporter.await_told("next try in")
             exporter.watch(1.2)
         assert not worker.speaks(), exporter.told()[-3000:]
-        if status == 429:
-            # What the service asks for wins over our own, shorter, choice.
-            assert all(later - earlier >= pause for earlier, later in zip(answered_at, asked_at[1:], strict=False))
         source.faults = []
         exporter.settle()
         exporter.end(worker, signal.SIGTERM)
