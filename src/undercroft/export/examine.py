@@ -29,7 +29,7 @@ def target(db: Database, dialect: Dialect, tables: Sequence[sa.Table], seconds: 
         found: list[Finding] = []
         try:
             with deadline.within(seconds):
-                # A generator would leave its time to whoever reads it.
+                # A generator would hand its deadline to its reader.
                 found += part(db, dialect, tables)
         except UndercroftError as failure:
             found.append(error(part.__name__.removeprefix("_"), str(failure), "mend the database, or its URL"))

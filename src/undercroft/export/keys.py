@@ -131,7 +131,7 @@ KEYS: Mapping[str, Key] = {
     ),
     "overlap": Key("How far behind its point a round looks again for late samples.", 600.0, _seconds(0)),
     "lag": Key("How old a sample is before it is read: clocks differ, and samples arrive late.", 5.0, _seconds(0)),
-    "start": Key("First timestamp where there is no point yet: `beginning`, `now`, ISO 8601, or -7d.", "beginning", str),
+    "start": Key("First timestamp to read where a meter has no point yet: `beginning`, `now`, ISO 8601, or -7d.", "beginning", str),
     "page": Key("Samples a request.", 1000, _whole(1, 100_000)),
     "mode": Key("`complex` queries, `simple` ones, or `auto`.", "auto", _among(*MODES)),
     "timeout": Key("Time for the API, and for the target, to answer.", 30.0, _seconds(0.1, 3600)),

@@ -1,4 +1,4 @@
-"""Who asks: a login to Keystone, a fixed token, or nobody."""
+"""How requests are authenticated: by a login to Keystone, a fixed token, or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Login(Protocol):
         ...
 
     def roles(self) -> frozenset[str] | None:
-        """The roles of the token; None where nobody tells."""
+        """The roles of the token; None where they are unknown."""
         ...
 
     def close(self) -> None:
@@ -44,10 +44,10 @@ class Given:
         return {} if self._token is None else {"X-Auth-Token": self._token}
 
     def renew(self) -> None:
-        """There is no other one."""
+        """Nothing: a fixed token cannot be renewed."""
 
     def roles(self) -> frozenset[str] | None:
-        """Nobody tells."""
+        """Unknown."""
         return None
 
     def close(self) -> None:

@@ -93,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"<settings of the export worker, {len(self.filters)} filters>"
 
     def begin(self) -> dt.datetime | None:
-        """The first timestamp to ask for where there is no point yet, naive UTC; None for the beginning."""
+        """The first timestamp to read where a meter has no point yet, naive UTC; None for the beginning."""
         return _start(self.start)
 
     def earliest(self) -> dt.datetime | None:

@@ -62,7 +62,7 @@ def _roles(login: Login) -> Finding:
 
     roles = login.roles()
     if roles is None:
-        return findings.ok("role", "without a login of our own nobody tells which roles the token has")
+        return findings.ok("role", "unknown: only a login to Keystone tells the roles of a token")
     found = ", ".join(sorted(roles)) or "none"
     if "admin" in {role.lower() for role in roles}:
         return findings.ok("role", found)
