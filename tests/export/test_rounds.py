@@ -131,6 +131,13 @@ def test_a_filter_that_fails_holds_no_other_up(old, place, fault):
     assert rounds.ids() == ["m00000", "m00001"]
 
 
+def test_one_round_does_not_promise_another_try_of_what_waiting_does_not_mend(place, caplog):
+    with OldCeilometer([made(0, now() - dt.timedelta(minutes=1))], tokens={"t": None}) as old:
+        assert Rounds(old, place)()
+    assert "not tried again in this round" in caplog.text
+    assert "next try in" not in caplog.text
+
+
 def test_a_refused_sample_holds_nothing_up_and_is_counted_once(old, place):
     rounds = Rounds(old, place)
     old.add([made(0, now() - dt.timedelta(minutes=1)), made(1, now() - dt.timedelta(minutes=1), counter_volume=None)])

@@ -54,7 +54,7 @@ class Worker:
         self._ahead: set[Unit] = set()
         self._endpoint = ""
         self._points: Mapping[Unit, Point] = {}
-        self._is_prepared = self._waits_for_lock = False
+        self._is_prepared = self._waits_for_lock = self._is_once = False
         self.problems: dict[Key, UndercroftError] = {}
 
     def run(self, *, once: bool = False) -> Iterator[Step]:
@@ -66,6 +66,7 @@ class Worker:
         Raises:
             ConfigInvalid: the target's table cannot be used; the message says which statement mends it.
         """
+        self._is_once = once
         while not self._stop.is_set():
             self._schedule.begin()
             if self._schedule.is_due(EVERYTHING) and self._is_ready():
@@ -211,7 +212,11 @@ class Worker:
         self.problems[key] = error
         longest = isinstance(error, _LASTING) or not error.retryable
         wait = self._schedule.failed(key, longest=longest, at_least=getattr(error, "retry_after", None))
-        following = "left to the next round" if self._schedule.is_given_up(key) else f"next try in {wait:.3g} s"
+        following = f"next try in {wait:.3g} s"
+        if self._is_once and self._lasts(key):
+            following = "not tried again in this round"
+        elif self._schedule.is_given_up(key):
+            following = "left to the next round"
         LOG.log(logging.ERROR if longest else logging.WARNING, "%s; %s", error, following, extra=extra)
 
     def _wait(self) -> float:
