@@ -75,7 +75,7 @@ def backfill(
         ctx.call_on_close(lambda: logging.getLogger().removeHandler(handler))
         storing = Storing(target, hang_up)
         work = Backfill(settings, source, target, storing, stop)
-        with stopping(storing, stop):
+        with stopping(stop, hang_up, lambda: storing.is_under_way):
             totals = followed(work.run(window, filters), show)
     if stop.is_set() or totals is None:
         click.echo("interrupted", err=True)

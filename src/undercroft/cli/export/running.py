@@ -60,7 +60,9 @@ def run(
 
     ends_after_a_round = once or dry_run
     stop, hang_up = threading.Event(), deadline.HangUp()
+    storing = None
     with (
+        stopping(stop, hang_up, lambda: storing is not None and storing.is_under_way),
         deadline.until(hang_up),
         configured.opened(settings, dry=dry_run) as (source, target, _),
         progress.bar("exporting", WHOLE, in_percent=True) as show,
@@ -71,13 +73,10 @@ def run(
         if metrics is not None:
             storing.metrics.serve(metrics)
         worker = Worker(settings, source, target, storing, stop)
-        totals = None
-        with stopping(storing, stop):
-            if not ends_after_a_round:
-                logging.getLogger("undercroft.export").info("worker begins", extra={"filters": len(settings.filters)})
-            totals = followed(worker.run(once=ends_after_a_round), show)
-        target.release()
-    if stop.is_set() or totals is None:
+        if not ends_after_a_round:
+            logging.getLogger("undercroft.export").info("worker begins", extra={"filters": len(settings.filters)})
+        totals = followed(worker.run(once=ends_after_a_round), show)
+    if stop.is_set():
         return
     if output_format == "json":
         click.echo(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from undercroft.export.storing import Storing
+    from undercroft.core.deadline import HangUp
 
 # Seconds. A transaction that takes longer is cut off; its rows come again with the next start. The process ends within 10 s.
 PATIENCE = 8.0
@@ -22,11 +23,14 @@ class Stopped(BaseException):
 
 
 @contextlib.contextmanager
-def stopping(storing: Storing, stop: threading.Event) -> Iterator[None]:
+def stopping(stop: threading.Event, hang_up: HangUp, is_storing: Callable[[], bool]) -> Iterator[None]:
     """The block, which the first of these signals ends; a second one ends the process at once, as it would have without us.
 
-    `storing.hang_up` fires some seconds later: what the caller does within `deadline.until` of it does not wait for a target that
-    is silent.
+    Args:
+        stop: set by the signal.
+        hang_up: fires some seconds later: what the caller does within `deadline.until` of it does not wait for a target that is
+            silent.
+        is_storing: whether a transaction is under way, which the signal does not break off.
     """
     before: dict[signal.Signals, Any] = {}
 
@@ -37,10 +41,13 @@ def stopping(storing: Storing, stop: threading.Event) -> Iterator[None]:
     def told(*_: object) -> None:
         restore()
         stop.set()
-        timer = threading.Timer(PATIENCE if storing.is_under_way else _CLEARING, storing.hang_up.fire)
+        finishes = is_storing()
+        timer = threading.Timer(PATIENCE if finishes else _CLEARING, hang_up.fire)
         timer.daemon = True
         timer.start()
-        if not storing.is_under_way:
+        if not finishes:
+            # A question to the target that is broken off leaves its connection in the middle, which its library would log.
+            logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
             raise Stopped
 
     for each in (signal.SIGTERM, signal.SIGINT):
