@@ -26,7 +26,7 @@ GRADUAL = "engines/sql/gradual.py"
 EXPORT = "export/"
 # Where nothing else is said, by kind.
 STORES = {kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering")}
-# What is no kind of store has tests of its own in place of a suite: their folder, and the kind whose stores they run on.
+# Code that is not a driver has ordinary tests instead of a conformance suite: their folder, and the kind whose stores they run on.
 OWN_TESTS = {"export": ("tests/export", "metering")}
 
 

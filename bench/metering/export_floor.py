@@ -43,7 +43,7 @@ class Floor(floors.Floor):
         """A batch of values in the order in which the client takes them."""
 
     def write_out(self, rows: Rows) -> Any:
-        """A batch as the text that the engine reads, which the client need not make; None where there is no such text."""
+        """A batch as ready-made SQL text, so that the client does not spend time on it; None where the client sends values."""
         return None
 
     def send(self, text: Any) -> None:

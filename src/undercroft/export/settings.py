@@ -248,7 +248,7 @@ def _checked(found: dict[str, Any], filters: tuple[Filter, ...], file: object) -
     if found["auth"] == "token" and not found["token"]:
         raise refuse("auth = token needs token")
     if found["auth"] in ("token", "none") and not found["endpoint"]:
-        raise refuse(f"auth = {found['auth']} needs endpoint: without a login there is no catalogue that names it")
+        raise refuse(f"auth = {found['auth']} needs endpoint: only a login brings the catalogue that names it")
     if found["auth"] in ("auto", "v2", "v3"):
         missing = [
             name

@@ -191,7 +191,7 @@ class Target:
                 noted alone.
 
         Raises:
-            InvalidInput: a name of the unit is no text that is kept.
+            InvalidInput: a name of the unit is too long or holds U+0000.
             Unavailable: the database does not answer, or refuses this for now; part of the samples may be stored.
         """
         _check_unit(unit)
