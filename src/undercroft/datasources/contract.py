@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
-from undercroft.core import findings, jobs, settings, time
+from undercroft.core import deadline, findings, jobs, settings, time
 from undercroft.core.errors import ConfigInvalid
 from undercroft.core.plural import number
 from undercroft.datasources import meters, values
@@ -485,7 +485,8 @@ class DataSourceBase(abc.ABC):
     def check_availability(self) -> str:
         """The text `available` or `not available`, after one attempt."""
         try:
-            self._ping()
+            with deadline.within(self.options.request_timeout):
+                self._ping()
         except Exception as error:  # noqa: BLE001 - the contract: any error means "not available"
             LOG.warning("%s is not available: %s", self.NAME, error)
             return "not available"
@@ -547,7 +548,8 @@ class DataSourceBase(abc.ABC):
             verify: look for samples of each meter, too.
         """
         try:
-            self._ping()
+            with deadline.within(self.options.request_timeout):
+                self._ping()
         except Exception as error:  # noqa: BLE001 - told as a finding
             told = f"{self.NAME} is not available: {error}"
             yield findings.error("availability", told, "see that the URL, the login and the server are right")
