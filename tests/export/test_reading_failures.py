@@ -14,7 +14,7 @@ from tests.export.certificates import self_signed
 from tests.export.old_ceilometer import Fault, OldCeilometer
 from tests.export.reading import BOTH, MINUTE, START, asking, ids, made, reading, settings_of, whole
 from undercroft.core.errors import ConfigInvalid
-from undercroft.export import client as client_module
+from undercroft.engines import http
 from undercroft.export.client import Client
 from undercroft.export.errors import FilterRefused, MetricsMoved, SourceForbidden, SourceUnavailable
 from undercroft.export.login import login
@@ -123,7 +123,7 @@ def test_an_answer_in_chunks(old):
 
 
 def test_an_answer_is_bounded(old, monkeypatch):
-    monkeypatch.setattr(client_module, "LARGEST", 3 * 2**20)
+    monkeypatch.setattr(http, "LARGEST", 3 * 2**20)
     body = b"[" + b" " * (2**22) + b"]"
     for fault in (Fault(200, body=body), Fault(200, body=body, chunked=True), Fault(500, body=body)):
         found = failure(old, fault)

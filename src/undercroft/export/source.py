@@ -16,8 +16,9 @@ import msgspec
 
 from undercroft.core import time
 from undercroft.core.errors import InvalidInput
+from undercroft.engines.http import Parameters
 from undercroft.export import wire
-from undercroft.export.client import Client, Parameters
+from undercroft.export.client import Client
 from undercroft.export.errors import FilterRefused, MetricsMoved, SourceUnavailable
 from undercroft.export.query import Condition, is_pattern
 from undercroft.export.settings import Filter, Settings
