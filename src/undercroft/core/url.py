@@ -108,6 +108,27 @@ def split(url: str, options: type[T], given: Mapping[str, Any], passed_on: Colle
         raise ConfigInvalid(f"options of {redacted(url)!r}: {error}") from None
 
 
+def parted(url: str, options: type[T], given: Mapping[str, Any]) -> tuple[str, T, dict[str, Any]]:
+    """Take the options of `options` out of a URL that names a store of something else, whose options stay.
+
+    Returns:
+        the URL without them, the options, and those of `given` that are not among them.
+
+    Raises:
+        ConfigInvalid: a value of the wrong type.
+    """
+    base, mark, query = url.partition("?")
+    known = options.__struct_fields__
+    pairs = query.split("&") if mark else []
+    mine = [pair for pair in pairs if pair.partition("=")[0] in known]
+    theirs = [pair for pair in pairs if pair.partition("=")[0] not in known]
+    _, found, _ = split(
+        f"{scheme(url)}://{'?' * bool(mine)}{'&'.join(mine)}", options, {name: given[name] for name in given if name in known}
+    )
+    rest = {name: value for name, value in given.items() if name not in known}
+    return f"{base}{'?' * bool(theirs)}{'&'.join(theirs)}", found, rest
+
+
 def _seconds(key: str, value: str) -> str:
     """Seconds, which all these options are in, of a span such as 30s; a number stays as it is."""
     if not value or value[-1].isdigit():

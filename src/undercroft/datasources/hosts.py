@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
+T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 
 
@@ -39,3 +41,20 @@ class Hosts:
 def short(name: str) -> str:
     """The part of a host name before its first dot."""
     return name.partition(".")[0]
+
+
+def by_host(found: Mapping[str, T]) -> dict[str, T]:
+    """What Ceilometer's agents know by `HOST_HOST`, or by the host name alone, by host name; the first form wins."""
+    named: dict[str, T] = {}
+    for key, value in found.items():
+        middle = len(key) // 2
+        if key[:middle] == key[middle + 1 :] and key[middle : middle + 1] == "_":
+            named[key[:middle]] = value
+        else:
+            named.setdefault(key, value)
+    return named
+
+
+def resource_id(host: str) -> str:
+    """The id that Ceilometer's agents give a host."""
+    return f"{host}_{host}"

@@ -2,7 +2,7 @@
 
 from undercroft.core.intake import Outcome
 from undercroft.metering.contract import Capabilities, Connection, Store
-from undercroft.metering.models import Aggregate, Meter, Resource, Sample, SampleFilter, Statistics
+from undercroft.metering.models import Aggregate, Meter, Resource, Sample, SampleFilter, Statistics, Window
 
 __all__ = [
     "Aggregate",
@@ -15,4 +15,5 @@ __all__ = [
     "SampleFilter",
     "Statistics",
     "Store",
+    "Window",
 ]

@@ -175,6 +175,22 @@ class Aggregate(NamedTuple):
     param: str | None = None
 
 
+class Window(NamedTuple):
+    """What the samples of a meter of one resource come to in a stretch of time, as floats.
+
+    Attributes:
+        samples: how many there are.
+        min, max, mean: of their volumes.
+        newest: the timestamp of the last one, in microseconds since 1970.
+    """
+
+    samples: int
+    min: float
+    max: float
+    mean: float
+    newest: int
+
+
 class SampleFilter:
     """Which samples are meant; what is None is no restriction.
 

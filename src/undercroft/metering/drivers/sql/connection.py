@@ -30,8 +30,9 @@ from undercroft.metering.drivers.sql.reader import Reader
 from undercroft.metering.drivers.sql.samples import Samples
 from undercroft.metering.drivers.sql.schema import DAY, KIND, SPANS, tables
 from undercroft.metering.drivers.sql.walk import Walk
+from undercroft.metering.drivers.sql.windows import Windows
 from undercroft.metering.drivers.sql.writer import Batch, Writer, lay_out
-from undercroft.metering.models import Meter, Resource, Sample
+from undercroft.metering.models import Meter, Resource, Sample, Window
 from undercroft.metering.record import Record
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class Connection(contract.Store):
         self._folder = Folder(self._db, t, d, samples)
         self._reader = Reader(d, self._dictionary, finder, samples, walk, self._folder)
         self._lists = Lists(t, d, self._dictionary, finder, samples, self._reader)
+        self._in_windows = Windows(t, d)
         self._expirer = Expirer(t, d, self._dictionary, finder, samples, walk, self._folder)
         # The newest hour that came from here, and samples since this process folded.
         self._newest: int | None = None
@@ -245,6 +247,16 @@ class Connection(contract.Store):
 
     def _statistics(self, selection: query.Selection, question: query.Question) -> Iterable[query.Group]:
         return self._found(lambda c: self._reader.statistics(c, selection, question), None)
+
+    def _windows(self, meter: str, after: int, until: int, resources: Sequence[str] | None) -> dict[str, Window]:
+        if resources is not None and not resources:
+            return {}
+        return self._db.alone(lambda c: self._in_windows.summaries(c, meter, after, until, resources))
+
+    def _volumes(self, meter: str, after: int, until: int, resources: Sequence[str] | None) -> dict[str, list[tuple[int, float]]]:
+        if resources is not None and not resources:
+            return {}
+        return self._db.alone(lambda c: self._in_windows.volumes(c, meter, after, until, resources))
 
     def _count(self, selection: query.Selection) -> int:
         return self._db.read(lambda c: self._reader.count(c, selection))

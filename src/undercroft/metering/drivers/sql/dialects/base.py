@@ -33,6 +33,8 @@ class Dialect(abc.ABC):
         pieces: into so many parts an hour is cut where samples are clustered by it.
         placeholder: the placeholder of a value.
         id_column: the expression that gives an id for `unkey`.
+        double: the type of a float, as CAST takes it.
+        join: joins two tables; where the planner is not told the sizes of tables, in the order in which they are written.
         for_update: what keeps others from the rows that a statement finds, where several transactions write at once.
         analyse_after: samples after which the planner's statistics are updated first; None where the engine sees to it.
     """
@@ -41,6 +43,8 @@ class Dialect(abc.ABC):
     pieces: ClassVar[int] = 1
     placeholder: ClassVar[str] = "%s"
     id_column: ClassVar[str] = "id"
+    double: ClassVar[str] = "double precision"
+    join: ClassVar[str] = "JOIN"
     for_update: ClassVar[str] = ""
     analyse_after: ClassVar[int | None] = None
 
@@ -84,6 +88,17 @@ class Dialect(abc.ABC):
         """All pieces of slots."""
         many = self.pieces
         return [slot * many + place for slot in slots for place in range(many)]
+
+    def pieces_within(self, column: str, slot: str, after: int, until: int, *, each: bool) -> tuple[str, tuple[int, ...]]:
+        """The condition that a piece belongs to a row of `slot` and may hold samples of a stretch of time, and its values.
+
+        Args:
+            column: of the piece.
+            slot: the name that the row has in the statement.
+            after, until: the stretch, in microseconds.
+            each: as a list of pieces, each of which is looked up with a series.
+        """
+        return f"{column} = {slot}.id", ()
 
     # -- writes ----------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ class MariaDB(OneWriter):
 
     # Of a statement; fewer where the server takes less.
     ROWS, BYTES = 5_000, 8_000_000
+    double = "double"
 
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from undercroft.engines.sql import raw
 from undercroft.metering.drivers.sql.dialects.base import OneWriter, Row, State
-from undercroft.metering.drivers.sql.schema import Layout, Tables
+from undercroft.metering.drivers.sql.schema import HOUR, SPANS, Layout, Tables
 
 _json = msgspec.json.Encoder()
 # Ids that are looked up by one statement.
@@ -25,6 +25,9 @@ class SQLite(OneWriter):
     layout = Layout(clustered=True)
     pieces = 12
     placeholder = "?"
+    double = "REAL"
+    # As written: the planner would begin with the samples.
+    join = "CROSS JOIN"
 
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)
@@ -45,6 +48,15 @@ class SQLite(OneWriter):
 
     def listed(self, values: Sequence[int] | Sequence[str]) -> Any:
         return _json.encode(values).decode()
+
+    def pieces_within(self, column: str, slot: str, after: int, until: int, *, each: bool) -> tuple[str, tuple[int, ...]]:
+        first, last = f"{slot}.id * {self.pieces}", self.pieces - 1
+        if each:
+            return f"{column} IN ({', '.join(f'{first} + {place}' for place in range(self.pieces))})", ()
+        length = SPANS[HOUR] // self.pieces
+        begins = f"{first} + max(0, (? - {slot}.start) / {length})"
+        ends = f"{first} + min({last}, (? - {slot}.start) / {length})"
+        return f"{column} BETWEEN {begins} AND {ends}", (after, until)
 
     def lock(self, connection: sa.Connection) -> int:
         # A transaction that writes has the file's lock from its beginning.
