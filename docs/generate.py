@@ -126,7 +126,7 @@ def capabilities_page() -> str:
         NOTICE,
         "The conformance suite holds every driver to this: what is declared works, and what is declared as a gap is refused.\n",
     ]
-    for kind, drivers in own_drivers().items():
+    for kind, drivers in storing().items():
         names = [field.name for field in dataclasses.fields(next(iter(drivers.values())).capabilities)]
         rows = [
             [name.replace("_", " "), *(cell(getattr(driver.capabilities, name)) for driver in drivers.values())] for name in names
@@ -144,6 +144,13 @@ def own_drivers() -> dict[str, dict[str, Any]]:
     return found
 
 
+def storing() -> dict[str, dict[str, Any]]:
+    """Of these, those that store: a store's capabilities are a value of its class, a source tells them when it is asked."""
+    return {
+        kind: found for kind, found in own_drivers().items() if dataclasses.is_dataclass(next(iter(found.values())).capabilities)
+    }
+
+
 def between(text: str, mark: str, made: str) -> str:
     """A page with what is generated between two marks of it."""
     before, begin, rest = text.partition(f"<!-- {mark} -->\n")
@@ -155,7 +162,7 @@ def between(text: str, mark: str, made: str) -> str:
 
 def drivers_page() -> str:
     """The page about writing drivers, with a skeleton for each kind."""
-    made = "".join(skeleton(kind, drivers) for kind, drivers in own_drivers().items())
+    made = "".join(skeleton(kind, drivers) for kind, drivers in storing().items())
     return between((DOCS / "drivers.md").read_text(), "skeletons", made)
 
 

@@ -41,7 +41,7 @@ _SERIES = 3_600
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Options that every datasource has, in its URL or by keyword.
 
-    Args:
+    Attributes:
         request_timeout: seconds that one request to the backend may take.
         query_max_retries: how often a query is tried.
         query_interval: seconds between two attempts. All attempts of a query take less than 15 s together.

@@ -20,7 +20,7 @@ from undercroft.engines import http
 class RemoteOptions(Options, frozen=True, kw_only=True):
     """Options of a datasource that is asked over HTTP.
 
-    Args:
+    Attributes:
         auth_url: of Keystone, such as `https://keystone.example.org/v3`; the URL's user and password log in there.
         project: the project to log in to.
         user_domain: the user's domain.

@@ -17,7 +17,10 @@ from undercroft.core.receipt import Receipt
 from undercroft.metering import Aggregate, Capabilities, Connection, Sample, SampleFilter, Store, contract
 from undercroft.metering.record import Record
 
-METHODS = ["upgrade", "clear", "drop", "close", "maintain", "_samples", "_meters", "_resources", "_statistics", "_count", "_expire"]
+METHODS = [
+    "upgrade", "clear", "drop", "close", "maintain", "_samples", "_meters", "_resources", "_statistics", "_count", "_expire",
+    "_windows", "_volumes",
+]  # fmt: skip
 RECEIPT = Receipt("k", "d", b"")
 
 
