@@ -465,7 +465,10 @@ class DataSourceBase(abc.ABC):
     def get_instance_l3_cache_usage(
         self, resource: Any, resource_type: str | None, period: float, aggregate: str, granularity: float | None = None
     ) -> float | None:
-        """L3 cache in use of an instance, in bytes."""
+        """L3 cache in use of an instance, in bytes.
+
+        S6  A `resource_type` that is none of RESOURCE_TYPES is ignored: a strategy of Watcher passes the meter's name there.
+        """
         return self.statistic_aggregation(resource, resource_type, "instance_l3_cache_usage", period, granularity, aggregate)
 
     def get_instance_root_disk_size(
@@ -678,10 +681,10 @@ def _window(period: object) -> Window:
 
 
 def _bounds(start: dt.datetime | None, end: dt.datetime | None) -> Window:
-    """The window of a series, whose start belongs to it."""
+    """The window of a series, whose start belongs to it; an empty one where it begins after its end."""
     until = time.to_micros(time.now() if end is None else end, "end_time")
     first = until - _SERIES * _SECOND if start is None else time.to_micros(start, "start_time")
-    return Window(min(first, until) - 1, until)
+    return Window(min(first - 1, until), until)
 
 
 def _granularity(given: object) -> int | None:

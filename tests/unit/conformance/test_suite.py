@@ -16,6 +16,7 @@ import pytest
 import undercroft.conformance
 from undercroft.conformance.plugin import Target, kind_of
 from undercroft.core import kinds, registry
+from undercroft.datasources import DataSourceBase
 from undercroft.events import Capabilities as EventCapabilities
 from undercroft.events import Store as EventStore
 from undercroft.metering import Capabilities as SampleCapabilities
@@ -37,7 +38,12 @@ CONTRACTS: dict[str, tuple[Any, str, Any]] = {
     "rating": (BaseStorage, "R", RatingCapabilities),
     "events": (EventStore, "E", EventCapabilities),
     "metering": (SampleStore, "M", SampleCapabilities),
+    # Sources are only read: what one cannot do is among the answers that the contract names.
+    "datasources": (DataSourceBase, "S", None),
 }
+STORING = [kind for kind, (_, _, capabilities) in CONTRACTS.items() if capabilities is not None]
+# Clauses of a contract, at least.
+CLAUSES = {"datasources": 13}
 each_kind = pytest.mark.parametrize("kind", CONTRACTS)
 
 
@@ -85,7 +91,7 @@ def test_every_suite_is_about_a_contract() -> None:
 @each_kind
 def test_the_contract_numbers_its_clauses(kind: str) -> None:
     found, letter = clauses(kind), CONTRACTS[kind][1]
-    assert len(found) >= 20
+    assert len(found) >= CLAUSES.get(kind, 20)
     assert sorted(found, key=lambda name: int(name[1:])) == [f"{letter}{number}" for number in range(1, len(found) + 1)]
 
 
@@ -104,7 +110,7 @@ def test_every_clause_has_a_test(kind: str) -> None:
     assert set(clauses(kind)) - {clause for _, test in functions(kind) for clause in marked(test, "clause")} == set()
 
 
-@each_kind
+@pytest.mark.parametrize("kind", STORING)
 def test_capabilities_are_known_and_each_is_asked_for(kind: str) -> None:
     asked = {name for _, test in functions(kind) for mark in ("needs", "assumes") for name in marked(test, mark)}
     assert asked == set(vars(CONTRACTS[kind][2].full()))
@@ -116,9 +122,15 @@ def test_second_stores_run_contract_writes_concurrency_and_walks(kind: str, writ
     assert found == {f"test_{part}" for part in ("contract", writes, "concurrency", "state_machine")}
 
 
-@pytest.mark.parametrize("path", sorted(HERE.rglob("*.py")), ids=lambda path: str(path.relative_to(HERE)))
+# What writes to one backend names it; tests do not.
+SHARED = sorted(path for path in HERE.rglob("*.py") if "feeders" not in path.parts)
+
+
+@pytest.mark.parametrize("path", SHARED, ids=lambda path: str(path.relative_to(HERE)))
 def test_no_engine_is_named(path: pathlib.Path) -> None:
-    names = ENGINES | {scheme for kind in registry.kinds() for scheme in registry.schemes(kind)}
+    # The backends of sources are programs that tests of samples mention.
+    named = registry.kinds() if "datasources" in path.parts else STORING
+    names = ENGINES | {scheme for kind in named for scheme in registry.schemes(kind)}
     text = path.read_text().lower()
     # A short name is an English word, or a part of one, too: only as a scheme or as text of its own is it an engine's.
     forms = {name: rf"(?<![a-z]){re.escape(name)}" if len(name) > 3 else rf"(?<![a-z]){name}://|['\"]{name}['\"]" for name in names}
@@ -154,7 +166,7 @@ def test_a_file_outside_the_suites_is_about_no_kind(path: pathlib.Path) -> None:
 
 def test_kinds_use_the_same_names_for_the_same_things() -> None:
     files = {"__init__.py", "data.py", "oracle.py", "state_machine.py", "workers.py"}
-    for kind in kinds.installed():
+    for kind in STORING:
         assert {path.name for path in (HERE / kind).glob("*.py") if not path.name.startswith("test_")} == files
 
 
