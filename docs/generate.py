@@ -99,10 +99,16 @@ The environment wins over the file.
     parts.append("# Options in a store's URL\n")
     parts.append("After a question mark, with `&` between: `sqlite:////var/lib/undercroft/rating.db?timezone=Europe/Paris`.\n")
     for kind, drivers in own_drivers().items():
-        for options in dict.fromkeys(sys.modules[driver.__module__].Options for driver in drivers.values()):
-            schemes = [name for name, driver in drivers.items() if sys.modules[driver.__module__].Options is options]
-            parts.append(f"## {kind}: {', '.join(f'`{scheme}`' for scheme in schemes)}\n\n" + options_table(options))
+        for struct in dict.fromkeys(map(options_of, drivers.values())):
+            schemes = [name for name, driver in drivers.items() if options_of(driver) is struct]
+            parts.append(f"## {kind}: {', '.join(f'`{scheme}`' for scheme in schemes)}\n\n" + options_table(struct))
     return "\n".join(parts)
+
+
+def options_of(driver: Any) -> type[msgspec.Struct]:
+    """The options of a driver: those of its module, or those that its class has from another one."""
+    found: type[msgspec.Struct] = getattr(sys.modules[driver.__module__], "Options", None) or driver.Options
+    return found
 
 
 def options_table(options: type[msgspec.Struct]) -> str:

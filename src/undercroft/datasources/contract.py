@@ -263,7 +263,8 @@ class DataSourceBase(abc.ABC):
         if metric.kind == "inventory":
             return _of_inventory(meter, metric, reference, aggregate)
         ids = [reference.uuid] if meter.of == INSTANCE and reference.uuid else None
-        answers = self._asked(self._question(meter, metric, period, aggregate, granularity, ids), aggregate)
+        question = self._question(meter, metric, period, aggregate, granularity, ids)
+        answers = self._asked(question._replace(references=(reference,)), aggregate)
         if answers is None:
             return None
         found = answers.of(reference)
@@ -303,7 +304,7 @@ class DataSourceBase(abc.ABC):
         whole = self._question(meter, metric, period, aggregate, granularity, None)
         for part in [wanted] if meter.of == COMPUTE_NODE else _parts(wanted):
             ids = None if meter.of == COMPUTE_NODE else [str(each.uuid) for each in part]
-            answers = self._asked(whole._replace(ids=ids), aggregate) if part else None
+            answers = self._asked(whole._replace(ids=ids, references=part), aggregate) if part else None
             if answers is not None:
                 found.update((str(each.key), answers.of(each)) for each in part)
         return found
@@ -629,7 +630,7 @@ class DataSourceBase(abc.ABC):
     def _asking(self, meter: Meter, metric: Metric, window: Window, granularity: object, reference: Reference) -> Question:
         """A question for the samples of one resource."""
         ids = [reference.uuid] if meter.of == INSTANCE and reference.uuid else None
-        return Question(meter, metric, window, MEAN, _granularity(granularity), ids)
+        return Question(meter, metric, window, MEAN, _granularity(granularity), ids, (reference,))
 
     def _asked(self, question: Question, aggregate: str) -> Answers | None:
         reads_points = question.metric.kind == "cumulative" and aggregate != COUNT

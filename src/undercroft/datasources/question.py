@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from undercroft.core import time
 from undercroft.datasources.meters import Meter, Metric
+from undercroft.datasources.resources import Reference
 
 
 class Window(NamedTuple):
@@ -46,6 +47,7 @@ class Question(NamedTuple):
         granularity: seconds, a hint which stored resolution to read; None for the finest.
         ids: instances only: the uuids that are asked about; None for every resource that has the metric. Hosts are few: they are
             always asked for all together, and picked by the base class.
+        references: the resources that are asked about, for a driver that can ask for one at a time only; empty for all.
     """
 
     meter: Meter
@@ -54,6 +56,7 @@ class Question(NamedTuple):
     aggregate: str
     granularity: int | None
     ids: Sequence[str] | None = None
+    references: Sequence[Reference] = ()
 
 
 class Found(NamedTuple):

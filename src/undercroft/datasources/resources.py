@@ -35,6 +35,7 @@ class Reference(NamedTuple):
         vcpus: how many vCPUs an instance has.
         memory: an instance's, in MB.
         disk: an instance's root disk in GB.
+        name: an instance's name.
     """
 
     type: str
@@ -43,6 +44,7 @@ class Reference(NamedTuple):
     vcpus: float | None = None
     memory: float | None = None
     disk: float | None = None
+    name: str | None = None
 
     @property
     def key(self) -> str | None:
@@ -82,6 +84,7 @@ def _instance(resource: object) -> Reference:
         vcpus=_number(resource, "vcpus") if flavor is None else _number(flavor, "vcpus"),
         memory=_number(resource, "memory") if flavor is None else _number(flavor, "ram"),
         disk=_number(resource, "disk") if flavor is None else _number(flavor, "disk"),
+        name=_text(resource, "name"),
     )
 
 

@@ -1,0 +1,38 @@
+"""InfluxDB behind Grafana, written to as an agent such as Telegraf does: by lines, through the same proxy."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterator, Sequence
+
+from undercroft.conformance.datasources.feeders.posting import Poster
+from undercroft.conformance.datasources.feeding import CPU, Series, percents
+
+_SPECIAL = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
+
+
+class Feeder:
+    """Writes a measurement per meter, with the resource as a tag; CPU use as a level in percent.
+
+    Args:
+        url: of the source.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._poster = Poster(url)
+        self._path = f"/write?db={urllib.parse.quote(self._poster.options['database'])}"
+
+    def feed(self, series: Sequence[Series]) -> None:
+        """Write the points; InfluxDB answers when they can be read."""
+        lines = "\n".join(line for each in series for line in _lines(each))
+        if lines:
+            self._poster.post(self._path, lines.encode(), "text/plain; charset=utf-8")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _lines(series: Series) -> Iterator[str]:
+    points = percents(series) if series.meter == CPU else series.points
+    for moment, value in points:
+        yield f"{series.meter},resource={series.resource.translate(_SPECIAL)} value={float(value)!r} {moment}000"
