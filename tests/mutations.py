@@ -1,4 +1,5 @@
-"""Break the SQL drivers and the export worker on purpose, in one way after another, and see that their tests notice.
+"""Break the SQL drivers, the export worker and the base of datasources on purpose, one way after another, and see that their
+tests notice.
 
     python tests/mutations.py [--store KIND=URL] [--only WORDS] [--workers N]
 
@@ -24,10 +25,11 @@ EVENTS = "events/drivers/sql/"
 METERING = "metering/drivers/sql/"
 GRADUAL = "engines/sql/gradual.py"
 EXPORT = "export/"
+SOURCES = "datasources/"
 # Where nothing else is said, by kind.
-STORES = {kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering")}
+STORES = {kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering", "datasources")}
 # Code that is not a driver has ordinary tests instead of a conformance suite: their folder, and the kind whose stores they run on.
-OWN_TESTS = {"export": ("tests/export", "metering")}
+OWN_TESTS = {"export": ("tests/export", "metering"), "sources": ("tests/datasources", "datasources")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -407,7 +409,7 @@ MUTATIONS = [
         "seen = {sample.message_id for sample in page.samples if sample.timestamp == last}",
         "seen = set()",
     ),
-    Mutation("a token that is refused stays", EXPORT + "client.py", "if status == 401:", "if False:"),
+    Mutation("a token that is refused stays", EXPORT + "client.py", "if answer.status == 401:", "if False:"),
     Mutation(
         "a bad sample blocks its page",
         EXPORT + "wire.py",
@@ -415,6 +417,65 @@ MUTATIONS = [
         "raise",
     ),
     Mutation("a point moves back", EXPORT + "dialects/base.py", "{position} < {later}", "{position} <> {later}"),
+    Mutation(
+        "the window begins a second early",
+        SOURCES + "contract.py",
+        "Window(max(time.FIRST, until - round(min(seconds, 1e12) * _SECOND)), until)",
+        "Window(max(time.FIRST, until - round(min(seconds, 1e12) * _SECOND) - _SECOND), until)",
+    ),
+    Mutation(
+        "the window ends before its end",
+        SOURCES + "contract.py",
+        "    until = time.to_micros(time.now())\n",
+        "    until = time.to_micros(time.now()) - 1\n",
+    ),
+    Mutation(
+        "min and max not swapped for a complement",
+        SOURCES + "values.py",
+        "return aggregate if metric.complement is None else _SWAPPED.get(aggregate, aggregate)",
+        "return aggregate",
+        suite="sources",
+    ),
+    Mutation("min is max", SOURCES + "values.py", "        return min(kept)", "        return max(kept)"),
+    Mutation("scale dropped", SOURCES + "values.py", "return stored * metric.scale /", "return stored /"),
+    Mutation(
+        "zero taken for nothing",
+        SOURCES + "contract.py",
+        "        return values.bounded(meter, values.converted(metric, found.value, reference.vcpus))",
+        "        return values.bounded(meter, values.converted(metric, found.value, reference.vcpus)) or None",
+    ),
+    Mutation("a reset counts below zero", SOURCES + "values.py", "max(0.0, high - low) /", "(high - low) /"),
+    Mutation(
+        "moments of counters not used",
+        SOURCES + "values.py",
+        "/ (after - before) / 1_000",
+        "/ 60_000_000 / 1_000",
+    ),
+    Mutation("upper bound dropped", SOURCES + "values.py", "number = min(meter.most, number)", "pass"),
+    Mutation("vCPUs ignored", SOURCES + "values.py", "* 100 / (vcpus or 1.0)", "* 100"),
+    Mutation("digits not cut", SOURCES + "values.py", '    return float(f"{number:.{_DIGITS}g}")', "    return number"),
+    Mutation(
+        "a full name does not find the short one",
+        SOURCES + "hosts.py",
+        "return short(name) if short(name) in self._names else None",
+        "return None",
+    ),
+    Mutation("a short name does not find the full one", SOURCES + "hosts.py", "found = self._full.get(name, [])", "found = []"),
+    Mutation("one of two domains taken", SOURCES + "hosts.py", "if len(found) > 1:", "if False:"),
+    Mutation("the breaker never opens", SOURCES + "retrying.py", "self._open_until = clock.monotonic() + PAUSE", "pass"),
+    Mutation(
+        "the type outranks the object",
+        SOURCES + "resources.py",
+        "    if told is not None:\n",
+        "    if told is not None and not given:\n",
+    ),
+    Mutation(
+        "the start of a series left out",
+        SOURCES + "contract.py",
+        "Window(min(first - 1, until), until)",
+        "Window(min(first, until), until)",
+    ),
+    Mutation("a batch asks one by one", SOURCES + "contract.py", "AT_ONCE = 500\n", "AT_ONCE = 1\n"),
     Mutation("what the service asks to wait is not heard", EXPORT + "schedule.py", "elif at_least is not None:", "elif False:"),
 ]
 

@@ -345,6 +345,8 @@ class DataSourceBase(abc.ABC):
         if reference is None:
             return {}
         window = _bounds(start_time, end_time)
+        if window.after >= window.until:
+            return {}
         if metric.kind == "inventory":
             here = _of_inventory(meter, metric, reference, MEAN)
             return {} if here is None else {window.end: here}

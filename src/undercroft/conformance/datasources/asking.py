@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from undercroft.conformance.datasources.data import DISK, HOST_METERS, INSTANCE_METERS, MEMORY, World, node
+from undercroft.conformance.datasources.data import DISK, HOST_METERS, INSTANCE_METERS, MEMORY, MINUTE, World, node
 from undercroft.conformance.datasources.oracle import Oracle
 from undercroft.datasources import DataSourceBase, MetricNotAvailable
 
@@ -50,8 +50,26 @@ class Asked:
 
     def expected(self, meter: str, word: str, period: float = 300, aggregate: str = "mean") -> float | None:
         """What the oracle says."""
-        name = self.world.host_name(word) if meter in HOST_METERS else self.world.instances[word]
-        return self.oracle.value(meter, name, period, aggregate if aggregate in self.aggregates else "mean")
+        aggregate = aggregate if aggregate in self.aggregates else "mean"
+        if aggregate != "count" and self.is_paired(meter):
+            period = period // 60 * 60
+        return self.oracle.value(meter, self.name(meter, word), period, aggregate)
+
+    def series(self, meter: str, word: str, first: int, last: int) -> dict[int, float]:
+        """What the oracle says from `first` to `last` minutes before now, both included."""
+        begin, end = self.world.micros - first * MINUTE, self.world.micros - last * MINUTE
+        return self.oracle.series(meter, self.name(meter, word), begin + self.is_paired(meter), end)
+
+    def name(self, meter: str, word: str) -> str:
+        """The name or uuid of the resource of that word."""
+        return self.world.host_name(word) if meter in HOST_METERS else self.world.instances[word]
+
+    def is_paired(self, meter: str) -> bool:
+        """Whether a level is stored as a counter, of which a server compares samples that lie a whole number of steps apart.
+
+        It cannot tell when samples were taken, so that a window counts as so many whole steps.
+        """
+        return meter in HOST_METERS and self.kinds[meter] == "cumulative"
 
     def value(self, meter: str, word: str, period: Any = 300, aggregate: Any = "mean", granularity: Any = 60) -> float | None:
         """What the source says."""

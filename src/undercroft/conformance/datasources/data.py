@@ -99,7 +99,7 @@ def _at(world: World, ago: Mapping[float, float]) -> list[tuple[int, float]]:
 
 
 # Minutes before now, and percent.
-WINDOW = {6.0: 90.0, 5.0: 80.0, 4.0: 40.0, 2.0: 20.0, 0.0: 10.0}
+WINDOW = {6.0: 90.0, 5.0: 80.0, 4.0: 40.0, 3.0: 30.0, 2.0: 20.0, 1.0: 15.0, 0.0: 10.0}
 
 
 def _hosts(world: World) -> Iterable[Series]:

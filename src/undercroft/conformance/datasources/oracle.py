@@ -52,7 +52,8 @@ class Oracle:
             return 0, []
         if meter != _CPU:
             found = [(moment, Fraction(value)) for moment, value in fed.points if after < moment <= until]
-            return len(found), found
+            # A level that is stored as a counter needs the sample before it.
+            return len(found), found[1:] if self.kinds[meter] == "cumulative" else found
         if self.kinds[meter] == "cumulative":
             kept = [(moment, Fraction(value)) for moment, value in fed.points if after < moment <= until]
             return len(kept), _percents(fed, kept)

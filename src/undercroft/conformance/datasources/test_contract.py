@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 
+import pytest
+
 import undercroft
 from undercroft.conformance.datasources.asking import AGGREGATES, ALL
 from undercroft.conformance.datasources.data import HOST_METERS
 from undercroft.conformance.markers import clause, essential
+from undercroft.conformance.rows import rows
+from undercroft.core.errors import ConfigInvalid
 from undercroft.datasources import DataSourceBase
 
 pytestmark = essential
@@ -79,6 +83,13 @@ def test_maps_of_two_sources_are_their_own(source: DataSourceBase, url: str) -> 
     assert source.METRIC_MAP["host_power"] != "changed"
     assert type(source).METRIC_MAP["host_power"] != "changed"
     other.close()
+
+
+@clause("S1")
+@rows("option", ["query_max_retry=2", "query_interval=soon", "no_such_option=x"])
+def test_wrong_options_are_refused(url: str, option: str) -> None:
+    with pytest.raises(ConfigInvalid):
+        undercroft.connect("datasources", f"{url}{'&' if '?' in url else '?'}{option}")
 
 
 @clause("S1")

@@ -116,7 +116,8 @@ class Source(Remote):
     def capabilities(self) -> dict[str, Any]:
         """What the source can be asked for: the CPU use of a host is of counters, too."""
         found = super().capabilities()
-        found["meters"]["host_cpu_usage"]["kind"] = "cumulative"
+        if "host_cpu_usage" in found["meters"]:
+            found["meters"]["host_cpu_usage"]["kind"] = "cumulative"
         return found
 
     # -- what the base class asks ----------------------------------------------------------------------------------
