@@ -265,12 +265,7 @@ class DataSourceBase(abc.ABC):
         ids = [reference.uuid] if meter.of == INSTANCE and reference.uuid else None
         question = self._question(meter, metric, period, aggregate, granularity, ids)
         answers = self._asked(question._replace(references=(reference,)), aggregate)
-        if answers is None:
-            return None
-        found = answers.of(reference)
-        if found is None:
-            LOG.warning("%s: %s of %s: no value within the last %s s", self.NAME, meter.name, _shown(reference), period)
-        return found
+        return None if answers is None else self._picked(answers, reference)
 
     def statistic_batch(
         self,
@@ -322,6 +317,19 @@ class DataSourceBase(abc.ABC):
             raise MetricNotAvailable(meter_name, "is an attribute of each resource")
         aggregate = self._aggregate(aggregate)
         return self._asked(self._question(meter, metric, period, aggregate, granularity, None), aggregate)
+
+    def pick(self, answers: Answers, resource: Any, resource_type: str | None) -> float | None:
+        """The value of one resource among `answers`, as `statistic_aggregation` gives it."""
+        reference = self._referred(resource, resource_type, answers.question.meter)
+        return None if reference is None else self._picked(answers, reference)
+
+    def is_measured(self, meter_name: str | None) -> bool:
+        """Whether the backend is asked for a meter: what a resource itself says is not measured.
+
+        Raises:
+            MetricNotAvailable: the source does not serve this meter.
+        """
+        return self._metric(meter_name).kind != "inventory"
 
     def statistic_series(
         self,
@@ -638,6 +646,13 @@ class DataSourceBase(abc.ABC):
         reads_points = question.metric.kind == "cumulative" and aggregate != COUNT
         found = self.query_retry(self._points if reads_points else self._values, question)
         return None if found is None else Answers(question, aggregate, found)
+
+    def _picked(self, answers: Answers, reference: Reference) -> float | None:
+        found = answers.of(reference)
+        if found is None:
+            window, meter = answers.question.window, answers.question.meter
+            LOG.warning("%s: %s of %s: no value within %g s", self.NAME, meter.name, _shown(reference), window.seconds)
+        return found
 
     def _points_of(self, reference: Reference, question: Question) -> Sequence[Point] | None:
         """Samples of one resource; None where the backend fails."""
