@@ -33,6 +33,8 @@ _RETENTION_KEY = "retention_periods"
 # Words of errors of InfluxDB that are not about the query.
 _NOT_NOW = ("timeout", "interrupted", "max-concurrent-queries", "engine is closed", "shutting down", "panic")
 _TIME = "time"
+# Lines end at a newline, and InfluxDB has no escape for it in a tag: agents such as Telegraf write a backslash and an n.
+_NEWLINE, _WRITTEN = "\n", "\\n"
 
 
 class Options(RemoteOptions, frozen=True, kw_only=True):
@@ -212,14 +214,16 @@ class Source(Remote):
         series = self._query(source.place, _select(f"last({influxql.name(source.field)})", source, question), "u")
         return {key: points[-1][0] for key, points in _grouped(series, source).items() if points}
 
-    def _names(self) -> Iterable[str]:
+    def _names(self) -> list[str]:
+        found: list[str] = []
         for place in dict.fromkeys(each.place for each in self._sources.values()):
             mine = {name: each for name, each in self._sources.items() if each.place == place}
             wanted = "|".join(influxql.pattern(str(self.METRIC_MAP[name])) for name in mine)
             series = self._query(place, f"SHOW MEASUREMENTS WITH MEASUREMENT =~ /^({wanted})$/")
             there = {row[0] for each in series for row in each.values}
             # What a template reads is its own affair.
-            yield from (str(self.METRIC_MAP[name]) for name in mine if mine[name].query or self.METRIC_MAP[name] in there)
+            found += [str(self.METRIC_MAP[name]) for name in mine if mine[name].query or self.METRIC_MAP[name] in there]
+        return found
 
     def _ping(self) -> None:
         self._query(next(iter(self._sources.values())).place, "SHOW MEASUREMENTS LIMIT 1")
@@ -279,7 +283,9 @@ def _condition(tag: str, ids: Sequence[str] | None) -> str | None:
     if ids is None:
         return None
     column = influxql.name(tag)
-    return f"({' OR '.join(f'{column} = {influxql.text(each)}' for each in ids)})"
+    # Text with these cannot be written in InfluxQL, and no tag has it; an empty one is of points without a resource.
+    known = [each.replace(_NEWLINE, _WRITTEN) for each in ids if not set(each) & set("\0\r")] or [""]
+    return f"({' OR '.join(f'{column} = {influxql.text(each)}' for each in known)})"
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------
@@ -326,7 +332,7 @@ def _key(series: _Series, source: _Source) -> str:
     """The resource of a series; empty for points that have none."""
     if source.tag not in series.tags:
         raise InvalidInput("query", f"the answer is not by resource: write GROUP BY {influxql.name(source.tag)}")
-    return series.tags[source.tag]
+    return series.tags[source.tag].replace(_WRITTEN, _NEWLINE)
 
 
 def _references(question: Question) -> Sequence[Reference]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from undercroft.conformance.datasources.feeders.posting import Poster
 from undercroft.conformance.datasources.feeding import CPU, Series, percents
 
-_SPECIAL = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
+_SPECIAL = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "\\n"})
 
 
 class Feeder:
