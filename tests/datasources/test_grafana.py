@@ -23,16 +23,23 @@ VM = {"uuid": "u1", "vcpus": 4, "project_id": "p"}
 NOTHING = {"results": [{"statement_id": 0}]}
 
 
+OPENED: list[DataSourceBase] = []
+
+
 @pytest.fixture(autouse=True)
 def noon() -> Iterator[None]:
+    """The clock stands at noon; sources are closed at the end."""
     time.bind(lambda: NOW)
     yield
     time.bind(None)
+    while OPENED:
+        OPENED.pop().close()
 
 
 def source(server: Answering, **options: Any) -> DataSourceBase:
     url = f"grafana://{server.place}/api/datasources/proxy/1?token=T&database=watcher&query_max_retries=1"
     found: DataSourceBase = undercroft.connect("datasources", url, **options)
+    OPENED.append(found)
     return found
 
 

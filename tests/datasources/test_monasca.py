@@ -19,17 +19,24 @@ VM = {"uuid": "u1", "vcpus": 4, "project_id": "p"}
 NOTHING: dict[str, Any] = {"links": [], "elements": []}
 
 
+OPENED: list[DataSourceBase] = []
+
+
 @pytest.fixture(autouse=True)
 def noon() -> Iterator[None]:
+    """The clock stands at noon; sources are closed at the end."""
     time.bind(lambda: NOW)
     yield
     time.bind(None)
+    while OPENED:
+        OPENED.pop().close()
 
 
 def source(server: Answering, **options: Any) -> DataSourceBase:
     found: DataSourceBase = undercroft.connect(
         "datasources", f"monasca://{server.place}?token=T", **{"query_max_retries": 1, "query_interval": 0, **options}
     )
+    OPENED.append(found)
     return found
 
 
@@ -173,5 +180,6 @@ def test_an_answer_without_the_column_is_told(caplog: pytest.LogCaptureFixture) 
 def test_an_endpoint_may_have_the_version() -> None:
     with answering(NOTHING) as server:
         made: DataSourceBase = undercroft.connect("datasources", f"monasca://{server.place}/monitoring/v2.0/")
+        OPENED.append(made)
         assert made.check_availability() == "available"
     assert server.asked[0].path == "/monitoring/v2.0/metrics"
