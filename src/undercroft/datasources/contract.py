@@ -506,6 +506,11 @@ class DataSourceBase(abc.ABC):
             return "not available"
         return "available"
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether nothing is asked for a while, because the backend failed."""
+        return self._retrier.is_open
+
     def capabilities(self) -> dict[str, Any]:
         """What the source can be asked for."""
         return {

@@ -7,12 +7,14 @@ anew.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import threading
 import time as clock
 from typing import Any
 
 from undercroft.datasources.contract import Answers, DataSourceBase
+from undercroft.datasources.errors import MetricNotAvailable
 
 # Seconds that a table is used, where the question's granularity is not shorter; and how many tables are kept.
 _LASTS, _KEPT = 60.0, 64
@@ -56,17 +58,21 @@ class Prefetch:
         Raises:
             MetricNotAvailable: the source does not serve this meter.
         """
-        if not self.source.is_measured(meter_name):
-            return self.source.statistic_aggregation(resource, resource_type, meter_name, period, granularity, aggregate)
-        answers = self._answers(meter_name, period, granularity, aggregate)
-        return None if answers is None else self.source.pick(answers, resource, resource_type)
+        if self.source.is_measured(meter_name):
+            # An operator's own query may be for one resource only.
+            with contextlib.suppress(MetricNotAvailable):
+                answers = self._answers(meter_name, period, granularity, aggregate)
+                return None if answers is None else self.source.pick(answers, resource, resource_type)
+        return self.source.statistic_aggregation(resource, resource_type, meter_name, period, granularity, aggregate)
 
     def _answers(self, meter_name: str | None, period: Any, granularity: Any, aggregate: Any) -> Answers | None:
         table = self._table((meter_name, str(period), str(granularity), str(aggregate)))
         with table.loading:
             if clock.monotonic() >= table.until:
                 table.answers = self.source.answers(meter_name, period, aggregate, granularity)
-                table.until = clock.monotonic() + _lasts(granularity)
+                # A backend that is away is asked again when the source does; a question that it refuses, not so soon.
+                if table.answers is not None or not self.source.is_resting:
+                    table.until = clock.monotonic() + _lasts(granularity)
             return table.answers
 
     def _table(self, key: _Key) -> _Table:

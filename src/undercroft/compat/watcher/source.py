@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from watcher import conf
 import undercroft
 from undercroft.compat.watcher import clients
 from undercroft.core.errors import ConfigInvalid
-from undercroft.datasources import METERS
+from undercroft.datasources import DataSourceBase
 from undercroft.datasources.prefetch import Prefetch
 
 LOG = log.getLogger(__name__)
@@ -38,33 +39,47 @@ def opened(osc: Any = None) -> Prefetch:
     Raises:
         ConfigInvalid: it is not configured, or not rightly.
     """
-    connection = conf.CONF[GROUP].connection
-    if not connection:
+    return _opened(_connection(), osc)
+
+
+def _connection() -> str:
+    found = conf.CONF[GROUP].connection
+    if not found:
         raise ConfigInvalid(f"[{GROUP}] connection is not set: give the URL of a source")
-    return _opened(connection, osc)
+    return str(found)
 
 
 @functools.lru_cache(maxsize=4)
 def _opened(connection: str, osc: Any) -> Prefetch:
+    return Prefetch(_connected(connection, osc))
+
+
+def _connected(connection: str, osc: Any) -> DataSourceBase:
     group = conf.CONF.watcher_datasources
     url, own = clients.described(connection, conf.CONF)
-    source = undercroft.connect(
+    found: DataSourceBase = undercroft.connect(
         "datasources", url, osc=osc, query_max_retries=group.query_max_retries, query_interval=float(group.query_interval), **own
     )
-    return Prefetch(source)
+    return found
+
+
+class _Nobody:
+    """In the place of Watcher's clients, where only the names of metrics are wanted, and nobody logs in."""
+
+    session = None
 
 
 class Served(dict[str, Any]):
     """What the source serves, filled when it is first looked at: at the import the configuration has not been read yet."""
 
     def _fill(self) -> None:
-        if not len(self):
-            try:
-                found = opened().source.METRIC_MAP
-            except Exception:
-                LOG.exception("[%s] connection: the datasource cannot be used", GROUP)
-                found = dict.fromkeys(METERS)
-            super().update(found)
+        if len(self):
+            return
+        try:
+            with contextlib.closing(_connected(_connection(), _Nobody())) as source:
+                super().update(source.METRIC_MAP)
+        except Exception:
+            LOG.exception("[%s] connection: the datasource cannot be used", GROUP)
 
     def update(self, *given: Any, **more: Any) -> None:
         """Take in an operator's own names."""

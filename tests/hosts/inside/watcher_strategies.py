@@ -1,0 +1,142 @@
+"""Inside Watcher: run its strategies on the cluster of `planetlab`, on our datasource or on a reference.
+
+    watcher_strategies.py CONFIGURATION RUN SECONDS ours|reference
+
+SECONDS is the present since 1970. Prints one line of JSON: the actions of each strategy, and how many queries it cost.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import statistics
+import sys
+from typing import Any
+
+import planetlab
+from watcher import conf
+
+# Parameters beside the defaults, so that each strategy has something to do on this cluster.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "basic": {"aggregation_method": {"instance": "mean", "compute_node": "mean", "node": ""}, "granularity": 60},
+    "noisy_neighbor": {"cache_threshold": 35.0, "period": 100.0},
+    "outlet_temperature": {"threshold": 30.0, "period": 300},
+    "uniform_airflow": {"threshold_airflow": 340.0, "threshold_inlet_t": 28.0, "threshold_power": 250.0},
+    "vm_workload_consolidation": {"period": 3_600, "granularity": 60},
+    "workload_balance": {"threshold": 12.0, "metrics": "instance_cpu_usage"},
+    "workload_stabilization": {
+        "thresholds": {"instance_cpu_usage": 0.02, "instance_ram_usage": 0.02},
+        "periods": {"instance": 720, "compute_node": 600, "node": 0},
+    },
+}
+
+
+def model(run: str) -> Any:
+    """The cluster, of Watcher's own elements."""
+    from watcher.decision_engine.model import element, model_root
+
+    root = model_root.ModelRoot()
+    for number in range(planetlab.HOSTS):
+        root.add_node(
+            element.ComputeNode(
+                uuid=f"{run}-0000-4000-9000-{number:012}", hostname=planetlab.host(run, number), status="enabled", state="up",
+                memory=planetlab.HOST_MEMORY, memory_mb_reserved=0, disk=planetlab.HOST_DISK, disk_gb_reserved=0,
+                vcpus=planetlab.HOST_VCPUS, vcpu_reserved=0, memory_ratio=1.0, vcpu_ratio=16.0, disk_ratio=1.0,
+                disabled_reason=None,
+            )
+        )  # fmt: skip
+    nodes = sorted(root.get_all_compute_nodes().values(), key=lambda node: node.uuid)
+    for instance in planetlab.instances(run):
+        one = element.Instance(
+            uuid=instance.uuid, name=instance.uuid, vcpus=instance.vcpus, memory=instance.memory, disk=instance.disk,
+            state="active", metadata={"watcher-priority": instance.priority}, watcher_exclude=False, locked=False,
+            project_id="6d2f1d9c-4b3e-4f0e-8d0b-2f7f2a3d9a55",
+        )  # fmt: skip
+        root.add_instance(one)
+        root.map_instance(one, nodes[instance.host])
+    return root
+
+
+def reference(run: str) -> Any:
+    """A datasource that computes from the same numbers, by code of its own."""
+    from watcher.decision_engine.datasources import base
+
+    known = {(each.meter, each.resource): each for each in planetlab.measured(run)}
+
+    class Reference(base.DataSourceBase):  # type: ignore[misc]
+        NAME = "reference"
+        METRIC_MAP = {each.meter: each.meter for each in known.values()}
+
+        def _statistic_aggregation(
+            self, resource=None, resource_type=None, meter_name=None, period=300, aggregate="mean", granularity=300
+        ):
+            name = resource.hostname if meter_name.startswith("host_") else resource.uuid
+            series = known[meter_name, name]
+            points = [(back, value) for back, value in series.points if back < float(period)]
+            if meter_name == "instance_cpu_usage":
+                numbers = [
+                    (late - early) / 1e9 / (before - after) / series.vcpus * 100
+                    for (before, early), (after, late) in zip(points, points[1:])
+                ]
+            else:
+                numbers = [value for _, value in points]
+            chosen = {"mean": statistics.fmean, "max": max, "min": min, "count": len}[aggregate]
+            return float(f"{chosen(numbers):.9g}") if numbers else None
+
+        def get_instance_l3_cache_usage(self, resource, _meter, period, aggregate, granularity=None):
+            return self.statistic_aggregation(resource, "instance", "instance_l3_cache_usage", period, aggregate, granularity)
+
+    def getter(meter):
+        return lambda self, resource, period, aggregate, granularity=None: self.statistic_aggregation(
+            resource, None, meter, period, aggregate, granularity
+        )
+
+    for meter in Reference.METRIC_MAP:
+        if meter != "instance_l3_cache_usage":
+            setattr(Reference, f"get_{meter}", getter(meter))
+    return Reference()
+
+
+def run_one(name: str, run: str, backend: Any) -> list[Any]:
+    """The actions that a strategy proposes."""
+    from watcher.common import utils
+    from watcher.decision_engine.loading import default
+
+    strategy = default.DefaultStrategyLoader().load(name, osc=None)
+    strategy._compute_model = model(run)
+    if backend is not None:
+        strategy._datasource_backend = backend
+    given = utils.Struct()
+    for parameter, schema in strategy.get_schema().get("properties", {}).items():
+        if "default" in schema:
+            given[parameter] = schema["default"]
+    given.update(PARAMETERS[name])
+    strategy.input_parameters = given
+    solution = strategy.execute()
+    return [
+        [action["action_type"], action["input_parameters"].get("resource_id"), action["input_parameters"].get("destination_node")]
+        for action in solution.actions
+    ]
+
+
+def main() -> None:
+    configuration, run, seconds, which = sys.argv[1:]
+    conf.CONF([], project="watcher", default_config_files=[configuration])
+    backend, queries = (reference(run) if which == "reference" else None), []
+    if backend is None:
+        from undercroft.core import time
+        from undercroft.datasources import DataSourceBase
+
+        moment = dt.datetime.fromtimestamp(int(seconds), dt.UTC)
+        time.bind(lambda: moment)
+        asked = DataSourceBase._asked
+        DataSourceBase._asked = lambda *given: (queries.append(given[1].meter.name), asked(*given))[1]  # type: ignore[method-assign,assignment,func-returns-value]
+    found = {}
+    for name in PARAMETERS:
+        queries.clear()
+        found[name] = {"actions": run_one(name, run, backend), "queries": list(queries)}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
