@@ -1,20 +1,26 @@
 """Inside Watcher: run its strategies on the cluster of `planetlab`, on our datasource or on a reference.
 
-    watcher_strategies.py CONFIGURATION RUN SECONDS ours|reference
+    watcher_strategies.py CONFIGURATION RUN SECONDS ours
+    watcher_strategies.py CONFIGURATION RUN SECONDS COUNTERS
 
-SECONDS is the present since 1970. Prints one line of JSON: the actions of each strategy, and how many queries it cost.
+SECONDS is the present since 1970. COUNTERS runs the reference: names of the meters that the source to compare with keeps as
+counters, with commas between. Prints one line of JSON: the actions of each strategy, and how many queries it cost.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
+import random
 import statistics
 import sys
+from collections.abc import Collection
 from typing import Any
 
-import planetlab
 from watcher import conf
+
+from tests.hosts.inside import planetlab
 
 # Parameters beside the defaults, so that each strategy has something to do on this cluster.
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -23,7 +29,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "outlet_temperature": {"threshold": 30.0, "period": 300},
     "uniform_airflow": {"threshold_airflow": 340.0, "threshold_inlet_t": 28.0, "threshold_power": 250.0},
     "vm_workload_consolidation": {"period": 3_600, "granularity": 60},
-    "workload_balance": {"threshold": 12.0, "metrics": "instance_cpu_usage"},
+    "workload_balance": {"threshold": 5.0, "metrics": "instance_cpu_usage"},
     "workload_stabilization": {
         "thresholds": {"instance_cpu_usage": 0.02, "instance_ram_usage": 0.02},
         "periods": {"instance": 720, "compute_node": 600, "node": 0},
@@ -57,30 +63,35 @@ def model(run: str) -> Any:
     return root
 
 
-def reference(run: str) -> Any:
+def reference(run: str, counters: Collection[str]) -> Any:
     """A datasource that computes from the same numbers, by code of its own."""
     from watcher.decision_engine.datasources import base
 
     known = {(each.meter, each.resource): each for each in planetlab.measured(run)}
+    names = {meter: meter for meter, _ in known}
 
-    class Reference(base.DataSourceBase):  # type: ignore[misc]
+    def levels(series: planetlab.Measured) -> list[tuple[int, float]]:
+        if series.meter != "instance_cpu_usage":
+            return series.points
+        return [
+            (after, (late - early) / 1e9 / (before - after) / series.vcpus * 100)
+            for (before, early), (after, late) in itertools.pairwise(series.points)
+        ]
+
+    class Reference(base.DataSourceBase):
         NAME = "reference"
-        METRIC_MAP = {each.meter: each.meter for each in known.values()}
+        METRIC_MAP = names
 
         def _statistic_aggregation(
             self, resource=None, resource_type=None, meter_name=None, period=300, aggregate="mean", granularity=300
         ):
             name = resource.hostname if meter_name.startswith("host_") else resource.uuid
             series = known[meter_name, name]
-            points = [(back, value) for back, value in series.points if back < float(period)]
-            if meter_name == "instance_cpu_usage":
-                numbers = [
-                    (late - early) / 1e9 / (before - after) / series.vcpus * 100
-                    for (before, early), (after, late) in zip(points, points[1:])
-                ]
-            else:
-                numbers = [value for _, value in points]
-            chosen = {"mean": statistics.fmean, "max": max, "min": min, "count": len}[aggregate]
+            numbers = [value for back, value in levels(series) if back < float(period)]
+            if meter_name in counters:
+                # What a counter did before the first sample of the window does not count.
+                numbers = [value for back, value in levels(series) if back < float(period) - planetlab.STEP]
+            chosen: Any = {"mean": statistics.fmean, "max": max, "min": min, "count": len}[aggregate]
             return float(f"{chosen(numbers):.9g}") if numbers else None
 
         def get_instance_l3_cache_usage(self, resource, _meter, period, aggregate, granularity=None):
@@ -91,7 +102,7 @@ def reference(run: str) -> Any:
             resource, None, meter, period, aggregate, granularity
         )
 
-    for meter in Reference.METRIC_MAP:
+    for meter in names:
         if meter != "instance_l3_cache_usage":
             setattr(Reference, f"get_{meter}", getter(meter))
     return Reference()
@@ -102,6 +113,8 @@ def run_one(name: str, run: str, backend: Any) -> list[Any]:
     from watcher.common import utils
     from watcher.decision_engine.loading import default
 
+    # One strategy tries hosts by chance.
+    random.seed(1)
     strategy = default.DefaultStrategyLoader().load(name, osc=None)
     strategy._compute_model = model(run)
     if backend is not None:
@@ -122,7 +135,8 @@ def run_one(name: str, run: str, backend: Any) -> list[Any]:
 def main() -> None:
     configuration, run, seconds, which = sys.argv[1:]
     conf.CONF([], project="watcher", default_config_files=[configuration])
-    backend, queries = (reference(run) if which == "reference" else None), []
+    backend = None if which == "ours" else reference(run, which.split(","))
+    queries: list[str] = []
     if backend is None:
         from undercroft.core import time
         from undercroft.datasources import DataSourceBase
@@ -130,11 +144,23 @@ def main() -> None:
         moment = dt.datetime.fromtimestamp(int(seconds), dt.UTC)
         time.bind(lambda: moment)
         asked = DataSourceBase._asked
-        DataSourceBase._asked = lambda *given: (queries.append(given[1].meter.name), asked(*given))[1]  # type: ignore[method-assign,assignment,func-returns-value]
+
+        def counted(self: Any, question: Any, aggregate: str) -> Any:
+            queries.append(question.meter.name)
+            return asked(self, question, aggregate)
+
+        DataSourceBase._asked = counted  # type: ignore[method-assign]
+    from watcher.common import exception
+
     found = {}
     for name in PARAMETERS:
         queries.clear()
-        found[name] = {"actions": run_one(name, run, backend), "queries": list(queries)}
+        try:
+            actions = run_one(name, run, backend)
+        except exception.MetricNotAvailable:
+            # The source does not serve what it reads.
+            actions = None
+        found[name] = {"actions": actions, "queries": list(queries)}
     print(json.dumps(found))
 
 

@@ -1,0 +1,93 @@
+"""An unmodified Watcher runs its strategies on our datasource, over each source, and proposes what it does on a reference."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import pathlib
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import undercroft
+from tests.hosts.conftest import HERE, Environment, make
+from tests.hosts.inside import planetlab
+from undercroft.conformance.datasources.feeding import Series, feeder
+
+SCRIPT = HERE / "inside" / "watcher_strategies.py"
+CONFIGURATION = """
+[DEFAULT]
+config_source = undercroft
+[undercroft]
+driver = undercroft
+[watcher_datasources]
+datasources = undercroft
+[undercroft_datasource]
+connection = {url}
+"""
+# The most queries that each may cost: one per meter; the first of the second strategy asks for two periods.
+QUERIES = {
+    "basic": 2, "noisy_neighbor": 2, "outlet_temperature": 1, "uniform_airflow": 3, "vm_workload_consolidation": 6,
+    "workload_balance": 1, "workload_stabilization": 3,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def watcher() -> Environment:
+    return make("watcher")
+
+
+def run(watcher: Environment, folder: pathlib.Path, text: str, name: str, moment: int, which: str) -> dict[str, dict[str, Any]]:
+    configuration = folder / "watcher.conf"
+    configuration.write_text(text)
+    done = watcher.run("-W", "ignore", SCRIPT, configuration, name, moment, which, cwd=folder)
+    assert done.returncode == 0, done.stderr[-4_000:]
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="session")
+def cluster() -> tuple[str, int]:
+    """The name of this run's cluster, and the present of its samples."""
+    return secrets.token_hex(4), int(time.time()) // 60 * 60
+
+
+@pytest.fixture(scope="session")
+def wanted(watcher: Environment, cluster: tuple[str, int], tmp_path_factory: Any) -> Callable[[str], dict[str, dict[str, Any]]]:
+    """What strategies propose on the reference, given the meters that a source keeps as counters."""
+    folder = tmp_path_factory.mktemp("reference")
+    return functools.cache(lambda counters: run(watcher, folder, "", *cluster, counters))
+
+
+def feed(url: str, name: str, moment: int) -> None:
+    """Feed the cluster to the backend of a source."""
+    micros = moment * 1_000_000
+    series = [
+        Series(each.meter, each.resource, [(micros - back * 1_000_000, value) for back, value in each.points], each.vcpus)
+        for each in planetlab.measured(name)
+    ]
+    with contextlib.closing(feeder(url)) as backend:
+        backend.feed(series)
+
+
+@pytest.mark.kind("datasources")
+def test_strategies_propose_what_they_do_on_a_reference(engine, watcher, cluster: tuple[str, int], wanted, tmp_path):
+    url = engine.url.replace("{tmp}", str(tmp_path)).replace("{name}", "watcher")
+    feed(url, *cluster)
+    with contextlib.closing(undercroft.connect("datasources", url)) as source:
+        counters = [name for name, told in source.capabilities()["meters"].items() if told["kind"] == "cumulative"]
+    expected = wanted(",".join(counters) or "none")
+    # Every strategy has something to do on this cluster.
+    assert [strategy for strategy, told in expected.items() if not told["actions"]] == []
+    found = run(watcher, tmp_path, CONFIGURATION.format(url=url.replace("$", "$$")), *cluster, "ours")
+    served = {strategy: told for strategy, told in found.items() if told["actions"] is not None}
+    assert {strategy: told["actions"] for strategy, told in served.items()} == {
+        strategy: expected[strategy]["actions"] for strategy in served
+    }
+    assert {strategy: told["queries"] for strategy, told in served.items() if len(told["queries"]) > QUERIES[strategy]} == {}
+    # One source has two meters only.
+    assert served.keys() == expected.keys() or engine.driver == "monasca"
