@@ -28,6 +28,7 @@ SUM, RATE = "sum", "rate:mean"
 # What tells a counter's value in a bucket, the best first.
 _COUNTED = ("last", MEAN, MAX, MIN)
 _SECOND = 1_000_000
+_LONGEST_ID = 255
 _LENGTH = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 Buckets = Mapping[str, list[tuple[dt.datetime, float, float]]]
@@ -74,7 +75,8 @@ class Source(Remote):
 
     def _values(self, question: Question) -> Mapping[str, Found]:
         policy = self._policy(question.metric.name)
-        if policy is None:
+        question = _possible(question)
+        if policy is None or question.ids == []:
             return {}
         wanted = _needed(policy, question.aggregate)
         found = {}
@@ -87,7 +89,8 @@ class Source(Remote):
 
     def _points(self, question: Question) -> Mapping[str, Sequence[Point]]:
         policy = self._policy(question.metric.name)
-        if policy is None:
+        question = _possible(question)
+        if policy is None or question.ids == []:
             return {}
         # Of a counter, the last value of a bucket; of a level, its mean.
         is_counter = question.metric.kind == "cumulative"
@@ -178,6 +181,13 @@ class Source(Remote):
         if question.granularity is None:
             return None
         return max(1, min(question.granularity, round(question.window.seconds)))
+
+
+def _possible(question: Question) -> Question:
+    """The question without ids that no resource of Gnocchi can have: it fails on those."""
+    if question.ids is None:
+        return question
+    return question._replace(ids=[each for each in question.ids if "/" not in each and len(each) <= _LONGEST_ID])
 
 
 # -- buckets -------------------------------------------------------------------------------------------------------------------
