@@ -2,7 +2,8 @@
 
 The command line's page from its own help, the settings from their declarations, the capabilities from the installed drivers, the
 seeds' map from the list that the seeds' test compares, the promises from the marks on the tests, the OpenAPI document from the
-table of routes, what sessions are set to from the engines, the skeletons of drivers from the contracts' abstract methods.
+table of routes, what sessions are set to from the engines, the skeletons of drivers from the contracts' abstract methods, the
+tables of datasources from their meters and options.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ import msgspec
 from undercroft.api import openapi
 from undercroft.cli.main import root
 from undercroft.core import registry, settings
+from undercroft.datasources.contract import Options
+from undercroft.datasources.meters import METERS, Metric
+from undercroft.datasources.remote import RemoteOptions
 from undercroft.engines import mongodb
 from undercroft.engines.session import Pin, Setting
 from undercroft.engines.sql import dialect
@@ -111,8 +115,14 @@ def options_of(driver: Any) -> type[msgspec.Struct]:
     return found
 
 
-def options_table(options: type[msgspec.Struct]) -> str:
-    """The options of a driver; each must be explained under `Attributes:` of the struct that declares it."""
+def options_table(options: type[msgspec.Struct], without: type[msgspec.Struct] | None = None) -> str:
+    """The options of a driver; each must be explained under `Attributes:` of the struct that declares it.
+
+    Args:
+        options: of the driver.
+        without: leave out the options of this struct, which it inherits.
+    """
+    known = set() if without is None else set(without.__struct_fields__)
     meanings: dict[str, str] = {}
     for struct in reversed(options.__mro__):
         section = (inspect.getdoc(struct) or "").partition("Attributes:\n")[2]
@@ -121,6 +131,7 @@ def options_table(options: type[msgspec.Struct]) -> str:
     rows = [
         [f"`{field.name}`", "none" if field.default is None else f"`{field.default}`", meanings[field.name]]
         for field in msgspec.structs.fields(options)
+        if field.name not in known
     ]
     return table(["option", "default", "meaning"], rows)
 
@@ -192,6 +203,46 @@ def bi_page() -> str:
         for family in Metrics().registry.collect()
     ]
     return between(text, "metrics", "\n" + table(["name", "type", "meaning"], counted))
+
+
+def datasources_page() -> str:
+    """The page about datasources, with their meters and the options of their URLs."""
+    drivers = own_drivers()["datasources"]
+    shown: dict[str, Any] = {}
+    for driver in sorted(dict.fromkeys(drivers.values()), key=lambda driver: str(driver.NAME)):
+        same = next((names for names, other in shown.items() if other.METRICS == driver.METRICS), None)
+        if same is not None:
+            del shown[same]
+        shown[f"{same}`, `{driver.NAME}" if same else driver.NAME] = driver
+    rows = [
+        [
+            f"`{name}`", meter.does, meter.unit, f"{meter.least:g} to {meter.most:g}" if meter.most is not None else "",
+            *(_metric(driver.METRICS.get(name)) for driver in shown.values()),
+        ]
+        for name, meter in METERS.items()
+    ]  # fmt: skip
+    head = ["meter", "what it measures", "unit", "bounds", *(f"`{name}`" for name in shown)]
+    text = between((DOCS / "datasources.md").read_text(), "meters", "\n" + table(head, rows))
+    parts = ["\n### Every datasource\n\n" + options_table(Options), "### Over HTTP\n\n" + options_table(RemoteOptions, Options)]
+    for struct in dict.fromkeys(map(options_of, drivers.values())):
+        schemes = [name for name, driver in drivers.items() if options_of(driver) is struct]
+        if set(struct.__struct_fields__) > set(RemoteOptions.__struct_fields__):
+            parts.append(f"### {', '.join(f'`{scheme}`' for scheme in schemes)}\n\n" + options_table(struct, RemoteOptions))
+    return between(text, "options", "\n".join(parts))
+
+
+def _metric(metric: Metric | None) -> str:
+    """A backend's metric, and what is made of it."""
+    if metric is None:
+        return ""
+    if metric.kind == "inventory":
+        return "the resource itself"
+    notes = ["cumulative"] if metric.kind == "cumulative" else []
+    if metric.complement is not None:
+        notes.append(f"what is left of {metric.complement}")
+    if metric.scale != 1:
+        notes.append(f"times {metric.scale:g}")
+    return f"`{metric.name}`" + (f", {', '.join(notes)}" if notes else "")
 
 
 def _written(default: Any) -> str:
@@ -400,6 +451,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "drivers.md": drivers_page,
     "operate.md": operate_page,
     "bi.md": bi_page,
+    "datasources.md": datasources_page,
     "seeds.md": seeds_page,
     "promises.md": promises_page,
     "speed.md": lambda: speed("page"),
