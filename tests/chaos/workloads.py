@@ -86,7 +86,9 @@ def _workloads() -> dict[str, Workload]:
     """Those of the installed kinds that have one."""
     found: dict[str, Workload] = {}
     for kind in kinds.installed():
-        if importlib.util.find_spec(f"tests.chaos.{kind}"):
+        # A kind that is only read has tests here, and no workload.
+        folder = f"tests.chaos.{kind}"
+        if importlib.util.find_spec(folder) and importlib.util.find_spec(f"{folder}.workload"):
             found[kind] = importlib.import_module(f"tests.chaos.{kind}.workload").WORKLOAD
     return found
 

@@ -1,0 +1,161 @@
+"""The backend of a datasource is away, or breaks: a run of a strategy loses some seconds, then nothing is asked for a minute."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import math
+import time
+import types
+import urllib.parse
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import undercroft
+from tests.conftest import FULL, stores
+from tests.datasources.broken import Behaviour, Broken, broken, drips, forwarded, half, in_turn, reset, silent, told
+from undercroft.conformance.clock import now
+from undercroft.conformance.datasources.feeding import Series, feeder
+from undercroft.conformance.plugin import Target
+from undercroft.core import registry
+from undercroft.core import time as times
+from undercroft.datasources import retrying
+from undercroft.datasources.remote import Remote
+from undercroft.engines import http
+
+pytestmark = pytest.mark.timeout(600)
+Record = Callable[..., None]
+
+QUESTIONS, LONGEST, ATTEMPTS = 3_000, 15.0, 10
+METER, LEVEL = "host_cpu_usage", 37.5
+FAULTS: dict[str, Behaviour | None] = {
+    "silent": silent, "drips": drips, "half": half, "reset": reset, "500": told(500, error="broken"), "refused": None,
+}  # fmt: skip
+# Those for which every attempt takes its whole time; the others may be tried again sooner, unless the run is full.
+SLOW = ("silent", "drips")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        found = [each for each in stores(metafunc.config, "datasources") if _is_remote(each)]
+        nothing = pytest.mark.skip(reason="NOT RUN: no engine of this run is the backend of a datasource")
+        given = [pytest.param(each, id=each.driver) for each in found] or [pytest.param(None, marks=nothing)]
+        first = metafunc.definition.get_closest_marker("any_engine") is not None
+        metafunc.parametrize("backend", given[:1] if first else given)
+
+
+def _is_remote(target: Target) -> bool:
+    return issubclass(registry.load(target.kind, target.driver), Remote)
+
+
+class Run:
+    """What a strategy asks, through a network that breaks."""
+
+    def __init__(self, source: Any, network: Broken, hosts: list[str], ahead: list[float]) -> None:
+        self.source, self.network, self._hosts, self._ahead = source, network, hosts, ahead
+
+    def ask(self, number: int = 0) -> float | None:
+        host = self._hosts[number % len(self._hosts)]
+        found: float | None = self.source.statistic_aggregation({"hypervisor_hostname": host}, None, METER, 600)
+        return found
+
+    def is_right(self) -> bool:
+        found = self.ask()
+        return found is not None and math.isclose(found, LEVEL, rel_tol=1e-6)
+
+    def strategy(self, enough: float = LONGEST) -> tuple[float, int]:
+        """The seconds that a run took, and its requests; given up when it took longer than it may."""
+        before, began = len(self.network.requests), time.monotonic()
+        for number in range(QUESTIONS):
+            assert self.ask(number) is None
+            if time.monotonic() - began > enough:
+                break
+        return time.monotonic() - began, len(self.network.requests) - before
+
+    def later(self, seconds: float) -> None:
+        """Let the breaker's clock go on."""
+        self._ahead[0] += seconds
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, backend: Target, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """A source behind a network that works, with the default options where the fault is a slow one."""
+    moment = times.now().replace(second=0, microsecond=0) - dt.timedelta(minutes=1)
+    hosts = [f"h{number}-{uuid.uuid4().hex[:12]}.example.com" for number in range(3)]
+    minutes = [moment - dt.timedelta(minutes=each) for each in range(20, -1, -1)]
+    with contextlib.closing(feeder(backend.url)) as writer:
+        writer.feed([Series(METER, host, [(times.to_micros(each), LEVEL) for each in minutes]) for host in hosts])
+    ahead = [0.0]
+    monkeypatch.setattr(retrying, "clock", types.SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0]))
+    parts = urllib.parse.urlsplit(backend.url)
+    user, at, _ = parts.netloc.rpartition("@")
+    fault = request.node.callspec.params.get("fault", "silent")
+    options = {} if FULL or fault in SLOW else {"query_interval": 0.05}
+    with broken(forwarded, (str(parts.hostname), int(parts.port or 0))) as network:
+        url = parts._replace(netloc=f"{user}{at}127.0.0.1:{network.port}").geturl()
+        with now(moment), contextlib.closing(undercroft.connect("datasources", url, **options)) as source:
+            yield Run(source, network, hosts, ahead)
+
+
+def start(network: Broken, fault: str) -> None:
+    behaviour = FAULTS[fault]
+    if behaviour is None:
+        network.refuse()
+    else:
+        network.behaviour = behaviour
+
+
+def heal(network: Broken, fault: str) -> None:
+    network.behaviour = forwarded
+    if FAULTS[fault] is None:
+        network.accept()
+
+
+@pytest.mark.promise("N1")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_backend_that_is_away_costs_a_strategy_seconds(run: Run, fault: str, record: Record) -> None:
+    assert run.is_right()
+    start(run.network, fault)
+    took, requests = run.strategy()
+    assert took < LONGEST
+    assert requests <= ATTEMPTS
+    # Nothing is asked, though it would be answered again.
+    heal(run.network, fault)
+    before = len(run.network.requests)
+    run.later(retrying.PAUSE - took - 2)
+    assert run.strategy()[1] == 0
+    run.later(took + 4)
+    assert run.is_right()
+    assert len(run.network.requests) > before
+    record(questions=QUESTIONS, took=round(took, 1), requests=requests)
+
+
+@pytest.mark.promise("N1")
+def test_a_token_that_is_refused_in_the_middle_costs_nothing(run: Run) -> None:
+    assert run.is_right()
+    run.network.behaviour = in_turn(told(401), forwarded)
+    assert run.is_right()
+    assert run.is_right()
+
+
+@pytest.mark.promise("N1")
+@pytest.mark.any_engine
+@pytest.mark.parametrize("fault", ["500"])
+def test_twin_without_the_breaker_every_question_is_asked(run: Run, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run.is_right()
+    monkeypatch.setattr(retrying, "PAUSE", 0.0)
+    start(run.network, fault)
+    assert run.strategy(2.0)[1] > ATTEMPTS
+
+
+@pytest.mark.promise("N1")
+@pytest.mark.any_engine
+@pytest.mark.parametrize("fault", ["drips"])
+def test_twin_without_deadlines_a_drip_is_waited_for(run: Run, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run.is_right()
+    monkeypatch.setattr(http, "limited", lambda *_: contextlib.nullcontext())
+    start(run.network, fault)
+    assert run.strategy()[0] > LONGEST
