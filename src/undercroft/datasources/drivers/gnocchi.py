@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,7 +28,10 @@ SUM, RATE = "sum", "rate:mean"
 # What tells a counter's value in a bucket, the best first.
 _COUNTED = ("last", MEAN, MAX, MIN)
 _SECOND = 1_000_000
-_LONGEST_ID = 255
+# So many metrics of a name tell which policies there are; a policy that is too rare to be among them is told by a refusal.
+_LOOKED_AT = 100
+# Gnocchi answers 500 to a search for other ids, and no instance has one.
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LENGTH = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 Buckets = Mapping[str, list[tuple[dt.datetime, float, float]]]
@@ -40,8 +43,8 @@ class Policy:
 
     Attributes:
         granularities: in seconds, ascending.
-        aggregates: names.
-        is_mixed: metrics of this name have several policies: a request names no granularity, and only the mean.
+        aggregates: names of those that all metrics of the name have.
+        is_mixed: metrics of this name have other granularities, too: a request names none, and each resource's are told apart.
     """
 
     granularities: tuple[float, ...]
@@ -69,18 +72,19 @@ class Source(Remote):
 
     def _open(self, url: str, options: Mapping[str, Any], osc: Any) -> Any:
         self._policies: dict[str, Policy] = {}
+        self._told: set[tuple[str, str]] = set()
         return super()._open(url, options, osc)
 
     # -- what the base class asks ----------------------------------------------------------------------------------
 
     def _values(self, question: Question) -> Mapping[str, Found]:
         policy = self._policy(question.metric.name)
-        question = _possible(question)
-        if policy is None or question.ids == []:
+        if policy is None:
             return {}
-        wanted = _needed(policy, question.aggregate)
         found = {}
-        for key, buckets in self._buckets(question, policy, wanted).items():
+        answers = self._buckets(question, policy, lambda known: _needed(known, question.aggregate))
+        self._tell(question, policy)
+        for key, buckets in answers.items():
             value = _combined(buckets, question.aggregate)
             if value is not None:
                 newest = max(moment for points in buckets.values() for moment, *_ in points)
@@ -89,69 +93,84 @@ class Source(Remote):
 
     def _points(self, question: Question) -> Mapping[str, Sequence[Point]]:
         policy = self._policy(question.metric.name)
-        question = _possible(question)
-        if policy is None or question.ids == []:
+        if policy is None:
             return {}
-        # Of a counter, the last value of a bucket; of a level, its mean.
         is_counter = question.metric.kind == "cumulative"
-        kept = (
-            [MEAN]
-            if policy.is_mixed
-            else [each for each in (_COUNTED if is_counter else (MEAN, *_COUNTED)) if each in policy.aggregates]
-        )
-        chosen = kept[0] if kept else RATE
         found = {}
-        for key, buckets in self._buckets(question, policy, (chosen,)).items():
-            points = [(time.to_micros(moment), value) for moment, _, value in buckets[chosen]]
-            found[key] = points if chosen != RATE else _added_up(buckets[chosen])
+        for key, buckets in self._buckets(question, policy, lambda known: (_told_by(known, is_counter=is_counter),)).items():
+            ((chosen, points),) = buckets.items()
+            found[key] = _added_up(points) if chosen == RATE else [(time.to_micros(moment), value) for moment, _, value in points]
         return found
 
     def _names(self) -> Iterable[str]:
         wanted = {name for name in self.METRIC_MAP.values() if name is not None}
-        return [name for name in wanted if self._metrics(name)]
+        return [name for name in wanted if self._metrics(name, 1)]
 
     def _ping(self) -> None:
         self.client.get("/v1/status", [("details", "False")])
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    def _metrics(self, name: str) -> list[_Metric]:
-        answer = self.client.get("/v1/metric", [("name", name), ("limit", "1")])
+    def _metrics(self, name: str, limit: int) -> list[_Metric]:
+        answer = self.client.get("/v1/metric", [("name", name), ("limit", str(limit))])
         found: list[_Metric] = _decoded(answer, list[_Metric])
         return found
 
     def _policy(self, name: str) -> Policy | None:
-        """What the archive policy of a metric has, read once; None where there is no metric of this name."""
+        """What the archive policies of a metric have, read once; None where there is no metric of this name."""
         if name not in self._policies:
-            metrics = self._metrics(name)
-            if not metrics:
+            policies = [metric.archive_policy for metric in self._metrics(name, _LOOKED_AT)]
+            if not policies:
                 return None
-            policy = metrics[0].archive_policy
-            lengths = tuple(sorted(_seconds(each.granularity) for each in policy.definition))
-            self._policies[name] = Policy(lengths, frozenset(policy.aggregation_methods))
+            lengths = {tuple(sorted(_seconds(each.granularity) for each in policy.definition)) for policy in policies}
+            aggregates = frozenset.intersection(*(frozenset(policy.aggregation_methods) for policy in policies))
+            self._policies[name] = Policy(min(lengths), aggregates, is_mixed=len(lengths) > 1)
         return self._policies[name]
 
-    def _buckets(self, question: Question, policy: Policy, aggregates: Sequence[str]) -> dict[str, Buckets]:
+    def _tell(self, question: Question, policy: Policy) -> None:
+        """Warn once where an aggregate of all samples is made of means."""
+        name, aggregate = question.metric.name, question.aggregate
+        if aggregate != MEAN and aggregate not in policy.aggregates and (name, aggregate) not in self._told:
+            self._told.add((name, aggregate))
+            LOG.warning(
+                "%s: the archive policy of %s does not keep %s: it is taken from the means of buckets; add it to the policy's"
+                " aggregation methods", self.NAME, name, aggregate,
+            )  # fmt: skip
+
+    def _buckets(self, question: Question, policy: Policy, choose: Callable[[Policy], Sequence[str]]) -> dict[str, Buckets]:
         """The buckets of the window, by aggregate, of each resource that has any."""
+        # One metric of another policy has the whole request refused: 400 for a granularity that it does not have, 404 for an
+        # aggregate. What is asked then is in every policy that has means.
         try:
-            found = self._requested(question, policy, aggregates)
+            return self._requested(question, policy, choose(policy))
         except (InvalidInput, NotFound) as error:
-            # Not every metric of this name has the policy of the first one.
-            if policy.is_mixed or not ("Granularities are missing" in str(error) or "unknown aggregation" in str(error)):
-                raise
-            LOG.warning("%s: metrics named %s have several archive policies: their means are read", self.NAME, question.metric.name)
-            policy.is_mixed = True
-            found = self._requested(question, policy, (MEAN,))
+            if isinstance(error, NotFound) and not _is_of_policy(error):
+                # No such resource has the metric.
+                return {}
+            LOG.info("%s: %s is asked again, for several archive policies: %s", self.NAME, question.metric.name, error)
+        common = dataclasses.replace(policy, is_mixed=True)
+        try:
+            found = self._requested(question, common, choose(common))
+        except NotFound:
+            common.aggregates = frozenset({MEAN})
+            try:
+                found = self._requested(question, common, choose(common))
+            except NotFound:
+                # No such resource has the metric.
+                return {}
+        policy.is_mixed, policy.aggregates = True, common.aggregates
         return found
 
     def _requested(self, question: Question, policy: Policy, aggregates: Sequence[str]) -> dict[str, Buckets]:
         name, window = question.metric.name, question.window
         given = self._granularity_of(question)
-        names = (MEAN,) if policy.is_mixed and RATE not in aggregates else tuple(aggregates)
+        ids = None if question.ids is None else [each for each in question.ids if _UUID.fullmatch(each)]
+        if ids == []:
+            return {}
         body = {
-            "operations": ["metric", *([name, each] for each in names)],
+            "operations": ["metric", *([name, each] for each in aggregates)],
             "resource_type": "generic",
-            "search": {} if question.ids is None else {"in": {"id": list(question.ids)}},
+            "search": {} if ids is None else {"in": {"id": ids}},
         }
         parameters = [
             ("groupby", "id"), ("groupby", "original_resource_id"),
@@ -159,13 +178,7 @@ class Source(Remote):
         ]  # fmt: skip
         if not policy.is_mixed:
             parameters.append(("granularity", f"{policy.granularity(given):g}"))
-        try:
-            answer = self.client.post("/v1/aggregates", body, parameters)
-        except NotFound as error:
-            if "unknown aggregation" in str(error):
-                raise
-            # No such resource has the metric.
-            return {}
+        answer = self.client.post("/v1/aggregates", body, parameters)
         found = {}
         for group in _decoded(answer, list[_Group]):
             key = group.group.original_resource_id or group.group.id
@@ -183,11 +196,9 @@ class Source(Remote):
         return max(1, min(question.granularity, round(question.window.seconds)))
 
 
-def _possible(question: Question) -> Question:
-    """The question without ids that no resource of Gnocchi can have: it fails on those."""
-    if question.ids is None:
-        return question
-    return question._replace(ids=[each for each in question.ids if "/" not in each and len(each) <= _LONGEST_ID])
+def _is_of_policy(error: NotFound) -> bool:
+    """Whether a 404 says that a policy lacks an aggregate, and not that nothing has the metric."""
+    return "unknown aggregation" in str(error)
 
 
 # -- buckets -------------------------------------------------------------------------------------------------------------------
@@ -195,7 +206,7 @@ def _possible(question: Question) -> Question:
 
 def _needed(policy: Policy, aggregate: str) -> tuple[str, ...]:
     """The aggregates of buckets from which one of all samples is made."""
-    has = policy.aggregates if not policy.is_mixed else frozenset({MEAN})
+    has = policy.aggregates
     if aggregate == COUNT:
         return (COUNT,) if COUNT in has else (MEAN,)
     if aggregate in (MIN, MAX):
@@ -203,6 +214,12 @@ def _needed(policy: Policy, aggregate: str) -> tuple[str, ...]:
     if {SUM, COUNT} <= has:
         return (SUM, COUNT)
     return (MEAN, COUNT) if COUNT in has else (MEAN,)
+
+
+def _told_by(policy: Policy, *, is_counter: bool) -> str:
+    """The aggregate that tells the values of buckets: of a counter the last one, of a level the mean."""
+    known = _COUNTED if is_counter else (MEAN, *_COUNTED)
+    return next((each for each in known if each in policy.aggregates), RATE if is_counter else MEAN)
 
 
 def _combined(buckets: Buckets, aggregate: str) -> float | None:
