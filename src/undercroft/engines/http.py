@@ -21,7 +21,7 @@ from undercroft.engines.watchdog import limited
 try:
     import httpx
 except ImportError as error:
-    raise registry.missing_extra("asking a server over HTTP", "datasources", error) from error
+    raise registry.missing_extra("asking a server over HTTP", "http", error) from error
 
 # Bytes of an answer; and characters of an error's own text that are repeated.
 LARGEST, _SHOWN = 256 * 2**20, 200
@@ -124,8 +124,8 @@ class Requests:
             parts.append(part)
         return b"".join(parts)
 
-    def _remember_socket(self, event: str, info: Mapping[str, Any]) -> None:
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+    def _remember_socket(self, step: str, info: Mapping[str, Any]) -> None:
+        if step.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._socket = info["return_value"].get_extra_info("socket")
 
     def _cut(self) -> None:

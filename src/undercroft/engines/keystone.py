@@ -16,7 +16,7 @@ from undercroft.engines import connecting
 try:
     from keystoneauth1 import exceptions, identity, session
 except ImportError as error:
-    raise registry.missing_extra("a login to Keystone", "datasources", error) from error
+    raise registry.missing_extra("a login to Keystone", "http", error) from error
 
 T = TypeVar("T")
 

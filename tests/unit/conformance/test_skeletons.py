@@ -16,8 +16,8 @@ PAGE = (pathlib.Path(__file__).parents[3] / "docs/drivers.md").read_text()
 SKELETONS = dict(re.findall(r"^### (\w+)\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 
 
-def test_each_kind_has_one() -> None:
-    assert list(SKELETONS) == list(kinds.installed())
+def test_each_kind_that_stores_has_one() -> None:
+    assert list(SKELETONS) == [name for name, kind in kinds.installed().items() if kind.migrations is not None]
 
 
 @pytest.mark.parametrize("kind", SKELETONS)
