@@ -138,6 +138,16 @@ def test_a_refusal_of_a_policy_that_was_not_seen_is_met(server: Server) -> None:
     assert list(answers.values()) == [pytest.approx((10 + 20 + 65) / 3), 7.0, 5.0]
 
 
+def test_an_aggregate_that_a_later_metric_lacks_takes_no_value_from_the_others(server: Server) -> None:
+    """Gnocchi refuses the request by a 404 that says which metric it is by a structure."""
+    fine = server.store(server.policy(FULL, 60), {0: 10.0, 60: 30.0}, "memory.resident")
+    with contextlib.closing(server.source(*RAM)) as made:
+        assert made.statistic_batch([{"uuid": fine, "vcpus": 1}], "instance", RAM[0]) == {fine: 20.0}
+        later = server.store(server.policy(("mean",), 60), {0: 5.0}, "memory.resident")
+        vms = [{"uuid": each, "vcpus": 1} for each in (fine, later)]
+        assert made.statistic_batch(vms, "instance", RAM[0]) == {fine: 20.0, later: 5.0}
+
+
 @pytest.mark.parametrize("aggregates", [FULL, ("mean",), ("rate:mean",)])
 def test_a_counter_of_each_policy_gives_its_use(server: Server, aggregates: Sequence[str]) -> None:
     """Half of the time for each of 5 minutes."""

@@ -144,8 +144,8 @@ class Source(Remote):
         try:
             return self._requested(question, policy, choose(policy))
         except (InvalidInput, NotFound) as error:
-            if isinstance(error, NotFound) and not _is_of_policy(error):
-                # No such resource has the metric.
+            if isinstance(error, NotFound) and "does not exist" in str(error):
+                # No such resource has the metric. What a policy lacks is told by a structure, not by a text.
                 return {}
             LOG.info("%s: %s is asked again, for several archive policies: %s", self.NAME, question.metric.name, error)
         common = dataclasses.replace(policy, is_mixed=True)
@@ -194,11 +194,6 @@ class Source(Remote):
         if question.granularity is None:
             return None
         return max(1, min(question.granularity, round(question.window.seconds)))
-
-
-def _is_of_policy(error: NotFound) -> bool:
-    """Whether a 404 says that a policy lacks an aggregate, and not that nothing has the metric."""
-    return "unknown aggregation" in str(error)
 
 
 # -- buckets -------------------------------------------------------------------------------------------------------------------
