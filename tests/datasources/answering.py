@@ -1,4 +1,4 @@
-"""A server that answers as it is told, and keeps what it was asked: for exchanges byte by byte, and for broken answers."""
+"""A server that sends prepared responses and records the requests: for exact exchanges and for invalid responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server, or what stands before one, that breaks in the ways networks do, and counts what it is asked."""
+"""A server or proxy that fails as networks do (silence, resets, half responses), and counts the requests."""
 
 from __future__ import annotations
 

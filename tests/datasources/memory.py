@@ -48,7 +48,7 @@ class Source(DataSourceBase):
         pick: Callable[[list[float]], float] = {
             "mean": lambda numbers: sum(numbers) / len(numbers), "min": min, "max": max, "count": len,
         }[question.aggregate]  # type: ignore[assignment]  # fmt: skip
-        return {key: Found(pick([value for _, value in points]), points[-1][0]) for key, points in self._points(question).items()}
+        return {key: Found(pick([value for _, value in points])) for key, points in self._points(question).items()}
 
     def _names(self) -> Iterable[str]:
         self.fails()

@@ -159,7 +159,7 @@ def test_a_counter_of_each_policy_gives_its_use(server: Server, aggregates: Sequ
 def test_a_reset_counts_as_no_use(server: Server) -> None:
     samples = {240: 300e9, 180: 330e9, 120: 1e9, 60: 31e9, 0: 61e9}
     instance = server.store(server.policy(FULL, 60), samples, "cpu")
-    # Four pairs, of which one is none.
+    # Four pairs, one of which is a reset.
     assert ask(server, [instance], *CPU) == [pytest.approx(37.5)]
 
 

@@ -5,42 +5,28 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import undercroft
 from tests.datasources.answering import Answering, answering
+from tests.datasources.noon import HOST, NOW, opened
 from undercroft.core import time
 from undercroft.core.errors import ConfigInvalid
 from undercroft.datasources import DataSourceBase, MetricNotAvailable
 
-NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 END = 1772366400
-HOST = {"hypervisor_hostname": "c1.example.com", "id": "n-1"}
 VM = {"uuid": "u1", "vcpus": 4, "project_id": "p"}
 NOTHING = {"results": [{"statement_id": 0}]}
 
 
-OPENED: list[DataSourceBase] = []
-
-
-@pytest.fixture(autouse=True)
-def noon() -> Iterator[None]:
-    """The clock stands at noon; sources are closed at the end."""
-    time.bind(lambda: NOW)
-    yield
-    time.bind(None)
-    while OPENED:
-        OPENED.pop().close()
+pytestmark = pytest.mark.usefixtures("noon")
 
 
 def source(server: Answering, **options: Any) -> DataSourceBase:
     url = f"grafana://{server.place}/api/datasources/proxy/1?token=T&database=watcher&query_max_retries=1"
-    found: DataSourceBase = undercroft.connect("datasources", url, **options)
-    OPENED.append(found)
-    return found
+    return opened(url, **options)
 
 
 def of(tag: str, *series: tuple[str, list[str], list[list[Any]]]) -> dict[str, Any]:

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-import undercroft
 from tests.datasources.answering import Answering, Asked, answering
-from undercroft.core import time
+from tests.datasources.noon import HOST, NOW, opened
 from undercroft.datasources import DataSourceBase, MetricNotAvailable
 
-NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
-HOST = {"hypervisor_hostname": "c1.example.com", "id": "n-1"}
 VM = {"uuid": "u1", "vcpus": 4, "project_id": "p"}
 NOTHING: dict[str, Any] = {"links": [], "elements": []}
 
 
-OPENED: list[DataSourceBase] = []
-
-
-@pytest.fixture(autouse=True)
-def noon() -> Iterator[None]:
-    """The clock stands at noon; sources are closed at the end."""
-    time.bind(lambda: NOW)
-    yield
-    time.bind(None)
-    while OPENED:
-        OPENED.pop().close()
+pytestmark = pytest.mark.usefixtures("noon")
 
 
 def source(server: Answering, **options: Any) -> DataSourceBase:
-    found: DataSourceBase = undercroft.connect(
-        "datasources", f"monasca://{server.place}?token=T", **{"query_max_retries": 1, "query_interval": 0, **options}
-    )
-    OPENED.append(found)
-    return found
+    return opened(f"monasca://{server.place}?token=T", **{"query_max_retries": 1, "query_interval": 0, **options})
 
 
 def element(dimensions: dict[str, str], columns: list[str], *rows: list[float | None], **more: Any) -> dict[str, Any]:
@@ -179,7 +161,6 @@ def test_an_answer_without_the_column_is_told(caplog: pytest.LogCaptureFixture) 
 
 def test_an_endpoint_may_have_the_version() -> None:
     with answering(NOTHING) as server:
-        made: DataSourceBase = undercroft.connect("datasources", f"monasca://{server.place}/monitoring/v2.0/")
-        OPENED.append(made)
+        made = opened(f"monasca://{server.place}/monitoring/v2.0/")
         assert made.check_availability() == "available"
     assert server.asked[0].path == "/monitoring/v2.0/metrics"

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import undercroft
 from tests.datasources.answering import Answering, answering
-from undercroft.core import time
+from tests.datasources.noon import HOST, NOW, opened
 from undercroft.core.errors import ConfigInvalid
 from undercroft.datasources import DataSourceBase, MetricNotAvailable, promql
 
-NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 UNTIL = NOW.timestamp()
-HOST = {"hypervisor_hostname": "c1.example.com", "id": "n-1"}
 VM = {"uuid": "u1", "vcpus": 2}
 HOSTILE = ['a"} or vector(1) #', "a\\", "a|b", ".*", "a\nb", "a$b", "(x", "é-1", "[a-z]"]
-OPENED: list[DataSourceBase] = []
 
 
-@pytest.fixture(autouse=True)
-def noon() -> Iterator[None]:
-    """The clock stands at noon; sources are closed at the end."""
-    time.bind(lambda: NOW)
-    yield
-    time.bind(None)
-    while OPENED:
-        OPENED.pop().close()
+pytestmark = pytest.mark.usefixtures("noon")
 
 
 def source(server: Answering, scheme: str = "prometheus", **options: Any) -> DataSourceBase:
-    found: DataSourceBase = undercroft.connect(
-        "datasources", f"{scheme}://{server.place}", **{"query_max_retries": 1, "query_interval": 0, "step": 60.0, **options}
-    )
-    OPENED.append(found)
-    return found
+    return opened(f"{scheme}://{server.place}", **{"query_max_retries": 1, "query_interval": 0, "step": 60.0, **options})
 
 
 def vector(*series: tuple[dict[str, str], str], **more: Any) -> dict[str, Any]:

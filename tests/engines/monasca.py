@@ -1,4 +1,4 @@
-"""A stand-in for Monasca's API, the one server of the suite that is none: Monasca needs Kafka, Storm and a database of its own.
+"""A stand-in for Monasca's API. It is the only simulated server of the suite: Monasca needs Kafka, Storm and a database.
 
     python monasca.py PORT TOKEN
 

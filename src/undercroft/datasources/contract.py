@@ -65,7 +65,7 @@ class Explanation:
         samples: how many samples of the window were read.
         first, last: when the first and the last of them were taken.
         age: seconds from the last one to the window's end.
-        note: why there is no value, or what is unusual about it; None where nothing is.
+        note: why there is no value, or a remark about the value; None if there is neither.
     """
 
     meter: str
@@ -89,7 +89,7 @@ class Survey:
 
     Attributes:
         resources: how many resources have samples in the window.
-        newest: the moment of the last of these samples; None where there are none.
+        newest: the timestamp of the latest of these samples; None if there are no samples.
     """
 
     resources: int
@@ -233,9 +233,9 @@ class DataSourceBase(abc.ABC):
         S2  The window is (now - period, now]; mean, min, max and count are over all samples in it. `granularity` says at which
             stored resolution to read, and does not change the result of data that are stored raw.
         S3  None where no sample is in the window. Zero is a value.
-        S4  An aggregate that is none of AGGREGATES, or that the backend lacks, is the mean; a resource that is not known, or of a
-            type that does not have the meter, gives None, both with a warning. A backend that fails gives None, with an error in
-            the log. `period` may be a float or numeric text.
+        S4  If the aggregate is not in AGGREGATES, or the backend does not support it, the mean is returned and a warning is logged.
+            If the resource is unknown, or its type does not have the meter, None is returned and a warning is logged. If the
+            backend fails, None is returned and an error is logged. `period` may be a float or numeric text.
         S5  The object outranks `resource_type`.
         S7  Counters become percent by the moments of their samples: neighbours in the window are compared.
         S8  The largest of a meter that is stored as its complement is of the smallest that is stored.
@@ -478,7 +478,7 @@ class DataSourceBase(abc.ABC):
     ) -> float | None:
         """L3 cache in use of an instance, in bytes.
 
-        S6  A `resource_type` that is none of RESOURCE_TYPES is ignored: a strategy of Watcher passes the meter's name there.
+        S6  A `resource_type` that is not in RESOURCE_TYPES is ignored: one strategy of Watcher passes the name of the meter.
         """
         return self.statistic_aggregation(resource, resource_type, "instance_l3_cache_usage", period, granularity, aggregate)
 
@@ -557,7 +557,7 @@ class DataSourceBase(abc.ABC):
         """Nothing: what is read belongs to others."""
 
     def locks(self) -> jobs.Locks:
-        """Nobody else has to be waited for."""
+        """No lock is needed: a source is only read."""
         return jobs.LocalLocks()
 
     def diagnose(self, *, verify: bool = False) -> Iterator[findings.Finding]:
@@ -684,7 +684,7 @@ def _of_inventory(meter: Meter, metric: Metric, reference: Reference, aggregate:
     """What the resource itself says: `instance.memory` is its memory."""
     stored: float | None = getattr(reference, metric.name.rpartition(".")[2], None)
     if stored is None:
-        LOG.warning("%s of %s: the resource does not tell", meter.name, _shown(reference))
+        LOG.warning("%s of %s: the resource does not have this attribute", meter.name, _shown(reference))
         return None
     return 1 if aggregate == COUNT else values.bounded(meter, stored)
 

@@ -19,7 +19,7 @@ from undercroft.datasources.errors import MetricNotAvailable
 # Seconds that a table is used, where the question's granularity is not shorter; and how many tables are kept.
 _LASTS, _KEPT = 60.0, 64
 
-# Meter, period, aggregate, granularity: as they were asked, so that what is not valid is told each time.
+# Meter, period, aggregate and granularity as given, so that each invalid value is logged.
 _Key = tuple[Any, ...]
 
 

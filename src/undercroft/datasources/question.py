@@ -64,11 +64,9 @@ class Found(NamedTuple):
 
     Attributes:
         value: the aggregate of what is stored, in its own unit; for `count` the number of samples.
-        newest: when the last sample of the window was taken, in microseconds; None where the answer does not tell.
     """
 
     value: float
-    newest: int | None = None
 
 
 # A sample: microseconds since 1970, and the value as it is stored.

@@ -9,12 +9,16 @@ from __future__ import annotations
 import base64
 import urllib.parse
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
 
 from undercroft.core import url as urls
-from undercroft.core.errors import ConfigInvalid
+from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.datasources.contract import DataSourceBase, Options
 from undercroft.engines import http
+
+T = TypeVar("T")
 
 
 class RemoteOptions(Options, frozen=True, kw_only=True):
@@ -94,6 +98,23 @@ class Remote(DataSourceBase):
             pair = f"{_unquoted(parts.username)}:{_unquoted(parts.password) or ''}"
             return http.Fixed(endpoint, {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"})
         return http.Fixed(endpoint, {})
+
+
+def decoded(answer: bytes, type_: type[T], server: str) -> T:
+    """The JSON of an answer.
+
+    Args:
+        answer: as it came.
+        type_: what it has to be.
+        server: whose API it is, for the message.
+
+    Raises:
+        Unavailable: it is something else, as a proxy or another server would send.
+    """
+    try:
+        return msgspec.json.decode(answer, type=type_)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unavailable(f"the response is not valid for the {server} API: {error}") from None
 
 
 def _parts(base: str) -> urllib.parse.SplitResult:

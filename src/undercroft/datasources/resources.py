@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from undercroft.datasources.meters import BARE_METAL, COMPUTE_NODE, INSTANCE, STORAGE
 
-# Classes of novaclient, openstacksdk, ironicclient, cinderclient and Watcher, by their names: importing them is not our business.
+# Classes of novaclient, openstacksdk, ironicclient, cinderclient and Watcher, by name: these libraries are not imported.
 _CLASSES = {
     "Server": INSTANCE,
     "ServerDetail": INSTANCE,
@@ -114,7 +114,7 @@ def _read(resource: object, name: str) -> Any:
         return resource.get(name)
     try:
         return getattr(resource, name)
-    except Exception:  # noqa: BLE001 - an unset field raises what its library likes
+    except Exception:  # noqa: BLE001 - an unset field raises an exception of its library
         return None
 
 

@@ -61,7 +61,7 @@ class Retrier:
         return None
 
     def _ends(self, error: Exception, attempt: int) -> bool:
-        """Tell of a failed attempt, and wait for the next one; whether there is none."""
+        """Log a failed attempt and wait; True if it was the last one."""
         if isinstance(error, InvalidInput):
             LOG.error("%s: the query is refused: %s", self._name, error)
             return True

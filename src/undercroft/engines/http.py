@@ -241,7 +241,7 @@ class Client:
 
 
 def failure(answer: Answer, what: str) -> Exception:
-    """The error for an answer that is not the one we asked for."""
+    """The error for a response that is not a success."""
     text = f"{what}: {answer.status}{told(answer.body)}"
     if answer.status in (401, 403):
         return NotPermitted(text)
@@ -291,7 +291,7 @@ class _Error(msgspec.Struct):
 
 
 def told(body: bytes) -> str:
-    """What an answer itself says is wrong, in one line; nothing where it says nothing that we can read."""
+    """The error message of a response, in one line; empty if it has none that can be read."""
     try:
         found = msgspec.json.decode(body, type=_Error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -29,7 +29,7 @@ _NOT_NOW = (408, 429)
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Account:
-    """Who logs in, and how Keystone is reached. What is None is not known.
+    """The user that logs in, and how Keystone is reached. None means unknown.
 
     Attributes:
         auth_url: of Keystone.
@@ -66,7 +66,7 @@ class Keystone:
     """A login, made when it is first used, and again before its token expires.
 
     Args:
-        account: who logs in.
+        account: the user and the project.
         service: the type of the service in the catalogue.
     """
 

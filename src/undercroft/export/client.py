@@ -82,7 +82,7 @@ class Client:
 
 
 def _failure(answer: http.Answer, what: str) -> Exception:
-    """The error for an answer that is not the one we asked for."""
+    """The error for a response that is not a success."""
     status = answer.status
     text = f"{what}: {status}{http.told(answer.body)}"
     if status in (401, 403):

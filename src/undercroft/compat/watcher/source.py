@@ -64,7 +64,7 @@ def _connected(connection: str, osc: Any) -> DataSourceBase:
 
 
 class _Nobody:
-    """In the place of Watcher's clients, where only the names of metrics are wanted, and nobody logs in."""
+    """Replaces Watcher's clients where only the names of metrics are needed: no login is made."""
 
     session = None
 

@@ -50,7 +50,7 @@ def feeder(url: str) -> Feeder:
     """The feeder for the backend of a source.
 
     Raises:
-        ConfigInvalid: there is none for the scheme.
+        ConfigInvalid: the scheme has no feeder.
     """
     scheme = urls.scheme(url)
     for entry in registry.entries("feeders"):

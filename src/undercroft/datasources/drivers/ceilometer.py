@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from undercroft.core import time
-from undercroft.core.errors import NotFound, Unavailable
+from undercroft.core.errors import NotFound
 from undercroft.datasources import hosts
 from undercroft.datasources.meters import CEILOMETER, COMPUTE_NODE, COUNT, MAX, MEAN, MIN, Metric
 from undercroft.datasources.question import Found, Point, Question
-from undercroft.datasources.remote import Remote
+from undercroft.datasources.remote import Remote, decoded
 
 # Their names there.
 _FUNCTIONS = {MEAN: "avg", MIN: "min", MAX: "max", COUNT: "count"}
@@ -47,8 +47,7 @@ class Source(Remote):
         for resource, rows in by_resource.items():
             value = _combined(rows, question.aggregate)
             if value is not None and resource:
-                newest = max((row.duration_end for row in rows if row.duration_end is not None), default=None)
-                found[resource] = Found(value, None if newest is None else time.to_micros(newest))
+                found[resource] = Found(value)
         return _picked(question, found)
 
     def _points(self, question: Question) -> Mapping[str, Sequence[Point]]:
@@ -63,14 +62,14 @@ class Source(Remote):
     def _names(self) -> Iterable[str]:
         wanted = {name for name in self.METRIC_MAP.values() if name is not None}
         answer = self.client.get("/v2/meters", [("limit", str(_MOST_METERS)), ("unique", "true")])
-        return {meter.name for meter in _decoded(answer, list[_Meter])} & wanted
+        return {meter.name for meter in decoded(answer, list[_Meter], "Ceilometer")} & wanted
 
     def _ping(self) -> None:
         self.client.get("/v2/resources", [("limit", "1")])
 
     def _asked_for(self, path: str, parameters: Sequence[tuple[str, str]], type_: Any) -> Any:
         try:
-            return _decoded(self.client.get(path, parameters), type_)
+            return decoded(self.client.get(path, parameters), type_, "Ceilometer")
         except NotFound:
             # An old API says so of a meter that was never measured.
             return []
@@ -131,7 +130,6 @@ class _Statistics(msgspec.Struct):
     min: float | None = None
     max: float | None = None
     count: float | None = None
-    duration_end: dt.datetime | None = None
 
     def of(self, function: str) -> float | None:
         """What a function gave."""
@@ -148,15 +146,3 @@ class _Sample(msgspec.Struct):
 
 class _Meter(msgspec.Struct):
     name: str
-
-
-def _decoded(answer: bytes, type_: Any) -> Any:
-    """An answer.
-
-    Raises:
-        Unavailable: it is not one of this API.
-    """
-    try:
-        return msgspec.json.decode(answer, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unavailable(f"the answer is not one of a Ceilometer API: {error}") from None

@@ -20,7 +20,7 @@ from undercroft.core.errors import InvalidInput, NotFound, Unavailable
 from undercroft.datasources import hosts
 from undercroft.datasources.meters import CEILOMETER, COMPUTE_NODE, COUNT, MAX, MEAN, MIN
 from undercroft.datasources.question import Found, Point, Question
-from undercroft.datasources.remote import Remote
+from undercroft.datasources.remote import Remote, decoded
 
 LOG = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ SUM, RATE = "sum", "rate:mean"
 # What tells a counter's value in a bucket, the best first.
 _COUNTED = ("last", MEAN, MAX, MIN)
 _SECOND = 1_000_000
-# So many metrics of a name tell which policies there are; a policy that is too rare to be among them is told by a refusal.
+# Number of metrics per name whose policies are read. A rarer policy is noticed when Gnocchi refuses a request.
 _LOOKED_AT = 100
 # Gnocchi answers 500 to a search for other ids, and no instance has one.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -44,7 +44,7 @@ class Policy:
     Attributes:
         granularities: in seconds, ascending.
         aggregates: names of those that all metrics of the name have.
-        is_mixed: metrics of this name have other granularities, too: a request names none, and each resource's are told apart.
+        is_mixed: metrics of this name have different granularities: requests name no granularity; it is chosen per resource.
     """
 
     granularities: tuple[float, ...]
@@ -87,8 +87,7 @@ class Source(Remote):
         for key, buckets in answers.items():
             value = _combined(buckets, question.aggregate)
             if value is not None:
-                newest = max(moment for points in buckets.values() for moment, *_ in points)
-                found[key] = Found(value, time.to_micros(newest))
+                found[key] = Found(value)
         return found
 
     def _points(self, question: Question) -> Mapping[str, Sequence[Point]]:
@@ -113,11 +112,11 @@ class Source(Remote):
 
     def _metrics(self, name: str, limit: int) -> list[_Metric]:
         answer = self.client.get("/v1/metric", [("name", name), ("limit", str(limit))])
-        found: list[_Metric] = _decoded(answer, list[_Metric])
+        found: list[_Metric] = decoded(answer, list[_Metric], "Gnocchi")
         return found
 
     def _policy(self, name: str) -> Policy | None:
-        """What the archive policies of a metric have, read once; None where there is no metric of this name."""
+        """The granularities and aggregates of a metric's archive policies, read once; None if no metric has this name."""
         if name not in self._policies:
             policies = [metric.archive_policy for metric in self._metrics(name, _LOOKED_AT)]
             if not policies:
@@ -145,7 +144,7 @@ class Source(Remote):
             return self._requested(question, policy, choose(policy))
         except (InvalidInput, NotFound) as error:
             if isinstance(error, NotFound) and "does not exist" in str(error):
-                # No such resource has the metric. What a policy lacks is told by a structure, not by a text.
+                # No such resource has the metric. If a policy lacks an aggregate, the error has an object in place of this text.
                 return {}
             LOG.info("%s: %s is asked again, for several archive policies: %s", self.NAME, question.metric.name, error)
         common = dataclasses.replace(policy, is_mixed=True)
@@ -180,7 +179,7 @@ class Source(Remote):
             parameters.append(("granularity", f"{policy.granularity(given):g}"))
         answer = self.client.post("/v1/aggregates", body, parameters)
         found = {}
-        for group in _decoded(answer, list[_Group]):
+        for group in decoded(answer, list[_Group], "Gnocchi"):
             key = group.group.original_resource_id or group.group.id
             for of_metric in group.measures.measures.values():
                 buckets = _within(of_metric.get(name, {}), question, given)
@@ -306,15 +305,3 @@ class _Measures(msgspec.Struct):
 class _Group(msgspec.Struct):
     group: _Key
     measures: _Measures
-
-
-def _decoded(answer: bytes, type_: Any) -> Any:
-    """An answer.
-
-    Raises:
-        Unavailable: it is not one of this API.
-    """
-    try:
-        return msgspec.json.decode(answer, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unavailable(f"the answer is not one of Gnocchi: {error}") from None

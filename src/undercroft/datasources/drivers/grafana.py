@@ -22,7 +22,7 @@ from undercroft.datasources.contract import Answers
 from undercroft.datasources.errors import MetricNotAvailable
 from undercroft.datasources.meters import COMPUTE_NODE, METERS, Meter, Metric
 from undercroft.datasources.question import Found, Point, Question, Window
-from undercroft.datasources.remote import Remote, RemoteOptions
+from undercroft.datasources.remote import Remote, RemoteOptions, decoded
 from undercroft.datasources.resources import Reference
 
 # A query that is longer goes into the body of a POST: many servers refuse lines of more than 4 or 8 KiB.
@@ -221,7 +221,7 @@ class Source(Remote):
             wanted = "|".join(influxql.pattern(str(self.METRIC_MAP[name])) for name in mine)
             series = self._query(place, f"SHOW MEASUREMENTS WITH MEASUREMENT =~ /^({wanted})$/")
             there = {row[0] for each in series for row in each.values}
-            # What a template reads is its own affair.
+            # It is not known which measurements a template reads.
             found += [str(self.METRIC_MAP[name]) for name in mine if mine[name].query or self.METRIC_MAP[name] in there]
         return found
 
@@ -250,10 +250,7 @@ class Source(Remote):
         path = f"{urllib.parse.quote(place.project)}/query"
         parameters = [("db", place.database), ("epoch", epoch), ("q", query)]
         ask = self.client.get if len(query) <= LONG else self.client.post_form
-        try:
-            answer = msgspec.json.decode(ask(path, parameters), type=_Answer)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Unavailable(f"the answer is not one of InfluxDB: {error}") from None
+        answer = decoded(ask(path, parameters), _Answer, "InfluxDB")
         for result in answer.results:
             if result.error is not None:
                 if any(word in result.error for word in _NOT_NOW):

@@ -49,7 +49,7 @@ class Source(DataSourceBase):
         window, ids = question.window, question.ids
         found = self._store.get_windows(question.metric.name, window.start, window.end, ids)
         pick = _PICKED[question.aggregate]
-        return self._named(question, {key: Found(pick(each), each.newest) for key, each in found.items()})
+        return self._named(question, {key: Found(pick(each)) for key, each in found.items()})
 
     def _points(self, question: Question) -> Mapping[str, Sequence[Point]]:
         window = question.window

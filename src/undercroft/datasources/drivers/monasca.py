@@ -18,7 +18,7 @@ from undercroft.core import time
 from undercroft.core.errors import InvalidInput, Unavailable
 from undercroft.datasources.meters import COMPUTE_NODE, COUNT, MAX, MEAN, MIN, Metric
 from undercroft.datasources.question import Found, Point, Question
-from undercroft.datasources.remote import Remote, RemoteOptions
+from undercroft.datasources.remote import Remote, RemoteOptions, decoded
 from undercroft.engines.http import Login
 
 _METRICS = "/v2.0/metrics"
@@ -152,10 +152,7 @@ class Source(Remote):
         raise Unavailable(f"GET {path}: more than {MOST_PAGES} pages")
 
     def _page(self, path: str, parameters: list[tuple[str, str]]) -> _Page:
-        try:
-            return msgspec.json.decode(self.client.get(path, parameters), type=_Page)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Unavailable(f"GET {path}: the answer is not one of Monasca: {error}") from None
+        return decoded(self.client.get(path, parameters), _Page, "Monasca")
 
 
 def _combined(statistic: str, rows: list[list[float]]) -> float:

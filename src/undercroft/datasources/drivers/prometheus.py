@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -19,9 +19,10 @@ from undercroft.datasources import promql, values
 from undercroft.datasources.meters import COMPUTE_NODE, COUNT, MAX, MEAN, METERS, MIN, Metric
 from undercroft.datasources.promql import Selected
 from undercroft.datasources.question import Found, Point, Question, Window
-from undercroft.datasources.remote import Remote, RemoteOptions
+from undercroft.datasources.remote import Remote, RemoteOptions, decoded
 
 LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Steps of one subquery; more are taken further apart.
 _MOST_STEPS = 10_000
@@ -125,7 +126,7 @@ class Source(Remote):
     def _values(self, question: Question) -> Mapping[str, Found]:
         if question.meter.name == "host_cpu_usage" and question.aggregate != COUNT:
             return {
-                key: Found(found, points[-1][0])
+                key: Found(found)
                 for key, points in self._idle(question).items()
                 if (found := values.aggregated((each for _, each in points), question.aggregate)) is not None
             }
@@ -161,7 +162,7 @@ class Source(Remote):
             name for meter, name in self.METRIC_MAP.items() if name is not None and self._metric(meter).kind != "inventory"
         )
         answer = self.client.get("/api/v1/label/__name__/values", [("match[]", f"{{{promql.among('__name__', wanted)}}}")])
-        return set(_decoded(answer, list[str])) & set(wanted)
+        return set(_data(answer, list[str])) & set(wanted)
 
     def _ping(self) -> None:
         self.client.get("/api/v1/status/runtimeinfo")
@@ -221,7 +222,7 @@ class Source(Remote):
     def _asked_step(self) -> float | None:
         """The interval of the active targets that have a host's name; the longest, so that each pair of samples is found."""
         label = self._labels[COMPUTE_NODE]
-        found = _decoded(self.client.get("/api/v1/targets", [("state", "active")]), _Targets)
+        found = _data(self.client.get("/api/v1/targets", [("state", "active")]), _Targets)
         lengths = [_seconds(each.scrapeInterval) for each in found.activeTargets if label in each.labels]
         return max((each for each in lengths if each), default=None)
 
@@ -247,7 +248,7 @@ class Source(Remote):
         answer = self.client.post_form("/api/v1/query", parameters) if self.posts else self.client.get("/api/v1/query", parameters)
         found: dict[Any, list[Point]] = {}
         several: set[Any] = set()
-        for each in _decoded(answer, _Result).result:
+        for each in _data(answer, _Result).result:
             name = each.metric.get(label)
             if not name:
                 continue
@@ -303,21 +304,18 @@ class _Answer(msgspec.Struct):
     warnings: list[str] = []
 
 
-def _decoded(answer: bytes, type_: Any) -> Any:
+def _data(answer: bytes, type_: type[T]) -> T:
     """The data of an answer.
 
     Raises:
         Unavailable: it is an error, or not an answer of this API.
     """
-    try:
-        found = msgspec.json.decode(answer, type=_Answer)
-        if found.status != "success":
-            raise Unavailable(f"Prometheus: {found.error[:200]}")
-        for warning in found.warnings:
-            LOG.warning("Prometheus: %.200s", warning)
-        return msgspec.json.decode(found.data, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unavailable(f"the answer is not one of Prometheus: {error}") from None
+    found = decoded(answer, _Answer, "Prometheus")
+    if found.status != "success":
+        raise Unavailable(f"Prometheus: {found.error[:200]}")
+    for warning in found.warnings:
+        LOG.warning("Prometheus: %.200s", warning)
+    return decoded(bytes(found.data), type_, "Prometheus")
 
 
 # -- expressions ---------------------------------------------------------------------------------------------------------------

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import httpx
-
 from undercroft.conformance.datasources.feeders.agents import samples
+from undercroft.conformance.datasources.feeders.posting import OverHttp
 from undercroft.conformance.datasources.feeding import CPU, Series, percents
 
 _AT_ONCE = 1_000
 
 
-class Feeder:
-    """Posts samples.
-
-    Args:
-        url: of the source.
-    """
-
-    def __init__(self, url: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        self._client = httpx.Client(base_url=f"http://{parts.hostname}:{parts.port}{parts.path}", timeout=60)
+class Feeder(OverHttp):
+    """Posts samples."""
 
     def feed(self, series: Sequence[Series]) -> None:
         """Store the samples."""
         bodies = [body for each in series for body in _sent(each)]
         for start in range(0, len(bodies), _AT_ONCE):
-            self._client.post("/v1/ceilometer/samples", json=bodies[start : start + _AT_ONCE]).raise_for_status()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+            self.client.post("/v1/ceilometer/samples", json=bodies[start : start + _AT_ONCE]).raise_for_status()
 
 
 def _sent(series: Series) -> Iterator[dict[str, Any]]:

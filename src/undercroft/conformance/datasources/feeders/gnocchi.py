@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
-
 from undercroft.conformance.datasources.feeders.agents import NAMES, resource_id, samples
+from undercroft.conformance.datasources.feeders.posting import OverHttp
 from undercroft.conformance.datasources.feeding import Series
 
 POLICY = "undercroft-minutes"
@@ -25,7 +23,7 @@ _PATIENCE = 300
 _RESOURCES, _POINTS = 20, 20_000
 
 
-class Feeder:
+class Feeder(OverHttp):
     """Posts measures, and waits until they are digested.
 
     Args:
@@ -33,10 +31,7 @@ class Feeder:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        self._client = httpx.Client(
-            base_url=f"http://{parts.hostname}:{parts.port}/v1", auth=(parts.username or "admin", ""), timeout=120
-        )
+        super().__init__(url, "/v1")
         self._post("/archive_policy", _DEFINITION)
 
     def feed(self, series: Sequence[Series]) -> None:
@@ -62,18 +57,14 @@ class Feeder:
         self._digest()
 
     def _post(self, path: str, body: Any) -> None:
-        answer = self._client.post(path, json=body)
+        answer = self.client.post(path, json=body)
         # 409: another process made it.
         if answer.status_code != 409:
             answer.raise_for_status()
 
     def _digest(self) -> None:
         end = time.monotonic() + _PATIENCE
-        while self._client.get("/status").raise_for_status().json()["storage"]["summary"]["measures"]:
+        while self.client.get("/status").raise_for_status().json()["storage"]["summary"]["measures"]:
             if time.monotonic() > end:
                 raise TimeoutError("Gnocchi has not digested its measures")
             threading.Event().wait(0.2)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Iterator, Sequence
 
-from undercroft.conformance.datasources.feeders.posting import Poster
+from undercroft.conformance.datasources.feeders.posting import OverHttp
 from undercroft.conformance.datasources.feeding import CPU, Series, percents
 
 _SPECIAL = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "\\n"})
 
 
-class Feeder:
+class Feeder(OverHttp):
     """Writes a measurement per meter, with the resource as a tag; CPU use as a level in percent.
 
     Args:
@@ -19,17 +19,15 @@ class Feeder:
     """
 
     def __init__(self, url: str) -> None:
-        self._poster = Poster(url)
-        self._path = f"/write?db={urllib.parse.quote(self._poster.options['database'])}"
+        super().__init__(url)
+        self._path = f"/write?db={urllib.parse.quote(self.options['database'])}"
 
     def feed(self, series: Sequence[Series]) -> None:
         """Write the points; InfluxDB answers when they can be read."""
         lines = "\n".join(line for each in series for line in _lines(each))
         if lines:
-            self._poster.post(self._path, lines.encode(), "text/plain; charset=utf-8")
-
-    def close(self) -> None:
-        """Nothing is open."""
+            headers = {"Content-Type": "text/plain; charset=utf-8"}
+            self.client.post(self._path, content=lines.encode(), headers=headers).raise_for_status()
 
 
 def _lines(series: Series) -> Iterator[str]:

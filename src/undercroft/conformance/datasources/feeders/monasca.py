@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from undercroft.conformance.datasources.feeders.posting import Poster
+from undercroft.conformance.datasources.feeders.posting import OverHttp
 from undercroft.conformance.datasources.feeding import CPU, Series, percents
 
 _HOST_CPU = "host_cpu_usage"
 
 
-class Feeder:
-    """Writes measurements. Series of meters that Monasca does not have are left out.
-
-    Args:
-        url: of the source.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._poster = Poster(url)
+class Feeder(OverHttp):
+    """Writes measurements. Series of meters that Monasca does not have are left out."""
 
     def feed(self, series: Sequence[Series]) -> None:
         """Write the measurements; the answer comes when they can be read."""
         found = [each for one in series for each in _measurements(one)]
         if found:
-            self._poster.post("/v2.0/metrics", json.dumps(found).encode(), "application/json")
-
-    def close(self) -> None:
-        """Nothing is open."""
+            self.client.post("/v2.0/metrics", json=found).raise_for_status()
 
 
 def _measurements(series: Series) -> Iterator[dict[str, Any]]:

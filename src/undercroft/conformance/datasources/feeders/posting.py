@@ -1,39 +1,31 @@
-"""A POST of a feeder, over HTTP without TLS, as agents on the same machine do."""
+"""What feeders over HTTP share: a client for the endpoint that a source's URL names."""
 
 from __future__ import annotations
 
-import http.client
 import urllib.parse
 
-from undercroft.core.errors import Unavailable
+import httpx
 
-_SECONDS = 30
+# Seconds, far above what a request takes.
+_PATIENCE = 120
 
 
-class Poster:
-    """Posts to one path with a bearer token.
+class OverHttp:
+    """A feeder's client. The `token` and the user of the URL are sent with each request.
 
     Args:
-        url: of the source: its host, its path, and its options `token` and others.
+        url: of the source.
+        root: below the path of the URL.
     """
 
-    def __init__(self, url: str) -> None:
-        self._parts = urllib.parse.urlsplit(url)
-        self.options = dict(urllib.parse.parse_qsl(self._parts.query))
+    def __init__(self, url: str, root: str = "") -> None:
+        parts = urllib.parse.urlsplit(url)
+        self.options = dict(urllib.parse.parse_qsl(parts.query))
+        headers = {"Authorization": f"Bearer {self.options['token']}"} if "token" in self.options else {}
+        auth = None if parts.username is None else (parts.username, parts.password or "")
+        endpoint = f"http://{parts.hostname}:{parts.port}{parts.path}{root}"
+        self.client = httpx.Client(base_url=endpoint, headers=headers, auth=auth, timeout=_PATIENCE)
 
-    def post(self, path: str, body: bytes, kind: str) -> None:
-        """Send `body`; it is stored when this returns.
-
-        Raises:
-            Unavailable: it is refused.
-        """
-        headers = {"Authorization": f"Bearer {self.options.get('token', '')}", "Content-Type": kind}
-        connection = http.client.HTTPConnection(self._parts.netloc, timeout=_SECONDS)
-        try:
-            connection.request("POST", f"{self._parts.path}{path}", body, headers)
-            answer = connection.getresponse()
-            told = answer.read().decode(errors="replace")
-        finally:
-            connection.close()
-        if answer.status >= 300:
-            raise Unavailable(f"POST {path}: {answer.status}: {told:.200}")
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()

@@ -6,11 +6,9 @@ The message and its packing are small enough to be written here: protobuf's fiel
 from __future__ import annotations
 
 import struct
-import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import httpx
-
+from undercroft.conformance.datasources.feeders.posting import OverHttp
 from undercroft.conformance.datasources.feeding import Series
 
 PROCESSORS = 2
@@ -34,16 +32,8 @@ _LITERAL = 65_536
 Written = tuple[dict[str, str], list[tuple[int, float]]]
 
 
-class Feeder:
-    """Writes series.
-
-    Args:
-        url: of the source.
-    """
-
-    def __init__(self, url: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        self._client = httpx.Client(base_url=f"http://{parts.hostname}:{parts.port}{parts.path}", timeout=60)
+class Feeder(OverHttp):
+    """Writes series."""
 
     def feed(self, series: Sequence[Series]) -> None:
         """Write the samples; they can be read when the server has answered."""
@@ -53,11 +43,7 @@ class Feeder:
         }  # fmt: skip
         for start in range(0, len(written), _AT_ONCE):
             body = _packed(b"".join(_field(1, _series(*each)) for each in written[start : start + _AT_ONCE]))
-            self._client.post("/api/v1/write", content=body, headers=headers).raise_for_status()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+            self.client.post("/api/v1/write", content=body, headers=headers).raise_for_status()
 
 
 def _written(series: Series) -> Iterator[Written]:
