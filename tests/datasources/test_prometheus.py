@@ -106,6 +106,19 @@ def test_samples_of_several_series_are_merged_by_their_moments_and_a_reset_betwe
     assert dict(server.asked[0].query)["query"] == 'ceilometer_cpu{resource=~"u1"}[299999ms]'
 
 
+def test_a_counter_that_goes_on_after_its_instance_has_moved_is_left() -> None:
+    """The old exporter goes on to offer what it knew last, beside the new one, where a quarter of each vCPU is used."""
+    second = 10**9
+    old = [(-60.0 * back, (9_000.0 + min(0, 120 - 60 * back)) * second) for back in (4, 3, 2, 1, 0)]
+    new = [(-60.0 * back, (100.0 - 30 * back) * second) for back in (2, 1, 0)]
+    for series in ((old, new), (new, old)):
+        with answering(matrix(*(({"resource": "u1", "host": str(place)}, each) for place, each in enumerate(series)))) as server:
+            found = source(server)
+            # Of the old one 50 % before it moved, then the reset, then two pairs of the new one.
+            assert list(found.statistic_series(VM, None, "instance_cpu_usage").values()) == [50, 0, 25, 25]
+            assert found.statistic_aggregation(VM, None, "instance_cpu_usage", aggregate="max") == 50
+
+
 def test_500_instances_are_one_query() -> None:
     with answering(vector(({"resource": "u3"}, "1"))) as server:
         resources = [{"uuid": f"u{number}", "vcpus": 1} for number in range(500)]

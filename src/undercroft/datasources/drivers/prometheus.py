@@ -6,6 +6,7 @@ Names and labels differ between exporters, so each meter's metric is an option.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import math
 import threading
@@ -151,11 +152,12 @@ class Source(Remote):
         label, window = self._label(question), question.window
         if isinstance(question.metric.complement, str):
             return self._used(question, label)
-        series = self._series(question)
+        series, is_counter = self._series(question), question.metric.kind == "cumulative"
+        text = f"{series}{_range(window)}"
         if window.seconds > _LONG:
             step = math.ceil(window.seconds / _MOMENTS)
-            return self._ask(f"(last_over_time({series}[{step}s]))[{_span(window)}:{step}s]", label, window.until)
-        return self._ask(f"{series}{_range(window)}", label, window.until)
+            text = f"(last_over_time({series}[{step}s]))[{_span(window)}:{step}s]"
+        return self._ask(text, label, window.until, is_counter=is_counter)
 
     def _names(self) -> Iterable[str]:
         wanted = sorted(
@@ -242,29 +244,24 @@ class Source(Remote):
             return (f'{label}!=""',)
         return (promql.among(label, question.ids),)
 
-    def _ask(self, text: str, label: str, until: int, also: str | None = None) -> dict[Any, list[Point]]:
+    def _ask(
+        self, text: str, label: str, until: int, also: str | None = None, *, is_counter: bool = False
+    ) -> dict[Any, list[Point]]:
         """Points of an instant query by label (and by another one); those of several series of a resource are put together."""
         parameters = [("query", text), ("time", f"{until // 1_000 / 1_000:.3f}")]
         answer = self.client.post_form("/api/v1/query", parameters) if self.posts else self.client.get("/api/v1/query", parameters)
-        found: dict[Any, list[Point]] = {}
-        several: set[Any] = set()
+        found: dict[Any, list[list[Point]]] = {}
         for each in _data(answer, _Result).result:
             name = each.metric.get(label)
-            if not name:
-                continue
-            key = name if also is None else (name, each.metric.get(also, ""))
             points = [
                 (round(moment * 1_000) * 1_000, number)
                 for moment, written in (each.values if each.value is None else [each.value])
                 if math.isfinite(number := float(written))
             ]
-            if points and key in found:
-                several.add(key)
-            if points:
-                found.setdefault(key, []).extend(points)
-        for key in several:
-            found[key].sort()
-        return found
+            if name and points:
+                found.setdefault(name if also is None else (name, each.metric.get(also, "")), []).append(points)
+        together = _succeeding if is_counter else _merged
+        return {key: series[0] if len(series) == 1 else together(series) for key, series in found.items()}
 
 
 class Aetos(Source):
@@ -316,6 +313,23 @@ def _data(answer: bytes, type_: type[T]) -> T:
     for warning in found.warnings:
         LOG.warning("Prometheus: %.200s", warning)
     return decoded(bytes(found.data), type_, "Prometheus")
+
+
+def _merged(series: Sequence[list[Point]]) -> list[Point]:
+    """Levels of several series, by time."""
+    return sorted(itertools.chain.from_iterable(series))
+
+
+def _succeeding(series: Sequence[list[Point]]) -> list[Point]:
+    """Counters of several series, one after the other: from its first sample on, a series replaces those that began earlier.
+
+    Where an instance has moved, its old exporter may go on for a while. Two counters that alternate would look like resets, and
+    like CPU time that was never used.
+    """
+    found: list[Point] = []
+    for points in sorted(series):
+        found = [point for point in found if point[0] < points[0][0]] + points
+    return found
 
 
 # -- expressions ---------------------------------------------------------------------------------------------------------------
