@@ -30,6 +30,24 @@ datasources = undercroft
 [undercroft_datasource]
 connection = {url}
 """
+# Without the source of the configuration; only a strategy's own option can name the datasource then.
+PER_STRATEGY = """
+[undercroft_datasource]
+connection = sqlite:///{folder}/metering.db
+[watcher_strategies.workload_balance]
+datasources = undercroft
+"""
+STARTED = """
+import sys
+from watcher import conf
+conf.CONF([], project="watcher", default_config_files=[sys.argv[1]])
+from watcher.decision_engine.loading import default
+from watcher.decision_engine.scoring import scoring_factory
+# As the synchronisation of its database does at start.
+scoring_factory.get_scoring_engine_list()
+strategy = default.DefaultStrategyLoader().load("workload_balance", osc=None)
+print(strategy.datasource_backend.NAME)
+"""
 # The most queries that each may cost: one per meter; the first of the second strategy asks for two periods.
 QUERIES = {
     "basic": 2, "noisy_neighbor": 2, "outlet_temperature": 1, "uniform_airflow": 3, "vm_workload_consolidation": 6,
@@ -92,3 +110,10 @@ def test_strategies_propose_what_they_do_on_a_reference(engine, watcher, cluster
     assert {strategy: told["queries"] for strategy, told in served.items() if len(told["queries"]) > QUERIES[strategy]} == {}
     has = source.METRIC_MAP
     assert served.keys() == {name for name, needed in STRATEGIES.items() if all(has[meter] for meter in needed)} != set()
+
+
+def test_a_single_strategy_can_name_the_datasource(watcher, tmp_path):
+    (tmp_path / "watcher.conf").write_text(PER_STRATEGY.format(folder=tmp_path))
+    done = watcher.run("-W", "ignore", "-c", STARTED, tmp_path / "watcher.conf", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-4_000:]
+    assert done.stdout.split()[-1] == "undercroft"
