@@ -24,6 +24,8 @@ FULL = ("mean", "min", "max", "count", "sum", "last")
 # Seconds, far above what digesting takes.
 PATIENCE = 120
 
+pytestmark = pytest.mark.usefixtures("noon")
+
 
 class Server:
     """A real Gnocchi. Metrics of a meter have names of this test's own."""
@@ -63,7 +65,7 @@ class Server:
 
 
 @pytest.fixture
-def server(pytestconfig: pytest.Config, noon: None) -> Iterator[Server]:
+def server(pytestconfig: pytest.Config) -> Iterator[Server]:
     # Not once for each engine of the kind: archive policies are of this one only.
     urls = [store.url for store in stores(pytestconfig, "datasources") if url.scheme(store.url) == "gnocchi"]
     if not urls:
