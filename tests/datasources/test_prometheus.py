@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import urllib.parse
+import uuid
 from typing import Any
 
 import pytest
@@ -198,3 +200,17 @@ def test_aetos_is_asked_by_get() -> None:
         assert source(server, "aetos", token="T").statistic_aggregation(VM, None, "instance_ram_usage") == 3
     (asked,) = server.asked
     assert (asked.method, asked.headers["authorization"]) == ("GET", "Bearer T")
+
+
+@pytest.mark.parametrize(("many", "are_named"), [(1, True), (15, True), (16, False), (500, False)])
+def test_aetos_is_asked_for_so_many_instances_by_name_as_a_url_takes(many: int, are_named: bool) -> None:
+    resources = [{"uuid": str(uuid.UUID(int=number)), "vcpus": 1} for number in range(many)]
+    last = resources[-1]["uuid"]
+    with answering(vector(({"resource": str(last)}, "3"), ({"resource": "other"}, "4"))) as server:
+        found = source(server, "aetos", token="T").statistic_batch(resources, "instance", "instance_ram_usage")
+    assert {key for key, value in found.items() if value == 3} == {last}
+    assert "other" not in found
+    (asked,) = server.asked
+    query = dict(asked.query)["query"]
+    assert (str(last) in query, 'resource!=""' in query) == (are_named, not are_named)
+    assert len(urllib.parse.urlencode(asked.query)) < 1_500

@@ -6,9 +6,7 @@ import contextlib
 import functools
 import http.server
 import pathlib
-import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -16,11 +14,11 @@ from typing import Any
 import httpx
 from cryptography import fernet
 
-from tests.engines.run import free_ports
 from tests.hosts.conftest import Environment, succeed
+from tests.hosts.served import PATIENCE, Served
 
-PATIENCE = 60
 PASSWORD = "canary-of-the-admin"
+REGION = "R1"
 CONFIGURATION = """
 [DEFAULT]
 log_file = {folder}/{name}.log
@@ -41,17 +39,17 @@ password_hash_rounds = 4
 """
 
 
-class Keystone:
+class Keystone(Served):
     """One server; several may share a folder, and with it users and tokens."""
 
     def __init__(self, environment: Environment, folder: pathlib.Path, name: str = "keystone", expiration: int = 3600) -> None:
-        self.environment, self.folder = environment, folder
-        self.port = free_ports(1)[0]
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(environment, folder, "keystone_api.py", "/v3/")
         self.configuration = folder / f"{name}.conf"
         self.configuration.write_text(CONFIGURATION.format(folder=folder, name=name, expiration=expiration))
         self.client = httpx.Client(base_url=self.url + "/v3", timeout=PATIENCE)
-        self._process: subprocess.Popen[bytes] | None = None
+
+    def arguments(self) -> list[str]:
+        return [str(self.configuration), str(self.port)]
 
     def make(self) -> None:
         """Make tables, keys, and the first user with the role admin."""
@@ -61,44 +59,15 @@ class Keystone:
             for number in ("0", "1"):
                 (self.folder / name / number).write_bytes(fernet.Fernet.generate_key())
         self._manage("db_sync")
-        first = {"password": PASSWORD, "public-url": self.url + "/v3", "region-id": "R1"}
+        first = {"password": PASSWORD, "public-url": self.url + "/v3", "region-id": REGION}
         self._manage("bootstrap", *(word for name, value in first.items() for word in (f"--bootstrap-{name}", value)))
 
     def _manage(self, *arguments: str) -> None:
         command = self.environment.python.parent / "keystone-manage"
         succeed(self.environment.run(command, "--config-file", str(self.configuration), *arguments, cwd=self.folder))
 
-    def start(self) -> None:
-        """Start, and wait until it answers."""
-        self.begin()
-        self.await_alive()
-
-    def begin(self) -> None:
-        script = pathlib.Path(__file__).parent / "inside" / "keystone_api.py"
-        command = [str(self.environment.python), str(script), str(self.configuration), str(self.port)]
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env=self.environment.variables, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT
-            )
-
-    def await_alive(self) -> None:
-        end = time.monotonic() + PATIENCE
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if self.client.get("").status_code == 200:
-                    return
-            assert self._process is not None
-            assert self._process.poll() is None, (self.folder / "server.log").read_text()
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(PATIENCE)
-
     def close(self) -> None:
-        self.stop()
+        super().close()
         self.client.close()
 
     # -- what an administrator does ------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def among(label: str, values: Iterable[str]) -> str:
 
 def _literal(text: str) -> str:
     """A regular expression of RE2 that this text matches, and no other."""
-    return re.sub(r"[^\w]", lambda found: "\\" + found[0] if ord(found[0]) < 128 else found[0], text)
+    return re.sub(r"[^\w-]", lambda found: "\\" + found[0] if ord(found[0]) < 128 else found[0], text)
 
 
 def label(option: str, text: str) -> str:
