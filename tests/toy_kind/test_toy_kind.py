@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
+from tests import outside
 from tests.api.service import Service
 
 HERE = pathlib.Path(__file__).parent
@@ -22,26 +20,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A folder with the kind's package installed."""
-    folder = tmp_path_factory.mktemp("outside")
-    shutil.copytree(HERE / "src", folder / "package" / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(HERE / "pyproject.toml", folder / "package")
-    uv = pathlib.Path(sys.executable).with_name("uv")
-    install = [str(uv), "pip", "install", "-q", "--offline", "--no-deps", "--python", sys.executable]
-    subprocess.run([*install, "--target", str(folder / "site"), str(folder / "package")], check=True)
-    return folder / "site"
+    return outside.install(HERE, tmp_path_factory.mktemp("outside"))
 
 
 @pytest.fixture
 def run(site: pathlib.Path, tmp_path: pathlib.Path) -> Run:
     """Runs a module of Python where the kind is installed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_", "UNDERCROFT_"))}
-    environment |= {"PYTHONPATH": str(site), "UNDERCROFT_NOTES__CONNECTION": f"sqlite:///{tmp_path}/notes.db"}
-
-    def start(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env={**environment, **more}, capture_output=True, text=True, check=False)
-
-    return start
+    settings = {"UNDERCROFT_NOTES__CONNECTION": f"sqlite:///{tmp_path}/notes.db"}
+    return lambda *arguments, **more: outside.run(site, *arguments, cwd=tmp_path, **(settings | more))
 
 
 def undercroft(run: Run, *arguments: str, **more: str) -> str:
