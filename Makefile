@@ -110,6 +110,12 @@ bench-metering: export UCTEST_DURABLE = 1
 bench-metering: $(VENV)/.dev ## Speed and size of samples, beside their raw bulk rate and a real Gnocchi, durable settings
 	@$(RUN) $(PY) -m bench.metering $(ARGS)
 
+.PHONY: bench-datasources
+bench-datasources: export UCTEST_DURABLE = 1
+bench-datasources: ENGINES = sqlite,postgresql,mariadb,gnocchi,prometheus
+bench-datasources: $(VENV)/.dev ## Speed of datasources within Watcher, beside its own ones on the same servers, durable settings
+	@$(RUN) $(PY) -m bench.datasources $(ARGS)
+
 # -- quality -------------------------------------------------------------------------------------------------------------
 
 .PHONY: check

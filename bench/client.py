@@ -43,9 +43,12 @@ class Client:
         place = f"{self._base}{path}"
         if parameters:
             place += f"?{urllib.parse.urlencode(parameters, doseq=True)}"
-        headers, content = self._headers, None
-        if body is not None:
-            headers, content = {**headers, "Content-Type": "application/json"}, json.dumps(body).encode()
+        if body is None:
+            return self.send(method, place, None, self._headers)
+        return self.send(method, place, json.dumps(body).encode(), {**self._headers, "Content-Type": "application/json"})
+
+    def send(self, method: str, place: str, content: bytes | None, headers: Mapping[str, str]) -> Any:
+        """The same with a path as it is sent, a body as it is sent, and these headers alone."""
         try:
             status, answer = self._once(method, place, content, headers)
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):

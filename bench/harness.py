@@ -10,7 +10,9 @@ import pathlib
 import platform
 import subprocess
 import sys
+import tempfile
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
@@ -134,3 +136,26 @@ def peak_memory() -> int:
     peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     return peak
+
+
+def part(arguments: str, measure: Callable[[pathlib.Path], Any]) -> dict[str, Any]:
+    """What a part of a benchmark found, as `engines`, and what the figures depend on.
+
+    Args:
+        arguments: which run it again.
+        measure: given a folder that is removed afterwards, which servers of other users can enter.
+    """
+    before = os.getloadavg()[0]
+    began = dt.datetime.now(dt.UTC)
+    with tempfile.TemporaryDirectory(prefix="undercroft-bench-") as folder:
+        pathlib.Path(folder).chmod(0o755)
+        engines = measure(pathlib.Path(folder))
+    return {
+        "began": f"{began:%Y-%m-%d %H:%M}",
+        "arguments": arguments,
+        "minutes": round((dt.datetime.now(dt.UTC) - began).total_seconds() / 60, 1),
+        "durable": os.environ.get("UCTEST_DURABLE") == "1",
+        "machine": machine(),
+        "load": [round(before, 1), round(os.getloadavg()[0], 1)],
+        "engines": engines,
+    }

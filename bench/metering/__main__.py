@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime as dt
+import functools
 import json
 import os
 import pathlib
@@ -26,7 +27,7 @@ from typing import Any
 
 from bench import sender
 from bench.client import Client
-from bench.harness import Process, database, machine, say, store_urls
+from bench.harness import Process, database, part, say, store_urls
 from bench.metering import export_floor, export_memory, peer, report, workload
 from tests.api.service import serving
 
@@ -229,11 +230,11 @@ PARTS: dict[str, Callable[[dict[str, str], Sizes, pathlib.Path], dict[str, Any]]
 }  # fmt: skip
 
 
-def _more(part: str, sizes: Sizes) -> str:
+def _more(name: str, sizes: Sizes) -> str:
     """The further arguments that a part was measured with."""
-    if part == "growth":
+    if name == "growth":
         return f" --grow {sizes.growth[0]} {sizes.growth[1]}"
-    return f" --exported {sizes.exported_at_once}" if part == "export-memory" else ""
+    return f" --exported {sizes.exported_at_once}" if name == "export-memory" else ""
 
 
 def main() -> None:
@@ -254,20 +255,8 @@ def main() -> None:
     keep = None if arguments.quick and arguments.keep == report.RESULTS else arguments.keep
     results: dict[str, Any] = json.loads(keep.read_text()) if keep and keep.exists() else {}
     for name in wanted:
-        before = os.getloadavg()[0]
-        began = dt.datetime.now(dt.UTC)
-        with tempfile.TemporaryDirectory(prefix="undercroft-bench-") as folder:
-            pathlib.Path(folder).chmod(0o755)
-            engines = PARTS[name](urls, sizes, pathlib.Path(folder))
-        results[name] = {
-            "began": f"{began:%Y-%m-%d %H:%M}",
-            "arguments": f"--only {name}" + _more(name, sizes),
-            "minutes": round((dt.datetime.now(dt.UTC) - began).total_seconds() / 60, 1),
-            "durable": os.environ.get("UCTEST_DURABLE") == "1",
-            "machine": machine(),
-            "load": [round(before, 1), round(os.getloadavg()[0], 1)],
-            "engines": engines,
-        }
+        measure = functools.partial(PARTS[name], urls, sizes)
+        results[name] = part(f"--only {name}" + _more(name, sizes), measure)
         if keep:
             keep.write_text(json.dumps(results, indent=1) + "\n")
     print(report.text(results))

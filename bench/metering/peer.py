@@ -16,9 +16,10 @@ from typing import Any
 from bench.client import Client
 from bench.harness import say
 from bench.metering import workload
-from tests.engines.run import free_ports
+from tests.engines import run
 from tests.hosts.conftest import make as environment
 
+SERVER = pathlib.Path(run.__file__).with_name("gnocchi_server.py")
 # Seconds, far above what starting and digesting take.
 STARTING, PATIENCE = 120, 3_600
 AGGREGATES = ("mean", "min", "max", "sum", "count")
@@ -132,19 +133,16 @@ def running(index: str, folder: pathlib.Path) -> Iterator[Gnocchi]:
     (folder / "data").mkdir(parents=True)
     configuration.write_text(CONFIGURATION.format(index=index, folder=folder))
     configured = ("--config-file", str(configuration))
-    (port,) = free_ports(1)
+    (port,) = run.free_ports(1)
     with (folder / "gnocchi.log").open("w") as log, contextlib.ExitStack() as stack:
         subprocess.run([python.parent / "gnocchi-upgrade", *configured], check=True, stdout=log, stderr=log)
-        api = [python, pathlib.Path(__file__).with_name("gnocchi_api.py"), configuration, str(port)]
-        processes = []
-        for command in (api, [python.parent / "gnocchi-metricd", *configured]):
-            processes.append(subprocess.Popen([str(word) for word in command], stdout=log, stderr=log))
-            stack.callback(_stop, processes[-1])
+        process = subprocess.Popen([str(word) for word in (python, SERVER, configuration, port)], stdout=log, stderr=log)
+        stack.callback(_stop, process)
         gnocchi = Gnocchi(port)
         stack.callback(gnocchi.client.close)
         end = time.monotonic() + STARTING
         while not gnocchi.answers():
-            if time.monotonic() > end or any(process.poll() is not None for process in processes):
+            if time.monotonic() > end or process.poll() is not None:
                 raise SystemExit(f"Gnocchi did not start: {(folder / 'gnocchi.log').read_text()[-2_000:]}")
             time.sleep(0.2)
         yield gnocchi

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from bench.tables import aligned, durability, markdown
+from bench.tables import HEAD, aligned, conditions, markdown, row
 
 HERE = pathlib.Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
@@ -16,7 +16,6 @@ AIMED = ("1000000", "10000000")
 # Percent of the raw bulk insert; times the memory at a tenth of the samples.
 EXPORTED, FLAT = 50, 1.2
 BYTES = {"sqlite": 110, "postgresql": 150}
-HEAD = ["engine", "what", "value", "aim"]
 BUSY = """ The machine did other work, too: compare what took turns (raw and ours, Gnocchi and ours), not absolute figures and not
 the sizes of a store with each other."""
 METHOD = """\
@@ -51,24 +50,15 @@ def rows(results: dict[str, Any]) -> list[list[str]]:
     return found
 
 
-def _row(engine: str, what: str, value: float, aim: str = "", *, met: bool | None = None) -> list[str]:
-    told = "" if met is None else f"{aim}, met" if met else f"{aim}, NOT MET"
-    return [engine, what, _number(value), told or aim]
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def _ingest(engines: dict[str, Any]) -> list[list[str]]:
     found = []
     for engine, each in engines.items():
         share = each["folded"] / each["raw"] * 100
         found += [
-            _row(engine, f"raw bulk rate, {each['samples']:,} samples, 1,000 a call, samples/s", each["raw"]),
-            _row(engine, "our driver, samples/s", each["ours"]),
-            _row(engine, "our driver with the folding of every hour, samples/s", each["folded"]),
-            _row(engine, "in % of the raw bulk rate", share, f"{SHARE}", met=share >= SHARE),
+            row(engine, f"raw bulk rate, {each['samples']:,} samples, 1,000 a call, samples/s", each["raw"]),
+            row(engine, "our driver, samples/s", each["ours"]),
+            row(engine, "our driver with the folding of every hour, samples/s", each["folded"]),
+            row(engine, "in % of the raw bulk rate", share, f"{SHARE}", met=share >= SHARE),
         ]
     return found
 
@@ -77,9 +67,9 @@ def _http(engines: dict[str, Any]) -> list[list[str]]:
     found = []
     for engine, each in engines.items():
         found += [
-            _row(engine, "single samples over HTTP, 16 senders, samples/s", each["single"]),
-            _row(engine, "the same requests without a sample, requests/s", each["nothing"]),
-            _row(engine, "single samples in % of these", each["single"] / each["nothing"] * 100),
+            row(engine, "single samples over HTTP, 16 senders, samples/s", each["single"]),
+            row(engine, "the same requests without a sample, requests/s", each["nothing"]),
+            row(engine, "single samples in % of these", each["single"] / each["nothing"] * 100),
         ]
     return found
 
@@ -89,18 +79,18 @@ def _gnocchi(engines: dict[str, Any]) -> list[list[str]]:
     found = []
     for engine, each in engines.items():
         found += [
-            _row(engine, f"{each['samples']:,} samples stored and aggregated, samples/s", each["samples"] / each["fill"]),
-            _row(engine, "statistics of a day over HTTP, 1,000 resources, per resource, ms", each["per resource"] * 1e3),
+            row(engine, f"{each['samples']:,} samples stored and aggregated, samples/s", each["samples"] / each["fill"]),
+            row(engine, "statistics of a day over HTTP, 1,000 resources, per resource, ms", each["per resource"] * 1e3),
         ]
         if each is not theirs:
             times = theirs["per resource"] / each["per resource"]
-            found.append(_row(engine, "times as fast as Gnocchi", times, f"{PER_RESOURCE} ({WISHED})", met=times >= PER_RESOURCE))
-        found.append(_row(engine, "the same of one resource, ms", each["one"] * 1e3))
+            found.append(row(engine, "times as fast as Gnocchi", times, f"{PER_RESOURCE} ({WISHED})", met=times >= PER_RESOURCE))
+        found.append(row(engine, "the same of one resource, ms", each["one"] * 1e3))
         if each is theirs:
-            found.append(_row(engine, "1,000 resources, the mean alone, ms", each["mean"] * 1e3))
+            found.append(row(engine, "1,000 resources, the mean alone, ms", each["mean"] * 1e3))
         else:
             times = theirs["one"] / each["one"]
-            found.append(_row(engine, "times as fast as Gnocchi", times, f"{ONE}", met=times >= ONE))
+            found.append(row(engine, "times as fast as Gnocchi", times, f"{ONE}", met=times >= ONE))
     return found
 
 
@@ -108,15 +98,15 @@ def _growth(engines: dict[str, Any]) -> list[list[str]]:
     found = []
     for engine, sizes in engines.items():
         (small, first), (large, last) = sorted(sizes.items(), key=lambda each: int(each[0]))
-        found += [_row(engine, f"ingest up to {int(size):,} samples, samples/s", each["rate"]) for size, each in sizes.items()]
+        found += [row(engine, f"ingest up to {int(size):,} samples, samples/s", each["rate"]) for size, each in sizes.items()]
         for question, seconds in last["ask"].items():
             times = seconds / first["ask"][question]
             told = f"{question}: {int(small):,} samples, ms", f"{question}: {int(large):,} samples, ms", "times as long"
             found += [
-                _row(engine, told[0], first["ask"][question] * 1e3),
-                _row(engine, told[1], seconds * 1e3),
+                row(engine, told[0], first["ask"][question] * 1e3),
+                row(engine, told[1], seconds * 1e3),
                 # The aim is about these sizes only.
-                _row(engine, told[2], times, **({"aim": f"{GROWTH:g}", "met": times <= GROWTH} if (small, large) == AIMED else {})),
+                row(engine, told[2], times, **({"aim": f"{GROWTH:g}", "met": times <= GROWTH} if (small, large) == AIMED else {})),
             ]
     return found
 
@@ -127,10 +117,10 @@ def _bytes(engines: dict[str, Any]) -> list[list[str]]:
         for ids in ("uuid1", "uuid4"):
             told, most = each[ids], BYTES.get(engine) if ids == "uuid1" else None
             aim = {} if most is None else {"aim": f"{most}", "met": told["total"] <= most}
-            found.append(_row(engine, f"bytes a sample, {each['samples']:,} samples, {ids}", told["total"], **aim))
+            found.append(row(engine, f"bytes a sample, {each['samples']:,} samples, {ids}", told["total"], **aim))
             parts = sorted(told["parts"].items(), key=lambda part: -part[1])
-            found += [_row(engine, f"{ids}: {name}", size) for name, size in parts if size >= 1]
-        found += [_row(engine, f"a row's column {name}", size) for name, size in each["uuid1"]["columns"].items()]
+            found += [row(engine, f"{ids}: {name}", size) for name, size in parts if size >= 1]
+        found += [row(engine, f"a row's column {name}", size) for name, size in each["uuid1"]["columns"].items()]
     return found
 
 
@@ -139,14 +129,14 @@ def _export(engines: dict[str, Any]) -> list[list[str]]:
     for engine, each in engines.items():
         share = each["ours"] / each["raw"] * 100
         found += [
-            _row(engine, f"raw bulk insert, {each['samples']:,} samples, 1,000 a transaction, samples/s", each["raw"]),
-            _row(engine, "the worker's target with its points, samples/s", each["ours"]),
-            _row(engine, "in % of the raw bulk insert", share, f"{EXPORTED}", met=share >= EXPORTED),
+            row(engine, f"raw bulk insert, {each['samples']:,} samples, 1,000 a transaction, samples/s", each["raw"]),
+            row(engine, "the worker's target with its points, samples/s", each["ours"]),
+            row(engine, "in % of the raw bulk insert", share, f"{EXPORTED}", met=share >= EXPORTED),
         ]
         if "text" in each:
             found += [
-                _row(engine, "raw bulk insert of SQL text that was made before, samples/s", each["text"]),
-                _row(engine, "in % of this", each["ours"] / each["text"] * 100),
+                row(engine, "raw bulk insert of SQL text that was made before, samples/s", each["text"]),
+                row(engine, "in % of this", each["ours"] / each["text"] * 100),
             ]
     return found
 
@@ -156,10 +146,10 @@ def _memory(engines: dict[str, Any]) -> list[list[str]]:
     for engine, each in engines.items():
         times = each["whole"] / each["tenth"]
         found += [
-            _row(engine, f"memory of the worker after {each['samples'] // 10:,} samples, MiB", each["tenth"] / 2**20),
-            _row(engine, f"after {each['samples']:,} samples, MiB", each["whole"] / 2**20),
-            _row(engine, "times as much", times, f"{FLAT:g}", met=times <= FLAT),
-            _row(engine, "read, stored and committed, samples/s", each["rate"]),
+            row(engine, f"memory of the worker after {each['samples'] // 10:,} samples, MiB", each["tenth"] / 2**20),
+            row(engine, f"after {each['samples']:,} samples, MiB", each["whole"] / 2**20),
+            row(engine, "times as much", times, f"{FLAT:g}", met=times <= FLAT),
+            row(engine, "read, stored and committed, samples/s", each["rate"]),
         ]
     return found
 
@@ -187,15 +177,11 @@ def page(results: dict[str, Any]) -> str:
         if part not in results:
             continue
         run = results[part]
-        facts = run["machine"]
-        durable = durability(run["durable"])
-        busy = "" if max(run["load"]) <= facts["processors"] else BUSY
+        busy = "" if max(run["load"]) <= run["machine"]["processors"] else BUSY
         body = markdown([HEAD, *make(run["engines"])])
         found.append(f"""## {part}
 
-`make bench-metering ARGS='{run["arguments"]}'`, {run["began"]} UTC, {run["minutes"]:g} minutes; {facts["processors"]} processors
-({facts["processor"]}), {facts["memory_gib"]} GiB, Python {facts["python"]}; {durable}; load averages before and after:
-{run["load"]}.{busy}
+`make bench-metering ARGS='{run["arguments"]}'`, {conditions(run)}{busy}
 
 {body}""")
     head = "# Speed of the store of samples\n\n<!-- Generated by make bench-metering from bench/metering/results.json. -->\n"

@@ -14,6 +14,12 @@ cat >"$DATADIR/prometheus.yml" <<CONF
 storage:
   tsdb:
     out_of_order_time_window: 48h
+scrape_configs:
+  # Nothing, until somebody writes targets: Watcher's own driver looks hosts up among them.
+  - job_name: node
+    scrape_interval: 1h
+    file_sd_configs:
+      - files: [$DATADIR/targets.json]
 CONF
 launch prometheus --config.file="$DATADIR/prometheus.yml" --storage.tsdb.path="$DATADIR/tsdb" \
     --web.listen-address="127.0.0.1:$PORT" --web.enable-remote-write-receiver --log.level=warn

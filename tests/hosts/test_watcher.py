@@ -16,7 +16,7 @@ import pytest
 import undercroft
 from tests.hosts.conftest import HERE, Environment, make
 from tests.hosts.inside import planetlab
-from undercroft.conformance.datasources.feeding import Series, feeder
+from undercroft.conformance.datasources.feeding import feeder
 from undercroft.datasources.strategies import STRATEGIES
 
 SCRIPT = HERE / "inside" / "watcher_strategies.py"
@@ -82,21 +82,12 @@ def wanted(watcher: Environment, cluster: tuple[str, int], tmp_path_factory: Any
     return functools.cache(lambda counters: run(watcher, folder, "", *cluster, counters))
 
 
-def feed(url: str, name: str, moment: int) -> None:
-    """Feed the cluster to the backend of a source."""
-    micros = moment * 1_000_000
-    series = [
-        Series(each.meter, each.resource, [(micros - back * 1_000_000, value) for back, value in each.points], each.vcpus)
-        for each in planetlab.measured(name)
-    ]
-    with contextlib.closing(feeder(url)) as backend:
-        backend.feed(series)
-
-
 @pytest.mark.kind("datasources")
 def test_strategies_propose_what_they_do_on_a_reference(engine, watcher, cluster: tuple[str, int], wanted, tmp_path):
     url = engine.url.replace("{tmp}", str(tmp_path)).replace("{name}", "watcher")
-    feed(url, *cluster)
+    name, moment = cluster
+    with contextlib.closing(feeder(url)) as backend:
+        backend.feed(planetlab.Cluster(name).series(moment))
     with contextlib.closing(undercroft.connect("datasources", url)) as source:
         counters = [name for name, told in source.capabilities()["meters"].items() if told["kind"] == "cumulative"]
     expected = wanted(",".join(counters) or "none")

@@ -1,4 +1,4 @@
-"""A cluster of ten hosts with fifty machines of the PlanetLab day: its inventory, and two hours of what was measured on it.
+"""A cluster of hosts with machines of the PlanetLab day: its inventory, and two hours of what was measured on it.
 
 CPU use is as measured, five minutes a reading. Everything else follows from it:
 
@@ -13,12 +13,12 @@ CPU use is as measured, five minutes a reading. Everything else follows from it:
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from undercroft.conformance.datasources.feeding import Series
 from undercroft.demo import traces
 
-HOSTS, INSTANCES = 10, 50
 STEP, SECONDS = 60, 7_200
 # The first reading that is used: 14:00, when the machines differ most.
 FIRST = 14 * 12
@@ -49,57 +49,70 @@ class Measured(NamedTuple):
     vcpus: int
 
 
-@functools.cache
-def instances(run: str) -> list[Instance]:
-    """The virtual machines; `run` makes their uuids different from those of other runs."""
-    hosts = [host for host, count in enumerate(PLACES) for _ in range(count)]
-    chosen = traces.machines()[:: 1_052 // INSTANCES][:INSTANCES]
-    return [
-        Instance(
-            f"{run}-0000-4000-8000-{number:012}", hosts[number], 1 + number % 4, 1_024 * (1 + number % 5), 10 + number % 7,
-            number % 10, machine.readings[FIRST : FIRST + SECONDS // 300 + 1],
-        )
-        for number, machine in enumerate(chosen)
-    ]  # fmt: skip
+class Cluster:
+    """Hosts and their instances.
 
+    Args:
+        run: a part of all names and uuids, so that they differ from those of other runs.
+        places: how many instances each host has.
+    """
 
-def host(run: str, number: int) -> str:
-    """The name of a host."""
-    return f"compute-{number}-{run}.example.org"
+    def __init__(self, run: str, places: Sequence[int] = PLACES) -> None:
+        self._run = run
+        self.hosts = [f"compute-{number}-{run}.example.org" for number in range(len(places))]
+        on = [host for host, count in enumerate(places) for _ in range(count)]
+        machines = traces.machines()
+        self.instances = [
+            Instance(
+                f"{run}-0000-4000-8000-{number:012}", on[number], 1 + number % 4, 1_024 * (1 + number % 5), 10 + number % 7,
+                number % 10, machine.readings[FIRST : FIRST + SECONDS // 300 + 1],
+            )
+            for number, machine in enumerate(machines[:: len(machines) // len(on)][: len(on)])
+        ]  # fmt: skip
 
+    def host_uuid(self, number: int) -> str:
+        """Nova's id of a host."""
+        return f"{self._run}-0000-4000-9000-{number:012}"
 
-def measured(run: str) -> list[Measured]:
-    """All series."""
-    found: list[Measured] = []
-    moments = range(SECONDS, -1, -STEP)
-    cpu: dict[int, list[float]] = {number: [0.0] * len(moments) for number in range(HOSTS)}
-    memory: dict[int, list[float]] = {number: [0.0] * len(moments) for number in range(HOSTS)}
-    for number, instance in enumerate(instances(run)):
-        busy = [float(instance.readings[(SECONDS - back) // 300]) for back in moments]
-        resident = [instance.memory * (20 + 0.6 * each) / 100 for each in busy]
-        cache = [(10 + each / 10) * 1e6 * _shaken(number, back) for back, each in zip(moments, busy, strict=True)]
-        total, spent = 0.0, []
-        for place, each in enumerate(busy):
-            total += each / 100 * instance.vcpus * STEP * 1e9 if place else 0.0
-            spent.append(total)
-        for meter, values in (
-            ("instance_cpu_usage", spent), ("instance_ram_usage", resident), ("instance_l3_cache_usage", cache),
-            ("instance_ram_allocated", [float(instance.memory)] * len(busy)),
-            ("instance_root_disk_size", [float(instance.disk)] * len(busy)),
-        ):  # fmt: skip
-            found.append(Measured(meter, instance.uuid, list(zip(moments, values, strict=True)), instance.vcpus))
-        for place, (each, used) in enumerate(zip(busy, resident, strict=True)):
-            cpu[instance.host][place] += each * instance.vcpus / HOST_VCPUS
-            memory[instance.host][place] += used * 1_024
-    for number in range(HOSTS):
-        busy = cpu[number]
-        for meter, values in (
-            ("host_cpu_usage", busy), ("host_ram_usage", memory[number]), ("host_outlet_temp", [25 + 0.4 * each for each in busy]),
-            ("host_inlet_temp", [20 + 0.2 * each for each in busy]), ("host_airflow", [300 + 4 * each for each in busy]),
-            ("host_power", [150 + 6 * each for each in busy]),
-        ):  # fmt: skip
-            found.append(Measured(meter, host(run, number), list(zip(moments, values, strict=True)), HOST_VCPUS))
-    return found
+    def measured(self) -> list[Measured]:
+        """All series."""
+        found: list[Measured] = []
+        moments = range(SECONDS, -1, -STEP)
+        cpu = [[0.0] * len(moments) for _ in self.hosts]
+        memory = [[0.0] * len(moments) for _ in self.hosts]
+        for number, instance in enumerate(self.instances):
+            busy = [float(instance.readings[(SECONDS - back) // 300]) for back in moments]
+            resident = [instance.memory * (20 + 0.6 * each) / 100 for each in busy]
+            cache = [(10 + each / 10) * 1e6 * _shaken(number, back) for back, each in zip(moments, busy, strict=True)]
+            total, spent = 0.0, []
+            for place, each in enumerate(busy):
+                total += each / 100 * instance.vcpus * STEP * 1e9 if place else 0.0
+                spent.append(total)
+            for meter, values in (
+                ("instance_cpu_usage", spent), ("instance_ram_usage", resident), ("instance_l3_cache_usage", cache),
+                ("instance_ram_allocated", [float(instance.memory)] * len(busy)),
+                ("instance_root_disk_size", [float(instance.disk)] * len(busy)),
+            ):  # fmt: skip
+                found.append(Measured(meter, instance.uuid, list(zip(moments, values, strict=True)), instance.vcpus))
+            for place, (each, used) in enumerate(zip(busy, resident, strict=True)):
+                cpu[instance.host][place] += each * instance.vcpus / HOST_VCPUS
+                memory[instance.host][place] += used * 1_024
+        for name, busy, used_memory in zip(self.hosts, cpu, memory, strict=True):
+            for meter, values in (
+                ("host_cpu_usage", busy), ("host_ram_usage", used_memory), ("host_outlet_temp", [25 + 0.4 * each for each in busy]),
+                ("host_inlet_temp", [20 + 0.2 * each for each in busy]), ("host_airflow", [300 + 4 * each for each in busy]),
+                ("host_power", [150 + 6 * each for each in busy]),
+            ):  # fmt: skip
+                found.append(Measured(meter, name, list(zip(moments, values, strict=True)), HOST_VCPUS))
+        return found
+
+    def series(self, moment: int) -> list[Series]:
+        """All series for a feeder, of which the last sample is at `moment`, in seconds since 1970."""
+        micros = moment * 1_000_000
+        return [
+            Series(each.meter, each.resource, [(micros - back * 1_000_000, value) for back, value in each.points], each.vcpus)
+            for each in self.measured()
+        ]
 
 
 def _shaken(number: int, back: int) -> float:

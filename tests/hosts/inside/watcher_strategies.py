@@ -15,7 +15,7 @@ import json
 import random
 import statistics
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from watcher import conf
@@ -29,7 +29,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "outlet_temperature": {"threshold": 30.0, "period": 300},
     "uniform_airflow": {"threshold_airflow": 340.0, "threshold_inlet_t": 28.0, "threshold_power": 250.0},
     "vm_workload_consolidation": {"period": 3_600, "granularity": 60},
-    "workload_balance": {"threshold": 5.0, "metrics": "instance_cpu_usage"},
+    "workload_balance": {"threshold": 15.0, "metrics": "instance_cpu_usage"},
     "workload_stabilization": {
         "thresholds": {"instance_cpu_usage": 0.02, "instance_ram_usage": 0.02},
         "periods": {"instance": 720, "compute_node": 600, "node": 0},
@@ -37,22 +37,22 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-def model(run: str) -> Any:
+def model(cluster: planetlab.Cluster) -> Any:
     """The cluster, of Watcher's own elements."""
     from watcher.decision_engine.model import element, model_root
 
     root = model_root.ModelRoot()
-    for number in range(planetlab.HOSTS):
+    for number, host in enumerate(cluster.hosts):
         root.add_node(
             element.ComputeNode(
-                uuid=f"{run}-0000-4000-9000-{number:012}", hostname=planetlab.host(run, number), status="enabled", state="up",
+                uuid=cluster.host_uuid(number), hostname=host, status="enabled", state="up",
                 memory=planetlab.HOST_MEMORY, memory_mb_reserved=0, disk=planetlab.HOST_DISK, disk_gb_reserved=0,
                 vcpus=planetlab.HOST_VCPUS, vcpu_reserved=0, memory_ratio=1.0, vcpu_ratio=16.0, disk_ratio=1.0,
                 disabled_reason=None,
             )
         )  # fmt: skip
     nodes = sorted(root.get_all_compute_nodes().values(), key=lambda node: node.uuid)
-    for instance in planetlab.instances(run):
+    for instance in cluster.instances:
         one = element.Instance(
             uuid=instance.uuid, name=instance.uuid, vcpus=instance.vcpus, memory=instance.memory, disk=instance.disk,
             state="active", metadata={"watcher-priority": instance.priority}, watcher_exclude=False, locked=False,
@@ -63,11 +63,11 @@ def model(run: str) -> Any:
     return root
 
 
-def reference(run: str, counters: Collection[str]) -> Any:
+def reference(cluster: planetlab.Cluster, counters: Collection[str]) -> Any:
     """A datasource that computes from the same numbers, by code of its own."""
     from watcher.decision_engine.datasources import base
 
-    known = {(each.meter, each.resource): each for each in planetlab.measured(run)}
+    known = {(each.meter, each.resource): each for each in cluster.measured()}
     names = {meter: meter for meter, _ in known}
 
     def levels(series: planetlab.Measured) -> list[tuple[int, float]]:
@@ -108,22 +108,22 @@ def reference(run: str, counters: Collection[str]) -> Any:
     return Reference()
 
 
-def run_one(name: str, run: str, backend: Any) -> list[Any]:
-    """The actions that a strategy proposes."""
+def run_one(name: str, root: Any, backend: Any, parameters: Mapping[str, Any]) -> list[Any]:
+    """The actions that a strategy proposes for a cluster's model."""
     from watcher.common import utils
     from watcher.decision_engine.loading import default
 
     # One strategy tries hosts by chance.
     random.seed(1)
     strategy = default.DefaultStrategyLoader().load(name, osc=None)
-    strategy._compute_model = model(run)
+    strategy._compute_model = root
     if backend is not None:
         strategy._datasource_backend = backend
     given = utils.Struct()
     for parameter, schema in strategy.get_schema().get("properties", {}).items():
         if "default" in schema:
             given[parameter] = schema["default"]
-    given.update(PARAMETERS[name])
+    given.update(parameters)
     strategy.input_parameters = given
     solution = strategy.execute()
     return [
@@ -135,7 +135,8 @@ def run_one(name: str, run: str, backend: Any) -> list[Any]:
 def main() -> None:
     configuration, run, seconds, which = sys.argv[1:]
     conf.CONF([], project="watcher", default_config_files=[configuration])
-    backend = None if which == "ours" else reference(run, which.split(","))
+    cluster = planetlab.Cluster(run)
+    backend = None if which == "ours" else reference(cluster, which.split(","))
     queries: list[str] = []
     if backend is None:
         from undercroft.core import time
@@ -145,18 +146,18 @@ def main() -> None:
         time.bind(lambda: moment)
         asked = DataSourceBase._asked
 
-        def counted(self: Any, question: Any, aggregate: str) -> Any:
+        def counted(self: Any, question: Any, aggregate: str, **more: Any) -> Any:
             queries.append(question.meter.name)
-            return asked(self, question, aggregate)
+            return asked(self, question, aggregate, **more)
 
         DataSourceBase._asked = counted  # type: ignore[method-assign]
     from watcher.common import exception
 
     found = {}
-    for name in PARAMETERS:
+    for name, parameters in PARAMETERS.items():
         queries.clear()
         try:
-            actions = run_one(name, run, backend)
+            actions = run_one(name, model(cluster), backend, parameters)
         except exception.MetricNotAvailable:
             # The source does not serve what it reads.
             actions = None

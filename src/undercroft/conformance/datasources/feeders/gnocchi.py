@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from undercroft.conformance.datasources.feeders.agents import NAMES, resource_id, samples
 from undercroft.conformance.datasources.feeders.posting import OverHttp
 from undercroft.conformance.datasources.feeding import Series
 
-POLICY = "undercroft-minutes"
-_DEFINITION = {
-    "name": POLICY,
+_MINUTES = {
+    "name": "undercroft-minutes",
     "back_window": 0,
     "definition": [{"granularity": "60s", "points": 20_000}, {"granularity": "3600s", "points": 2_000}],
     "aggregation_methods": ["mean", "min", "max", "count", "sum", "last", "rate:mean"],
@@ -28,11 +27,16 @@ class Feeder(OverHttp):
 
     Args:
         url: of the source.
+
+    Attributes:
+        policy: the archive policy of the metrics.
     """
+
+    policy: Mapping[str, Any] = _MINUTES
 
     def __init__(self, url: str) -> None:
         super().__init__(url, "/v1")
-        self._post("/archive_policy", _DEFINITION)
+        self._post("/archive_policy", self.policy)
 
     def feed(self, series: Sequence[Series]) -> None:
         """Store the samples."""
@@ -42,7 +46,7 @@ class Feeder(OverHttp):
             measures = [
                 {"timestamp": sample["timestamp"].isoformat(), "value": sample["counter_volume"]} for sample in samples(each)
             ]
-            by_resource.setdefault(resource_id(each), {})[name] = {"archive_policy_name": POLICY, "measures": measures}
+            by_resource.setdefault(resource_id(each), {})[name] = {"archive_policy_name": self.policy["name"], "measures": measures}
         for resource in by_resource:
             self._post("/resource/generic", {"id": resource})
         waiting: dict[str, Any] = {}
