@@ -157,6 +157,17 @@ def test_a_counter_of_each_policy_gives_its_use(server: Server, aggregates: Sequ
     assert ask(server, [instance], *CPU) == [pytest.approx(50.0)]
 
 
+@pytest.mark.parametrize(("aggregates", "wanted"), [(("mean", "rate:mean"), 50.0), (FULL, None)])
+def test_a_window_of_one_bucket_takes_the_difference_that_ceilometers_policies_keep(
+    server: Server, aggregates: Sequence[str], wanted: float | None
+) -> None:
+    """Polls every five minutes, and a strategy that asks for the last five."""
+    samples = {300 * ago: (5 - ago) * 150e9 for ago in range(5)}
+    instance = server.store(server.policy(aggregates, 300), samples, "cpu")
+    assert ask(server, [instance], *CPU, period=300, granularity=300) == [wanted if wanted is None else pytest.approx(wanted)]
+    assert ask(server, [instance], *CPU, period=900, granularity=300) == [pytest.approx(50.0)]
+
+
 def test_a_reset_counts_as_no_use(server: Server) -> None:
     samples = {240: 300e9, 180: 330e9, 120: 1e9, 60: 31e9, 0: 61e9}
     instance = server.store(server.policy(FULL, 60), samples, "cpu")

@@ -94,9 +94,8 @@ class Source(Remote):
         policy = self._policy(question.metric.name)
         if policy is None:
             return {}
-        is_counter = question.metric.kind == "cumulative"
         found = {}
-        for key, buckets in self._buckets(question, policy, lambda known: (_told_by(known, is_counter=is_counter),)).items():
+        for key, buckets in self._buckets(question, policy, lambda known: (self._told_by(known, question),)).items():
             ((chosen, points),) = buckets.items()
             found[key] = _added_up(points) if chosen == RATE else [(time.to_micros(moment), value) for moment, _, value in points]
         return found
@@ -187,6 +186,19 @@ class Source(Remote):
                     found[key] = buckets
         return hosts.by_host(found) if question.meter.of == COMPUTE_NODE else found
 
+    def _told_by(self, policy: Policy, question: Question) -> str:
+        """The aggregate that tells the values of buckets: of a level the mean, of a counter the last value.
+
+        Ceilometer's own policies keep neither last values nor more than a sample a bucket. Where the window is too short for two
+        buckets of them, Gnocchi's difference from the bucket before is all that can be known.
+        """
+        has = policy.aggregates
+        if question.metric.kind != "cumulative":
+            return next((each for each in (MEAN, *_COUNTED) if each in has), MEAN)
+        last, *others = _COUNTED
+        is_short = policy.granularity(self._granularity_of(question)) * 2 > question.window.seconds
+        return next((each for each in (last, *((RATE,) if is_short else ()), *others) if each in has), RATE)
+
     @staticmethod
     def _granularity_of(question: Question) -> int | None:
         """The wanted granularity, which is not longer than the window: else no bucket would begin in it."""
@@ -208,12 +220,6 @@ def _needed(policy: Policy, aggregate: str) -> tuple[str, ...]:
     if {SUM, COUNT} <= has:
         return (SUM, COUNT)
     return (MEAN, COUNT) if COUNT in has else (MEAN,)
-
-
-def _told_by(policy: Policy, *, is_counter: bool) -> str:
-    """The aggregate that tells the values of buckets: of a counter the last one, of a level the mean."""
-    known = _COUNTED if is_counter else (MEAN, *_COUNTED)
-    return next((each for each in known if each in policy.aggregates), RATE if is_counter else MEAN)
 
 
 def _combined(buckets: Buckets, aggregate: str) -> float | None:
