@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,17 +29,25 @@ OPTIONS = [
     )
 ]
 
+# By connection, for the life of the process.
+_OPENED: dict[str, Prefetch] = {}
+_OPENING = threading.Lock()
+
 
 def opened(osc: Any = None) -> Prefetch:
-    """The source, which strategies share: each makes a datasource of its own.
+    """The source, which strategies share: each makes a datasource of its own, with clients of its own.
 
     Args:
-        osc: Watcher's clients, whose session remote sources may use.
+        osc: Watcher's clients, whose session remote sources may use; the first ones given are kept.
 
     Raises:
         ConfigInvalid: it is not configured, or not rightly.
     """
-    return _opened(_connection(), osc)
+    connection = _connection()
+    with _OPENING:
+        if connection not in _OPENED:
+            _OPENED[connection] = Prefetch(_connected(connection, osc))
+        return _OPENED[connection]
 
 
 def _connection() -> str:
@@ -47,11 +55,6 @@ def _connection() -> str:
     if not found:
         raise ConfigInvalid(f"[{GROUP}] connection is not set: give the URL of a source")
     return str(found)
-
-
-@functools.lru_cache(maxsize=4)
-def _opened(connection: str, osc: Any) -> Prefetch:
-    return Prefetch(_connected(connection, osc))
 
 
 def _connected(connection: str, osc: Any) -> DataSourceBase:
