@@ -83,6 +83,12 @@ def test_doctor_tells_what_strategies_lack(run, place):
     assert level == "ok"
     assert told.startswith("hardware.ipmi.node.power: 1 resource, the last sample ")
     assert found["noisy_neighbor: instance_l3_cache_usage"][0] == "warning"
+    assert found["uniform_airflow"] == ("warning", "cannot run as it is meant to: see host_airflow, host_inlet_temp")
+    with contextlib.closing(Feeder(place)) as feeder:
+        feeder.feed([Series("host_outlet_temp", HOST, [(time.to_micros(time.now()), 30.0)])])
+    done = run("datasource", "doctor", "--store", place, "--format", "json", code=1)
+    (of_outlet,) = [one for one in json.loads(done.stdout) if one["check"] == "outlet_temperature"]
+    assert (of_outlet["level"], of_outlet["found"]) == ("ok", "can run: what it reads is served and fresh")
 
 
 def test_doctor_of_a_source_that_is_away(run):

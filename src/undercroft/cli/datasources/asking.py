@@ -77,10 +77,8 @@ def get(
     from undercroft.cli import output
 
     with stores.opened(store, KIND) as source:
-        found = [
-            source.explain(each, None, meter, period / _SECOND, aggregate, _seconds(granularity))
-            for each in _referred(meter, resources, vcpus)
-        ]
+        wanted = _referred(meter, resources, vcpus)
+        found = source.explain_batch(wanted, None, meter, period / _SECOND, aggregate, _seconds(granularity))
     if output_format == "json":
         click.echo(output.json_text([dataclasses.asdict(each) for each in found]))
     else:

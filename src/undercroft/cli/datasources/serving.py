@@ -91,8 +91,13 @@ def _findings(source: DataSourceBase, period: float) -> Iterator[Finding]:
     served = source.capabilities()["meters"]
     surveys: dict[str, Survey | None] = {name: source.survey(name, period) for name in METERS if name in served}
     for strategy, needed in STRATEGIES.items():
-        for name in needed:
-            yield _meter(f"{strategy}: {name}", served.get(name), surveys.get(name), period)
+        of_meters = {name: _meter(f"{strategy}: {name}", served.get(name), surveys.get(name), period) for name in needed}
+        wrong = [name for name, found in of_meters.items() if found.level != findings.Level.OK]
+        if wrong:
+            yield findings.warning(strategy, f"cannot run as it is meant to: see {', '.join(wrong)}", "see the lines below")
+        else:
+            yield findings.ok(strategy, "can run: what it reads is served and fresh")
+        yield from of_meters.values()
 
 
 def _meter(check: str, served: dict[str, Any] | None, survey: Survey | None, period: float) -> Finding:

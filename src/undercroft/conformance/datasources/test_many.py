@@ -121,9 +121,23 @@ def test_explanations_name_the_samples(ask: Asked, meter: str) -> None:
     assert told.age == 0
     assert told.first is not None
     assert (told.last - told.first).total_seconds() == 540 - 60 * pairs
-    nothing = ask.source.explain(ask.resource(meter, "old"), None, meter, 600)
+    (nothing,) = ask.source.explain_batch([ask.resource(meter, "old")], None, meter, 600)
     assert (nothing.value, nothing.samples, nothing.first, nothing.last, nothing.age) == (None, 0, None, None, None)
     assert nothing.note
+
+
+@clause("S9")
+@rows("meter", ALL)
+def test_explanations_of_many_are_two_calls(ask: Asked, meter: str) -> None:
+    if ask.serves(meter):
+        resources = [ask.resource(meter, word) for word in words(meter)]
+        for aggregate in AGGREGATES:
+            with calls(ask.source) as made:
+                found = ask.source.explain_batch(resources, None, meter, 600, aggregate, 60)
+            assert len(made) <= 2
+            assert found == [ask.source.explain(each, None, meter, 600, aggregate, 60) for each in resources]
+            batch = ask.source.statistic_batch(resources, None, meter, 600, aggregate, 60)
+            assert [each.value for each in found] == list(batch.values())
 
 
 @clause("S9")
