@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from undercroft.datasources import hosts
 from undercroft.datasources.meters import CEILOMETER, COMPUTE_NODE, COUNT, MAX, MEAN, MIN, Metric
 from undercroft.datasources.question import Found, Point, Question
 from undercroft.datasources.remote import Remote, decoded
+
+LOG = logging.getLogger(__name__)
 
 # Their names there.
 _FUNCTIONS = {MEAN: "avg", MIN: "min", MAX: "max", COUNT: "count"}
@@ -53,7 +56,15 @@ class Source(Remote):
     def _points(self, question: Question) -> Mapping[str, Sequence[Point]]:
         parameters = [*_query(self._tests(question)), ("limit", str(_MOST_SAMPLES))]
         found: dict[str, list[Point]] = {}
-        for sample in self._asked_for(_path(question), parameters, list[_Sample]):
+        samples = self._asked_for(_path(question), parameters, list[_Sample])
+        if len(samples) == _MOST_SAMPLES:
+            LOG.warning(
+                "%s: %s has more than %d samples: the oldest are left out; ask for a shorter time",
+                self.NAME,
+                question.metric.name,
+                len(samples),
+            )
+        for sample in samples:
             found.setdefault(sample.resource_id, []).append((time.to_micros(sample.timestamp), sample.counter_volume))
         for points in found.values():
             points.sort()
