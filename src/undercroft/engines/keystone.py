@@ -208,7 +208,9 @@ class Session:
         return self._endpoint
 
     def headers(self) -> dict[str, str]:
-        """The token; raises as `endpoint`."""
+        """The token, none where the host program has no login, and the endpoint is given; raises as `endpoint`."""
+        if self._endpoint is not None and getattr(self._keeper, "auth", self) is None:
+            return {}
         return dict(self._asked(self._keeper.get_auth_headers) or {})
 
     def renew(self) -> None:

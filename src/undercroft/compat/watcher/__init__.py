@@ -30,12 +30,9 @@ class Helper(base.DataSourceBase):
     def __init__(self, osc: Any = None) -> None:
         super().__init__()
         self._prefetch = source.opened(osc)
-
-    @property
-    def source(self) -> DataSourceBase:
-        """What is asked, with the names of metrics that an operator's file has."""
-        self._prefetch.source.METRIC_MAP.update(self.METRIC_MAP)
-        return self._prefetch.source
+        self.source: DataSourceBase = self._prefetch.source
+        # With the names that an operator's file has.
+        self.source.METRIC_MAP.update(self.METRIC_MAP)
 
     def check_availability(self) -> str:
         """`available` or `not available`."""
@@ -59,7 +56,6 @@ class Helper(base.DataSourceBase):
         granularity: float | None = 300,
     ) -> float | None:
         with _as_theirs():
-            _ = self.source
             return self._prefetch.statistic_aggregation(resource, resource_type, meter_name, period, granularity, aggregate)
 
     # Up to 16.x Watcher's base class has no cache, and this is what strategies call.
