@@ -15,7 +15,7 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 # uv has a list of certificates of its own unless told otherwise.
 export UV_SYSTEM_CERTS ?= 1
-RUN := $(PY) tests/engines/run.py --engines "$(ENGINES)" --
+RUN = $(PY) tests/engines/run.py --engines "$(ENGINES)" --
 PYTEST := $(PY) -m pytest
 
 .PHONY: help

@@ -13,6 +13,7 @@ import pytest
 
 import undercroft
 from bench import floors
+from bench.datasources import report as datasources_report
 from bench.events import floor, report, workload
 from bench.harness import database
 from bench.metering import export_floor, formula_api
@@ -285,3 +286,29 @@ def test_the_table_of_samples_tells_what_is_met():
     assert "## http" not in page
     assert "did other work" not in page
     assert "did other work" in metering_report.page({"ingest": {**results["ingest"], "load": [1.0, 2.5]}})
+
+
+def test_the_table_of_datasources_tells_queries_and_times():
+    def told(queries: float, seconds: float, **more: float) -> dict[str, dict[str, float]]:
+        figures = {"queries": queries, "seconds": seconds, "asked": 9, "whole": 3.0, **more}
+        return dict.fromkeys(datasources_report.QUERIES, figures)
+
+    engines = {
+        "watcher on gnocchi": told(3_400, 50.0, policies=0), "gnocchi": told(9, 20.0, policies=5, floor=0.5),
+        "watcher on prometheus": told(2_200, 2.0), "prometheus": told(2, 0.4), "sqlite": told(7, 1.0),
+    }  # fmt: skip
+    rows = [row for row in datasources_report.rows(engines) if row[1].startswith("vm_workload_consolidation")]
+    what = "vm_workload_consolidation: "
+    assert ["gnocchi", f"{what}queries for 9 questions", "4", "≤ 6, met"] in rows
+    assert ["gnocchi", f"{what}archive policies read, once a process", "5", ""] in rows
+    assert ["gnocchi", f"{what}bare requests, ms", "500", ""] in rows
+    assert ["gnocchi", f"{what}times as fast as watcher on gnocchi", "2.5", "≥ 2, met"] in rows
+    assert ["prometheus", f"{what}times as fast as watcher on prometheus", "5", "≥ 10, NOT MET"] in rows
+    assert ["sqlite", f"{what}times as fast as watcher on gnocchi", "50", "≥ 50, met"] in rows
+    assert ["sqlite", f"{what}queries for 9 questions", "7", "≤ 6, NOT MET"] in rows
+    assert ["watcher on gnocchi", f"{what}queries for 9 questions", "3,400", ""] in rows
+    facts = {"processors": 2, "processor": "x", "memory_gib": 4, "python": "3.11"}
+    run = {"began": "2026-01-01", "minutes": 3.0, "durable": True, "machine": facts, "load": [1.0, 2.0], "hosts": 100}
+    page = datasources_report.page({**run, "engines": engines})
+    assert "100 hosts have 1,000 instances" in page
+    assert "commits are flushed to disk" in page

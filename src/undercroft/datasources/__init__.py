@@ -4,7 +4,8 @@
 >>> source = undercroft.connect("datasources", "prometheus://127.0.0.1:9090")  # doctest: +SKIP
 """
 
-from undercroft.datasources.contract import Answers, DataSourceBase, Explanation, Survey
+from undercroft.datasources.answers import Answers, Explanation, Survey
+from undercroft.datasources.contract import DataSourceBase
 from undercroft.datasources.errors import MetricNotAvailable
 from undercroft.datasources.meters import METERS, Meter, Metric
 from undercroft.datasources.question import Found, Point, Question, Window

@@ -11,7 +11,6 @@ import abc
 import dataclasses
 import datetime as dt
 import logging
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -20,11 +19,11 @@ import msgspec
 from undercroft.core import deadline, findings, jobs, settings, time
 from undercroft.core.errors import ConfigInvalid
 from undercroft.core.plural import number
-from undercroft.datasources import meters, values
+from undercroft.datasources import arguments, meters, values
+from undercroft.datasources.answers import Answers, Explanation, Survey
 from undercroft.datasources.errors import MetricNotAvailable
-from undercroft.datasources.hosts import Hosts
 from undercroft.datasources.meters import COMPUTE_NODE, COUNT, INSTANCE, MEAN, METERS, Meter, Metric
-from undercroft.datasources.question import Found, Point, Question, Window
+from undercroft.datasources.question import Found, Point, Question
 from undercroft.datasources.resources import Reference, refer
 from undercroft.datasources.retrying import Retrier
 
@@ -33,9 +32,6 @@ LOG = logging.getLogger(__name__)
 # Uuids that one query names at most.
 AT_ONCE = 500
 _SECOND = 1_000_000
-_DEFAULT_PERIOD = 300.0
-# Where the bounds of a series are left out, in seconds.
-_SERIES = 3_600
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,81 +46,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout: float = 5.0
     query_max_retries: int = 10
     query_interval: float = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Explanation:
-    """Where a value comes from.
-
-    Attributes:
-        meter, unit, aggregate: what was asked for; a count has no unit.
-        value: as `statistic_aggregation` gives it.
-        resource: the uuid or host name.
-        metric: the backend's name of what was read.
-        after, until: the window; `after` lies outside it.
-        samples: how many samples of the window were read.
-        first, last: when the first and the last of them were taken.
-        age: seconds from the last one to the window's end.
-        note: why there is no value, or a remark about the value; None if there is neither.
-    """
-
-    meter: str
-    unit: str
-    aggregate: str
-    value: float | None
-    resource: str | None
-    metric: str
-    after: dt.datetime
-    until: dt.datetime
-    samples: int
-    first: dt.datetime | None
-    last: dt.datetime | None
-    age: float | None
-    note: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Survey:
-    """What a backend has of a meter.
-
-    Attributes:
-        resources: how many resources have samples in the window.
-        newest: the timestamp of the latest of these samples; None if there are no samples.
-    """
-
-    resources: int
-    newest: dt.datetime | None
-
-
-class Answers:
-    """A meter's values of many resources, as of one moment."""
-
-    def __init__(self, question: Question, aggregate: str, found: Mapping[str, Any]) -> None:
-        self.question, self.aggregate = question, aggregate
-        self._found = found
-        self._hosts = Hosts(found) if question.meter.of == COMPUTE_NODE else None
-
-    def of(self, reference: Reference) -> float | None:
-        """The value of one resource; None where it has no sample."""
-        found = self.stored(reference)
-        if found is None:
-            return None
-        meter, metric = self.question.meter, self.question.metric
-        if not isinstance(found, Found):
-            return values.of_points(meter, metric, found, self.aggregate, reference.vcpus)
-        if self.aggregate == COUNT:
-            return round(found.value) or None
-        return values.bounded(meter, values.converted(metric, found.value, reference.vcpus))
-
-    def stored(self, reference: Reference) -> Any:
-        """What the backend has of one resource."""
-        if self._hosts is None:
-            return self._found.get(reference.uuid or "")
-        key = self._hosts.find(reference.host or "")
-        return None if key is None else self._found[key]
-
-    def __len__(self) -> int:
-        return len(self._found)
 
 
 class DataSourceBase(abc.ABC):
@@ -344,13 +265,13 @@ class DataSourceBase(abc.ABC):
         reference = refer(resource, resource_type)
         if not self._can_have(meter, reference):
             return {}
-        window = _bounds(start_time, end_time)
+        window = arguments.bounds(start_time, end_time)
         if window.after >= window.until:
             return {}
         if metric.kind == "inventory":
             here = _of_inventory(meter, metric, reference, MEAN)
             return {} if here is None else {window.end: here}
-        question = Question(meter, metric, window, MEAN, _granularity(granularity))
+        question = Question(meter, metric, window, MEAN, arguments.granularity(granularity))
         ((_, answers),) = self._asked_in_parts(question, [reference], MEAN, points=True)
         points = () if answers is None else answers.stored(reference) or ()
         return {time.from_micros(moment): each for moment, each in values.series(meter, metric, points, reference.vcpus)}
@@ -663,7 +584,7 @@ class DataSourceBase(abc.ABC):
 
     def _question(self, meter: Meter, metric: Metric, period: object, aggregate: str, granularity: object) -> Question:
         stored = values.stored_aggregate(metric, aggregate)
-        return Question(meter, metric, _window(period), stored, _granularity(granularity))
+        return Question(meter, metric, arguments.window(period), stored, arguments.granularity(granularity))
 
     def _asked(self, question: Question, aggregate: str, *, points: bool = False) -> Answers | None:
         """What the backend has, None where it fails: samples where `points` says so, or the aggregate is made of them."""
@@ -719,43 +640,6 @@ def _of_inventory(meter: Meter, metric: Metric, reference: Reference, aggregate:
 def _reads_points(metric: Metric, aggregate: str) -> bool:
     """Whether an aggregate is made of samples that the backend gives, not by the backend."""
     return metric.kind == "cumulative" and aggregate != COUNT
-
-
-def _window(period: object) -> Window:
-    until = time.to_micros(time.now())
-    seconds = _positive(period)
-    if seconds is None:
-        LOG.warning("period %.64r is not a number of seconds: %g is taken", period, _DEFAULT_PERIOD)
-        seconds = _DEFAULT_PERIOD
-    return Window(max(time.FIRST, until - round(min(seconds, 1e12) * _SECOND)), until)
-
-
-def _bounds(start: dt.datetime | None, end: dt.datetime | None) -> Window:
-    """The window of a series, whose start belongs to it; an empty one where it begins after its end."""
-    until = time.to_micros(time.now() if end is None else end, "end_time")
-    first = until - _SERIES * _SECOND if start is None else time.to_micros(start, "start_time")
-    return Window(min(first - 1, until), until)
-
-
-def _granularity(given: object) -> int | None:
-    if given is None:
-        return None
-    seconds = _positive(given)
-    if seconds is None:
-        LOG.warning("granularity %.64r is not a number of seconds: the finest is taken", given)
-        return None
-    return max(1, round(min(seconds, 1e12)))
-
-
-def _positive(given: object) -> float | None:
-    """A number of seconds above 0, from a number or numeric text."""
-    if isinstance(given, bool) or not isinstance(given, (int, float, str)):
-        return None
-    try:
-        seconds = float(given)
-    except (ValueError, OverflowError):
-        return None
-    return seconds if math.isfinite(seconds) and seconds > 0 else None
 
 
 def _shown(reference: Reference) -> str:

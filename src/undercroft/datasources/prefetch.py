@@ -13,7 +13,8 @@ import threading
 import time as clock
 from typing import Any
 
-from undercroft.datasources.contract import Answers, DataSourceBase
+from undercroft.datasources.answers import Answers
+from undercroft.datasources.contract import DataSourceBase
 from undercroft.datasources.errors import MetricNotAvailable
 
 # Seconds that a table is used, where the question's granularity is not shorter; and how many tables are kept.

@@ -18,7 +18,7 @@ import msgspec
 from undercroft.core import names
 from undercroft.core.errors import ConfigInvalid, InvalidInput, Unavailable
 from undercroft.datasources import influxql
-from undercroft.datasources.contract import Answers
+from undercroft.datasources.answers import Answers
 from undercroft.datasources.errors import MetricNotAvailable
 from undercroft.datasources.meters import COMPUTE_NODE, METERS, Meter, Metric
 from undercroft.datasources.question import Found, Point, Question, Window
