@@ -30,7 +30,7 @@ import msgspec
 from undercroft.api import openapi
 from undercroft.cli.main import root
 from undercroft.core import registry, settings
-from undercroft.datasources.contract import Options
+from undercroft.datasources.contract import DataSourceBase, Options
 from undercroft.datasources.meters import METERS, Metric
 from undercroft.datasources.remote import RemoteOptions
 from undercroft.engines import mongodb
@@ -156,7 +156,42 @@ def capabilities_page() -> str:
             [name.replace("_", " "), *(cell(getattr(driver.capabilities, name)) for driver in drivers.values())] for name in names
         ]
         parts.append(f"## {kind}\n\n" + table(["", *(f"`{scheme}`" for scheme in drivers)], rows))
-    return "\n".join(parts)
+    return "\n".join([*parts, *source_capabilities()])
+
+
+def source_capabilities() -> Iterator[str]:
+    """Which meters and aggregates each datasource has."""
+    columns: dict[tuple[str, ...], list[str]] = {}
+    for scheme, driver in own_drivers()["datasources"].items():
+        meters = (_served(driver, meter) for meter in METERS)
+        aggregates = (_aggregated(driver, name) for name in DataSourceBase.AGGREGATES)
+        columns.setdefault((*meters, *aggregates, driver.reads), []).append(f"`{scheme}`")
+    names = [*(f"`{meter}`" for meter in METERS), *(f"aggregate `{name}`" for name in DataSourceBase.AGGREGATES), "what is read"]
+    yield """## datasources
+
+To ask for a meter that is not served raises `MetricNotAvailable`. An aggregate that a backend lacks is the mean, and a warning is
+logged. [docs/datasources.md](datasources.md#meters) has the names of the metrics.
+"""
+    yield table(["", *map(", ".join, columns.values())], [list(row) for row in zip(names, *columns, strict=True)])
+
+
+def _served(driver: Any, meter: str) -> str:
+    """Whether a datasource serves a meter, and what an operator has to do for it."""
+    metric = driver.METRICS.get(meter)
+    has_option = meter in options_of(driver).__struct_fields__
+    if metric is None:
+        return "when its option names a metric" if has_option else "no"
+    if metric.kind == "inventory":
+        return "what the resource says" + ("; its option may name a metric" if has_option else "")
+    return "yes"
+
+
+def _aggregated(driver: Any, aggregate: str) -> str:
+    """Whether a datasource has an aggregate."""
+    if aggregate in driver.lacks:
+        return "the mean in its place"
+    found: str = getattr(driver, "approximates", {}).get(aggregate, "yes")
+    return found
 
 
 def own_drivers() -> dict[str, dict[str, Any]]:

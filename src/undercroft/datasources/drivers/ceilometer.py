@@ -31,6 +31,7 @@ class Source(Remote):
     """Asks for statistics of all resources of a meter at once, or of one."""
 
     NAME = "ceilometer"
+    reads = "statistics that the API makes of samples"
     SERVICE = "metering"
     PORT = 8777
     # The agents' own share of CPU use, a level, which this API served.

@@ -69,6 +69,11 @@ class Source(Remote):
     SERVICE = "metric"
     PORT = 8041
     METRICS = CEILOMETER
+    reads = "roll-ups: the buckets that begin in the window, of a granularity of the archive policy"
+    # Aggregates that not every archive policy keeps.
+    approximates = dict.fromkeys(
+        (MIN, MAX, COUNT), "yes; where the archive policy does not keep it, from the means of buckets, with a warning"
+    )
 
     def _open(self, url: str, options: Mapping[str, Any], osc: Any) -> Any:
         self._policies: dict[str, Policy] = {}

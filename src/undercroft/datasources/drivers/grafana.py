@@ -132,6 +132,7 @@ class Source(Remote):
     """Metrics of an InfluxDB behind Grafana. One request asks for all resources of a meter, unless its template is for one."""
 
     NAME = "grafana"
+    reads = "aggregates that InfluxDB makes of points, or what an operator's query gives"
     PORT = 3000
     METRICS: ClassVar[Mapping[str, Metric]] = {name: Metric(name) for name in METERS}
     Options: ClassVar[type[RemoteOptions]] = Options

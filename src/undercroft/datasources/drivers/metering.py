@@ -33,6 +33,7 @@ class Source(DataSourceBase):
 
     NAME = KIND
     METRICS = CEILOMETER
+    reads = "samples; for a period above 6 h, exact sums of whole hours and days, and samples at its ends"
     ephemeral = "sqlite:///{tmp}/metering.db"
 
     def _open(self, url: str, options: Mapping[str, Any], osc: Any) -> Options:

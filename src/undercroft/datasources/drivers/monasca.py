@@ -81,6 +81,7 @@ class Source(Remote):
     """CPU use of hosts and instances, as Monasca's agents measure it. One request, and its further pages, for all resources."""
 
     NAME = "monasca"
+    reads = "statistics that the API makes of measurements"
     SERVICE = "monitoring"
     PORT = 8070
     Options: ClassVar[type[RemoteOptions]] = Options

@@ -83,6 +83,7 @@ class Source(Remote):
 
     NAME = "prometheus"
     PORT = 9090
+    reads = "samples; CPU use of hosts between scrapes; counters over more than 6 h at about 1,000 moments"
     METRICS: ClassVar[Mapping[str, Metric]] = {
         "host_cpu_usage": Metric("node_cpu_seconds_total", scale=100.0, complement=1.0),
         "host_ram_usage": Metric("node_memory_MemAvailable_bytes", scale=1 / 1024, complement=_WHOLE),
