@@ -81,3 +81,11 @@ def test_a_store_without_tables_is_no_failure(run, tmp_path, monkeypatch):
     settings.current.cache_clear()
     assert run("db", "upgrade").stdout.splitlines()[:1] == ["events: ready, no tables whose version is known"]
     assert run("db", "check").stdout.splitlines()[:1] == ["events: no tables whose version is known"]
+
+
+def test_a_kind_that_is_only_read_has_nothing_to_upgrade(run, tmp_path):
+    store = ("--store", f"datasources=sqlite:///{tmp_path}/one.db")
+    for command, told in (("upgrade", "datasources: nothing to upgrade: "), ("check", "datasources: nothing to check: ")):
+        (line,) = run("db", command, *store).stdout.splitlines()
+        assert line.startswith(f"{told}this kind has no tables of its own")
+    assert not list(tmp_path.glob("*.db"))

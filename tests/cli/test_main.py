@@ -83,6 +83,10 @@ def test_no_store_says_how_to_name_one(run):
         assert hint in message
 
 
+def test_the_example_of_a_store_is_one_of_its_kind(run):
+    assert "give --store prometheus://127.0.0.1:9090, set" in run("datasource", "list", code=2).stderr
+
+
 def test_store_from_the_environment(run, url, monkeypatch):
     monkeypatch.setenv("UNDERCROFT_RATING__CONNECTION", url)
     assert run("db", "check").stdout.startswith("rating: current")

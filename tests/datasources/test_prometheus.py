@@ -95,6 +95,17 @@ def test_the_interval_of_scrapes_is_asked_once_and_the_longest_counts() -> None:
     assert "[120000ms]" in dict(server.asked[1].query)["query"]
 
 
+def test_a_scrape_interval_that_is_not_known_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    targets = {"status": "success", "data": {"activeTargets": [{"labels": {"job": "prometheus"}, "scrapeInterval": "1h"}]}}
+    with answering(lambda asked: targets if asked.path.endswith("targets") else matrix()) as server:
+        found = source(server, step=0.0)
+        for _ in range(2):
+            assert found.statistic_aggregation(HOST, None, "host_cpu_usage") is None
+    assert "[30000ms]" in dict(server.asked[1].query)["query"]
+    (told,) = (each.getMessage() for each in caplog.records if "step=" in each.getMessage())
+    assert "no active target has the label fqdn" in told
+
+
 def test_samples_of_several_series_are_merged_by_their_moments_and_a_reset_between_them_is_0() -> None:
     second = 10**9
     answer = matrix(

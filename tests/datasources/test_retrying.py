@@ -11,7 +11,7 @@ import types
 import pytest
 
 from undercroft.core import deadline
-from undercroft.core.errors import InvalidInput, NotPermitted, Unavailable
+from undercroft.core.errors import InvalidInput, NotFound, NotPermitted, Unavailable
 from undercroft.datasources import retrying
 from undercroft.datasources.retrying import Retrier
 
@@ -39,6 +39,16 @@ def test_what_fails_for_a_moment_is_asked_again() -> None:
     given = retrier(backend)
     assert given.call(backend) == "answer"
     assert (backend.calls, backend.reset, given.is_open) == (3, errors, False)
+
+
+@pytest.mark.parametrize(("error", "is_traced"), [(NotFound("404"), False), (Unavailable("away"), False), (KeyError("odd"), True)])
+def test_only_what_is_not_known_is_logged_with_a_traceback(
+    caplog: pytest.LogCaptureFixture, error: Exception, is_traced: bool
+) -> None:
+    backend = Backend(*[error] * 3)
+    assert retrier(backend).call(backend) is None
+    (told,) = (each for each in caplog.records if each.levelno == logging.ERROR)
+    assert bool(told.exc_info) is is_traced
 
 
 def test_after_the_last_attempt_the_breaker_answers(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,9 +6,11 @@ import rich_click as click
 from click.exceptions import Exit
 
 from undercroft.cli import failures, stores
+from undercroft.core import kinds
 from undercroft.core.store import Versioned
 
 _UNVERSIONED = "no tables whose version is known"
+_NO_TABLES = "this kind has no tables of its own; those that it reads are upgraded under the kind that stores them"
 
 
 @click.group()
@@ -39,7 +41,7 @@ def upgrade(kind: str | None, given: tuple[str, ...]) -> None:
         with stores.opened(url, each) as storage:
             if not isinstance(storage, Versioned):
                 storage.init()
-                click.echo(f"{each}: ready, {_UNVERSIONED}")
+                click.echo(f"{each}: nothing to upgrade: {_NO_TABLES}" if _only_reads(each) else f"{each}: ready, {_UNVERSIONED}")
                 continue
             before, _ = storage.schema_version()
             storage.init()
@@ -66,7 +68,7 @@ def check(kind: str | None, given: tuple[str, ...]) -> None:
     for each, url in stores.chosen(kind, given).items():
         with stores.opened(url, each) as storage:
             if not isinstance(storage, Versioned):
-                click.echo(f"{each}: {_UNVERSIONED}")
+                click.echo(f"{each}: nothing to check: {_NO_TABLES}" if _only_reads(each) else f"{each}: {_UNVERSIONED}")
                 continue
             _, version = storage.schema_version()
             found = storage.check()
@@ -74,6 +76,11 @@ def check(kind: str | None, given: tuple[str, ...]) -> None:
             click.echo(f"{each}: current, {version}")
         problems += len(found)
     _end(problems)
+
+
+def _only_reads(kind: str) -> bool:
+    """Whether stores of a kind never have tables."""
+    return kinds.installed()[kind].migrations is None
 
 
 def _report(kind: str, problems: list[str]) -> int:

@@ -97,7 +97,8 @@ def url(given: str | None, kind: str) -> str:
 
     found = given or settings.get(kind, "connection")
     if not found:
-        raise ConfigInvalid(_nothing_named(kind, example=f"--store sqlite:////var/lib/undercroft/{kind}.db"))
+        example = kinds.installed()[kind].example_url or f"sqlite:////var/lib/undercroft/{kind}.db"
+        raise ConfigInvalid(_nothing_named(kind, example=f"--store {example}"))
     return str(found)
 
 

@@ -9,7 +9,7 @@ import functools
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
@@ -71,7 +71,7 @@ def worker(ctx: click.Context, kind: str | None, given: tuple[str, ...], once: b
     with contextlib.ExitStack() as stack, _until_signal() as stop:
         opened = {name: stack.enter_context(stores.opened(url, name)) for name, url in chosen.items()}
         runners = _runners(opened, stop, failed)
-        names = ", ".join(job.name for runner in runners for job in runner.jobs) or "none: all intervals of [worker] are 0"
+        names = ", ".join(job.name for runner in runners for job in runner.jobs) or f"none: {_why_none(chosen)}"
         LOG.info("worker begins", extra={"jobs": names})
         if once:
             _run_once(runners, failed)
@@ -84,6 +84,13 @@ def worker(ctx: click.Context, kind: str | None, given: tuple[str, ...], once: b
         LOG.info("worker ends", extra={"signalled": stop.is_set()})
     if once and failed:
         raise Exit(failures.FAILED)
+
+
+def _why_none(chosen: Iterable[str]) -> str:
+    """Why there is no job on stores of these kinds."""
+    if any(kinds.installed()[name].load_tasks() for name in chosen):
+        return "all intervals of [worker] are 0"
+    return f"there is no periodic work for {', '.join(chosen)}"
 
 
 def _runners(opened: Mapping[str, Any], stop: threading.Event, failed: list[str]) -> list[Runner]:

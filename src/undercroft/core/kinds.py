@@ -50,6 +50,7 @@ class Kind:
         migrations: the package (a folder is enough) that holds the steps of its SQL tables; None when there is none.
         suite: the package that holds its conformance suite; None when there is none.
         examples: command lines for the help of the program.
+        example_url: of a store, for messages; None for a file of SQLite.
         takes_bare_url: its store is meant by `--store URL` without a kind. One kind was here before all others.
         serve_option: an option of `serve` that names its store, from before `--store KIND=URL`.
     """
@@ -63,6 +64,7 @@ class Kind:
     migrations: str | None = None
     suite: str | None = None
     examples: Sequence[str] = ()
+    example_url: str | None = None
     takes_bare_url: bool = False
     serve_option: str | None = None
 

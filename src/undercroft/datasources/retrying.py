@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from undercroft.core import deadline
-from undercroft.core.errors import ConfigInvalid, InvalidInput, NotPermitted, Unavailable
+from undercroft.core.errors import ConfigInvalid, InvalidInput, NotPermitted, UndercroftError
 
 LOG = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Retrier:
                 self._open_until = clock.monotonic() + PAUSE
             LOG.error(
                 "%s: no answer after %d of %d attempts; it is not asked for the next %g s: %s",
-                self._name, attempt, self._attempts, PAUSE, error, exc_info=not isinstance(error, (Unavailable, *_LASTING)),
+                self._name, attempt, self._attempts, PAUSE, error, exc_info=not isinstance(error, UndercroftError),
             )  # fmt: skip
             return True
         LOG.warning(

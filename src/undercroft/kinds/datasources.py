@@ -10,5 +10,6 @@ KIND = Kind(
     settings="undercroft.datasources.settings:OPTIONS",
     cli={"datasource": "undercroft.cli.datasources:datasource"},
     suite="undercroft.conformance.datasources",
+    example_url="prometheus://127.0.0.1:9090",
     examples=("undercroft datasource doctor --store prometheus://127.0.0.1:9090",),
 )

@@ -222,7 +222,13 @@ class Source(Remote):
         """Seconds between two scrapes of the hosts, asked for once."""
         with self._looking:
             if self._step is None:
-                self._step = self._asked_step() or _DEFAULT_STEP
+                self._step = self._asked_step()
+                if self._step is None:
+                    LOG.warning(
+                        "%s: no active target has the label %s, so that the scrape interval of hosts is not known: %g s are assumed"
+                        "; write step=SECONDS in the URL", self.NAME, self._labels[COMPUTE_NODE], _DEFAULT_STEP,
+                    )  # fmt: skip
+                    self._step = _DEFAULT_STEP
             return self._step
 
     def _asked_step(self) -> float | None:
