@@ -20,6 +20,7 @@ import pytest
 
 from tests.export.certificates import self_signed
 from tests.export.places import settings
+from undercroft.conformance.threads import numbered
 from undercroft.export.errors import SourceForbidden, SourceUnavailable
 from undercroft.export.login import Login, login
 
@@ -151,6 +152,13 @@ def test_v2_renews_a_minute_before_the_end_and_when_asked():
         keystone.seconds = 59
         found.renew()
         assert found.headers() == {"X-Auth-Token": "token-4"}
+
+
+def test_threads_share_one_login():
+    keystone = V2()
+    with served(keystone) as url, logged_in(url + "/v2.0") as found:
+        numbered(8, lambda _: found.headers())
+        assert keystone.logins == 1
 
 
 def test_v2_refusal_does_not_repeat_the_password():

@@ -24,6 +24,7 @@ from undercroft.conformance.datasources import data
 from undercroft.conformance.datasources.asking import AGGREGATES, ALL
 from undercroft.conformance.datasources.data import HOST_METERS, World
 from undercroft.conformance.datasources.feeding import feeder
+from undercroft.conformance.threads import numbered
 from undercroft.core import time
 from undercroft.datasources import DataSourceBase
 from undercroft.engines import http
@@ -248,6 +249,14 @@ def test_a_token_that_is_revoked_is_renewed_once(cloud, way, sent):
         assert source.statistic_aggregation(*asked) == before
     assert [each.status for each in sent] == [200, 401, 200, 200]
     assert sent[0].token == sent[1].token != sent[2].token == sent[3].token
+
+
+def test_threads_share_one_login(cloud, direct, sent):
+    asked = (cloud.world.instance("random"), None, METER)
+    with opened(cloud) as shared:
+        found = numbered(4, lambda _: shared.statistic_aggregation(*asked))
+    assert found == [direct.statistic_aggregation(*asked)] * 4
+    assert len({each.token for each in sent}) == 1
 
 
 def test_a_token_that_is_about_to_expire_is_not_used(cloud, direct, sent):

@@ -70,6 +70,22 @@ def within(seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def holding(lock: threading.Lock, seconds: float, late: Callable[[], Exception]) -> Iterator[None]:
+    """Hold a lock in the block; to wait for it belongs to the block's `seconds`.
+
+    Raises:
+        Exception: what `late` gives: others have held it all the time.
+    """
+    with within(seconds):
+        if not lock.acquire(timeout=remaining() or 0):
+            raise late()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextlib.contextmanager
 def until(hang_up: HangUp | None) -> Iterator[None]:
     """End the time of the block's work when `hang_up` fires; for work whose effect nobody needs, never for writing."""
     token = _hang_up.set(hang_up)

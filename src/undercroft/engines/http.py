@@ -86,15 +86,14 @@ class Requests:
             Unavailable: no answer in time, or half of one.
             ConfigInvalid: it is not a URL.
         """
-        # httpx's own timeout is for each read; a service that drips would be waited for without end.
-        with deadline.within(self._timeout):
-            # The socket that is cut off at the deadline is that of the one request under way.
-            if not self._turn.acquire(timeout=deadline.remaining() or 0):
-                raise Unavailable(f"{what}: earlier requests took longer than {self._timeout:g} s")
-            try:
-                return self._sent(method, url, what, headers, request)
-            finally:
-                self._turn.release()
+
+        def late() -> Exception:
+            return Unavailable(f"{what}: earlier requests took longer than {self._timeout:g} s")
+
+        # httpx's own timeout is for each read; a service that drips would be waited for without end. The socket that is cut off at
+        # the deadline is that of the one request under way.
+        with deadline.holding(self._turn, self._timeout, late):
+            return self._sent(method, url, what, headers, request)
 
     def _sent(self, method: str, url: str, what: str, headers: Mapping[str, str], request: Mapping[str, Any]) -> Answer:
         trace = {"trace": self._remember_socket}
@@ -225,11 +224,15 @@ class Client:
         own = request.pop("headers", {})
         what = f"{method} {path}"
         url = self._login.endpoint.rstrip("/") + path
-        answer = self._requests.send(method, url, what, own | self._login.headers(), **request)
+        token = self._login.headers()
+        answer = self._requests.send(method, url, what, own | token, **request)
         if answer.status == 401:
-            # The token may have been revoked; a second refusal is meant.
-            self._login.renew()
-            answer = self._requests.send(method, url, what, own | self._login.headers(), **request)
+            # The token may have been revoked, and another thread may have renewed it already; a second refusal is meant.
+            renewed = self._login.headers()
+            if renewed == token:
+                self._login.renew()
+                renewed = self._login.headers()
+            answer = self._requests.send(method, url, what, own | renewed, **request)
         if 200 <= answer.status < 300:
             return answer.body
         raise failure(answer, what)

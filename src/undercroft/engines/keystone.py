@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import urllib.parse
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -63,7 +64,7 @@ class Account:
 
 
 class Keystone:
-    """A login, made when it is first used, and again before its token expires.
+    """A login, made when it is first used, and again before its token expires. Threads share it: one logs in for all.
 
     Args:
         account: the user and the project.
@@ -78,6 +79,7 @@ class Keystone:
         self._session = session.Session(verify=verify, timeout=account.timeout, redirect=False)
         self._plugin = _plugin(account)
         self._access: Any = None
+        self._turn = threading.Lock()
         self._endpoint = account.endpoint
 
     @property
@@ -111,10 +113,20 @@ class Keystone:
 
     def _current(self) -> Any:
         """What the token is, with enough time left."""
-        if self._access is None or self._access.will_expire_soon(_MARGIN):
-            self._access = self._asked(lambda: self._plugin.get_auth_ref(self._session))
-            self._logged_in(self._access)
-        return self._access
+        access = self._access
+        if _is_fresh(access):
+            return access
+        with deadline.holding(self._turn, self._account.timeout, self._late):
+            access = self._access
+            # Another thread may have logged in meanwhile.
+            if not _is_fresh(access):
+                access = self._asked(lambda: self._plugin.get_auth_ref(self._session))
+                self._logged_in(access)
+                self._access = access
+            return access
+
+    def _late(self) -> Unavailable:
+        return self._away(f"{self._place}: earlier logins took longer than {self._account.timeout:g} s", None)
 
     def _logged_in(self, access: Any) -> None:
         """Look at a new token."""
@@ -232,6 +244,10 @@ class Session:
         else:
             # Outside a deadline nothing was done.
             return ask() if found is None else found
+
+
+def _is_fresh(access: Any) -> bool:
+    return access is not None and not access.will_expire_soon(_MARGIN)
 
 
 def _plugin(account: Account) -> Any:

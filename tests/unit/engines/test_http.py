@@ -132,6 +132,19 @@ def test_a_refused_token_is_renewed_once(clients: list[Client]) -> None:
         assert (len(server.requests), login.made) == (4, 3)
 
 
+def test_a_token_that_another_thread_has_renewed_is_not_renewed_again(clients: list[Client]) -> None:
+    def refused(*request: Any) -> None:
+        login.renew()
+        told(401)(*request)
+
+    with broken(in_turn(refused, told(200))) as server:
+        login = Renewing(server.url)
+        clients.append(Client(login, 10.0))
+        assert clients[-1].get("/x") == b"{}"
+        assert login.made == 2
+        assert b"token2" in server.requests[-1]
+
+
 def test_a_small_answer_that_unpacks_to_a_large_one_is_refused(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "LARGEST", 2**20)
     bomb = gzip.compress(bytes(2**24))
