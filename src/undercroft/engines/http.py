@@ -235,7 +235,7 @@ class Client:
             answer = self._requests.send(method, url, what, own | renewed, **request)
         if 200 <= answer.status < 300:
             return answer.body
-        raise failure(answer, what)
+        raise failure(answer, what, self._login.endpoint)
 
     def close(self) -> None:
         """Close the connections."""
@@ -243,13 +243,14 @@ class Client:
         self._login.close()
 
 
-def failure(answer: Answer, what: str) -> Exception:
+def failure(answer: Answer, what: str, endpoint: str) -> Exception:
     """The error for a response that is not a success."""
     text = f"{what}: {answer.status}{told(answer.body)}"
     if answer.status in (401, 403):
         return NotPermitted(text)
     if answer.status == 404:
-        return NotFound(text)
+        # A wrong endpoint does not have the path.
+        return NotFound(f"{text} (at {endpoint[:_SHOWN]})")
     if answer.status >= 500 or answer.status in NOT_NOW or answer.status < 400:
         return Unavailable(text)
     return InvalidInput("query", text)

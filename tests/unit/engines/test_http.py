@@ -96,6 +96,11 @@ def test_nobody_listens(connect: Connect) -> None:
             connect(server).get("/x")
 
 
+def test_a_path_that_is_not_there_is_told_with_the_endpoint(connect: Connect) -> None:
+    with broken(answers(404)) as server, pytest.raises(NotFound, match=rf"^GET /v1: 404.* \(at {server.url}\)$"):
+        connect(server).get("/v1")
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [
