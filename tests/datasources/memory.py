@@ -24,6 +24,7 @@ class Source(DataSourceBase):
         "instance_l3_cache_usage": Metric("l3", per_vcpu=True),
     }
     lacks = frozenset({"count"})
+    slices = True
 
     def _open(self, url: str, options: Mapping[str, Any], osc: Any) -> Options:
         self.samples: dict[str, dict[str, list[Point]]] = {}
@@ -40,7 +41,7 @@ class Source(DataSourceBase):
         found = {
             key: [each for each in points if after < each[0] <= until]
             for key, points in self.samples.get(question.metric.name, {}).items()
-            if question.ids is None or key in question.ids
+            if (question.ids is None or key in question.ids) and key.startswith(question.prefix)
         }
         return {key: points for key, points in found.items() if points}
 

@@ -112,6 +112,10 @@ class Unavailable(UndercroftError):
     _public: ClassVar[str | None] = "the store cannot do this now; try again later"
 
 
+class TooLarge(Unavailable):
+    """An answer of another service is larger than we read; ask for less at once."""
+
+
 class OutcomeUnknown(Unavailable):
     """The connection broke while a commit was under way: it may or may not have happened. Repeat the call."""
 

@@ -26,6 +26,7 @@ from undercroft.datasources.meters import COMPUTE_NODE, COUNT, INSTANCE, MEAN, M
 from undercroft.datasources.question import Found, Point, Question
 from undercroft.datasources.resources import Reference, refer
 from undercroft.datasources.retrying import Retrier
+from undercroft.datasources.slicing import Slicer
 
 LOG = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class DataSourceBase(abc.ABC):
     METRICS: ClassVar[Mapping[str, Metric]] = {}
     # Aggregates that the backend does not have: the mean is given instead, and a warning logged.
     lacks: ClassVar[frozenset[str]] = frozenset()
+    # Whether the driver can ask for instances by the first digits of their uuids: see `Question.prefix`.
+    slices: ClassVar[bool] = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -86,6 +89,7 @@ class DataSourceBase(abc.ABC):
         self._retrier = Retrier(
             self.NAME, self.options.query_max_retries, self.options.query_interval, self.query_retry_reset
         )  # fmt: skip
+        self.slicer = Slicer(self.NAME, self._retrier, self.options.request_timeout)
 
     @classmethod
     def open(cls, url: str, **options: Any) -> Self:
@@ -222,6 +226,8 @@ class DataSourceBase(abc.ABC):
     ) -> Answers | None:
         """`statistic_aggregation` of every resource that has the meter, by one query; None where the backend fails.
 
+        Of clouds that are too large for one answer in time, a driver with `slices` asks by parts.
+
         Raises:
             MetricNotAvailable: the source does not serve this meter, or takes it from the resource itself.
         """
@@ -229,7 +235,9 @@ class DataSourceBase(abc.ABC):
         if metric.kind == "inventory":
             raise MetricNotAvailable(meter_name, "is an attribute of each resource")
         aggregate = self._aggregate(aggregate)
-        return self._asked(self._question(meter, metric, period, aggregate, granularity), aggregate)
+        question = self._question(meter, metric, period, aggregate, granularity)
+        found = self._asked_of_all(self._points if _reads_points(metric, aggregate) else self._values, question)
+        return None if found is None else Answers(question, aggregate, found)
 
     def pick(self, answers: Answers, resource: Any, resource_type: str | None) -> float | None:
         """The value of one resource among `answers`, as `statistic_aggregation` gives it."""
@@ -357,7 +365,7 @@ class DataSourceBase(abc.ABC):
         if metric.kind == "inventory":
             return Survey(0, None)
         question = self._question(meter, metric, period, MEAN, None)
-        found = self.query_retry(self._newest, question)
+        found = self._asked_of_all(self._newest, question)
         if found is None:
             return None
         return Survey(len(found), time.from_micros(max(found.values())) if found else None)
@@ -591,6 +599,13 @@ class DataSourceBase(abc.ABC):
         points = points or _reads_points(question.metric, aggregate)
         found = self.query_retry(self._points if points else self._values, question)
         return None if found is None else Answers(question, aggregate, found)
+
+    def _asked_of_all(self, read: Callable[[Question], Mapping[str, Any]], question: Question) -> Mapping[str, Any] | None:
+        """What the backend has of every resource; None where it fails."""
+        if self.slices and question.meter.of == INSTANCE:
+            return self.slicer.ask(read, question)
+        found: Mapping[str, Any] | None = self.query_retry(read, question)
+        return found
 
     def _asked_in_parts(
         self, question: Question, references: Sequence[Reference], aggregate: str, *, points: bool = False

@@ -48,6 +48,7 @@ class Question(NamedTuple):
         ids: instances only: the uuids that are asked about; None for every resource that has the metric. Hosts are few: they are
             always asked for all together, and picked by the base class.
         references: the resources that are asked about, for a driver that can ask for one at a time only; empty for all.
+        prefix: where `ids` is None, only instances whose uuid begins so, with hexadecimal digits; of drivers with `slices` alone.
     """
 
     meter: Meter
@@ -57,6 +58,7 @@ class Question(NamedTuple):
     granularity: int | None
     ids: Sequence[str] | None = None
     references: Sequence[Reference] = ()
+    prefix: str = ""
 
 
 class Found(NamedTuple):

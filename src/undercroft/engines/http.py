@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from undercroft.core import deadline, registry, time
-from undercroft.core.errors import ConfigInvalid, InvalidInput, NotFound, NotPermitted, Unavailable
+from undercroft.core.errors import ConfigInvalid, InvalidInput, NotFound, NotPermitted, TooLarge, Unavailable
 from undercroft.engines.watchdog import limited
 
 try:
@@ -83,7 +83,7 @@ class Requests:
 
         Raises:
             Unreachable: no connection.
-            Unavailable: no answer in time, or half of one.
+            Unavailable: no answer in time, or half of one; `TooLarge`, or more than we read.
             ConfigInvalid: it is not a URL.
         """
 
@@ -119,7 +119,7 @@ class Requests:
         for part in answer.iter_bytes():
             size += len(part)
             if size > LARGEST:
-                raise Unavailable(f"{what}: the answer is larger than {LARGEST // 2**20} MiB; {self._hint}")
+                raise TooLarge(f"{what}: the answer is larger than {LARGEST // 2**20} MiB; {self._hint}")
             parts.append(part)
         return b"".join(parts)
 

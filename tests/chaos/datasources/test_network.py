@@ -134,6 +134,18 @@ def test_a_backend_that_is_away_costs_a_strategy_seconds(run: Run, fault: str, r
 
 
 @pytest.mark.promise("N1")
+@pytest.mark.parametrize("fault", SLOW)
+def test_a_question_about_all_instances_costs_no_more(run: Run, fault: str) -> None:
+    """Though it may be cut into parts, which a backend that is slow, and not away, would answer."""
+    assert run.is_right()
+    start(run.network, fault)
+    began = time.monotonic()
+    assert run.source.answers("instance_ram_usage") is None
+    assert time.monotonic() - began < LONGEST
+    assert run.source.is_resting
+
+
+@pytest.mark.promise("N1")
 def test_a_token_that_is_refused_in_the_middle_costs_nothing(run: Run) -> None:
     assert run.is_right()
     run.network.behaviour = in_turn(told(401), forwarded)

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from undercroft.conformance.datasources.asking import AGGREGATES, ALL, Asked, calls, close
-from undercroft.conformance.datasources.data import HOST_METERS, names, node
+from undercroft.conformance.datasources.data import HOST_METERS, INSTANCE_METERS, names, node
 from undercroft.conformance.datasources.feeding import CPU
 from undercroft.conformance.markers import clause
 from undercroft.conformance.rows import rows
@@ -99,6 +99,27 @@ def test_all_answers_by_one_call(ask: Asked, meter: str) -> None:
         assert len(answers) >= 2
         for word in words(meter):
             assert close(answers.of(refer(ask.resource(meter, word), None)), ask.expected(meter, word, 600, aggregate)), word
+
+
+@clause("S2")
+@rows("meter", INSTANCE_METERS)
+def test_the_parts_of_a_large_cloud_make_up_the_whole(ask: Asked, meter: str) -> None:
+    if not ask.source.slices or not ask.serves(meter) or ask.kinds[meter] == "inventory":
+        return
+    for aggregate in AGGREGATES:
+        whole = ask.source.answers(meter, 600, aggregate, 60)
+        ask.source.slicer.digits[ask.source.METRIC_MAP[meter] or ""] = 1
+        with calls(ask.source) as made:
+            parts = ask.source.answers(meter, 600, aggregate, 60)
+        ask.source.slicer.digits.clear()
+        assert len(made) == 16
+        assert whole is not None
+        assert parts is not None
+        # Other processes may feed the same server.
+        assert len(parts) >= 2
+        for word in words(meter):
+            reference = refer(ask.resource(meter, word), None)
+            assert parts.of(reference) == whole.of(reference), (word, aggregate)
 
 
 @clause("S9")

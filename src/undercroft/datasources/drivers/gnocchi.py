@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import logging
 import re
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -74,6 +75,7 @@ class Source(Remote):
     approximates = dict.fromkeys(
         (MIN, MAX, COUNT), "yes; where the archive policy does not keep it, from the means of buckets, with a warning"
     )
+    slices = True
 
     def _open(self, url: str, options: Mapping[str, Any], osc: Any) -> Any:
         self._policies: dict[str, Policy] = {}
@@ -173,7 +175,7 @@ class Source(Remote):
         body = {
             "operations": ["metric", *([name, each] for each in aggregates)],
             "resource_type": "generic",
-            "search": {} if ids is None else {"in": {"id": ids}},
+            "search": _between(question.prefix) if ids is None else {"in": {"id": ids}},
         }
         parameters = [
             ("groupby", "id"), ("groupby", "original_resource_id"),
@@ -213,6 +215,14 @@ class Source(Remote):
 
 
 # -- buckets -------------------------------------------------------------------------------------------------------------------
+
+
+def _between(prefix: str) -> dict[str, Any]:
+    """A search for resources whose id begins so; for all without a prefix."""
+    if not prefix:
+        return {}
+    first, last = (str(uuid.UUID(prefix.ljust(32, digit))) for digit in "0f")
+    return {"and": [{">=": {"id": first}}, {"<=": {"id": last}}]}
 
 
 def _needed(policy: Policy, aggregate: str) -> tuple[str, ...]:

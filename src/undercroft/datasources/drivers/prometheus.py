@@ -94,6 +94,7 @@ class Source(Remote):
     }
     Options = Options
     options: _Own
+    slices = True
     # Whether a query may be long: it is sent in the body of a POST.
     posts: ClassVar[bool] = True
 
@@ -254,7 +255,8 @@ class Source(Remote):
             named = promql.among(label, question.ids)
             if self.posts or len(urllib.parse.quote(named, safe="")) <= _NAMED:
                 return (named,)
-        return (f'{label}!=""',)
+        # Digits are no operators of regular expressions.
+        return (f'{label}=~"{question.prefix}.+"',) if question.prefix else (f'{label}!=""',)
 
     def _ask(
         self, text: str, label: str, until: int, also: str | None = None, *, is_counter: bool = False
