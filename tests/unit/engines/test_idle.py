@@ -101,6 +101,8 @@ METERING: Calls = {
     "get_meter_names": lambda s: s.get_meter_names(["r"])["r"],
     "get_resources": lambda s: next(iter(s.get_resources())),
     "get_meter_statistics": lambda s: next(iter(s.get_meter_statistics(SampleFilter(meter="cpu"), period=3600))),
+    "get_windows": lambda s: s.get_windows("cpu", START - dt.timedelta(hours=1), START)["r"],
+    "get_volumes": lambda s: s.get_volumes("cpu", START - dt.timedelta(hours=1), START, ["r"])["r"],
     "diagnose": lambda s: list(s.diagnose(verify=True)),
     "expiry": lambda s: s.expiry(1.0),
     "expired": lambda s: s.expired(START),
