@@ -287,7 +287,7 @@ def test_a_user_who_is_disabled_meanwhile_is_refused(cloud, caplog, sent):
             assert source.statistic_aggregation(cloud.world.host("random"), None, "host_power") is None
         finally:
             cloud.keystone.change(f"/users/{cloud.users['watcher']}", enabled=True)
-    # Its token went with it, and there is no other.
+    # Keystone revokes the tokens of a user who is disabled, and gives no other.
     assert [each.status for each in sent] == [200, 401]
     assert "refuses the login" in caplog.text
     assert "canary" not in caplog.text
