@@ -109,7 +109,9 @@ def _replayed(requests: list[bytes], target: tuple[str, int]) -> float:
         method, path, _ = first.split()
         headers = {name: value for name, _, value in (line.partition(": ") for line in lines) if name.lower() != "accept-encoding"}
         start = time.perf_counter()
-        client.send(method, path, body, headers)
+        # Gnocchi says 404 where a part of the cloud is empty.
+        with contextlib.suppress(SystemExit):
+            client.send(method, path, body, headers)
         total += time.perf_counter() - start
     client.close()
     return total

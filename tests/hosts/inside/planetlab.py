@@ -26,6 +26,8 @@ FIRST = 14 * 12
 PLACES = (9, 8, 8, 6, 5, 4, 4, 3, 2, 1)
 HOST_VCPUS, HOST_MEMORY, HOST_DISK = 16, 65_536, 1_000
 _BRIEF = 100
+# Odd: the first digits of uuids are as even as those of random ones, and the same in each run.
+_SPREAD = 0x9E3779B1
 
 
 class Instance(NamedTuple):
@@ -64,8 +66,8 @@ class Cluster:
         machines = traces.machines()
         self.instances = [
             Instance(
-                f"{run}-0000-4000-8000-{number:012}", on[number], 1 + number % 4, 1_024 * (1 + number % 5), 10 + number % 7,
-                number % 10, machine.readings[FIRST : FIRST + SECONDS // 300 + 1],
+                f"{number * _SPREAD % 2**32:08x}-0000-4000-8000-{run}{number:04}", on[number], 1 + number % 4,
+                1_024 * (1 + number % 5), 10 + number % 7, number % 10, machine.readings[FIRST : FIRST + SECONDS // 300 + 1],
             )
             for number, machine in enumerate(machines[:: len(machines) // len(on)][: len(on)])
         ]  # fmt: skip

@@ -12,7 +12,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ from undercroft.core.errors import InvalidInput, NotFound, Unavailable
 from undercroft.datasources import hosts
 from undercroft.datasources.meters import CEILOMETER, COMPUTE_NODE, COUNT, MAX, MEAN, MIN
 from undercroft.datasources.question import Found, Point, Question
-from undercroft.datasources.remote import Remote, decoded
+from undercroft.datasources.remote import Remote, RemoteOptions, decoded
 
 LOG = logging.getLogger(__name__)
 
@@ -63,6 +63,16 @@ def suitable(granularities: Iterable[float], wanted: int | None) -> float:
     return max((each for each in known if wanted is not None and each <= wanted), default=known[0])
 
 
+class Options(RemoteOptions, frozen=True, kw_only=True):
+    """Its aggregates of 1,000 resources take seconds.
+
+    Attributes:
+        request_timeout: seconds that one request may take.
+    """
+
+    request_timeout: float = 10.0
+
+
 class Source(Remote):
     """Reads measures by the aggregates API: one request for all resources of a metric."""
 
@@ -70,6 +80,7 @@ class Source(Remote):
     SERVICE = "metric"
     PORT = 8041
     METRICS = CEILOMETER
+    Options: ClassVar[type[RemoteOptions]] = Options
     reads = "roll-ups: the buckets that begin in the window, of a granularity of the archive policy"
     # Aggregates that not every archive policy keeps.
     approximates = dict.fromkeys(
