@@ -98,7 +98,8 @@ def test_strategies_propose_what_they_do_on_a_reference(engine, watcher, cluster
     served = [name for name, needed in STRATEGIES.items() if all(has[meter] for meter in needed)]
     assert served
     assert {name: found[name]["actions"] for name in served} == {name: expected[name]["actions"] for name in served}
-    assert {name: told["queries"] for name, told in found.items() if len(told["queries"]) > QUERIES[name]} == {}
+    assert {name: told["queries"] for name, told in found.items() if told["queries"] > QUERIES[name]} == {}
+    assert any(found[name]["queries"] for name in served)
     # Without a meter a strategy stops, or does nothing.
     assert [name for name, told in found.items() if told["actions"] and name not in served] == []
 

@@ -137,31 +137,32 @@ def main() -> None:
     conf.CONF([], project="watcher", default_config_files=[configuration])
     cluster = planetlab.Cluster(run)
     backend = None if which == "ours" else reference(cluster, which.split(","))
-    queries: list[str] = []
+    queries = 0
     if backend is None:
         from undercroft.core import time
-        from undercroft.datasources import DataSourceBase
+        from undercroft.datasources.retrying import Retrier
 
         moment = dt.datetime.fromtimestamp(int(seconds), dt.UTC)
         time.bind(lambda: moment)
-        asked = DataSourceBase._asked
+        call = Retrier.call
 
-        def counted(self: Any, question: Any, aggregate: str, **more: Any) -> Any:
-            queries.append(question.meter.name)
-            return asked(self, question, aggregate, **more)
+        def counted(self: Any, *arguments: Any) -> Any:
+            nonlocal queries
+            queries += 1
+            return call(self, *arguments)
 
-        DataSourceBase._asked = counted  # type: ignore[method-assign]
+        Retrier.call = counted  # type: ignore[assignment, method-assign]
     from watcher.common import exception
 
     found = {}
     for name, parameters in PARAMETERS.items():
-        queries.clear()
+        queries = 0
         try:
             actions = run_one(name, model(cluster), backend, parameters)
         except exception.MetricNotAvailable:
             # The source does not serve what it reads.
             actions = None
-        found[name] = {"actions": actions, "queries": list(queries)}
+        found[name] = {"actions": actions, "queries": queries}
     print(json.dumps(found))
 
 
