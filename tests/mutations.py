@@ -419,13 +419,13 @@ MUTATIONS = [
     Mutation("a point moves back", EXPORT + "dialects/base.py", "{position} < {later}", "{position} <> {later}"),
     Mutation(
         "the window begins a second early",
-        SOURCES + "contract.py",
+        SOURCES + "arguments.py",
         "Window(max(time.FIRST, until - round(min(seconds, 1e12) * _SECOND)), until)",
         "Window(max(time.FIRST, until - round(min(seconds, 1e12) * _SECOND) - _SECOND), until)",
     ),
     Mutation(
         "the window ends before its end",
-        SOURCES + "contract.py",
+        SOURCES + "arguments.py",
         "    until = time.to_micros(time.now())\n",
         "    until = time.to_micros(time.now()) - 1\n",
     ),
@@ -440,7 +440,7 @@ MUTATIONS = [
     Mutation("scale dropped", SOURCES + "values.py", "return stored * metric.scale /", "return stored /"),
     Mutation(
         "zero taken for nothing",
-        SOURCES + "contract.py",
+        SOURCES + "answers.py",
         "        return values.bounded(meter, values.converted(metric, found.value, reference.vcpus))",
         "        return values.bounded(meter, values.converted(metric, found.value, reference.vcpus)) or None",
     ),
@@ -471,7 +471,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the start of a series left out",
-        SOURCES + "contract.py",
+        SOURCES + "arguments.py",
         "Window(min(first - 1, until), until)",
         "Window(min(first, until), until)",
     ),

@@ -9,6 +9,7 @@ UndercroftError
 ├── ConfigInvalid                        500  mend the URL, the option or the installation
 ├── Unsupported (NotImplementedError)    501  ask another driver
 └── Unavailable                          503  wait, then try again (`retryable`)
+    ├── TooLarge                         503  ask for less at once: another service's answer is larger than we read
     ├── OutcomeUnknown                   503  the answer to a commit was lost: repeat, repeats are harmless
     ├── Corrupt                          503  restore: what is stored cannot be read
     └── Declined                         503  the engine answered with an error that is nobody's data's fault
