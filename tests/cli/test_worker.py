@@ -201,7 +201,7 @@ def test_it_works_on_every_kind_that_is_configured(run, tmp_path, monkeypatch, k
 
 def test_a_kind_without_periodic_work(run, tmp_path):
     done = run("worker", "--once", "--store", f"datasources=sqlite:///{tmp_path}/one.db")
-    assert "worker begins jobs=none: there is no periodic work for datasources\n" in done.stderr
+    assert "worker begins jobs=none: stores of datasources need no periodic jobs\n" in done.stderr
 
 
 def test_retention_of_nothing_and_no_jobs(opener):

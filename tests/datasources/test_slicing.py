@@ -85,6 +85,17 @@ def test_a_backend_that_is_silent_costs_one_query(source: Source, monkeypatch: p
     assert clock.monotonic() - began < 5
 
 
+def test_a_backend_that_was_away_is_asked_a_single_question_again(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slicing, "BUDGET", 0.5)
+    monkeypatch.setattr(retrying, "PAUSE", 0.0)
+    source.fails = late
+    assert source.answers("instance_ram_usage") is None
+    source.fails = lambda: None
+    source.asked.clear()
+    assert source.answers("instance_ram_usage") is not None
+    assert [question.prefix for question in source.asked] == [""]
+
+
 def test_a_part_that_fails_is_no_answer(source: Source) -> None:
     source.slicer.digits["memory"] = 1
 

@@ -87,10 +87,10 @@ def worker(ctx: click.Context, kind: str | None, given: tuple[str, ...], once: b
 
 
 def _why_none(chosen: Iterable[str]) -> str:
-    """Why there is no job on stores of these kinds."""
+    """The reason for an empty list of jobs."""
     if any(kinds.installed()[name].load_tasks() for name in chosen):
         return "all intervals of [worker] are 0"
-    return f"there is no periodic work for {', '.join(chosen)}"
+    return f"stores of {', '.join(chosen)} need no periodic jobs"
 
 
 def _runners(opened: Mapping[str, Any], stop: threading.Event, failed: list[str]) -> list[Runner]:

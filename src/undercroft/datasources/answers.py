@@ -27,7 +27,7 @@ class Explanation:
         samples: how many samples of the window were read.
         first, last: when the first and the last of them were taken.
         age: seconds from the last one to the window's end.
-        note: why there is no value, or a remark about the value; None if there is neither.
+        note: the reason for a missing value, or a remark about the value, or None.
     """
 
     meter: str

@@ -47,27 +47,30 @@ class Slicer:
 
         Until there is a first answer, all attempts share the time of one query: a backend that is away costs no more than that.
         """
+        digits, is_too_much = self.digits.get(question.metric.name, 0), True
+        answer: Mapping[str, Any] | None = None
+        others: list[str] = []
         with deadline.within(BUDGET):
-            while True:
-                first, *others = self._prefixes(question)
-                found, is_too_much = self._tried(read, question._replace(prefix=first))
-                if not is_too_much:
-                    break
-                digits = self.digits[question.metric.name] = len(first) + 1
-                LOG.info(
-                    "%s: %s of all instances takes too long, or is too large: they are asked for in %d parts",
-                    self._name, question.metric.name, len(DIGITS) ** digits,
-                )  # fmt: skip
+            while is_too_much:
+                first, *others = ("".join(each) for each in itertools.product(DIGITS, repeat=digits))
+                answer, is_too_much = self._tried(read, question._replace(prefix=first))
+                digits += is_too_much
+        if answer is None:
+            return None
+        # Kept only when smaller parts are answered: to a backend that was away, the next question is a single one again.
+        if digits != self.digits.get(question.metric.name, 0):
+            self.digits[question.metric.name] = digits
+            LOG.info(
+                "%s: %s of all instances takes too long, or is too large: they are asked for in %d parts",
+                self._name, question.metric.name, len(DIGITS) ** digits,
+            )  # fmt: skip
+        found = dict(answer)
         for prefix in others:
-            if found is None:
-                break
             part = self._retrier.call(lambda prefix=prefix: read(question._replace(prefix=prefix)))  # type: ignore[misc]
-            found = None if part is None else {**found, **part}
+            if part is None:
+                return None
+            found.update(part)
         return found
-
-    def _prefixes(self, question: Question) -> list[str]:
-        digits = self.digits.get(question.metric.name, 0)
-        return ["".join(each) for each in itertools.product(DIGITS, repeat=digits)]
 
     def _tried(self, read: Callable[[Question], Mapping[str, Any]], question: Question) -> tuple[Mapping[str, Any] | None, bool]:
         """What `read` gives, and whether the question has to be cut into smaller ones."""
