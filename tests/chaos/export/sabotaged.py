@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tests.chaos.workloads import COMMIT_SECONDS
+from undercroft.engines import http
 from undercroft.engines.sql import raw
 from undercroft.export import worker
 from undercroft.export.client import Client
@@ -129,7 +130,7 @@ def _halves_for_whole(_: Any) -> None:
         try:
             return whole(self, *arguments)
         except SourceUnavailable:
-            return 200, {}, b"[]"
+            return http.Answer(200, {}, b"[]")
 
     _replace(Client, "_once", once)
 

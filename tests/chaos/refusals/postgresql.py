@@ -37,7 +37,10 @@ def _raised(opener: Opener, state: str) -> Iterator[Refusal]:
                 connection.execute(sql.SQL(each).format(sql.Identifier(table), function))
 
         def end() -> None:
-            connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {} CASCADE").format(function))
+            # One lock at a time: a store that tries again meanwhile may hold the tables in another order.
+            for table in tables:
+                connection.execute(sql.SQL("DROP TRIGGER IF EXISTS refuse ON {}").format(sql.Identifier(table)))
+            connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}").format(function))
 
         yield Refusal(named(opener), begin, end)
         end()
