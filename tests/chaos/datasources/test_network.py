@@ -49,23 +49,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     found = [each for each in stores(metafunc.config, "datasources") if _is_remote(each)]
     nothing = pytest.mark.skip(reason="NOT RUN: no engine of this run is the backend of a datasource")
-    faults = FAULTS_OF.get(metafunc.definition.name, ())
-    if not found:
-        metafunc.parametrize("backend", [pytest.param(None, marks=nothing)])
-        if faults:
-            metafunc.parametrize("fault", faults)
-    elif not faults:
+    faults = FAULTS_OF.get(metafunc.definition.name)
+    if faults is None:
         first = metafunc.definition.get_closest_marker("any_engine") is not None
-        metafunc.parametrize("backend", [pytest.param(each, id=each.driver) for each in (found[:1] if first else found)])
-    else:
-        pairs = [
-            pytest.param(each, fault, id=f"{each.driver}-{fault}")
-            for place, each in enumerate(found)
-            for fault in faults
-            # The same code waits for all of them.
-            if WHOLE or FULL or place < WAITED_FOR or fault not in SLOW
-        ]
-        metafunc.parametrize(("backend", "fault"), pairs)
+        given = [pytest.param(each, id=each.driver) for each in (found[:1] if first else found)]
+        metafunc.parametrize("backend", given or [pytest.param(None, marks=nothing)])
+        return
+    pairs = [
+        pytest.param(each, fault, id=f"{each.driver}-{fault}")
+        for place, each in enumerate(found)
+        for fault in faults
+        # The same code waits for all of them.
+        if WHOLE or FULL or place < WAITED_FOR or fault not in SLOW
+    ]
+    metafunc.parametrize(("backend", "fault"), pairs or [pytest.param(None, faults[0], marks=nothing)])
 
 
 def _is_remote(target: Target) -> bool:

@@ -152,8 +152,7 @@ def test_explanations_name_the_samples(ask: Asked, meter: str) -> None:
 def test_explanations_of_many_are_two_calls(ask: Asked, meter: str) -> None:
     if ask.serves(meter):
         resources = [ask.resource(meter, word) for word in words(meter)]
-        # The others are compared with single questions without an explanation.
-        for aggregate in ("mean", "max"):
+        for aggregate in AGGREGATES:
             with calls(ask.source) as made:
                 found = ask.source.explain_batch(resources, None, meter, 600, aggregate, 60)
             assert len(made) <= 2
