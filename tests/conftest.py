@@ -37,6 +37,8 @@ WHOLE = bool(os.environ.get("UCTEST_WHOLE"))
 HERE = pathlib.Path(__file__).parent
 CHAOS = HERE / "chaos"
 _FIGURE = "figure"
+# A twin shows that a test can fail, which does not depend on the engine.
+_TWIN = "test_twin"
 T = TypeVar("T")
 
 
@@ -100,6 +102,8 @@ def sample(definition: Any, found: list[Target]) -> list[Target]:
     if definition.get_closest_marker("one_per_driver"):
         # A server where there is one, since several processes meet there.
         return first_of_each(sorted(found, key=lambda store: not store.host), _driver)
+    if CHAOS in definition.path.parents and definition.name.startswith(_TWIN):
+        return first_of_each(found, lambda store: store.kind)
     if CHAOS in definition.path.parents or any(map(definition.get_closest_marker, ("one_per_family", "chaos"))):
         return first_of_each(found, lambda store: (_driver(store), store.host is None))
     return found

@@ -190,6 +190,7 @@ def resident(service: Service) -> int:
 
 @pytest.mark.promise("N7")
 @pytest.mark.chaos
+@pytest.mark.any_engine
 @pytest.mark.parametrize("program", ["undercroft.cli.main", "tests.api.unbounded"], ids=["", "twin: without bounds"])
 def test_sixteen_dear_questions_cost_nobody_else(place, tokens, program, figure, record):
     rounds = figure(2, 20)

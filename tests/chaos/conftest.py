@@ -12,7 +12,7 @@ import pytest
 from tests.chaos import servers
 from tests.chaos.servers import Server
 from tests.chaos.workloads import WORKLOADS
-from tests.conftest import kinds_of
+from tests.conftest import WHOLE, first_of_each, kinds_of
 
 HERE = pathlib.Path(__file__).parent
 T = TypeVar("T")
@@ -35,7 +35,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     nothing = pytest.mark.skip(reason="NOT RUN: none of this run's engines is such a server")
     for fixture in {"durable", "fast"} & set(metafunc.fixturenames):
         if "kind" in metafunc.fixturenames:
-            pairs = sorted(((kind, name) for kind in WORKLOADS for name in servers.names(kind)), key=lambda pair: pair[1])
+            pairs = [(kind, name) for kind in WORKLOADS for name in servers.names(kind)]
+            if fixture == "fast" and not WHOLE:
+                pairs = first_of_each(pairs, lambda pair: pair[0])
+            pairs.sort(key=lambda pair: pair[1])
             given = [pytest.param(*pair, id="-".join(pair)) for pair in pairs] or [pytest.param("", "", marks=nothing)]
             metafunc.parametrize(("kind", fixture), given, indirect=[fixture], scope="module")
         else:

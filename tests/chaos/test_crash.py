@@ -15,7 +15,7 @@ from tests.chaos.processes import life
 from tests.chaos.verifier import Verifier
 from tests.chaos.workloads import WORKLOADS, harmful
 from tests.chaos.writers import write
-from tests.conftest import opener_of, sample, stores
+from tests.conftest import WHOLE, first_of_each, opener_of, stores
 from undercroft.conformance.plugin import Opener
 
 pytestmark = [pytest.mark.kind(*WORKLOADS), pytest.mark.promise("D2"), pytest.mark.timeout(1800)]
@@ -23,8 +23,10 @@ pytestmark = [pytest.mark.kind(*WORKLOADS), pytest.mark.promise("D2"), pytest.ma
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "weakened" in metafunc.fixturenames:
-        targets = sample(metafunc.definition, [target for kind in WORKLOADS for target in stores(metafunc.config, kind)])
+        targets = [target for kind in WORKLOADS for target in stores(metafunc.config, kind)]
         pairs = [(target, twin) for target in targets for twin in harmful(target)]
+        if not WHOLE:
+            pairs = first_of_each(pairs, lambda pair: (pair[0].kind, pair[1]))
         names = [f"{target.kind}-{target.driver}-{twin}" for target, twin in pairs]
         metafunc.parametrize("weakened", pairs, ids=names, indirect=True)
 

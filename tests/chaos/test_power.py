@@ -17,7 +17,6 @@ from undercroft.conformance.plugin import Opener, Target
 
 pytestmark = [pytest.mark.promise("D1"), pytest.mark.timeout(7200)]
 TOP = pathlib.Path(__file__).parent.parent.parent
-OPERATIONS = 200
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def file_in(folder: pathlib.Path, kind: str) -> Opener:
     return Opener(Target(kind, "sqlite", ""), f"sqlite:///{folder}/{kind}.db", "p")
 
 
-def after_cuts(kind: str, folder: pathlib.Path, seed: int, cuts: int, **options: str) -> dict[str, Any]:
+def after_cuts(kind: str, folder: pathlib.Path, seed: int, operations: int, cuts: int, **options: str) -> dict[str, Any]:
     """Trace a writer, cut the power at random moments, and compare what is left with what was acknowledged."""
     live = folder / "live"
     live.mkdir()
@@ -40,10 +39,10 @@ def after_cuts(kind: str, folder: pathlib.Path, seed: int, cuts: int, **options:
     opener.close(opener())
     disk = Disk(live)
     query = "&".join(f"{name}={value}" for name, value in {"namespace": "p", **options}.items())
-    command = [sys.executable, "-m", "tests.chaos.writers", kind, f"{opener.url}?{query}", str(seed), str(OPERATIONS)]
+    command = [sys.executable, "-m", "tests.chaos.writers", kind, f"{opener.url}?{query}", str(seed), str(operations)]
     calls = trace(command, folder / "trace", live, cwd=TOP)
     told = [place for place, call in enumerate(calls) if call.path.endswith(ACKNOWLEDGED) and call.name == "write"]
-    assert len(told) == OPERATIONS
+    assert len(told) == operations
     rng = random.Random(seed)
     # After the first acknowledgement, and before the file is closed in good order.
     places = sorted(rng.choices(range(told[0], told[-1] + 1), k=cuts))
@@ -81,7 +80,7 @@ def compare(folder: pathlib.Path, kind: str, ledger: Any, unanswered: Any, rng: 
 @pytest.mark.parametrize("kind", WORKLOADS)
 @pytest.mark.usefixtures("_strace")
 def test_no_power_cut_takes_what_was_acknowledged(kind: str, tmp_path: pathlib.Path, seed: int, record, figure):
-    found = after_cuts(kind, tmp_path, seed, figure(25, 500))
+    found = after_cuts(kind, tmp_path, seed, *figure((60, 15), (200, 500)))
     record(**found)
     assert found["lost_something"] == 0
     assert found["syncs_of_the_log"] >= found["commits"]
@@ -90,7 +89,7 @@ def test_no_power_cut_takes_what_was_acknowledged(kind: str, tmp_path: pathlib.P
 @pytest.mark.parametrize("kind", WORKLOADS)
 @pytest.mark.usefixtures("_strace")
 def test_twin_synchronous_normal_loses(kind: str, tmp_path: pathlib.Path, seed: int, record, figure):
-    found = after_cuts(kind, tmp_path, seed, figure(25, 200), synchronous="normal")
+    found = after_cuts(kind, tmp_path, seed, *figure((60, 15), (200, 200)), synchronous="normal")
     record(**found)
     assert found["lost_something"] > found["cuts"] // 2
     assert found["syncs_of_the_log"] < found["commits"]

@@ -84,7 +84,7 @@ def test_nothing_acknowledged_is_lost_with_the_server(
 ):
     found = Killed(opener_on(durable, kind), tmp_path, seed)
     found.patience = figure(LIVE_AGAIN_BUSY, LIVE_AGAIN)
-    kill_again_and_again(found, durable, figure(5, 25))
+    kill_again_and_again(found, durable, figure(2, 25))
     record(**found.figures())
     assert not found.faults, found.faults
 

@@ -43,7 +43,7 @@ class Expiring:
     machine: Any
     newest: Callable[[Any, dt.datetime], list[Any]]
     again: Callable[[Any, list[Any]], None]
-    steps: int = 400
+    steps: int = 150
 
 
 @dataclasses.dataclass(frozen=True)

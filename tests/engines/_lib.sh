@@ -7,12 +7,12 @@
 #   - run again while the engine runs: prints the URL and exits 0; a port that somebody else holds is an error
 # stop.sh DATADIR ends it.  Environment read by all:
 #   UCTEST_CACHE     where downloads and builds are kept (default ~/.cache/undercroft-engines)
-#   UCTEST_WAIT      seconds to wait for readiness (default 120)
+#   UCTEST_WAIT      seconds to wait for readiness (default 300: a busy machine takes minutes to start a JVM)
 #   UCTEST_DURABLE   1 = leave fsync on (default 0: off where the engine allows it)
 #   UCTEST_PYTHON    the interpreter whose environment may carry engines as wheels (default python3)
 set -euo pipefail
 CACHE=${UCTEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/undercroft-engines}
-WAIT=${UCTEST_WAIT:-120}
+WAIT=${UCTEST_WAIT:-300}
 DURABLE=${UCTEST_DURABLE:-0}
 PYTHON=${UCTEST_PYTHON:-python3}
 mkdir -p "$CACHE"

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests.conftest import WHOLE
 from tests.outside import install, row, suite
 
 HERE = pathlib.Path(__file__).parent
@@ -47,7 +48,9 @@ def test_a_second_store_runs_the_essential_tests(installed: pathlib.Path) -> Non
 
 def test_a_driver_that_declares_all_its_gaps_passes(installed: pathlib.Path) -> None:
     """No test asks for more than its marks say."""
-    done = suite(installed, "--store", "rating=modest:///{tmp}/rating")
+    # What a crowd or a large store needs, the driver above has shown.
+    chosen = () if WHOLE else ("-k", "not test_size and not test_concurrency")
+    done = suite(installed, "--store", "rating=modest:///{tmp}/rating", *chosen)
     assert done.returncode == 0, done.stdout[-5000:]
     passed, gaps, failed = map(int, figures(done.stdout, "modest"))
     assert passed > 150

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import traceback
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeVar
 
 import pytest
 
 from undercroft.core.errors import Unsupported
 
 _SHOWN = 200
+_WHOLE = bool(os.environ.get("UCTEST_WHOLE"))
+T = TypeVar("T")
+
+
+def part(values: Iterable[T], number: int, of: int) -> list[T]:
+    """Every `of`-th value, beginning with another one for each `number`; all values where UCTEST_WHOLE is set.
+
+    For a row of a table: rows beside each other meet all values, where each row with each value would take too long.
+    """
+    found = list(values)
+    return found if _WHOLE else found[number % of :: of]
 
 
 def rows(

@@ -15,7 +15,7 @@ from undercroft.conformance.plugin import Opener
 
 PROFILE = os.environ.get("UCTEST_CONFORMANCE", "ci")
 # Walks, and steps of each.
-PROFILES = {"quick": (5, 15), "ci": (20, 25), "thorough": (300, 50)}
+PROFILES = {"quick": (5, 15), "ci": (8, 30), "thorough": (300, 50)}
 # Where all stores walk together, each has its own walks beside.
 SIDE_BY_SIDE = PROFILES[PROFILE][0] // 2
 # Seconds; 0 for as long as it takes.

@@ -30,6 +30,8 @@ pytestmark = pytest.mark.timeout(600)
 Record = Callable[..., None]
 
 QUESTIONS, LONGEST, ATTEMPTS = 3_000, 15.0, 10
+# Beside other work the questions that are answered without asking take a second, too.
+ALLOWED = LONGEST if FULL else LONGEST + 5
 METER, LEVEL = "host_cpu_usage", 37.5
 FAULTS: dict[str, Behaviour | None] = {
     "silent": silent, "drips": drips, "half": half, "reset": reset, "500": told(500, error="broken"), "refused": None,
@@ -137,7 +139,7 @@ def test_a_backend_that_is_away_costs_a_strategy_seconds(run: Run, fault: str, r
     assert run.is_right()
     start(run.network, fault)
     took, requests = run.strategy()
-    assert took < LONGEST
+    assert took < ALLOWED
     assert requests <= ATTEMPTS
     # Nothing is asked, though it would be answered again.
     heal(run.network, fault)
@@ -157,7 +159,7 @@ def test_a_question_about_all_instances_costs_no_more(run: Run, fault: str) -> N
     start(run.network, fault)
     began = time.monotonic()
     assert run.source.answers("instance_cpu_usage") is None
-    assert time.monotonic() - began < LONGEST
+    assert time.monotonic() - began < ALLOWED
     assert run.source.is_resting
 
 

@@ -14,14 +14,13 @@ from tests.chaos.export.lives import work
 from tests.chaos.export.traffic import METERS, PAGE, Row, Traffic, now
 from tests.chaos.faults import Faults
 from tests.chaos.processes import Life, life
-from tests.conftest import FULL
 from tests.export.places import Place
 from undercroft.core.errors import UndercroftError
 from undercroft.export import COLUMNS
 from undercroft.export.dialects.base import naive
 
 # Far above what anything takes here, 30,000 samples in pages of 8 included; ends a test that hangs.
-PATIENCE = 300 if FULL else 60
+PATIENCE = 300
 LAG = 0.3
 _NAME, _PROJECT, _RESOURCE = map(COLUMNS.index, ("counter_name", "project_id", "resource_id"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import hypothesis
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from undercroft.conformance.datasources.asking import AGGREGATES, ALL, Asked, cl
 from undercroft.conformance.datasources.data import HOST_METERS
 from undercroft.conformance.datasources.feeding import CPU
 from undercroft.conformance.markers import clause
+from undercroft.conformance.rows import part
 from undercroft.conformance.stateful import TIMEOUT
 
 pytestmark = TIMEOUT
@@ -49,8 +52,8 @@ def test_all_sources_side_by_side(all_asked: list[Asked]) -> None:
 
 
 def _same(first: Asked, other: Asked, meter: str) -> None:
-    for word in ("random", "other", "zero", "old", "window", *(("irregular", "reset", "busy") if meter == CPU else ())):
-        for aggregate in set(first.aggregates) & set(other.aggregates):
-            for period in (300, 900):
-                found = [each.value(meter, word, period, aggregate) for each in (first, other)]
-                assert close(*found), (first.source.NAME, other.source.NAME, meter, word, aggregate, period, found)
+    words = ("random", "other", "zero", "old", "window", *(("irregular", "reset", "busy") if meter == CPU else ()))
+    aggregates = [each for each in AGGREGATES if each in set(first.aggregates) & set(other.aggregates)]
+    for word, aggregate, period in part(itertools.product(words, aggregates, (300, 900)), ALL.index(meter), 3):
+        found = [each.value(meter, word, period, aggregate) for each in (first, other)]
+        assert close(*found), (first.source.NAME, other.source.NAME, meter, word, aggregate, period, found)

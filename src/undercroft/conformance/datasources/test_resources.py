@@ -10,7 +10,7 @@ import pytest
 from undercroft.conformance.datasources.asking import Asked, close
 from undercroft.conformance.datasources.data import DISK, HOST_METERS, INSTANCE_METERS, MEMORY, names, node
 from undercroft.conformance.markers import clause
-from undercroft.conformance.rows import rows
+from undercroft.conformance.rows import part, rows
 
 HOSTS = ("host_cpu_usage", "host_ram_usage", "host_inlet_temp", "host_airflow", "host_power")
 
@@ -95,9 +95,9 @@ def test_hosts_of_every_client(ask: Asked) -> None:
 
 
 @clause("S5")
-@rows("given", ["instance", "compute_node", None, "", "instance_l3_cache_usage"])
-def test_the_object_outranks_the_type(ask: Asked, given: Any) -> None:
-    for meter in ask.served(*HOSTS):
+@rows(("number", "given"), list(enumerate(("instance", "compute_node", None, "", "instance_l3_cache_usage"))))
+def test_the_object_outranks_the_type(ask: Asked, number: int, given: Any) -> None:
+    for meter in part(ask.served(*HOSTS), number, len(HOSTS)):
         for what, resource in nodes(ask.world.host_name("random")).items():
             found = ask.source.statistic_aggregation(resource, given, meter, 600)
             assert close(found, ask.expected(meter, "random", 600)), (what, meter, found)
@@ -188,11 +188,11 @@ def test_two_domains(ask: Asked, meter: str) -> None:
 
 
 @clause("S10")
-@rows("meter", ["host_cpu_usage", "host_power"])
-def test_hostile_names_of_hosts_have_their_own_values(ask: Asked, meter: str) -> None:
+@rows(("number", "meter"), list(enumerate(("host_cpu_usage", "host_power"))))
+def test_hostile_names_of_hosts_have_their_own_values(ask: Asked, number: int, meter: str) -> None:
     if ask.serves(meter):
         known = names(ask.world)
-        for name in ask.world.hostile():
+        for name in part(ask.world.hostile(), number, 2):
             assert ask.named(name, meter) == pytest.approx(known[name]), name
             over_time = ask.source.statistic_series(node(name), "compute_node", meter)
             assert len(over_time) == (2 if ask.kinds[meter] == "cumulative" else 3), name
