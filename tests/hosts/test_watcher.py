@@ -83,6 +83,7 @@ def wanted(watcher: Environment, cluster: tuple[str, int], tmp_path_factory: Any
 
 
 @pytest.mark.kind("datasources")
+@pytest.mark.one_per_driver
 def test_strategies_propose_what_they_do_on_a_reference(engine, watcher, cluster: tuple[str, int], wanted, tmp_path):
     url = engine.url.replace("{tmp}", str(tmp_path)).replace("{name}", "watcher")
     name, moment = cluster
