@@ -30,8 +30,6 @@ pytestmark = pytest.mark.timeout(600)
 Record = Callable[..., None]
 
 QUESTIONS, LONGEST, ATTEMPTS = 3_000, 15.0, 10
-# Beside other work the questions that are answered without asking take a second, too.
-ALLOWED = LONGEST if FULL else LONGEST + 5
 METER, LEVEL = "host_cpu_usage", 37.5
 FAULTS: dict[str, Behaviour | None] = {
     "silent": silent, "drips": drips, "half": half, "reset": reset, "500": told(500, error="broken"), "refused": None,
@@ -138,14 +136,16 @@ def heal(network: Broken, fault: str) -> None:
 def test_a_backend_that_is_away_costs_a_strategy_seconds(run: Run, fault: str, record: Record) -> None:
     assert run.is_right()
     start(run.network, fault)
-    took, requests = run.strategy()
-    assert took < ALLOWED
+    took, requests = run.strategy(2 * LONGEST)
     assert requests <= ATTEMPTS
     # Nothing is asked, though it would be answered again.
     heal(run.network, fault)
     before = len(run.network.requests)
     run.later(retrying.PAUSE - took - 2)
-    assert run.strategy()[1] == 0
+    unasked, none = run.strategy()
+    assert none == 0
+    # Less what questions take that nobody is asked: on a busy machine that is a second.
+    assert took - unasked < LONGEST
     run.later(took + 4)
     assert run.is_right()
     assert len(run.network.requests) > before
@@ -159,7 +159,7 @@ def test_a_question_about_all_instances_costs_no_more(run: Run, fault: str) -> N
     start(run.network, fault)
     began = time.monotonic()
     assert run.source.answers("instance_cpu_usage") is None
-    assert time.monotonic() - began < ALLOWED
+    assert time.monotonic() - began < LONGEST
     assert run.source.is_resting
 
 
@@ -189,4 +189,4 @@ def test_twin_without_deadlines_a_drip_is_waited_for(run: Run, fault: str, monke
     assert run.is_right()
     monkeypatch.setattr(http, "limited", lambda *_: contextlib.nullcontext())
     start(run.network, fault)
-    assert run.strategy(ALLOWED)[0] > ALLOWED
+    assert run.strategy()[0] > LONGEST
