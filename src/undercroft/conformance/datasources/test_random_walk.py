@@ -53,7 +53,7 @@ def test_all_sources_side_by_side(all_asked: list[Asked]) -> None:
 
 def _same(first: Asked, other: Asked, meter: str) -> None:
     words = ("random", "other", "zero", "old", "window", *(("irregular", "reset", "busy") if meter == CPU else ()))
-    aggregates = [each for each in AGGREGATES if each in set(first.aggregates) & set(other.aggregates)]
+    aggregates = [each for each in AGGREGATES if each in first.aggregates and each in other.aggregates]
     for word, aggregate, period in part(itertools.product(words, aggregates, (300, 900)), ALL.index(meter), 3):
         found = [each.value(meter, word, period, aggregate) for each in (first, other)]
         assert close(*found), (first.source.NAME, other.source.NAME, meter, word, aggregate, period, found)
