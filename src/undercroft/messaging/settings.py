@@ -1,0 +1,81 @@
+"""Settings of messages: limits and defaults by the host's names, and our own."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from oslo_config import cfg
+
+LOG = logging.getLogger(__name__)
+
+# What the API refuses and what it fills in. The names are those of the host's group [transport].
+LIMITS: list[cfg.Opt] = [
+    cfg.IntOpt("default_message_ttl", default=3600, min=60, help="Seconds that a message lives whose sender did not say."),
+    cfg.IntOpt("default_message_delay", default=0, min=0, help="Seconds before a message may be claimed whose sender did not say."),
+    cfg.IntOpt("default_claim_ttl", default=300, min=60, help="Seconds that a claim lives whose maker did not say."),
+    cfg.IntOpt(
+        "default_claim_grace", default=60, min=60, help="Seconds that claimed messages outlive a claim whose maker did not say."
+    ),
+    cfg.IntOpt("default_subscription_ttl", default=3600, min=60, help="Seconds that a subscription lives whose maker did not say."),
+    cfg.IntOpt("max_queues_per_page", default=20, min=1, max=1000, help="The most queues of a page."),
+    cfg.IntOpt("max_messages_per_page", default=20, min=1, max=1000, help="The most messages of a page."),
+    cfg.IntOpt("max_subscriptions_per_page", default=20, min=1, max=1000, help="The most subscriptions of a page."),
+    cfg.IntOpt(
+        "max_messages_per_claim_or_pop", default=20, min=1, max=1000, help="The most messages of a claim, a pop, a list of ids."
+    ),
+    cfg.IntOpt("max_queue_metadata", default=65_536, min=1, max=1_048_576, help="Bytes of a queue's metadata as JSON."),
+    cfg.IntOpt("max_messages_post_size", default=262_144, min=1, max=1_048_576, help="Bytes of a post with all its messages."),
+    cfg.IntOpt("max_message_ttl", default=1_209_600, min=60, help="The most seconds that a message may live."),
+    cfg.IntOpt("max_message_delay", default=900, min=0, help="The most seconds of a message's delay."),
+    cfg.IntOpt("max_claim_ttl", default=43_200, min=60, help="The most seconds that a claim may live."),
+    cfg.IntOpt("max_claim_grace", default=43_200, min=60, help="The most seconds of a claim's grace."),
+    cfg.ListOpt(
+        "subscriber_types",
+        default=["http", "https", "mailto"],
+        help="Schemes of subscribers' URIs that are taken. trust+http and trust+https need Keystone: they are refused in any case.",
+    ),
+    cfg.StrOpt(
+        "client_id_uuid_safe",
+        default="strict",
+        choices=["strict", "off"],
+        help="`strict`: the header Client-ID is a UUID; `off`: any text of 10 to 36 characters.",
+    ),
+    cfg.BoolOpt(
+        "message_delete_with_claim_id",
+        default=False,
+        help="Whether several claimed messages are deleted with the ids of their claims only.",
+    ),
+    cfg.BoolOpt("enable_checksum", default=False, help="Whether messages have a checksum of their body."),
+]
+
+OPTIONS: dict[str, list[cfg.Opt]] = {
+    "messaging": [
+        cfg.StrOpt("connection", default=None, secret=True, help="URL of the store of messages."),
+        *LIMITS,
+        cfg.StrOpt(
+            "secret_key",
+            default=None,
+            secret=True,
+            help="What signed URLs are signed with; without it there are none. At least 32 characters.",
+        ),
+        cfg.StrOpt(
+            "encryption_key",
+            default=None,
+            secret=True,
+            help="32 bytes in base64 that encrypt the messages of queues that ask for it; without it such a post is refused.",
+        ),
+        cfg.IntOpt(
+            "metrics_queues", default=1000, min=0, max=100_000, help="The most queues that /metrics tells of, the fullest first."
+        ),
+    ],
+}
+_DEFAULTS = {option.dest: option.default for option in OPTIONS["messaging"]}
+
+
+def value(conf: Any, name: str) -> Any:
+    """An option of ours; its default where the configuration, which may be a host's, does not have it."""
+    try:
+        return conf["messaging"][name]
+    except (cfg.NoSuchOptError, cfg.NoSuchGroupError, KeyError, TypeError):
+        return _DEFAULTS[name]
