@@ -14,6 +14,12 @@ MAX_CLAIM_COUNT = "_max_claim_count"
 ENCRYPT = "_enable_encrypt_messages"
 FLAVOR = "_flavor"
 RETRY_POLICY = "_retry_policy"
+RESERVED = frozenset(
+    {
+        MAX_POST_SIZE, DEFAULT_TTL, DEFAULT_DELAY, DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, MAX_CLAIM_COUNT, ENCRYPT, FLAVOR,
+        RETRY_POLICY,
+    }
+)  # fmt: skip
 
 
 class DeadLetters(NamedTuple):

@@ -1,0 +1,62 @@
+"""`undercroft queue tail`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+
+import rich_click as click
+
+from undercroft.cli import exporting, spans, stores
+from undercroft.cli.messaging import bodies, options
+
+_PAGE = 1_000
+
+
+@click.command()
+@options.name
+@options.store
+@click.option(
+    "--marker", metavar="MARKER", help="Begin after this marker, or after the message with this id. Default: the oldest message."
+)
+@click.option("--new", "only_new", is_flag=True, help="Begin after the newest message that there is.")
+@click.option("--follow", is_flag=True, help="Wait for more messages, until an interrupt.")
+@click.option(
+    "--every", callback=spans.option(bare="s"), metavar="SPAN", default="1s", show_default=True, help="Time between two looks."
+)
+def tail(
+    queue: str, store: str | None, project: str | None, marker: str | None, only_new: bool, follow: bool, every: dt.timedelta
+) -> None:
+    """Print messages in the order of their posting, as JSON lines, claimed and delayed ones included. Nothing is removed.
+
+    At the end the marker goes to stderr: `--marker` goes on there, and neither repeats nor skips a message.
+
+    \b
+    Examples:
+      undercroft queue tail jobs
+      undercroft queue tail jobs --follow --new
+      undercroft queue tail jobs --marker 000000000042 --project p1 | jq .body
+    """
+    from undercroft.cli import output
+
+    if marker and only_new:
+        raise click.UsageError("--marker and --new contradict each other")
+    with stores.opened(store, "messaging") as opened:
+        options.check_exists(opened, queue, project)
+        messages, shown = opened.message_controller, bodies.Bodies(opened, queue, project)
+        if only_new:
+            newest = messages.first(queue, project, -1)
+            marker = None if newest is None else newest["id"]
+        pause = threading.Event()
+        try:
+            while True:
+                page = messages.list(queue, project, marker, _PAGE, echo=True, include_claimed=True, include_delayed=True)
+                found = shown.opened(next(page))
+                exporting.show(f"{output.json_line(message)}\n".encode() for message in found)
+                marker = next(page)
+                if not found:
+                    if not follow:
+                        break
+                    pause.wait(max(0.05, every.total_seconds()))
+        finally:
+            click.echo(f"marker: {marker or 'none'}", err=True)
