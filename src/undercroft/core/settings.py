@@ -61,7 +61,7 @@ _SHARED: dict[str, list[cfg.Opt]] = {
             "clean_interval",
             Span("s", whole=True, least=0),
             default=30,
-            help="Time from one removal of what is over by itself to the next: 30s; 0 does none. A number without a unit is in seconds.",
+            help="Time from one removal of expired messages to the next: 30s; 0 does none. A number without a unit is in seconds.",
         ),
         cfg.Opt(
             "expire_interval",
