@@ -41,7 +41,7 @@ from undercroft.messaging.errors import (
     TopicDoesNotExist,
     TopicIsEmpty,
 )
-from undercroft.messaging.models import Depth
+from undercroft.messaging.models import Depth, Depths
 
 __all__ = [
     "Capabilities",
@@ -54,6 +54,7 @@ __all__ = [
     "ControlDriverBase",
     "DataDriverBase",
     "Depth",
+    "Depths",
     "DoesNotExist",
     "ExceptionBase",
     "Features",

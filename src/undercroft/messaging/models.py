@@ -122,6 +122,13 @@ class Depth(NamedTuple):
     oldest_age: int
 
 
+class Depths(NamedTuple):
+    """What is counted for operators: the fullest queues first, and how many queues were left out."""
+
+    queues: Sequence[Depth]
+    left_out: int
+
+
 class QueueRow(NamedTuple):
     """A queue with its metadata; None where they were not asked for."""
 

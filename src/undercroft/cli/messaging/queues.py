@@ -230,9 +230,8 @@ def stats(queues: tuple[str, ...], store: str | None, project: str | None, limit
             ]
             is_cut = not queues and len(names) > limit
         else:
-            # One more than is shown tells whether there are more.
-            depths = opened.depths(limit + 1)
-            found, is_cut = [depth._asdict() for depth in depths[:limit]], len(depths) > limit
+            depths = opened.depths(limit)
+            found, is_cut = [depth._asdict() for depth in depths.queues], depths.left_out > 0
     if output_format == "json":
         click.echo(output.json_text(found))
     elif found and (queues or project is not None):

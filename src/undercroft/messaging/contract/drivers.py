@@ -27,7 +27,7 @@ from undercroft.messaging.contract.pools import PoolsBase
 from undercroft.messaging.contract.queue import Queue
 from undercroft.messaging.contract.subscription import Subscription
 from undercroft.messaging.contract.topic import Topic
-from undercroft.messaging.models import Depth
+from undercroft.messaging.models import Depths
 
 Truth = bool | caps.Gap
 # Messages of the self-test.
@@ -245,8 +245,11 @@ class DataDriverBase(_DriverBase, abc.ABC):
         """A part of `gc`: how many messages were removed, 0 when nothing is left."""
 
     @abc.abstractmethod
-    def depths(self, limit: int) -> Sequence[Depth]:
-        """What is counted of at most `limit` queues, the fullest first; one statement, however many there are."""
+    def depths(self, limit: int) -> Depths:
+        """What is counted of at most `limit` queues, the fullest first, and how many were left out.
+
+        One statement, however many queues there are. A queue that is empty is among them.
+        """
 
     @abc.abstractmethod
     def init(self) -> None:
