@@ -60,17 +60,23 @@ class Service:
 
         def respond(req: falcon.Request, resp: falcon.Response, **path: str) -> None:
             handover.check(req)
-            caller = Caller() if route.rule is Rule.OPEN else self._access.caller(req)
+            below = req.env["PATH_INFO"].removeprefix(f"/{api.name}")
+            caller = self._caller(api, route, req, below)
             auth.permit(route.rule, caller)
-            raw = wire.read(req, self._max_body) if route.has_body else b""
+            raw = self._read(route, req)
             query = route.read(req, route.query)
             receipt = idempotency.receipt(req, caller, raw) if route.method == "POST" else None
             base = f"{req.prefix}/{api.name}"
-            call = Call(store, beside, caller, query, None, path, receipt, self._conf, base, req.get_header("Last-Event-ID"))
+            headers = {name: value for name in route.headers if (value := req.get_header(name)) is not None}
+            sent = f"{below}?{req.query_string}" if req.query_string else below
+            call = Call(
+                store, beside, caller, query, None, path, receipt, self._conf, base, req.get_header("Last-Event-ID"), sent, headers,
+                len(raw),
+            )  # fmt: skip
             is_long = route.is_long is not None and route.is_long(query)
             if not is_long:
                 with self._turn(route) as turn:
-                    body = None if route.body is None else wire.decode(raw, route.body)
+                    body = None if route.body is None or (route.may_be_empty and not raw) else wire.decode(raw, route.body)
                     is_long = route.is_long_body is not None and route.is_long_body(body)
                     if not is_long:
                         _write(resp, route.handler(call._replace(body=body, end_turn=turn.end)))
@@ -90,6 +96,22 @@ class Service:
                 failures.break_off(req, resp, error)
 
         return respond_or_break_off if breaks_off else respond
+
+    def _caller(self, api: kind.Api, route: Route, req: falcon.Request, below: str) -> Caller:
+        if route.rule is Rule.OPEN:
+            return Caller()
+        signed = api.signed(req, below, self._conf)
+        return self._access.caller(req) if signed is None else signed
+
+    def _read(self, route: Route, req: falcon.Request) -> bytes:
+        """The body, unless the request's headers refuse it."""
+        if route.check is not None:
+            route.check(req, self._conf)
+        if not route.has_body or (route.may_be_empty and wire.has_no_body(req)):
+            return b""
+        if route.body_media:
+            wire.check_media(req, route.body_media)
+        return wire.read(req, self._max_body)
 
     @contextlib.contextmanager
     def _turn(self, route: Route) -> Iterator[Turn]:

@@ -23,6 +23,7 @@ class Rule(enum.Enum):
     OPEN = "everybody, without a token"
     ANYONE = "every caller"
     PROJECT = "every caller, about the own project; admins about all"
+    OWN = "every caller, about the own project"
     ADMIN = "admins"
     SCOPED = "callers with a user and a project, about their own; admins about all, also without a project"
     SEGREGATED = "admins; others are told that they are not authorized"
@@ -50,6 +51,9 @@ class Call(NamedTuple, Generic[Store, Beside]):
         conf: the settings.
         base: the URL of the kind's prefix, as the caller wrote it.
         last_event_id: of server-sent events, where the caller was.
+        sent: the path below the kind's prefix and the query string, as the caller wrote them.
+        headers: the request's headers that the route names, by these names; those that were sent.
+        size: bytes of the body.
         end_turn: lets another request have this one's turn; for a handler that goes on to wait for others.
     """
 
@@ -63,6 +67,9 @@ class Call(NamedTuple, Generic[Store, Beside]):
     conf: cfg.ConfigOpts
     base: str = ""
     last_event_id: str | None = None
+    sent: str = ""
+    headers: Mapping[str, str] = {}
+    size: int = 0
     end_turn: Callable[[], None] = _nothing
 
 

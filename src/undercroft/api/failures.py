@@ -37,11 +37,11 @@ def log(req: falcon.Request, what: str, error: Exception) -> None:
     LOG.error("%s %s %s: %s (request %s)", req.method, req.path, what, error, request_id(req), exc_info=unforeseen)
 
 
-def answer(req: falcon.Request, resp: falcon.Response, status: int, message: str) -> None:
+def answer(req: falcon.Request, resp: falcon.Response, status: int, message: str, error: Exception | None = None) -> None:
     """Write an error's status, headers and body."""
     resp.status = status
     resp.content_type = falcon.MEDIA_JSON
-    resp.data = wire.encode(error_body(req.path).make(status, message))
+    resp.data = wire.encode(error_body(req.path).make(status, message, error))
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         resp.set_header("Retry-After", RETRY_AFTER)
     if status == HTTPStatus.UNAUTHORIZED:
@@ -51,27 +51,27 @@ def answer(req: falcon.Request, resp: falcon.Response, status: int, message: str
 def ours(req: falcon.Request, resp: falcon.Response, error: UndercroftError, _params: Any) -> None:
     """One of our own errors, which knows its status."""
     if error.http < HTTPStatus.INTERNAL_SERVER_ERROR or error.http == HTTPStatus.NOT_IMPLEMENTED:
-        answer(req, resp, error.http, error.public)
+        answer(req, resp, error.http, error.public, error)
         return
     log(req, "failed", error)
-    _not_now(req, resp, error.http, error.public)
+    _not_now(req, resp, error.http, error.public, error)
 
 
 def http(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _params: Any) -> None:
     """An error of the framework."""
     resp.set_headers(error.headers or {})
-    answer(req, resp, error.status_code, error.description or error.title or HTTPStatus(error.status_code).phrase)
+    answer(req, resp, error.status_code, error.description or error.title or HTTPStatus(error.status_code).phrase, error)
 
 
 def unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, _params: Any) -> None:
     """A mistake of ours: the log gets the traceback, the caller no detail."""
     log(req, "failed", error)
-    _not_now(req, resp, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says more")
+    _not_now(req, resp, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says more", error)
 
 
-def _not_now(req: falcon.Request, resp: falcon.Response, status: int, message: str) -> None:
+def _not_now(req: falcon.Request, resp: falcon.Response, status: int, message: str, error: Exception) -> None:
     """Answer a failure of ours: the log says more under the request's id."""
-    answer(req, resp, status, f"{message} (request {request_id(req)})")
+    answer(req, resp, status, f"{message} (request {request_id(req)})", error)
 
 
 def break_off(req: falcon.Request, resp: falcon.Response, error: Exception) -> None:

@@ -8,16 +8,23 @@ from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
+import falcon
 from oslo_config import cfg
 
 from undercroft.api.routes import Route
 from undercroft.api.schemas import ErrorMessage, Fault, Message
 from undercroft.core import kinds
+from undercroft.core.caller import Caller
 from undercroft.core.gather import Gatherer
 
 
 def _nothing(_store: Any, _conf: cfg.ConfigOpts) -> None:
     """Open nothing beside the store."""
+
+
+def _unsigned(_req: falcon.Request, _path: str, _conf: cfg.ConfigOpts) -> Caller | None:
+    """Know no signatures."""
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,19 +34,19 @@ class ErrorBody:
     Attributes:
         below: where it is used, relative to the kind's prefix; the first that fits counts.
         type: the struct, for the OpenAPI document.
-        make: makes one: takes the status and the message.
+        make: makes one: takes the status, the message, and the error that it is made of, where there is one.
     """
 
     below: str
     type: Any
-    make: Callable[[int, str], Any]
+    make: Callable[[int, str, Exception | None], Any]
 
 
-def _fault(status: int, message: str) -> Fault:
+def _fault(status: int, message: str, _error: Exception | None) -> Fault:
     return Fault("Client" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server", message)
 
 
-DEFAULT_ERROR = ErrorBody("/", Message, lambda _status, message: Message(message))
+DEFAULT_ERROR = ErrorBody("/", Message, lambda _status, message, _error: Message(message))
 
 
 def faults(below: str) -> ErrorBody:
@@ -49,7 +56,7 @@ def faults(below: str) -> ErrorBody:
 
 def error_messages(below: str) -> ErrorBody:
     """Errors as `{"error_message": {"faultcode": ..., ...}}`."""
-    return ErrorBody(below, ErrorMessage, lambda status, message: ErrorMessage(_fault(status, message)))
+    return ErrorBody(below, ErrorMessage, lambda status, message, error: ErrorMessage(_fault(status, message, error)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +69,8 @@ class Api:
         probe: asks a store something small, and raises what is wrong with it.
         errors: forms of errors, where they differ from `{"message": ...}`.
         open_beside: opens what handlers need beside the store, once a process; takes the store and the settings.
+        signed: the caller of a request that its own signature identifies, in the place of a token; None for a request without
+            one. Takes the request, its path below the prefix, and the settings.
         gatherer: of what was opened, what stores together that which several posts brought, for the counts; None for nothing.
     """
 
@@ -71,6 +80,7 @@ class Api:
     errors: tuple[ErrorBody, ...] = ()
     open_beside: Callable[[Any, cfg.ConfigOpts], Any] = _nothing
     gatherer: Callable[[Any], Gatherer[Any, Any]] | None = None
+    signed: Callable[[falcon.Request, str, cfg.ConfigOpts], Caller | None] = _unsigned
 
     def error(self, path: str) -> ErrorBody:
         """The form of errors of a path below the prefix."""

@@ -66,13 +66,15 @@ def _operation(api: Api, route: Route, schemas: dict[Any, Any]) -> dict[str, Any
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()} {route.path}").strip("_"),
         "summary": text,
         "description": f"May be asked by: {route.rule.value}.",
-        "parameters": [*_path(route), *_query(route)],
+        "parameters": [*_path(route), *_query(route), *_headers(route)],
         "responses": _responses(api, route, schemas),
     }
     if route.method == "POST":
         operation["parameters"].append(_key())
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": _json(schemas[route.body])}
+        media = route.body_media or (falcon.MEDIA_JSON,)
+        content = {each: {"schema": schemas[route.body]} for each in media}
+        operation["requestBody"] = {"required": not route.may_be_empty, "content": content}
     operation["security"] = [] if route.rule is Rule.OPEN else [{"token": []}, {"bearer": []}, {"basic": []}]
     return operation
 
@@ -91,6 +93,10 @@ def _query(route: Route) -> list[dict[str, Any]]:
             parameter |= {"style": "form", "explode": route.read is not wire.query}
         found.append(parameter)
     return found
+
+
+def _headers(route: Route) -> list[dict[str, Any]]:
+    return [{"name": name, "in": "header", "schema": {"type": "string"}} for name in route.headers]
 
 
 def _key() -> dict[str, Any]:

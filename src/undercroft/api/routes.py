@@ -33,6 +33,10 @@ class Route:
             sender keeps what it sent; None for never.
         gathers: whether its handler ends its turn, and waits until what came is stored together with what others sent: many such
             requests may be under way, and each waits for its turn until its deadline.
+        check: refuses a request by its headers, before its body is read; None for nothing to check.
+        headers: names of the request's headers that the handler reads.
+        may_be_empty: whether a request may come without the body.
+        body_media: content types of the body, of which a request has one; empty for JSON, whatever a request calls it.
         media: content types of the answer.
         takes_rest: whether the last variable part is all that is left of the path, with its slashes.
     """
@@ -50,6 +54,10 @@ class Route:
     read: Callable[[falcon.Request, Any], Any] = wire.query
     breaks_off: Callable[[cfg.ConfigOpts], bool] | None = None
     gathers: bool = False
+    check: Callable[[falcon.Request, cfg.ConfigOpts], None] | None = None
+    headers: tuple[str, ...] = ()
+    may_be_empty: bool = False
+    body_media: tuple[str, ...] = ()
     media: tuple[str, ...] = (falcon.MEDIA_JSON,)
     takes_rest: bool = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 import falcon
@@ -45,6 +45,17 @@ def read(req: falcon.Request, limit: int) -> bytes:
     return body
 
 
+def has_no_body(req: falcon.Request) -> bool:
+    """Whether a request brings nothing: no length, or 0, and no parts."""
+    return not req.content_length and not req.get_header("Transfer-Encoding")
+
+
+def check_media(req: falcon.Request, media: Collection[str]) -> None:
+    """Refuse a body of another content type."""
+    if (req.content_type or "").partition(";")[0].strip().lower() not in media:
+        raise falcon.HTTPUnsupportedMediaType(description=f"the Content-Type of this body is {' or '.join(media)}")
+
+
 def decode(body: bytes, type_: type[T]) -> T:
     """A JSON body as `type_`, see `undercroft.core.decoding`.
 
@@ -64,10 +75,15 @@ def query(req: falcon.Request, type_: type[T]) -> T:
     Raises:
         InvalidInput: an unknown or doubled parameter, a list that is too long, or a value of another form.
     """
+    return parse(pairs(req), type_)
+
+
+def parse(given: Iterable[tuple[str, str]], type_: type[T]) -> T:
+    """Names and values of a query string as a struct, see `query`."""
     struct: Any = type_
     known = fields(struct)
     found: dict[str, Any] = {}
-    for name, value in pairs(req):
+    for name, value in given:
         if name not in known:
             raise InvalidInput("query", "has " + unknown("parameter", name, known))
         if known[name] is not None:

@@ -206,7 +206,7 @@ class Exchange:
         answer.status = http.HTTPStatus.INTERNAL_SERVER_ERROR
         answer.headers = [(b"content-type", b"application/json"), (b"x-openstack-request-id", f"req-{uuid.uuid4()}".encode())]
         form = error_body(self._scope["path"])
-        answer.body = [wire.encode(form.make(answer.status, "the service failed; its log says more"))]
+        answer.body = [wire.encode(form.make(answer.status, "the service failed; its log says more", None))]
 
     async def _in_thread(self, pool: Pool, call: Callable[..., T], *args: Any) -> T:
         """Call in a thread; while that takes long, look whether the client is still there."""

@@ -1,0 +1,78 @@
+"""What the API is: its versions, its resources, whether it answers, and how the store is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from undercroft.api.call import Answer
+from undercroft.api.messaging.door import MessagingCall
+from undercroft.api.messaging.schemas import Home, MediaType, Resource, Version, VersionLink, Versions
+from undercroft.core.errors import Unavailable
+
+_MEDIA = MediaType("application/json", "application/vnd.openstack.messaging-v2+json")
+_GET, _GET_POST = ["GET"], ["GET", "POST"]
+# Templates of paths below /v2, and methods, by what they are called.
+_RESOURCES: dict[str, tuple[str, list[str]]] = {
+    "rel/queues": ("queues{?marker,limit,detailed,name,with_count}", _GET),
+    "rel/queue": ("queues/{queue_name}", ["GET", "PUT", "PATCH", "DELETE"]),
+    "rel/queue_stats": ("queues/{queue_name}/stats", _GET),
+    "rel/queue_share": ("queues/{queue_name}/share", ["POST"]),
+    "rel/queue_purge": ("queues/{queue_name}/purge", ["POST"]),
+    "rel/messages": ("queues/{queue_name}/messages{?marker,limit,echo,include_claimed,include_delayed}", ["GET", "POST", "DELETE"]),
+    "rel/message": ("queues/{queue_name}/messages/{message_id}", ["GET", "DELETE"]),
+    "rel/post_claim": ("queues/{queue_name}/claims{?limit}", ["POST"]),
+    "rel/claim": ("queues/{queue_name}/claims/{claim_id}", ["GET", "PATCH", "DELETE"]),
+    "rel/subscriptions": ("queues/{queue_name}/subscriptions{?marker,limit}", _GET_POST),
+    "rel/subscription": ("queues/{queue_name}/subscriptions/{subscription_id}", ["GET", "PATCH", "DELETE"]),
+    "rel/subscription_confirm": ("queues/{queue_name}/subscriptions/{subscription_id}/confirm", ["PUT"]),
+    "rel/topics": ("topics{?marker,limit,detailed,name}", _GET),
+    "rel/topic": ("topics/{topic_name}", ["GET", "PUT", "PATCH", "DELETE"]),
+    "rel/ping": ("ping", ["GET", "HEAD"]),
+    "rel/health": ("health", _GET),
+}
+_VARIABLES = {
+    name: f"param/{name}"
+    for name in (
+        "marker", "limit", "detailed", "name", "with_count", "echo", "include_claimed", "include_delayed", "queue_name",
+        "topic_name", "message_id", "claim_id", "subscription_id",
+    )
+}  # fmt: skip
+
+
+def versions(_call: MessagingCall) -> Answer:
+    """Tell the versions of the API."""
+    return Answer(300, Versions([Version("2", [MediaType(_MEDIA.base, _MEDIA.type)], [VersionLink("/v2/", "self")])]))
+
+
+def home(call: MessagingCall) -> Answer:
+    """Tell the resources of this version; without the last slash of the path, the versions, which is where some clients look."""
+    if not call.sent.partition("?")[0].endswith("/"):
+        return versions(call)
+    return Answer(200, Home({name: _resource(*each) for name, each in _RESOURCES.items()}))
+
+
+def _resource(template: str, methods: list[str]) -> Resource:
+    variables = {name: where for name, where in _VARIABLES.items() if _has(template, name)}
+    hints: dict[str, Any] = {"allow": methods, "formats": {"application/json": {}}}
+    return Resource(f"/v2/{template}", variables, hints)
+
+
+def _has(template: str, name: str) -> bool:
+    return any(name in part.partition("}")[0].lstrip("?").split(",") for part in template.split("{")[1:])
+
+
+def ping(call: MessagingCall) -> Answer:
+    """Tell whether the store answers."""
+    if not call.store.is_alive():
+        raise Unavailable("the store of messages does not answer")
+    return Answer(204)
+
+
+def ping_head(_call: MessagingCall) -> Answer:
+    """Tell that the service answers."""
+    return Answer(204)
+
+
+def health(call: MessagingCall) -> Answer:
+    """Run the store's self-test on a queue of its own."""
+    return Answer(200, call.store.health())
