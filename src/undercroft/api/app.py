@@ -203,7 +203,7 @@ def create_app(conf: cfg.ConfigOpts | None = None, stores: Mapping[str, Any] | N
     app.req_options.strip_url_path_trailing_slash = True
     failures.install(app)
     for each in served:
-        counters.watch(each)
+        counters.watch(each, conf)
         _add_routes(app, service, each)
     app.add_route("/healthz", health.Alive())
     app.add_route("/readyz", health.Ready(served))

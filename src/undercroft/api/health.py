@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import time as monotonic
@@ -10,9 +11,11 @@ from typing import Any
 
 import falcon
 import prometheus_client as prometheus
+from oslo_config import cfg
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from undercroft.api import failures, handover, wire
+from undercroft.api.gauges import Asked
 from undercroft.api.kind import Served
 from undercroft.api.schemas import Health
 from undercroft.core import deadline
@@ -71,6 +74,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._registry = prometheus.CollectorRegistry()
+        self._asked: list[Asked] = []
         labels = ["method", "route"]
         self._requests = prometheus.Counter(
             "undercroft_http_requests", "Requests answered.", [*labels, "status"], registry=self._registry
@@ -84,8 +88,10 @@ class Counters:
             multiprocess_mode="livesum",
         )  # fmt: skip
 
-    def watch(self, served: Served) -> None:
-        """Count what waits to be stored, of a kind that stores together what several posts brought."""
+    def watch(self, served: Served, conf: cfg.ConfigOpts) -> None:
+        """Count what waits to be stored, of a kind that stores together what several posts brought; show what a store tells."""
+        if served.api.gauges is not None:
+            self._asked.append(Asked(served.api.name, functools.partial(served.api.gauges, served.store, conf)))
         if served.api.gatherer is not None:
             gauge = self._waiting.labels(served.api.name)
             served.api.gatherer(served.beside).watch = gauge.set
@@ -109,4 +115,7 @@ class Counters:
             _forget_the_dead(os.environ[_MULTIPROCESS])
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         resp.content_type = prometheus.CONTENT_TYPE_LATEST
-        resp.data = prometheus.generate_latest(registry)
+        asked = prometheus.CollectorRegistry()
+        for each in self._asked:
+            asked.register(each)
+        resp.data = prometheus.generate_latest(registry) + prometheus.generate_latest(asked)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import falcon
 from oslo_config import cfg
 
+from undercroft.api.gauges import Gauge
 from undercroft.api.routes import Route
 from undercroft.api.schemas import ErrorMessage, Fault, Message
 from undercroft.core import kinds
@@ -72,6 +73,7 @@ class Api:
         signed: the caller of a request that its own signature identifies, in the place of a token; None for a request without
             one. Takes the request, its path below the prefix, and the settings.
         gatherer: of what was opened, what stores together that which several posts brought, for the counts; None for nothing.
+        gauges: numbers of a store for `/metrics`; takes the store and the settings. They are asked for at most each few seconds.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Api:
     open_beside: Callable[[Any, cfg.ConfigOpts], Any] = _nothing
     gatherer: Callable[[Any], Gatherer[Any, Any]] | None = None
     signed: Callable[[falcon.Request, str, cfg.ConfigOpts], Caller | None] = _unsigned
+    gauges: Callable[[Any, cfg.ConfigOpts], Sequence[Gauge]] | None = None
 
     def error(self, path: str) -> ErrorBody:
         """The form of errors of a path below the prefix."""

@@ -6,6 +6,7 @@ from oslo_config import cfg
 
 from undercroft.api.kind import Api
 from undercroft.api.messaging.door import Beside
+from undercroft.api.messaging.metrics import gauges
 from undercroft.api.messaging.refusals import PROBLEMS
 from undercroft.api.messaging.routes import ROUTES
 from undercroft.messaging import DataDriverBase
@@ -22,4 +23,4 @@ def _open_beside(_store: DataDriverBase, conf: cfg.ConfigOpts) -> Beside:
     return Beside(Sealer(conf.messaging.encryption_key))
 
 
-API = Api("messaging", ROUTES, _probe, (PROBLEMS,), _open_beside)
+API = Api("messaging", ROUTES, _probe, (PROBLEMS,), _open_beside, gauges=gauges)
