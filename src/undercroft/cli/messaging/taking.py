@@ -57,6 +57,7 @@ def claim(
       undercroft queue claim jobs --release 4d1fe2
     """
     from undercroft.cli import output
+    from undercroft.core.errors import UndercroftError
     from undercroft.messaging import settings
 
     named = {"--renew": renew, "--release": release, "--finish": finish}
@@ -82,7 +83,12 @@ def claim(
         else:
             shown = bodies.Bodies(opened, queue, project)
             found, messages = claims.create(queue, metadata, project, limit)
-            click.echo(output.json_text({"id": found, **metadata, "messages": shown.opened(messages)}))
+            try:
+                readable = shown.opened(messages)
+            except UndercroftError:
+                claims.delete(queue, found, project)
+                raise
+            click.echo(output.json_text({"id": found, **metadata, "messages": readable}))
             if found is None:
                 stores.note("no message is free")
 
@@ -104,8 +110,13 @@ def pop(queue: str, store: str | None, project: str | None, limit: int) -> None:
     from undercroft.cli import output
 
     with stores.opened(store, "messaging") as opened:
-        shown = bodies.Bodies(opened, queue, project)
-        found = shown.opened(opened.message_controller.pop(queue, limit, project))
-    exporting.show(f"{output.json_line(message)}\n".encode() for message in found)
+        shown, messages = bodies.Bodies(opened, queue, project), opened.message_controller
+        # What cannot be decrypted is refused before anything is removed: a queue of dead letters may have messages of others.
+        shown.opened(next(messages.list(queue, project, None, limit, echo=True)))
+        found = messages.pop(queue, limit, project)
+        try:
+            found = shown.opened(found)
+        finally:
+            exporting.show(f"{output.json_line(message)}\n".encode() for message in found)
     if not found:
         stores.note("no message is free")
