@@ -7,6 +7,8 @@ from typing import Any
 
 from oslo_config import cfg
 
+from undercroft.core.errors import ConfigInvalid
+
 LOG = logging.getLogger(__name__)
 
 # What the API refuses and what it fills in. The names are those of the host's group [transport].
@@ -79,3 +81,21 @@ def value(conf: Any, name: str) -> Any:
         return conf["messaging"][name]
     except (cfg.NoSuchOptError, cfg.NoSuchGroupError, KeyError, TypeError):
         return _DEFAULTS[name]
+
+
+# As drivers register them, in the configuration of a host, too.
+GROUPS = tuple(OPTIONS.items())
+
+
+def connection(conf: Any) -> str:
+    """The URL of the store, from the configuration.
+
+    Raises:
+        ConfigInvalid: it names none.
+    """
+    found = value(conf, "connection")
+    if not found:
+        raise ConfigInvalid(
+            "[messaging] connection: name the store of messages, such as sqlite:////var/lib/undercroft/messaging.db"
+        )
+    return str(found)

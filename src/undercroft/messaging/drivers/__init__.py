@@ -1,0 +1,1 @@
+"""Drivers of messages, found by entry point."""

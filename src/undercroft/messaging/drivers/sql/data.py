@@ -1,0 +1,140 @@
+"""The data plane in SQL, and the store that the shared parts of the product ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from oslo_config import cfg
+
+from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.findings import Finding
+from undercroft.engines.sql import gradual
+from undercroft.engines.sql.leases import Leases
+from undercroft.messaging import attributes, contract, settings
+from undercroft.messaging.drivers.sql import diagnosis
+from undercroft.messaging.drivers.sql.claims import Claim
+from undercroft.messaging.drivers.sql.control import ControlDriver
+from undercroft.messaging.drivers.sql.messages import Message
+from undercroft.messaging.drivers.sql.store import Options, Store
+from undercroft.messaging.drivers.sql.subscriptions import Subscription
+from undercroft.messaging.errors import QueueDoesNotExist
+from undercroft.messaging.models import Depths
+
+# Messages that `gc` removes at most, and those of one transaction.
+_MOST, _AT_ONCE = 100_000, 1_000
+
+
+class DataDriver(contract.DataDriverBase):
+    """Messages, claims and subscriptions.
+
+    Args:
+        conf: an oslo.config object.
+        cache: a region of dogpile.cache or oslo.cache, or None.
+        control_driver: the other plane, of any engine.
+        url: of the store; the setting `[messaging] connection` unless given.
+        options: options of the URL.
+        store: an open store, in the place of the two.
+    """
+
+    ephemeral = "sqlite:///{tmp}/messaging.db"
+    Options = Options
+    _DRIVER_OPTIONS = settings.GROUPS
+    _message_controller = Message
+    _claim_controller = Claim
+    _subscription_controller = Subscription
+
+    def __init__(
+        self,
+        conf: Any,
+        cache: Any,
+        control_driver: Any,
+        *,
+        url: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        store: Store | None = None,
+    ) -> None:
+        super().__init__(conf, cache, control_driver)
+        self.store = store or Store(url or settings.connection(self.conf), options or {})
+        self.db, self.tables, self.plane = self.store.db, self.store.tables, self.store.plane
+        # Else the metadata of queues, dead letters among them, are to be asked of the other plane.
+        self.keeps_no_queues = not self.store.is_same(getattr(control_driver, "store", None))
+
+    @classmethod
+    def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
+        own = conf if conf is not None else _plain()
+        store = Store(url, options)
+        return cls(own, cache, ControlDriver(own, cache, store=store), store=store)
+
+    def now(self) -> int:
+        """The moment by the engine's clock, in milliseconds."""
+        return self.store.now()
+
+    def dead_letters(self, queue: str, project: str) -> attributes.DeadLetters | None:
+        """What the metadata of a queue say about dead letters, where the control plane is elsewhere."""
+        if self.control_driver is None:
+            return None
+        try:
+            return attributes.dead_letters(self.control_driver.queue_controller.get(queue, project=project or None))
+        except QueueDoesNotExist:
+            return None
+
+    # -- the store's life ------------------------------------------------------------------------------------------
+
+    def init(self) -> None:
+        self.store.sql.upgrade()
+        self.plane.prepare()
+
+    def check(self) -> list[str]:
+        """What keeps the tables from being what this version needs; empty when nothing does."""
+        return self.store.sql.check()
+
+    def schema_version(self) -> tuple[str | None, str]:
+        """The tables' version (None: there are none), and the version that this package has."""
+        return self.store.sql.version()
+
+    def locks(self) -> Leases:
+        return self.store.sql.locks()
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
+        if (yield from self.store.sql.diagnose(self.check)):
+            yield diagnosis.queues(self.db, self.tables)
+            yield diagnosis.waiting(self.db, self.tables, self.now())
+            if verify:
+                yield from self.store.sql.integrity()
+                yield diagnosis.tallies(self.db, self.tables)
+                yield diagnosis.references(self.db, self.tables)
+
+    def drop(self) -> None:
+        self.store.sql.drop()
+
+    def close(self) -> None:
+        self.db.close()
+
+    # -- health ----------------------------------------------------------------------------------------------------
+
+    def is_alive(self) -> bool:
+        try:
+            self.db.alone(lambda c: c.exec_driver_sql("SELECT 1").close())
+        except (Unavailable, ConfigInvalid):
+            return False
+        return True
+
+    def gc(self) -> None:
+        removed = 0
+        while removed < _MOST and (gone := self.clean()):
+            removed += gone
+            gradual.leave(1)
+
+    def clean(self) -> int:
+        return self.plane.clean(self.now(), _AT_ONCE)
+
+    def depths(self, limit: int) -> Depths:
+        return self.plane.depths(limit, self.now()) if limit else Depths([], 0)
+
+
+def _plain() -> cfg.ConfigOpts:
+    """A configuration of defaults."""
+    conf = cfg.ConfigOpts()
+    conf(args=[], project="undercroft", default_config_files=[], default_config_dirs=[])
+    return conf

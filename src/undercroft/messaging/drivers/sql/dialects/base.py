@@ -1,0 +1,184 @@
+"""What the driver asks of a dialect; one subclass per dialect, in the module of its name.
+
+A dialect has whole operations, each with as few round trips as its engine allows: PostgreSQL does each in one statement, SQLite and
+MariaDB in the steps of a transaction (`steps`).
+"""
+
+from __future__ import annotations
+
+import abc
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from undercroft.core.receipt import Receipt
+from undercroft.engines.sql import Database
+from undercroft.messaging.attributes import DeadLetters
+from undercroft.messaging.drivers.sql.rows import Found, Row, Tally
+from undercroft.messaging.drivers.sql.schema import Tables
+from undercroft.messaging.models import Depth, Depths, Lease, NewMessage
+
+# `again` of a message that was never claimed and has no delay. Moments are behind it.
+FRESH = 0
+# Milliseconds by which a release is dated back, so that a clock that is a little behind sees it, too.
+BACK = 1_000
+# Milliseconds that an id of a deleted queue is kept after its last message: somebody may still be posting to it.
+LINGERS = 300_000
+# Rows of `tally` that a queue may have before they are folded into one.
+FOLD = 1_000
+# Makes the answer of the ids.
+Answer = Callable[[Sequence[int]], bytes]
+
+
+class Lane(NamedTuple):
+    """A queue, by whose it is and its name."""
+
+    project: str
+    name: str
+
+
+class Slice(NamedTuple):
+    """What a page of messages asks for; see `models.Page`. `after` is a place, or the id of a message in a place of its own."""
+
+    after: int
+    limit: int
+    without: str | None
+    claimed: bool
+    delayed: bool
+
+
+class Refusal(NamedTuple):
+    """Why nothing was deleted: a message, the claim that it is under (None for none), whether the claim that was named is live."""
+
+    message: int
+    holder: int | None
+    known: bool
+
+
+class Dialect(abc.ABC):
+    """The operations on the message plane of one namespace. Moments are milliseconds since 1970.
+
+    Args:
+        db: the database.
+        tables: the tables.
+    """
+
+    def __init__(self, db: Database, tables: Tables) -> None:
+        self._db = db
+        self._tables = tables
+
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """What new tables need before they are used; harmless to repeat."""
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def post(self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int) -> list[int]:
+        """Store messages, all or none; their ids in order. Makes the queue's row where there is none."""
+
+    @abc.abstractmethod
+    def post_once(
+        self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, receipt: Receipt, answer: Answer
+    ) -> bytes:
+        """The same once for a receipt; the answer that is kept with it."""
+
+    @abc.abstractmethod
+    def page(self, lane: Lane, page: Slice, now: int) -> Sequence[Row]:
+        """A page of messages, in order."""
+
+    @abc.abstractmethod
+    def edge(self, lane: Lane, now: int, *, newest: bool) -> Row | None:
+        """The first message, or the last one."""
+
+    @abc.abstractmethod
+    def get(self, lane: Lane, ids: Sequence[int], now: int) -> Sequence[Row]:
+        """Messages by id, in the order of their places."""
+
+    @abc.abstractmethod
+    def delete(self, lane: Lane, message: int, claim: int | None, now: int) -> Refusal | None:
+        """Delete a message that is free (no claim given), or under that claim; None when it is gone or was not there."""
+
+    @abc.abstractmethod
+    def delete_many(self, lane: Lane, ids: Sequence[int], claims: Sequence[int] | None, now: int) -> Refusal | None:
+        """Delete messages; with claims, all of them or none: each has to be under one of these."""
+
+    @abc.abstractmethod
+    def pop(self, lane: Lane, limit: int, now: int) -> Sequence[Row]:
+        """Remove the first messages that are free."""
+
+    @abc.abstractmethod
+    def redrive(self, lane: Lane, target: Lane, limit: int, now: int) -> int:
+        """Move the first messages that are free to another queue; how many."""
+
+    # -- claims ----------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def claim(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, *, foreign: bool) -> Found | None:
+        """Claim the first messages that are free.
+
+        Args:
+            lane: the queue.
+            lease: the claim.
+            now: the moment.
+            dead: where messages go that were claimed too often, where the queue's metadata are in another store.
+            foreign: whether they are; else the queue's row says it.
+        """
+
+    @abc.abstractmethod
+    def find_claim(self, lane: Lane, claim: int, now: int) -> Sequence[Row]:
+        """The messages of a live claim, in order."""
+
+    @abc.abstractmethod
+    def renew(self, lane: Lane, claim: int, lease: Lease, now: int) -> bool:
+        """Let a live claim begin anew; whether there is one."""
+
+    @abc.abstractmethod
+    def release(self, lane: Lane, claim: int, now: int) -> None:
+        """Free the messages of a live claim."""
+
+    # -- figures ---------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def tally(self, lane: Lane, now: int) -> Tally | None:
+        """How full a queue is; None where it has no row."""
+
+    @abc.abstractmethod
+    def depths(self, limit: int, now: int) -> Depths:
+        """How full the fullest queues are."""
+
+    # -- removal ---------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def clean(self, now: int, most: int) -> int:
+        """Remove what has expired, and the messages of queues that are gone: at most so many, in one transaction; how many."""
+
+    # -- pieces ----------------------------------------------------------------------------------------------------
+
+    def _text(self, statement: str) -> str:
+        """A statement with the names of our tables, and the placeholders of the client library."""
+        names = {
+            name: getattr(self._tables, name).name for name in ("setting", "queue", "leftover", "message", "tally", "dedup", "slot")
+        }
+        return self._db.dialect.text(statement.format(**names, place=self._tables.place))
+
+    def _ensure(self, connection: sa.Connection, lane: Lane) -> None:
+        """Make the queue's row, without metadata, unless it is there."""
+        table = self._tables.queue
+        values: dict[str, Any] = {"id": new_id(), "project": lane.project, "name": lane.name, "version": 0}
+        connection.execute(self._db.dialect.insert_missing(table).values(**values))
+
+
+def new_id() -> int:
+    """A random id of a queue's incarnation. One that is taken by another queue is not stored, and asked for again."""
+    return secrets.randbelow(2**31 - 1) + 1
+
+
+def depths(found: Sequence[Any], now: int) -> Depths:
+    """Rows of project, name, free, claimed, when the oldest message was posted, and how many queues there are."""
+    queues = [
+        Depth(project, name, int(free), int(claimed), 0 if born is None else max(0, now - born) // 1000)
+        for project, name, free, claimed, born, _ in found
+    ]
+    return Depths(queues, int(found[0][-1]) - len(found) if found else 0)

@@ -1,0 +1,77 @@
+"""What statements about messages give, and the texts that ids are outside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from undercroft.messaging.models import Stored
+
+# The columns of `Row`, in its order.
+COLUMNS = ("place", "alias", "born", "ttl", "expires", "again", "claim", "claim_ttl", "claims", "client", "body")
+_NUMBER = re.compile("[0-7][0-9a-f]{15}", re.ASCII)
+
+
+class Row(NamedTuple):
+    """A message as its table holds it; see `schema`."""
+
+    place: int
+    alias: int | None
+    born: int
+    ttl: int
+    expires: int
+    again: int
+    claim: int | None
+    claim_ttl: int | None
+    claims: int
+    client: str
+    body: bytes
+
+    @property
+    def number(self) -> int:
+        """Its id as a number."""
+        return self.place if self.alias is None else self.alias
+
+    def is_held(self, now: int) -> bool:
+        """Whether it is under a live claim."""
+        return self.claim is not None and self.again > now
+
+    def stored(self, now: int) -> Stored:
+        """The message for the contract."""
+        claim = text(self.claim) if self.claim is not None and self.again > now else None
+        age = max(0, now - self.born) // 1000
+        return Stored(text(self.number), self.ttl, age, bytes(self.body), claim, self.claims, self.born)
+
+
+class Found(NamedTuple):
+    """A claim: its number, its seconds, the moment when it ends, and its messages in order."""
+
+    claim: int
+    ttl: int
+    ends: int
+    rows: list[Row]
+
+
+class Tally(NamedTuple):
+    """How many messages a queue has that have not expired, how many under a live claim, and its first and last one."""
+
+    total: int
+    claimed: int
+    oldest: tuple[int, int] | None
+    newest: tuple[int, int] | None
+
+
+def text(number: int) -> str:
+    """A number as an id; texts sort as their numbers do."""
+    return f"{number:016x}"
+
+
+def number(text: str) -> int | None:
+    """The number of an id; None for what is none."""
+    return int(text, 16) if _NUMBER.fullmatch(text) else None
+
+
+def numbers(texts: Sequence[str]) -> list[int]:
+    """The numbers of those that are ids."""
+    return [found for each in texts if (found := number(each)) is not None]
