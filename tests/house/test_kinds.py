@@ -36,7 +36,7 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
     "src/undercroft/cli/doctor.py": ({"rating", "events"}, EXAMPLES),
     "src/undercroft/cli/serve.py": ({"rating", "events"}, EXAMPLES),
     "src/undercroft/cli/worker.py": ({"rating"}, EXAMPLES),
-    "src/undercroft/cli/demo.py": ({"rating", "events", "metering"}, "the demonstration is about these kinds"),
+    "src/undercroft/cli/demo.py": ({"rating", "events", "metering", "messaging"}, "the demonstration is about these kinds"),
 }
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from undercroft.demo.figures import Cost, Figures
     from undercroft.demo.prices import Prices
+    from undercroft.demo.relay import Relayed
     from undercroft.demo.traces import Machine
     from undercroft.metering import Store
     from undercroft.rating import BaseStorage
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 @click.option(
     "--metering", metavar="URL", help="Another store of samples. Default: that of --store, else sqlite:///OUTPUT/metering.db."
 )
-def demo(output: pathlib.Path, store: str | None, events: str | None, metering: str | None) -> None:
+@click.option(
+    "--messaging", metavar="URL", help="Another store of messages. Default: that of --store, else sqlite:///OUTPUT/messaging.db."
+)
+def demo(output: pathlib.Path, store: str | None, events: str | None, metering: str | None, messaging: str | None) -> None:
     """Store a day of 1,052 real virtual machines as samples, rate it from there, sum it, and draw it.
 
     Takes the CPU readings of PlanetLab's CoMon project (3 March 2011, every five minutes, as distributed with CloudSim), stores
@@ -47,6 +51,8 @@ def demo(output: pathlib.Path, store: str | None, events: str | None, metering: 
     the exit code is 1. Writes OUTPUT/index.html, a page that needs nothing else. Running it again changes nothing.
 
     140 notifications of OpenStack Nova, spread over the day, go to a store of events; the page shows them by hour.
+    They are also posted to a queue and claimed by three processes. One is killed in the middle; its messages come back when its claim ends,
+    and each message is finished once, else the exit code is 1.
 
     \b
     Examples:
@@ -56,7 +62,7 @@ def demo(output: pathlib.Path, store: str | None, events: str | None, metering: 
     import undercroft
     from undercroft.cli import output as out
     from undercroft.cli import stores
-    from undercroft.demo import figures, happenings, measurements, page, prices, recount, traces
+    from undercroft.demo import figures, happenings, measurements, page, prices, recount, relay, traces
     from undercroft.rating.numbers import plain
 
     output.mkdir(parents=True, exist_ok=True)
@@ -90,8 +96,26 @@ def demo(output: pathlib.Path, store: str | None, events: str | None, metering: 
     click.echo("Both agree, to the last digit.\n")
     click.echo(f"Samples: {samples:,} of {len(machines):,} machines")
     click.echo(f"Events:  {sum(sum(kinds.values()) for kinds in counted.values()):,} of OpenStack Nova")
+    messaging = messaging or store or f"sqlite:///{output / 'messaging.db'}"
+    with stores.opened(messaging, "messaging") as queues:
+        queues.init()
+        _tell(relay.run(queues, messaging))
     click.echo(f"Page:    {drawn}")
-    _next(url, events, metering)
+    _next(url, events, metering, messaging)
+
+
+def _tell(relayed: Relayed) -> None:
+    from undercroft.demo import relay, relay_worker
+
+    lost = relayed.claimed - relay.DIES_AFTER
+    click.echo(f"Queue:   {relayed.posted:,} messages posted, claimed by {relay.WORKERS} processes")
+    click.echo(
+        f"         one was killed with {lost} of its {relayed.claimed} messages unfinished; after {relay_worker.TTL} s these came back"
+    )
+    click.echo(f"         {relayed.finished:,} messages finished{', each once' if relayed.is_once else ''}")
+    if not relayed.is_once:
+        click.echo("error: not every message was finished once; does another process work on this queue?", err=True)
+        raise Exit(failures.FAILED)
 
 
 def _record(store: Store, machines: Sequence[Machine], listed: Prices) -> None:
@@ -137,7 +161,7 @@ def _print(found: Figures, currency: str) -> None:
     out.table(("hour, UTC", *head), [row(f"{hour:02}:00", cost) for hour, cost in found.by_hour.items()], "By hour")
 
 
-def _next(rating: str, events: str, metering: str) -> None:
+def _next(rating: str, events: str, metering: str, messaging: str) -> None:
     # `make demo` runs the program of an environment that is not on the path.
     here = pathlib.Path(sys.executable).with_name("undercroft")
     program = "undercroft" if shutil.which("undercroft") else os.path.relpath(here)
@@ -153,6 +177,7 @@ def _next(rating: str, events: str, metering: str) -> None:
         ("meter resources", metering, "--project project-07 --limit 5"),
         ("events list", events, "--where 'event_type ^= \"instance.\" and memory_mb >= 512' --limit 5"),
         ("events count", events, "--by event_type --interval 6h --format csv"),
+        ("queue list", messaging, "--project demo"),
     ):
         click.echo(f"  {program} {command} --store {_shown(url)} {rest}")
 

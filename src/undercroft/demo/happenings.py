@@ -6,6 +6,7 @@ import collections
 import datetime as dt
 import gzip
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -16,10 +17,15 @@ from undercroft.events.wire import parse
 FILE = "nova-events.jsonl.gz"
 
 
+def notifications() -> list[Any]:
+    """The lines of the file, as JSON values."""
+    with (DATA / FILE).open("rb") as packed, gzip.open(packed, "rb") as lines:
+        return [msgspec.json.decode(line) for line in lines]
+
+
 def events() -> list[Event]:
     """The events, spread over the day in the order of the file: the notifications say no time of their own."""
-    with (DATA / FILE).open("rb") as packed, gzip.open(packed, "rb") as lines:
-        found = [parse(msgspec.json.decode(line)) for line in lines]
+    found = list(map(parse, notifications()))
     step = dt.timedelta(hours=HOURS) / len(found)
     for number, event in enumerate(found):
         event.generated = DAY.replace(tzinfo=None) + number * step
