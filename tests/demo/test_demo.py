@@ -25,7 +25,8 @@ import pytest
 import undercroft
 from tests.cli.conftest import runner
 from undercroft.cli.main import root
-from undercroft.demo import chart, figures, happenings, measurements, page, prices, recount, traces, usage
+from undercroft.core.errors import Unavailable
+from undercroft.demo import chart, figures, happenings, measurements, page, prices, recount, relay, relay_worker, traces, usage
 from undercroft.events import EventFilter
 from undercroft.events.definitions import Converter
 from undercroft.metering import SampleFilter
@@ -209,18 +210,57 @@ def test_another_store(tmp_path):
     url = f"sqlite:///{tmp_path}/elsewhere.db?namespace=demo"
     assert url.split("?", maxsplit=1)[0] in demo(tmp_path / "there", "--store", url).stdout
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["index.html"]
-    for kind in ("metering", "events"):
+    for kind in ("metering", "events", "messaging"):
         other = f"sqlite:///{tmp_path}/{kind}-only.db"
         assert f"{kind}-only.db" in demo(tmp_path / "elsewhere", f"--{kind}", other).stdout
 
 
 def test_what_to_try_next_works(done):
-    commands = re.findall(r"undercroft ((?:rating|meter|events) .*)", done[1])
-    assert len(commands) == 6
+    commands = re.findall(r"undercroft ((?:rating|meter|events|queue) .*)", done[1])
+    assert len(commands) == 7
     for command in commands:
         result = runner().invoke(root, shlex.split(command), prog_name="undercroft")
         assert result.exit_code == 0, result.stderr
-        assert result.stdout.count("\n") > 5
+        assert result.stdout.count("\n") > (2 if command.startswith("queue ") else 5)
+
+
+# -- the queue ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_message_is_finished_once_though_a_process_is_killed(done):
+    assert "140 messages posted, claimed by 3 processes" in done[1]
+    assert "one was killed with 4 of its 10 messages unfinished; after 2 s these came back" in done[1]
+    assert "140 messages finished, each once" in done[1]
+    with contextlib.closing(undercroft.connect("messaging", f"sqlite:///{done[0]}/messaging.db")) as store:
+        stats = store.queue_controller.stats(relay_worker.QUEUE, relay_worker.PROJECT)
+    assert stats == {"messages": {"free": 0, "claimed": 0, "total": 0}}
+
+
+def test_messages_that_are_not_finished_once_are_an_error(done, tmp_path, monkeypatch):
+    """The twin: a message that the demo did not post."""
+    url = f"sqlite:///{tmp_path}/messaging.db"
+    with contextlib.closing(undercroft.connect("messaging", url)) as store:
+        store.init()
+        posted = type(store.message_controller).post
+
+        def post(self, queue, messages, *more):
+            posted(self, queue, [{"ttl": 60}], *more)
+            return posted(self, queue, messages, *more)
+
+        monkeypatch.setattr(type(store.message_controller), "post", post)
+        assert relay.run(store, url) == relay.Relayed(140, 10, 141, is_once=False)
+    result = demo(done[0], code=1)
+    assert "141 messages finished\n" in result.stdout
+    assert "error: not every message was finished once" in result.stderr
+
+
+def test_a_process_that_fails_is_an_error(tmp_path, monkeypatch, capfd):
+    url = f"sqlite:///{tmp_path}/messaging.db"
+    with contextlib.closing(undercroft.connect("messaging", url)) as store:
+        store.init()
+        with pytest.raises(Unavailable, match="a process that claims messages has failed"):
+            relay.run(store, "nothing://")
+    assert "nothing" in capfd.readouterr().err
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------

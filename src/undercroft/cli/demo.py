@@ -51,8 +51,8 @@ def demo(output: pathlib.Path, store: str | None, events: str | None, metering: 
     the exit code is 1. Writes OUTPUT/index.html, a page that needs nothing else. Running it again changes nothing.
 
     140 notifications of OpenStack Nova, spread over the day, go to a store of events; the page shows them by hour.
-    They are also posted to a queue and claimed by three processes. One is killed in the middle; its messages come back when its claim ends,
-    and each message is finished once, else the exit code is 1.
+    They are also posted to a queue and claimed by three processes. One is killed in the middle; its messages come back when its
+    claim ends, and each message is finished once, else the exit code is 1.
 
     \b
     Examples:
@@ -109,9 +109,8 @@ def _tell(relayed: Relayed) -> None:
 
     lost = relayed.claimed - relay.DIES_AFTER
     click.echo(f"Queue:   {relayed.posted:,} messages posted, claimed by {relay.WORKERS} processes")
-    click.echo(
-        f"         one was killed with {lost} of its {relayed.claimed} messages unfinished; after {relay_worker.TTL} s these came back"
-    )
+    left = f"{lost} of its {relayed.claimed} messages unfinished"
+    click.echo(f"         one was killed with {left}; after {relay_worker.TTL} s these came back")
     click.echo(f"         {relayed.finished:,} messages finished{', each once' if relayed.is_once else ''}")
     if not relayed.is_once:
         click.echo("error: not every message was finished once; does another process work on this queue?", err=True)

@@ -1,4 +1,4 @@
-"""The day's notifications as messages: posted to a queue, claimed by three processes, one of which is killed; each is finished once."""
+"""The day's notifications as messages: posted to a queue, and claimed by three processes, one of which is killed in the middle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from undercroft.core.errors import Unavailable
 from undercroft.demo import happenings, relay_worker
@@ -69,7 +69,8 @@ def _started(url: str, dies_after: int) -> Iterator[subprocess.Popen[str]]:
     # Not on the command line, which others can read: a URL may have a password.
     environment = {**os.environ, relay_worker.URL: url}
     command = [sys.executable, "-m", relay_worker.__name__, str(dies_after)]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as process:  # noqa: S603 - a module of ours, by our own interpreter
         try:
             yield process
         finally:
@@ -77,9 +78,9 @@ def _started(url: str, dies_after: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def _go(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("go\n")
-    process.stdin.flush()
+    if process.stdin is not None:
+        process.stdin.write("go\n")
+        process.stdin.flush()
 
 
 def _expect(process: subprocess.Popen[str], word: str) -> str:
@@ -96,7 +97,6 @@ def _expect(process: subprocess.Popen[str], word: str) -> str:
 
 
 def _lines(process: subprocess.Popen[str]) -> Iterator[tuple[str, str]]:
-    assert process.stdout is not None
-    while line := process.stdout.readline():
+    while process.stdout is not None and (line := process.stdout.readline()):
         word, _, rest = line.strip().partition(" ")
         yield word, rest

@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import sys
-import time
+import threading
 
 import undercroft
 from undercroft.messaging import ClaimDoesNotExist, DataDriverBase, NotPermitted
@@ -29,17 +29,17 @@ def work(store: DataDriverBase, dies_after: int) -> None:
         store: the store.
         dies_after: how many messages this process finishes before it is killed, with the rest of its claim; 0 for all.
     """
-    left = dies_after
+    left, pause = dies_after, threading.Event()
     while True:
         claim, messages = store.claim_controller.create(QUEUE, {"ttl": TTL, "grace": TTL}, PROJECT, AT_ONCE)
         if claim is None:
             if not store.queue_controller.stats(QUEUE, PROJECT)["messages"]["total"]:
                 return
-            time.sleep(PAUSE)
+            pause.wait(PAUSE)
             continue
         _say(f"claimed {len(messages)}")
         for message in messages:
-            time.sleep(WORK)
+            pause.wait(WORK)
             # A claim that has ended in the meantime leaves its messages to others.
             with contextlib.suppress(ClaimDoesNotExist, NotPermitted):
                 store.message_controller.delete(QUEUE, message["id"], PROJECT, claim)
