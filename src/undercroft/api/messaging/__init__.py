@@ -5,6 +5,7 @@ from __future__ import annotations
 from oslo_config import cfg
 
 from undercroft.api.kind import Api
+from undercroft.api.messaging import signatures
 from undercroft.api.messaging.door import Beside
 from undercroft.api.messaging.metrics import gauges
 from undercroft.api.messaging.refusals import PROBLEMS
@@ -20,7 +21,8 @@ def _probe(store: DataDriverBase) -> None:
 
 
 def _open_beside(_store: DataDriverBase, conf: cfg.ConfigOpts) -> Beside:
+    signatures.check_key(conf.messaging.secret_key)
     return Beside(Sealer(conf.messaging.encryption_key))
 
 
-API = Api("messaging", ROUTES, _probe, (PROBLEMS,), _open_beside, gauges=gauges)
+API = Api("messaging", ROUTES, _probe, (PROBLEMS,), _open_beside, signed=signatures.caller, gauges=gauges)

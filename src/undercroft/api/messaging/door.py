@@ -74,6 +74,12 @@ def check_accept(req: falcon.Request, _conf: cfg.ConfigOpts) -> None:
         raise falcon.HTTPNotAcceptable(description=f"answers are {falcon.MEDIA_JSON}: let Accept allow it")
 
 
+def check_length(req: falcon.Request, most: int, what: str, way_out: str) -> None:
+    """Refuse a body by its announced length."""
+    if (req.content_length or 0) > most:
+        raise Refused(API, f"{what} has {req.content_length:,} bytes and takes {most:,} at most: {way_out}")
+
+
 def _check_client(given: str | None, safe: str) -> None:
     if given is None:
         raise Refused("Wrong UUID value", f"the header {CLIENT} is missing: send a UUID that identifies the client")

@@ -1,0 +1,170 @@
+"""Metadata of queues over HTTP: reserved attributes have bounds and defaults, everything else is kept as it came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oslo_config import cfg
+
+from undercroft.api.messaging import door
+from undercroft.api.messaging.bodies import check_integers
+from undercroft.api.messaging.door import MessagingCall
+from undercroft.api.messaging.refusals import API, BODY, Refused
+from undercroft.core import document
+from undercroft.core.errors import Unsupported
+from undercroft.core.names import unknown
+from undercroft.messaging.attributes import (
+    DEAD_LETTER_QUEUE,
+    DEAD_LETTER_TTL,
+    DEFAULT_DELAY,
+    DEFAULT_TTL,
+    ENCRYPT,
+    FLAVOR,
+    MAX_CLAIM_COUNT,
+    MAX_POST_SIZE,
+    RETRY_POLICY,
+)
+from undercroft.messaging.sealing import SETTING
+
+SHORTEST_TTL = 60
+_MOST_CLAIMS = 2**31 - 1
+_RETRIES = {
+    "retries_with_no_delay": 3,
+    "minimum_delay_retries": 3,
+    "minimum_delay": 5,
+    "maximum_delay": 30,
+    "maximum_delay_retries": 3,
+}
+_FUNCTION, _OVERRIDE = "retry_backoff_function", "ignore_subscription_override"
+_FUNCTIONS = ("linear", "arithmetic", "exponential", "geometric")
+_LEAST_SPREAD = 10
+_LONGEST_KEY = 255
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def defaults(conf: cfg.ConfigOpts) -> dict[str, Any]:
+    """What every queue has that says nothing else."""
+    return {
+        MAX_POST_SIZE: conf.messaging.max_messages_post_size,
+        DEFAULT_TTL: conf.messaging.default_message_ttl,
+        DEFAULT_DELAY: conf.messaging.default_message_delay,
+        DEAD_LETTER_QUEUE: None,
+        DEAD_LETTER_TTL: None,
+        MAX_CLAIM_COUNT: None,
+        ENCRYPT: False,
+    }
+
+
+RESERVED = frozenset(
+    {
+        MAX_POST_SIZE, DEFAULT_TTL, DEFAULT_DELAY, DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, MAX_CLAIM_COUNT, ENCRYPT, FLAVOR,
+        RETRY_POLICY,
+    }
+)  # fmt: skip
+
+
+def shown(metadata: Mapping[str, Any], conf: cfg.ConfigOpts) -> dict[str, Any]:
+    """Metadata as they are answered."""
+    return {**defaults(conf), **metadata}
+
+
+def check(metadata: Mapping[str, Any], call: MessagingCall, project: str) -> None:
+    """Refuse metadata that are too large, or have a reserved attribute with an invalid value.
+
+    Raises:
+        Refused: the error names the attribute.
+    """
+    size, most = len(document.encoded(dict(metadata), "body")), call.conf.messaging.max_queue_metadata
+    if size > most:
+        raise Refused(API, f"the metadata have {size:,} characters as JSON; a queue takes {most:,}")
+    check_integers(metadata, "metadata")
+    for key in metadata:
+        if not key or len(key) > _LONGEST_KEY or _CONTROLS.search(key):
+            raise Refused(BODY, f"a key of metadata has 1 to {_LONGEST_KEY} characters, none of which is a control character")
+    for name, value in metadata.items():
+        if name in _CHECKS and not (value is None and name in _MAY_BE_NULL):
+            _CHECKS[name](name, value, call.conf)
+    if metadata.get(ENCRYPT) and not call.beside.sealer.is_able:
+        raise Refused(API, f"{ENCRYPT}: this service has no key to encrypt messages with; its operator sets {SETTING}")
+    if metadata.get(FLAVOR) is not None:
+        _check_flavor(call, metadata[FLAVOR], project)
+
+
+def _check_flavor(call: MessagingCall, name: Any, project: str) -> None:
+    try:
+        exists = isinstance(name, str) and call.store.control_driver.flavors_controller.exists(name, project)
+    except Unsupported:
+        exists = False
+    if not exists:
+        raise Refused(API, f"{FLAVOR}: flavor {str(name)[:64]!r} does not exist")
+
+
+def _whole(least: int, most: Callable[[cfg.ConfigOpts], int]) -> Callable[[str, Any, cfg.ConfigOpts], None]:
+    def check_whole(name: str, value: Any, conf: cfg.ConfigOpts) -> None:
+        highest = most(conf)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= highest:
+            raise Refused(API, f"{name} is a whole number from {least} to {highest}, not {_short(value)}")
+
+    return check_whole
+
+
+def _check_bool(name: str, value: Any, _conf: cfg.ConfigOpts) -> None:
+    if not isinstance(value, bool):
+        raise Refused(API, f"{name} is true or false, not {_short(value)}")
+
+
+def _check_queue(name: str, value: Any, _conf: cfg.ConfigOpts) -> None:
+    if not isinstance(value, str):
+        raise Refused(API, f"{name} is the name of a queue, not {_short(value)}")
+    door.check_name(value)
+
+
+def _check_retry_policy(name: str, value: Any, _conf: cfg.ConfigOpts) -> None:
+    check_retry_policy(value, name)
+
+
+def check_retry_policy(policy: Any, name: str) -> None:
+    """Refuse a policy of retries that is invalid.
+
+    Args:
+        policy: what was sent.
+        name: how errors call it.
+    """
+    if not isinstance(policy, dict):
+        raise Refused(API, f"{name} is an object, not {_short(policy)}")
+    known = (*_RETRIES, _FUNCTION, _OVERRIDE)
+    for key, value in policy.items():
+        if key not in known:
+            raise Refused(API, f"{name} has " + unknown("key", key, known))
+        if key == _OVERRIDE:
+            is_right, expected = isinstance(value, bool), "true or false"
+        elif key == _FUNCTION:
+            is_right, expected = value in _FUNCTIONS, f"one of {', '.join(_FUNCTIONS)}"
+        else:
+            is_right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_CLAIMS
+            expected = "a whole number, 0 or more"
+        if not is_right:
+            raise Refused(API, f"{name}.{key} is {expected}, not {_short(value)}")
+    spread = policy.get("maximum_delay", _RETRIES["maximum_delay"]) - policy.get("minimum_delay", _RETRIES["minimum_delay"])
+    if spread < _LEAST_SPREAD:
+        raise Refused(API, f"{name}: maximum_delay is at least {_LEAST_SPREAD} seconds more than minimum_delay, not {spread}")
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:64]
+
+
+_CHECKS: dict[str, Callable[[str, Any, cfg.ConfigOpts], None]] = {
+    MAX_POST_SIZE: _whole(1, lambda conf: int(conf.messaging.max_messages_post_size)),
+    DEFAULT_TTL: _whole(SHORTEST_TTL, lambda conf: int(conf.messaging.max_message_ttl)),
+    DEFAULT_DELAY: _whole(0, lambda conf: int(conf.messaging.max_message_delay)),
+    DEAD_LETTER_QUEUE: _check_queue,
+    DEAD_LETTER_TTL: _whole(SHORTEST_TTL, lambda conf: int(conf.messaging.max_message_ttl)),
+    MAX_CLAIM_COUNT: _whole(0, lambda _conf: _MOST_CLAIMS),
+    ENCRYPT: _check_bool,
+    RETRY_POLICY: _check_retry_policy,
+}
+# What answers show as null may be sent back.
+_MAY_BE_NULL = frozenset({DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, MAX_CLAIM_COUNT, FLAVOR})
