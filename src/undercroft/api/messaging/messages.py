@@ -27,7 +27,7 @@ from undercroft.api.messaging.schemas import (
 )
 from undercroft.messaging import ClaimDoesNotExist, ClaimDoesNotMatch, MessageNotClaimed, NotPermitted
 from undercroft.messaging.attributes import DEFAULT_DELAY, DEFAULT_TTL, ENCRYPT, MAX_POST_SIZE
-from undercroft.messaging.sealing import SETTING
+from undercroft.messaging.sealing import SETTING, Unopened
 
 # Ids that fit into a header, whatever reads it.
 _IN_HEADER = 100
@@ -172,11 +172,16 @@ def _pop(call: MessagingCall, at: Place, wanted: int) -> Answer:
         raise Refused(API, "claim_ids goes with ids, not with pop")
     door.limit(wanted, call.conf.messaging.max_messages_per_claim_or_pop, field="pop")
     messages, sealer = call.store.message_controller, call.beside.sealer
-    # What cannot be opened must not be removed: with the wrong key every pop would lose messages.
-    for each in next(messages.list(at.key, at.project, None, wanted, echo=True)):
-        sealer.open(each["body"], at.project)
+    if ENCRYPT in (metadata_of(at) or {}):
+        # What cannot be opened must not be removed: with another key every pop would fail, and change the order of the queue.
+        for each in next(messages.list(at.key, at.project, None, wanted, echo=True)):
+            sealer.open(each["body"], at.project)
     found = messages.pop(at.key, wanted, at.project)
-    return Answer(200, Popped([PoppedMessage(**{**each, "body": sealer.open(each["body"], at.project)}) for each in found]))
+    try:
+        return Answer(200, Popped([PoppedMessage(**{**each, "body": sealer.open(each["body"], at.project)}) for each in found]))
+    except Unopened:
+        messages.post(at.key, [{"ttl": each["ttl"], "body": each["body"]} for each in found], call.headers[door.CLIENT], at.project)
+        raise
 
 
 def delete_message(call: MessagingCall) -> Answer:
