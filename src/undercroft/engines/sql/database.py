@@ -102,6 +102,37 @@ class Database:
 
         return self._run(attempt, Disconnected, _READ_ATTEMPTS)
 
+    def write_alone(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work`, a single statement that writes, as a transaction of its own: one round trip where the engine can.
+
+        Raises:
+            OutcomeUnknown: the connection broke after the statement was sent.
+            Unavailable: no answer, or too many other writers in the way; nothing was stored.
+        """
+
+        def attempt() -> T:
+            is_sent = False
+            try:
+                with self._connected(self._autocommit) as connection:
+                    self._check_open(connection)
+                    is_sent = True
+                    result = work(connection)
+                    if self.dialect.commits_alone:
+                        connection.commit()
+                    return result
+            except Disconnected as error:
+                if is_sent:
+                    raise commit_failed(error, self.place) from error
+                raise
+
+        return self._run(attempt, (Contended, Disconnected), _WRITE_ATTEMPTS)
+
+    def _check_open(self, connection: sa.Connection) -> None:
+        """Refuse a connection that the server has closed, before anything is sent on it."""
+        if self.dialect.is_closed(connection.connection.driver_connection):
+            connection.invalidate()
+            raise Disconnected(f"{self.place}: the server has closed the connection")
+
     def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work` in one transaction, durable when this returns; run it again when other writers got in its way.
 

@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import os
 import pathlib
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,7 +83,7 @@ class Dialect(abc.ABC):
 
     def pinned(self) -> dict[str, str]:
         """What each session is set to: the value of each setting by its name."""
-        return pinned(self.session, self.options)
+        return {**pinned(self.session, self.options), **self.options.pins.get(self.name, {})}
 
     def _check_client(self) -> None:
         """Refuse a URL that names another client library than ours, which SQLAlchemy would ask to be installed."""
@@ -142,6 +143,10 @@ class Dialect(abc.ABC):
         # A second handle on the same socket: shutting that down reaches the client's own, also below TLS.
         with contextlib.suppress(Exception), socket.socket(fileno=os.dup(self.socket_number(connection))) as handle:
             handle.shutdown(socket.SHUT_RDWR)
+
+    def is_closed(self, connection: Any) -> bool:
+        """Whether the server has closed an idle connection of the client library, as far as is known without asking it."""
+        return False
 
     def socket_number(self, connection: Any) -> int:
         """The descriptor of a client library's connection."""
@@ -226,6 +231,13 @@ class ServerDialect(Dialect):
     def query(self, passed_on: Mapping[str, str]) -> dict[str, str]:
         """The query of the URL for SQLAlchemy."""
         return dict(passed_on)
+
+    def is_closed(self, connection: Any) -> bool:
+        """See `Dialect.is_closed`."""
+        # A server says nothing to a connection that asked nothing, but that it is over.
+        poll = select.poll()
+        poll.register(self.socket_number(connection), select.POLLIN)
+        return bool(poll.poll(0))
 
     @abc.abstractmethod
     def connect_arguments(self) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -21,6 +22,9 @@ class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
         synchronous: `full` makes every commit durable; `normal` may lose the last ones in a power cut (SQLite), or when the server
             is killed (PostgreSQL).
     """
+
+    # What the sessions of a driver's stores are set to beside that, by dialect.
+    pins: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     namespace: str = "undercroft"
     pool_size: int = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -17,6 +17,20 @@ from undercroft.messaging.drivers.sql.schema import KIND, tables
 
 class Options(EngineOptions, kw_only=True, frozen=True):
     """Options of the store of messages: those of every SQL driver."""
+
+    # Queues are empty and full within seconds, so that plans must not follow from statistics. Each statement goes by the
+    # index that it was written for, and is planned once a connection.
+    pins: ClassVar = {
+        "postgresql": {
+            "plan_cache_mode": "force_generic_plan",
+            "enable_seqscan": "off",
+            "enable_bitmapscan": "off",
+            "enable_hashjoin": "off",
+            "enable_mergejoin": "off",
+            "enable_material": "off",
+            "jit": "off",
+        }
+    }
 
 
 class Store:

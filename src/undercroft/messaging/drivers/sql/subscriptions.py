@@ -14,6 +14,7 @@ from undercroft.core import document
 from undercroft.engines.sql import Database
 from undercroft.messaging import contract
 from undercroft.messaging.drivers.sql import rows
+from undercroft.messaging.drivers.sql.dialects.base import inserted
 from undercroft.messaging.models import Subscriber
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -72,7 +73,7 @@ class Subscription(contract.Subscription):
             connection.execute(self._table.delete().where(same, self._table.c.expires <= now))
             while connection.execute(sa.select(self._table.c.id).where(same)).first() is None:
                 number = now << _RANDOM | secrets.randbits(_RANDOM)
-                if connection.execute(self._db.dialect.insert_missing(self._table).values(id=number, **values)).rowcount == 1:
+                if inserted(connection, self._db, self._table, {"id": number, **values}):
                     return rows.text(number)
             return None
 

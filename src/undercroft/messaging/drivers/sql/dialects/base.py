@@ -170,6 +170,13 @@ class Dialect(abc.ABC):
         connection.execute(self._db.dialect.insert_missing(table).values(**values))
 
 
+def inserted(connection: sa.Connection, db: Database, table: sa.Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless one of its key is there; whether it was inserted."""
+    statement = db.dialect.insert_missing(table).values(**values)
+    # Of an INSERT SQLAlchemy forgets it else.
+    return bool(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1)
+
+
 def new_id() -> int:
     """A random id of a queue's incarnation. One that is taken by another queue is not stored, and asked for again."""
     return secrets.randbelow(2**31 - 1) + 1

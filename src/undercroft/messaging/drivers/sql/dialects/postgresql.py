@@ -1,0 +1,472 @@
+"""PostgreSQL: what is asked often is one statement, which takes one round trip and commits by itself.
+
+Ids are of a sequence, and posts do not wait for each other, so that they commit out of order. A post announces first that its ids
+will be above the last one that was given: by a lock that all may share, whose key is the queue and that number, and that goes
+with its transaction. A reader reads the last id that was given, then these locks: below the lowest of them, nothing will appear
+that is not there now. Its page is a later statement. See docs/decisions/0019.
+"""
+
+from __future__ import annotations
+
+import functools
+import time as monotonic
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from undercroft.engines.sql import gradual, raw
+from undercroft.engines.sql.bulk import literal
+from undercroft.messaging.attributes import DeadLetters
+from undercroft.messaging.drivers.sql.dialects.base import BACK, FOLD, Lane, Refusal, Slice, depths
+from undercroft.messaging.drivers.sql.dialects.heads import Heads
+from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
+from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
+from undercroft.messaging.drivers.sql.schema import Tables
+from undercroft.messaging.models import Depths, Lease, NewMessage
+
+Values = Mapping[str, Any]
+_COLUMNS = ", ".join(COLUMNS)
+# How long a list waits for an older post, in seconds, and how often it looks.
+_PATIENCE, _LOOK = 0.05, 0.005
+# A claim that nobody has: of a message that is free, or of a queue that has no rule about dead letters.
+_NEVER = 2**31 - 1
+
+
+class PostgreSQL(Steps):
+    """Single statements; the steps of a transaction where a call is rare."""
+
+    skip_locked = " FOR UPDATE SKIP LOCKED"
+    locked = " FOR UPDATE"
+
+    def __init__(self, db: Any, tables: Tables) -> None:
+        super().__init__(db, tables)
+        self._heads = Heads(self._look)
+
+    def prepare(self) -> None:
+        # The last value of a sequence that gave none yet looks like one that was given.
+        self._db.write(lambda c: c.exec_driver_sql(f"SELECT nextval('{self._tables.place}')"))
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    def _sql(self, statement: str) -> str:
+        names = {name: getattr(self._tables, name).name for name in ("queue", "leftover", "message", "tally", "dedup")}
+        mine = "(SELECT id FROM q)"
+        return statement.format(
+            **names,
+            place=self._tables.place,
+            q=f"q AS MATERIALIZED (SELECT id, dead_most FROM {names['queue']} WHERE project = %(project)s AND name = %(name)s)",
+            mine=mine,
+            floor=f"((SELECT last_value FROM {self._tables.place}) & 2147483647)::int",
+        )
+
+    def _one(self, statement: str, lane: Lane, values: Values) -> list[Any]:
+        """Rows of a statement that changes something, and commits by itself."""
+        given = {"project": lane.project, "name": lane.name, **values}
+
+        def work(connection: sa.Connection) -> list[Any]:
+            with raw.driver(connection) as own:
+                cursor = own.execute(statement, given, binary=True)
+                return list(cursor.fetchall()) if cursor.description else []
+
+        return self._db.write_alone(work)
+
+    def _ask(self, statement: str, lane: Lane, values: Values) -> list[Any]:
+        """Rows of a statement that changes nothing."""
+        given = {"project": lane.project, "name": lane.name, **values}
+
+        def work(connection: sa.Connection) -> list[Any]:
+            with raw.driver(connection) as own:
+                return list(own.execute(statement, given, binary=True).fetchall())
+
+        return self._db.alone(work)
+
+    # -- posting ---------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _post_one(self) -> str:
+        return self._posting("(SELECT %(body)b::bytea AS body, %(ttl)s::bigint AS ttl, %(delay)s::bigint AS delay, 1 AS n) g")
+
+    @functools.cached_property
+    def _post_alike(self) -> str:
+        return self._posting(
+            "(SELECT body, %(ttl)s::bigint AS ttl, %(delay)s::bigint AS delay, n "
+            "FROM unnest(%(body)b::bytea[]) WITH ORDINALITY AS u(body, n)) g"
+        )
+
+    @functools.cached_property
+    def _post_all(self) -> str:
+        return self._posting(
+            "unnest(%(body)b::bytea[], %(ttl)s::bigint[], %(delay)s::bigint[]) WITH ORDINALITY AS g(body, ttl, delay, n)"
+        )
+
+    def _posting(self, given: str) -> str:
+        return self._sql(
+            "WITH {{q}}, announced AS MATERIALIZED (SELECT id, pg_advisory_xact_lock_shared(id::int, {{floor}}) FROM q), "
+            "made AS (INSERT INTO {{message}} (queue, place, born, ttl, expires, again, claims, client, body) "
+            "SELECT a.id, nextval('{{place}}'), %(now)s, g.ttl, %(now)s + g.ttl * 1000, "
+            "CASE WHEN g.delay > 0 THEN %(now)s + g.delay * 1000 ELSE 0 END, 0, %(client)s, g.body "
+            f"FROM announced a CROSS JOIN {given} ORDER BY g.n RETURNING place), "
+            "tallied AS (INSERT INTO {{tally}} (queue, total, held) SELECT id, %(count)s, 0 FROM q) "
+            "SELECT place FROM made ORDER BY place".replace("{{", "{").replace("}}", "}")
+        )
+
+    def post(self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int) -> list[int]:
+        if any(message.dedup is not None for message in messages):
+            return super().post(lane, client, messages, now)
+        values: dict[str, Any] = {"now": now, "client": client, "count": len(messages)}
+        first = messages[0]
+        if len(messages) == 1:
+            statement = self._post_one
+            values |= {"body": first.body, "ttl": first.ttl, "delay": first.delay}
+        elif all(message.ttl == first.ttl and message.delay == first.delay for message in messages):
+            statement = self._post_alike
+            values |= {"body": [message.body for message in messages], "ttl": first.ttl, "delay": first.delay}
+        else:
+            statement = self._post_all
+            values |= {
+                "body": [message.body for message in messages],
+                "ttl": [message.ttl for message in messages],
+                "delay": [message.delay for message in messages],
+            }
+        while not (found := self._one(statement, lane, values)):
+            self._db.write(lambda c: self._ensure(c, lane))
+        return [place for (place,) in found]
+
+    # -- lists -----------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _horizon(self) -> str:
+        # The last id is read before the locks: of two that are read in another order, one may be the later one's.
+        return self._sql(
+            "WITH {q}, u AS MATERIALIZED (SELECT last_value AS v FROM {place}) SELECT u.v, f.v FROM u CROSS JOIN LATERAL ("
+            "SELECT min((u.v & ~2147483647::bigint) + objid::bigint - CASE WHEN objid::bigint > (u.v & 2147483647) THEN 2147483648 "
+            "ELSE 0 END) AS v FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid::bigint = {mine} "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) f"
+        )
+
+    def _last_sure(self, lane: Lane) -> int:
+        """The place up to which nothing will appear any more that is not there now."""
+        ((last, floor),) = self._ask(self._horizon, lane, {})
+        return int(last) if floor is None else min(int(last), int(floor))
+
+    def page(self, lane: Lane, page: Slice, now: int) -> Sequence[Row]:
+        ends = monotonic.monotonic() + _PATIENCE
+        while True:
+            last = self._last_sure(lane)
+            found = self._listed(lane, page, now)
+            sure = [row for row in found if row.place <= last]
+            if len(sure) == len(found) or monotonic.monotonic() > ends:
+                return sure
+            # What is hidden is seen when an older post has ended.
+            gradual.wait(_LOOK)
+
+    @functools.lru_cache(maxsize=16)  # noqa: B019 - a store has one, for as long as it lives
+    def _list_statement(self, *, claimed: bool, delayed: bool, echo: bool) -> str:
+        shared = "queue = {mine} AND place > (SELECT v FROM m) AND expires > %(now)s" + (
+            "" if echo else " AND client <> %(without)s"
+        )
+        start = (
+            "WITH {q}, m AS MATERIALIZED (SELECT coalesce((SELECT place FROM {message} WHERE queue = {mine} AND alias = "
+            "%(after)s), "
+            "%(after)s) AS v) "
+        )
+        ends = " ORDER BY place LIMIT %(limit)s"
+        if claimed or delayed:
+            rest = "" if claimed and delayed else f" AND (again <= %(now)s OR claim IS {'NOT NULL' if claimed else 'NULL'})"
+            return self._sql(f"{start}SELECT {_COLUMNS} FROM {{message}} WHERE {shared}{rest}{ends}")
+        parts = (
+            f"(SELECT {_COLUMNS} FROM {{message}} WHERE {shared} AND {condition}{ends})"
+            for condition in ("again = 0", "again > 0 AND again <= %(now)s")
+        )
+        return self._sql(f"{start}SELECT {_COLUMNS} FROM ({' UNION ALL '.join(parts)}) x{ends}")
+
+    def _listed(self, lane: Lane, page: Slice, now: int) -> list[Row]:
+        statement = self._list_statement(claimed=page.claimed, delayed=page.delayed, echo=page.without is None)
+        values = {"after": page.after, "now": now, "without": page.without or "", "limit": page.limit}
+        return [Row(*row) for row in self._ask(statement, lane, values)]
+
+    # -- deleting --------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _delete_one(self) -> str:
+        return self._sql(
+            "WITH {q}, p AS MATERIALIZED (SELECT coalesce((SELECT place FROM {message} WHERE queue = {mine} AND alias = %(id)s), "
+            "%(id)s) AS v), "
+            "x AS MATERIALIZED (SELECT place, CASE WHEN again > %(now)s THEN claim END AS holder, claim FROM {message} "
+            "WHERE queue = {mine} AND place = (SELECT v FROM p) AND coalesce(alias, place) = %(id)s AND expires > %(now)s FOR "
+            "UPDATE), "
+            "gone AS (DELETE FROM {message} WHERE queue = {mine} AND place = (SELECT place FROM x) "
+            "AND (SELECT holder IS NOT DISTINCT FROM %(claim)s::bigint FROM x) RETURNING claim), "
+            "tallied AS (INSERT INTO {tally} (queue, total, held) SELECT q.id, -1, CASE WHEN gone.claim IS NULL THEN 0 ELSE -1 END "
+            "FROM gone, q) SELECT x.holder, (SELECT count(*) FROM gone) FROM x"
+        )
+
+    def delete(self, lane: Lane, message: int, claim: int | None, now: int) -> Refusal | None:
+        found = self._one(self._delete_one, lane, {"id": message, "claim": claim, "now": now})
+        if not found or found[0][1]:
+            return None
+        return Refusal(message, found[0][0], claim is not None and bool(self.find_claim(lane, claim, now)))
+
+    @functools.cached_property
+    def _delete_several(self) -> str:
+        # In the order of places, so that two that delete the same wait for each other in one order.
+        return self._sql(
+            "WITH {q}, x AS MATERIALIZED (SELECT place, coalesce(alias, place) AS id, claim, "
+            "CASE WHEN again > %(now)s THEN claim END AS holder FROM {message} WHERE queue = {mine} AND place = ANY(ARRAY("
+            "SELECT unnest(%(ids)s::bigint[]) UNION ALL "
+            "SELECT place FROM {message} WHERE queue = {mine} AND alias = ANY(%(ids)s::bigint[]))) "
+            "AND coalesce(alias, place) = ANY(%(ids)s::bigint[]) AND expires > %(now)s ORDER BY place FOR UPDATE), "
+            "bad AS MATERIALIZED (SELECT id, holder FROM x WHERE %(claims)s::bigint[] IS NOT NULL "
+            "AND (holder IS NULL OR holder <> ALL(%(claims)s::bigint[])) ORDER BY place LIMIT 1), "
+            "gone AS (DELETE FROM {message} WHERE queue = {mine} AND place = ANY(ARRAY(SELECT place FROM x)) "
+            "AND NOT EXISTS (SELECT 1 FROM bad) RETURNING claim), "
+            "tallied AS (INSERT INTO {tally} (queue, total, held) SELECT q.id, -g.n, -g.h FROM q, "
+            "(SELECT count(*) AS n, count(claim) AS h FROM gone) g WHERE g.n > 0) SELECT id, holder FROM bad"
+        )
+
+    def delete_many(self, lane: Lane, ids: Sequence[int], claims: Sequence[int] | None, now: int) -> Refusal | None:
+        values = {"ids": list(ids), "claims": None if claims is None else list(claims), "now": now}
+        found = self._one(self._delete_several, lane, values)
+        return Refusal(found[0][0], found[0][1], known=True) if found else None
+
+    # -- the front of a queue --------------------------------------------------------------------------------------
+
+    def _free(self) -> str:
+        """The first messages that are free, locked: `chosen`."""
+        ends = " AND expires > %(now)s ORDER BY place LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
+        columns = "SELECT place, claim IS NULL AS is_new, claims FROM {message} WHERE queue = {mine} AND "
+        return (
+            f"WITH {{q}}, f AS MATERIALIZED ({columns}again = 0 AND place >= %(head)s{ends}, "
+            f"r AS MATERIALIZED ({columns}again > %(low)s AND again <= %(now)s{ends}, "
+            "chosen AS MATERIALIZED (SELECT * FROM (SELECT * FROM f UNION ALL SELECT * FROM r) b ORDER BY place LIMIT %(limit)s), "
+        )
+
+    @functools.cached_property
+    def _claim_front(self) -> str:
+        most = f"coalesce(CASE WHEN %(foreign)s THEN %(most)s ELSE q.dead_most END, {_NEVER})"
+        own = ", ".join(f"m.{column}" for column in COLUMNS)
+        return self._sql(
+            self._free() + f"ok AS MATERIALIZED (SELECT chosen.place, is_new FROM chosen, q WHERE claims < {most}), "
+            "k AS MATERIALIZED (SELECT nextval('{place}') AS claim FROM (SELECT 1 FROM ok LIMIT 1) b), "
+            "taken AS (UPDATE {message} m SET claims = m.claims + 1, claim = (SELECT claim FROM k), claim_ttl = %(ttl)s, again "
+            "= %(ends)s, "
+            "ttl = CASE WHEN m.expires < %(ends)s THEN %(life)s ELSE m.ttl END, "
+            "expires = CASE WHEN m.expires < %(ends)s THEN %(until)s ELSE m.expires END "
+            f"WHERE m.queue = {{mine}} AND m.place = ANY(ARRAY(SELECT place FROM ok)) RETURNING {own}), "
+            "tallied AS (INSERT INTO {tally} (queue, total, held) SELECT q.id, 0, n.n FROM q, "
+            "(SELECT count(*) AS n FROM ok WHERE is_new) n WHERE n.n > 0) "
+            f"SELECT {_COLUMNS} FROM taken UNION ALL "
+            f"SELECT chosen.place, NULL, 0, 0, 0, 0, NULL, NULL, -1, '', ''::bytea FROM chosen, q WHERE claims >= {most} ORDER "
+            f"BY place"
+        )
+
+    def claim(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, *, foreign: bool) -> Found | None:
+        ends = now + lease.ttl * 1000
+        head = self._heads.of(lane, now)
+        values = {
+            "head": head.place, "low": head.low, "now": now, "limit": lease.limit, "foreign": foreign, "ttl": lease.ttl,
+            "ends": ends,
+            "most": None if dead is None else dead.most, "life": lease.ttl + lease.grace, "until": ends + lease.grace * 1000,
+        }  # fmt: skip
+        found = [Row(*row) for row in self._one(self._claim_front, lane, values)]
+        taken = [row for row in found if row.claims >= 0]
+        if len(taken) < len(found):
+            self._bury(lane, [row.place for row in found if row.claims < 0], now, dead, foreign=foreign)
+        return Found(taken[0].claim or 0, lease.ttl, ends, taken) if taken else None
+
+    def _bury(self, lane: Lane, places: Sequence[int], now: int, dead: DeadLetters | None, *, foreign: bool) -> None:
+        """Move those that are still free, and were claimed too often, to where the queue's dead letters go."""
+
+        def work(connection: sa.Connection) -> None:
+            found = raw.rows(connection, self._find_lane, tuple(lane))
+            if not found:
+                return
+            queue, most, name, ttl = found[0]
+            rule = dead if foreign else None if most is None else DeadLetters(most, name, ttl)
+            if rule is None:
+                return
+            rows = self._rows(
+                connection,
+                f"SELECT {_COLUMNS} FROM {{message}} WHERE queue = ? AND place = ANY(?::bigint[]) AND again <= ? AND expires > ? "
+                f"AND claims >= ? ORDER BY place{self.skip_locked}",
+                (queue, literal(places), now, now, rule.most),
+            )
+            if rows:
+                life: dict[str, Any] = {} if rule.ttl is None else {"ttl": rule.ttl, "born": now, "expires": now + rule.ttl * 1000}
+                self._move(connection, lane, Lane(lane.project, rule.queue), queue, rows, [r._replace(**life) for r in rows])
+
+        self._db.write(work)
+
+    @functools.cached_property
+    def _pop_front(self) -> str:
+        return self._sql(
+            self._free() + "gone AS (DELETE FROM {message} WHERE queue = {mine} AND place = ANY(ARRAY(SELECT place FROM chosen)) "
+            f"RETURNING {_COLUMNS}), "
+            "tallied AS (INSERT INTO {tally} (queue, total, held) SELECT q.id, -g.n, -g.h FROM q, "
+            f"(SELECT count(*) AS n, count(claim) AS h FROM gone) g WHERE g.n > 0) SELECT {_COLUMNS} FROM gone ORDER BY place"
+        )
+
+    def pop(self, lane: Lane, limit: int, now: int) -> Sequence[Row]:
+        head = self._heads.of(lane, now)
+        values = {"head": head.place, "low": head.low, "now": now, "limit": limit}
+        return [Row(*row) for row in self._one(self._pop_front, lane, values)]
+
+    @functools.cached_property
+    def _look_statement(self) -> str:
+        return self._sql(
+            "WITH {q} SELECT "
+            "(SELECT place FROM {message} WHERE queue = {mine} AND again = 0 AND place >= %(head)s "
+            "ORDER BY place LIMIT 1), "
+            "(SELECT again FROM {message} WHERE queue = {mine} AND again > %(low)s ORDER BY again, place LIMIT 1)"
+        )
+
+    def _look(self, lane: Lane, head: int, low: int) -> tuple[int, int | None]:
+        """The first place that may have a message that was never claimed, and the first moment when one comes back."""
+        # In this order: what appears below the horizon is there now.
+        last = self._last_sure(lane)
+        ((first, again),) = self._ask(self._look_statement, lane, {"head": head, "low": low})
+        return min(last, int(first)) if first is not None else last, again
+
+    # -- claims ----------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _held_by(self) -> str:
+        return "queue = {mine} AND claim = %(claim)s AND again > %(now)s AND expires > %(now)s"
+
+    @functools.cached_property
+    def _find_claim(self) -> str:
+        return self._sql(f"WITH {{q}} SELECT {_COLUMNS} FROM {{message}} WHERE {self._held_by} ORDER BY place")
+
+    def find_claim(self, lane: Lane, claim: int, now: int) -> Sequence[Row]:
+        return [Row(*row) for row in self._ask(self._find_claim, lane, {"claim": claim, "now": now})]
+
+    @functools.cached_property
+    def _renew(self) -> str:
+        return self._sql(
+            "WITH {q} UPDATE {message} SET claim_ttl = %(ttl)s, again = %(ends)s, "
+            "ttl = CASE WHEN expires < %(ends)s THEN %(life)s ELSE ttl END, "
+            f"expires = CASE WHEN expires < %(ends)s THEN %(until)s ELSE expires END WHERE {self._held_by} RETURNING 1"
+        )
+
+    def renew(self, lane: Lane, claim: int, lease: Lease, now: int) -> bool:
+        ends = now + lease.ttl * 1000
+        values = {
+            "claim": claim, "now": now, "ttl": lease.ttl, "ends": ends, "life": lease.ttl + lease.grace,
+            "until": ends + lease.grace * 1000,
+        }  # fmt: skip
+        return bool(self._one(self._renew, lane, values))
+
+    @functools.cached_property
+    def _release(self) -> str:
+        return self._sql(
+            "WITH {q}, freed AS (UPDATE {message} SET claim = NULL, claim_ttl = NULL, again = %(back)s "
+            "WHERE queue = {mine} AND claim = %(claim)s AND again > %(now)s RETURNING 1) "
+            "INSERT INTO {tally} (queue, total, held) SELECT q.id, 0, -n.n FROM q, (SELECT count(*) AS n FROM freed) n WHERE "
+            "n.n > 0"
+        )
+
+    def release(self, lane: Lane, claim: int, now: int) -> None:
+        self._one(self._release, lane, {"claim": claim, "now": now, "back": now - BACK})
+
+    # -- figures ---------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _tally_statement(self) -> str:
+        held = "(SELECT count(*) FROM {message} WHERE queue = {mine} AND claim IS NOT NULL AND "
+        live = "FROM {message} WHERE queue = {mine} AND expires > %(now)s ORDER BY place"
+        return self._sql(
+            "WITH {q}, t AS MATERIALIZED (SELECT coalesce(sum(total), 0) AS total, coalesce(sum(held), 0) AS held FROM {tally} "
+            "WHERE queue = {mine}), "
+            f"o AS MATERIALIZED (SELECT coalesce(alias, place) AS id, born {live} LIMIT 1), "
+            f"n AS MATERIALIZED (SELECT coalesce(alias, place) AS id, born {live} DESC LIMIT 1) "
+            "SELECT t.total - (SELECT count(*) FROM {message} WHERE queue = {mine} AND expires <= %(now)s), "
+            f"t.held - {held}again > 0 AND again <= %(now)s) - {held}expires <= %(now)s AND again > %(now)s), "
+            "o.id, o.born, n.id, n.born FROM q CROSS JOIN t LEFT JOIN o ON true LEFT JOIN n ON true"
+        )
+
+    def tally(self, lane: Lane, now: int) -> Tally | None:
+        found = self._ask(self._tally_statement, lane, {"now": now})
+        if not found:
+            return None
+        total, held, first, first_born, last, last_born = found[0]
+        ends = [None if number is None else (number, born) for number, born in ((first, first_born), (last, last_born))]
+        return Tally(int(total), int(held), *ends)
+
+    def depths(self, limit: int, now: int) -> Depths:
+        held = "(SELECT count(*) FROM {message} m WHERE m.queue = q.id AND m.claim IS NOT NULL AND "
+        statement = self._sql(
+            "SELECT project, name, total - held, held, born, count(*) OVER () FROM (SELECT q.project, q.name, "
+            "coalesce(t.total, 0) - (SELECT count(*) FROM {message} m WHERE m.queue = q.id AND m.expires <= %(now)s) AS total, "
+            f"coalesce(t.held, 0) - {held}m.again > 0 AND m.again <= %(now)s) - {held}m.expires <= %(now)s AND m.again > "
+            f"%(now)s) AS held, "
+            "(SELECT m.born FROM {message} m WHERE m.queue = q.id AND m.expires > %(now)s ORDER BY m.place LIMIT 1) AS born "
+            "FROM {queue} q CROSS JOIN LATERAL (SELECT sum(total) AS total, sum(held) AS held FROM {tally} WHERE queue = q.id) "
+            "t) f "
+            "ORDER BY total DESC, project, name LIMIT %(limit)s"
+        )
+        return depths(self._ask(statement, Lane("", ""), {"now": now, "limit": limit}), now)
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def _announce(self, connection: sa.Connection, lane: Lane) -> int:
+        while not (found := raw.rows(connection, self._find_lane, tuple(lane))):
+            self._ensure(connection, lane)
+        queue = int(found[0][0])
+        floor = f"((SELECT last_value FROM {self._tables.place}) & 2147483647)::int"
+        raw.rows(connection, f"SELECT pg_advisory_xact_lock_shared(%s::int, {floor})", (queue,))
+        return queue
+
+    def _insert(self, connection: sa.Connection, queue: int, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+        names = ("alias", "born", "ttl", "expires", "again", "claim", "claim_ttl", "claims", "client", "body")
+        kinds = ("bigint",) * 7 + ("int", "text", "bytea")
+        lists = ", ".join(f"%({name})s::{kind}[]" for name, kind in zip(names, kinds, strict=True))
+        statement = (
+            f"INSERT INTO {self._tables.message.name} (queue, place, {', '.join(names)}) "
+            f"SELECT %(queue)s, nextval('{self._tables.place}'), {', '.join(f'g.{name}' for name in names)} "
+            f"FROM unnest({lists}) WITH ORDINALITY AS g({', '.join(names)}, n) ORDER BY g.n RETURNING place"
+        )
+        values = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+        with raw.driver(connection) as own:
+            found = own.execute(statement, {"queue": queue, **values}).fetchall()
+        return sorted(place for (place,) in found)
+
+    def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:
+        return "(SELECT unnest(?::bigint[]))", (literal(numbers),)
+
+    def _add(self, connection: sa.Connection, queue: int, total: int, held: int) -> None:
+        raw.changed(connection, self._text("INSERT INTO {tally} (queue, total, held) VALUES (?, ?, ?)"), (queue, total, held))
+
+    def _new_claim(self, connection: sa.Connection, places: Sequence[int]) -> int:
+        ((number,),) = raw.rows(connection, f"SELECT nextval('{self._tables.place}')", ())
+        return int(number)
+
+    def _front(self, connection: sa.Connection, lane: Lane, limit: int, now: int) -> Front | None:
+        found = raw.rows(connection, self._find_lane, tuple(lane))
+        if not found:
+            return None
+        queue, most, name, ttl = found[0]
+        rows: list[Row] = []
+        for condition, own in (("again = 0", ()), ("again > 0 AND again <= ?", (now,))):
+            rows += self._rows(
+                connection,
+                f"SELECT {_COLUMNS} FROM {{message}} WHERE queue = ? AND {condition} AND expires > ? "
+                f"ORDER BY place LIMIT ?{self.skip_locked}",
+                (queue, *own, now, limit),
+            )
+        return Front(queue, None if most is None else DeadLetters(most, name, ttl), sorted(rows)[:limit]) if rows else None
+
+    def _clean_beside(self, connection: sa.Connection, now: int, most: int) -> None:
+        super()._clean_beside(connection, now, most)
+        # Of a queue whose rows somebody else folds at the moment, there is nothing left to fold.
+        folded = self._sql(
+            "WITH gone AS (DELETE FROM {tally} WHERE queue = %(queue)s RETURNING total, held) "
+            "INSERT INTO {tally} (queue, total, held) SELECT %(queue)s, sum(total), sum(held) FROM gone HAVING count(*) > 0"
+        )
+        many = f"SELECT queue FROM {self._tables.tally.name} GROUP BY queue HAVING count(*) > {FOLD} ORDER BY queue LIMIT 100"
+        for (queue,) in raw.rows(connection, many, ()):
+            with raw.driver(connection) as own:
+                own.execute(folded, {"queue": queue})
+
+
+DIALECT = PostgreSQL
