@@ -24,21 +24,21 @@ class Bodies:
     """
 
     def __init__(self, opened: DataDriverBase, queue: str, project: str | None) -> None:
-        from undercroft.core import settings as process
+        from undercroft.core import settings
         from undercroft.core.errors import ConfigInvalid
-        from undercroft.messaging import QueueDoesNotExist, attributes, settings
+        from undercroft.messaging import QueueDoesNotExist, attributes
         from undercroft.messaging.sealing import SETTING, Sealer
 
         try:
             metadata = opened.queue_controller.get_metadata(queue, project)
         except QueueDoesNotExist:
             metadata = {}
-        self.default_ttl = int(metadata.get(attributes.DEFAULT_TTL) or opened.default_message_ttl)
-        self.default_delay = int(metadata.get(attributes.DEFAULT_DELAY) or settings.value(opened.conf, "default_message_delay"))
+        self.default_ttl = int(metadata.get(attributes.DEFAULT_TTL) or settings.get("messaging", "default_message_ttl"))
+        self.default_delay = int(metadata.get(attributes.DEFAULT_DELAY) or settings.get("messaging", "default_message_delay"))
         self._queue = queue
         self._project = project or ""
         self._is_sealed = bool(metadata.get(attributes.ENCRYPT))
-        self._sealer = Sealer(process.get("messaging", "encryption_key"))
+        self._sealer = Sealer(settings.get("messaging", "encryption_key"))
         if self._is_sealed and not self._sealer.is_able:
             raise ConfigInvalid(f"the messages of queue {queue!r} are encrypted: set {SETTING}")
 

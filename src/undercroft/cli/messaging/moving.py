@@ -23,7 +23,7 @@ _AT_ONCE = 1_000
 @options.name
 @options.store
 @click.option("--subscriptions", is_flag=True, help="Delete the queue's subscriptions, too.")
-@click.option("--dry-run", is_flag=True, help="Delete nothing; say how many messages would go.")
+@options.look
 @options.sure
 @reporting.option("text")
 def purge(

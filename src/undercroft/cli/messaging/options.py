@@ -18,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _project = click.option("--project", metavar="ID", help="The project. Default: none, the global scope.")
 name = click.argument("queue", metavar="QUEUE")
+look = click.option("--dry-run", is_flag=True, help="Delete nothing; say how many messages would go.")
 sure = click.option("--yes", "-y", is_flag=True, help="Do not ask before messages are deleted.")
 
 

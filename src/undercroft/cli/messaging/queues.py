@@ -252,8 +252,9 @@ def _row(found: Mapping[str, Any]) -> tuple[Any, ...]:
 @click.command()
 @options.name
 @options.store
+@options.look
 @options.sure
-def delete(queue: str, store: str | None, project: str | None, yes: bool) -> None:
+def delete(queue: str, store: str | None, project: str | None, dry_run: bool, yes: bool) -> None:
     """Delete a queue with its messages and claims. Its subscriptions stay. Asks when the queue has messages.
 
     \b
@@ -262,6 +263,7 @@ def delete(queue: str, store: str | None, project: str | None, yes: bool) -> Non
       undercroft queue delete jobs --project p1 --yes
     """
     with stores.opened(store, "messaging") as opened:
-        count = options.confirm(opened, queue, project, yes)
-        opened.queue_controller.delete(queue, project)
-    click.echo(f"{queue}: deleted, with {number(count, 'messages')}")
+        count = options.total(opened, queue, project) if dry_run else options.confirm(opened, queue, project, yes)
+        if not dry_run:
+            opened.queue_controller.delete(queue, project)
+    click.echo(f"{queue}: {'would be deleted' if dry_run else 'deleted'}, with {number(count, 'messages')}")

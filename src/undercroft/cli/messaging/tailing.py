@@ -42,7 +42,7 @@ def tail(
     if marker and only_new:
         raise click.UsageError("--marker and --new contradict each other")
     with stores.opened(store, "messaging") as opened:
-        options.check_exists(opened, queue, project)
+        options.total(opened, queue, project)
         messages, shown = opened.message_controller, bodies.Bodies(opened, queue, project)
         if only_new:
             newest = messages.first(queue, project, -1)

@@ -57,8 +57,8 @@ def claim(
       undercroft queue claim jobs --release 4d1fe2
     """
     from undercroft.cli import output
+    from undercroft.core import settings
     from undercroft.core.errors import UndercroftError
-    from undercroft.messaging import settings
 
     named = {"--renew": renew, "--release": release, "--finish": finish}
     if len(given := [name for name, value in named.items() if value is not None]) > 1:
@@ -66,8 +66,8 @@ def claim(
     with stores.opened(store, "messaging") as opened:
         claims = opened.claim_controller
         metadata = {
-            "ttl": options.seconds(ttl) or settings.value(opened.conf, "default_claim_ttl"),
-            "grace": options.seconds(grace) or settings.value(opened.conf, "default_claim_grace"),
+            "ttl": options.seconds(ttl) or settings.get("messaging", "default_claim_ttl"),
+            "grace": options.seconds(grace) or settings.get("messaging", "default_claim_grace"),
         }
         if renew is not None:
             claims.update(queue, renew, metadata, project)

@@ -103,7 +103,8 @@ class Queue(abc.ABC):
         """How full the queue is: `{"messages": {"free": n, "claimed": n, "total": n, "oldest": M, "newest": M}}`.
 
         Q9  `total` = `free` + `claimed`; expired messages do not count, delayed ones are free. The two ends are there only when
-            there are messages; each has `id`, `age` and `created` (ISO 8601 in UTC). Raises QueueDoesNotExist.
+            there are messages; each has `id`, `age` and `created` (ISO 8601 in UTC). Raises QueueDoesNotExist for a queue that was
+            not created and has no messages.
         """
         own, scope = arguments.name(name), arguments.project(project)
         found = self._stats(own, scope)

@@ -162,10 +162,11 @@ class Queue(contract.Queue):
         self.driver.forget(Lane(project, name))
 
     def _stats(self, name: str, project: str) -> Stats | None:
-        if not self._exists(name, project):
-            return None
         now = self.driver.now()
+        # What was posted, or moved as dead letters, to a queue that nothing made is counted, too.
         found = self._plane.tally(Lane(project, name), now)
+        if (found is None or not found.total) and not self._exists(name, project):
+            return None
         if found is None:
             return Stats(0, 0, None, None)
         oldest, newest = (
