@@ -14,9 +14,9 @@ from undercroft.core import bounds, document
 from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.core.receipt import Receipt
 from undercroft.messaging.contract import arguments
-from undercroft.messaging.contract.queue import created
+from undercroft.messaging.contract.queue import created, statistics
 from undercroft.messaging.errors import MessageDoesNotExist
-from undercroft.messaging.models import NewMessage, Page, Stored
+from undercroft.messaging.models import NewMessage, Page, Stats, Stored
 
 # Messages of one post; the HTTP API allows fewer bytes.
 MOST_POSTED = 10_000
@@ -178,6 +178,19 @@ class Message(abc.ABC):
             raise InvalidInput("target", "is the queue itself")
         return self._redrive(source, goal, arguments.project(project), arguments.limit(limit))
 
+    # -- for a control plane that is elsewhere ---------------------------------------------------------------------
+
+    def stats(self, queue: str, project: str | None = None) -> dict[str, Any]:
+        """How full the queue is, in the form of `Queue.stats` (ours).
+
+        Also of a queue that this store's own control plane does not know; zeros for one without messages.
+        """
+        return statistics(self._stats(arguments.name(queue), arguments.project(project)))
+
+    def forget(self, queue: str, project: str | None = None) -> None:
+        """Remove every message and claim of the queue, as `Queue.delete` does (ours)."""
+        self._forget(arguments.name(queue), arguments.project(project))
+
     # -- forms -----------------------------------------------------------------------------------------------------
 
     def shown(self, found: Stored) -> dict[str, Any]:
@@ -269,6 +282,14 @@ class Message(abc.ABC):
     @abc.abstractmethod
     def _redrive(self, queue: str, target: str, project: str, limit: int) -> int:
         """See `redrive`."""
+
+    @abc.abstractmethod
+    def _stats(self, queue: str, project: str) -> Stats:
+        """See `stats`."""
+
+    @abc.abstractmethod
+    def _forget(self, queue: str, project: str) -> None:
+        """See `forget`."""
 
 
 def checksum(body: Any) -> str:

@@ -17,7 +17,7 @@ from undercroft.messaging.errors import (
     MessageNotClaimed,
     MessageNotClaimedBy,
 )
-from undercroft.messaging.models import NewMessage, Page, Stored
+from undercroft.messaging.models import NewMessage, Page, Stats, Stored
 
 Texts = list[str]
 
@@ -105,3 +105,10 @@ class Message(contract.Message):
     def _redrive(self, queue: str, target: str, project: str, limit: int) -> int:
         moved: int = self._plane.redrive(Lane(project, queue), Lane(project, target), limit, self.driver.now())
         return moved
+
+    def _stats(self, queue: str, project: str) -> Stats:
+        now = self.driver.now()
+        return rows.stats(self._plane.tally(Lane(project, queue), now), now)
+
+    def _forget(self, queue: str, project: str) -> None:
+        self.driver.store.forget(Lane(project, queue))

@@ -19,7 +19,7 @@ from undercroft.messaging.contract.queue import is_kept
 from undercroft.messaging.drivers.sql import rows
 from undercroft.messaging.drivers.sql.dialects import Dialect, Lane
 from undercroft.messaging.drivers.sql.dialects.base import inserted, new_id
-from undercroft.messaging.models import Edge, QueueRow, Stats
+from undercroft.messaging.models import QueueRow, Stats
 
 LOG = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -167,13 +167,7 @@ class Queue(contract.Queue):
         found = self._plane.tally(Lane(project, name), now)
         if (found is None or not found.total) and not self._exists(name, project):
             return None
-        if found is None:
-            return Stats(0, 0, None, None)
-        oldest, newest = (
-            None if end is None else Edge(rows.text(end[0]), max(0, now - end[1]) // 1000, end[1])
-            for end in (found.oldest, found.newest)
-        )
-        return Stats(found.total - found.claimed, found.claimed, oldest, newest)
+        return rows.stats(found, now)
 
     def _calculate_resource_count(self, project: str) -> int:
         column = self._table.c

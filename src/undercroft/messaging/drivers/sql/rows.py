@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from undercroft.messaging.models import Stored
+from undercroft.messaging.models import Edge, Stats, Stored
 
 # The columns of `Row`, in its order.
 COLUMNS = ("place", "alias", "born", "ttl", "expires", "again", "claim", "claim_ttl", "claims", "client", "body")
@@ -60,6 +60,16 @@ class Tally(NamedTuple):
     claimed: int
     oldest: tuple[int, int] | None
     newest: tuple[int, int] | None
+
+
+def stats(found: Tally | None, now: int) -> Stats:
+    """How full a queue is; None is one without a row."""
+    if found is None:
+        return Stats(0, 0, None, None)
+    oldest, newest = (
+        None if end is None else Edge(text(end[0]), max(0, now - end[1]) // 1000, end[1]) for end in (found.oldest, found.newest)
+    )
+    return Stats(found.total - found.claimed, found.claimed, oldest, newest)
 
 
 def text(number: int) -> str:
