@@ -56,6 +56,8 @@ lock: | $(UV) ## Compile the requirements files again (UPGRADE=--upgrade: with t
 	$(COMPILE) $(UPGRADE) tests/hosts/panko-sql.in -o tests/hosts/panko-sql.txt
 	$(COMPILE) $(UPGRADE) tests/hosts/gnocchi.in -o tests/hosts/gnocchi.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/watcher.in -o tests/hosts/watcher.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml tests/hosts/zaqar.in -o tests/hosts/zaqar.txt
+	$(COMPILE) $(UPGRADE) tests/hosts/zaqarclient.in -o tests/hosts/zaqarclient.txt
 	$(COMPILE) $(UPGRADE) tests/hosts/keystone.in -o tests/hosts/keystone.txt
 	$(COMPILE) $(UPGRADE) tests/hosts/aetos.in -o tests/hosts/aetos.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --resolution lowest-direct -o tests/hosts/lowest.txt

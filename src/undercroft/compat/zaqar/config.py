@@ -1,0 +1,38 @@
+"""The options that Zaqar's configuration has for its stores on Undercroft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oslo_config import cfg
+
+from undercroft.core.errors import ConfigInvalid
+
+OURS = "undercroft"
+# Zaqar takes the whole scheme of a URI for a driver's name.
+NAMES = (OURS, *(f"{OURS}+{engine}" for engine in ("sqlite", "postgresql", "mysql", "mariadb")))
+DATA, CONTROL = "drivers:message_store", "drivers:management_store"
+OPTIONS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "uri",
+        secret=True,
+        help="URL of the store, such as postgresql://undercroft@127.0.0.1/undercroft or sqlite:////var/lib/zaqar/messages.db.",
+    )
+]
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Groups and their options, for the sample configuration."""
+    return [(f"{plane}:{name}", list(OPTIONS)) for plane in (DATA, CONTROL) for name in NAMES]
+
+
+def url(conf: Any, group: str) -> str:
+    """Our URL, which the group's option `uri` names.
+
+    Raises:
+        ConfigInvalid: it is not set.
+    """
+    found = conf[group].uri
+    if not found:
+        raise ConfigInvalid(f"set the option uri in [{group}] of Zaqar's configuration to the URL of a store")
+    return str(found).removeprefix(f"{OURS}+")

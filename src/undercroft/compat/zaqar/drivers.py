@@ -1,0 +1,183 @@
+"""The two drivers that Zaqar loads. Handlers of queues and topics are found by the name of this module."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, ClassVar
+
+from oslo_utils import timeutils
+from zaqar import storage
+
+import undercroft
+from undercroft.compat.zaqar import config
+from undercroft.compat.zaqar.absent import Catalogue, Flavors, Pools
+from undercroft.compat.zaqar.errors import as_theirs
+from undercroft.compat.zaqar.messages import Claim, Message, Subscription
+from undercroft.compat.zaqar.queues import Queue, Topic
+from undercroft.core import registry, time
+from undercroft.core import url as urls
+from undercroft.messaging import DataDriverBase
+
+
+def _clock() -> Any:
+    """Zaqar's present in whole seconds, looked up by name at each call: its tests put another clock in its place."""
+    return time.from_micros(int(timeutils.utcnow_ts()) * 1_000_000)
+
+
+class _Driver(storage.base.DriverBase):
+    """What both have: the option, read once, since pools have one configuration together."""
+
+    NAME: ClassVar[str] = config.OURS
+    _PLANE: ClassVar[str]
+
+    def __init__(self, conf: Any, cache: Any, *more: Any) -> None:
+        group = f"{self._PLANE}:{self.NAME}"
+        self._DRIVER_OPTIONS = [(group, config.OPTIONS)]
+        super().__init__(conf, cache, *more)
+        self.url = config.url(conf, group)
+        time.bind(_clock)
+
+
+class ControlDriver(_Driver, storage.ControlDriverBase):
+    """Zaqar's management store: queues and topics."""
+
+    _PLANE = config.CONTROL
+
+    def __init__(self, conf: Any, cache: Any) -> None:
+        super().__init__(conf, cache)
+        # Both planes, for a message store at the same URL.
+        self.planes: DataDriverBase = undercroft.connect("messaging", self.url, conf=conf, cache=cache)
+        self.ours = self.planes.control_driver
+
+    @functools.cached_property
+    def queue_controller(self) -> Queue:
+        """Queues and their metadata."""
+        return Queue(self)
+
+    @functools.cached_property
+    def topic_controller(self) -> Topic:
+        """Topics and their metadata."""
+        return Topic(self)
+
+    @property
+    def pools_controller(self) -> Any:
+        """Pools, which are not kept yet."""
+        return Pools(self)
+
+    @property
+    def flavors_controller(self) -> Any:
+        """Flavors, which are not kept yet."""
+        return Flavors(self)
+
+    @property
+    def catalogue_controller(self) -> Any:
+        """The catalogue, which is not kept yet."""
+        return Catalogue(self)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.planes.close()
+
+
+class DataDriver(_Driver, storage.DataDriverBase):
+    """Zaqar's message store: messages, claims and subscriptions."""
+
+    _PLANE = config.DATA
+    BASE_CAPABILITIES = tuple(storage.Capabilities)
+
+    def __init__(self, conf: Any, cache: Any, control_driver: Any) -> None:
+        super().__init__(conf, cache, control_driver)
+        self.has_queues = isinstance(control_driver, ControlDriver) and control_driver.url == self.url
+        self.ours: DataDriverBase = control_driver.planes if self.has_queues else self._apart()
+
+    def _apart(self) -> DataDriverBase:
+        """The data plane at the URL; the metadata of queues, dead letters among them, are asked of Zaqar's other store."""
+        driver = registry.load("messaging", urls.scheme(self.url))
+        found: DataDriverBase = driver(self.conf, self.cache, self.control_driver, url=self.url)
+        return found
+
+    @property
+    def capabilities(self) -> tuple[Any, ...]:
+        """What the store offers."""
+        return tuple(map(storage.Capabilities, sorted(self.ours.capabilities)))
+
+    @functools.cached_property
+    def message_controller(self) -> Message:
+        """Messages."""
+        return Message(self)
+
+    @functools.cached_property
+    def claim_controller(self) -> Claim:
+        """Claims."""
+        return Claim(self)
+
+    @functools.cached_property
+    def subscription_controller(self) -> Subscription:
+        """Subscriptions."""
+        return Subscription(self)
+
+    def is_alive(self) -> bool:
+        """Whether the store answers."""
+        return self.ours.is_alive()
+
+    def _health(self) -> dict[str, Any]:
+        return self.ours.health()
+
+    def gc(self) -> None:
+        """Remove what has expired."""
+        with as_theirs():
+            self.ours.gc()
+
+    def close(self) -> None:
+        """Give the connections back; those that the management store has, too, go with it."""
+        if not self.has_queues:
+            self.ours.close()
+
+
+# A class for each name: a driver has to know which group of options is its own.
+class SqliteDataDriver(DataDriver):
+    """The message store of the name `undercroft+sqlite`."""
+
+    NAME = "undercroft+sqlite"
+
+
+class PostgresqlDataDriver(DataDriver):
+    """The message store of the name `undercroft+postgresql`."""
+
+    NAME = "undercroft+postgresql"
+
+
+class MysqlDataDriver(DataDriver):
+    """The message store of the name `undercroft+mysql`."""
+
+    NAME = "undercroft+mysql"
+
+
+class MariadbDataDriver(DataDriver):
+    """The message store of the name `undercroft+mariadb`."""
+
+    NAME = "undercroft+mariadb"
+
+
+class SqliteControlDriver(ControlDriver):
+    """The management store of the name `undercroft+sqlite`."""
+
+    NAME = "undercroft+sqlite"
+
+
+class PostgresqlControlDriver(ControlDriver):
+    """The management store of the name `undercroft+postgresql`."""
+
+    NAME = "undercroft+postgresql"
+
+
+class MysqlControlDriver(ControlDriver):
+    """The management store of the name `undercroft+mysql`."""
+
+    NAME = "undercroft+mysql"
+
+
+class MariadbControlDriver(ControlDriver):
+    """The management store of the name `undercroft+mariadb`."""
+
+    NAME = "undercroft+mariadb"

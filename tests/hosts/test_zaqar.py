@@ -1,0 +1,125 @@
+"""The real Zaqar on our stores: its own tests, its server. The real clients against that server, and against our service."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.service import serving
+from tests.conftest import opener_of, url_of
+from tests.engines.run import free_ports
+from tests.hosts.conftest import Environment, make, succeed
+from tests.hosts.inside.zaqar_configuration import APART, TEXT, TOGETHER
+from tests.hosts.served import PATIENCE
+
+pytestmark = [pytest.mark.kind("messaging"), pytest.mark.one_per_driver]
+# What Zaqar's classes have.
+STORAGE_TESTS = 55
+HTTP_TESTS = 178
+SERVER = """
+[drivers:transport:wsgi]
+bind = 127.0.0.1
+port = {port}
+"""
+
+
+@pytest.fixture(scope="session")
+def zaqar() -> Environment:
+    return make("zaqar")
+
+
+@pytest.fixture(scope="session")
+def clients() -> Environment:
+    return make("zaqarclient")
+
+
+@pytest.fixture
+def tests_inside(zaqar, engine, tmp_path, record):
+    """Runs Zaqar's own tests: every one of them must pass."""
+
+    def run(script, stores, expected):
+        url = opener_of(engine, tmp_path).url
+        done = zaqar.run("-W", "ignore", "-m", f"tests.hosts.inside.{script}", url, stores, cwd=tmp_path)
+        succeed(done)
+        outcomes = json.loads(done.stdout.splitlines()[-1])
+        assert outcomes["others"] == {}, "\n".join(f"{name}: {text}" for name, text in outcomes["others"].items())
+        record(passed=len(outcomes["passed"]))
+        assert len(outcomes["passed"]) == expected
+
+    return run
+
+
+@pytest.mark.parametrize("stores", [TOGETHER, APART])
+def test_zaqar_s_own_tests_of_storage(tests_inside, stores):
+    tests_inside("zaqar_storage", stores, STORAGE_TESTS)
+
+
+@pytest.mark.parametrize("stores", [TOGETHER, APART])
+def test_zaqar_s_own_tests_of_its_api(tests_inside, stores):
+    tests_inside("zaqar_http", stores, HTTP_TESTS)
+
+
+@contextlib.contextmanager
+def zaqar_serving(zaqar: Environment, folder: pathlib.Path, data: str, control: str) -> Iterator[str]:
+    """The address of Zaqar's own server, for as long as the block runs."""
+    (port,) = free_ports(1)
+    policies = zaqar.packages / "zaqar" / "tests" / "etc" / "policy.yaml"
+    # A dollar sign begins a reference in such a file.
+    urls = {name: url.replace("$", "$$") for name, url in (("data", data), ("control", control))}
+    file = folder / "zaqar.conf"
+    file.write_text(TEXT.format(**urls, policies=policies) + SERVER.format(port=port))
+    address = f"http://127.0.0.1:{port}"
+    words = [str(zaqar.python.parent / "zaqar-server"), "--config-file", str(file)]
+    log = folder / "zaqar.log"
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(words, cwd=folder, env=zaqar.variables, stdout=out, stderr=subprocess.STDOUT) as server,
+    ):
+        try:
+            end = time.monotonic() + PATIENCE
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if httpx.get(address, timeout=PATIENCE).status_code == 300:
+                        break
+                assert server.poll() is None, log.read_text()
+                assert time.monotonic() < end, log.read_text()
+                time.sleep(0.05)
+            yield address
+        finally:
+            server.terminate()
+
+
+def told_by_clients(clients: Environment, folder: pathlib.Path, endpoint: str) -> dict[str, Any]:
+    done = clients.run("-W", "ignore", "-m", "tests.hosts.inside.messaging_clients", endpoint, "p1", cwd=folder)
+    assert done.returncode == 0, done.stderr[-4_000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_clients_of_zaqar_s_server(zaqar, clients, engine, tmp_path):
+    """The message store and the management store are two databases."""
+    with contextlib.ExitStack() as stack:
+        openers = [opener_of(engine, tmp_path) for _ in range(2)]
+        for each in openers:
+            each()
+            stack.callback(each.clear)
+        address = stack.enter_context(zaqar_serving(zaqar, tmp_path, *map(url_of, openers)))
+        check(told_by_clients(clients, tmp_path, address))
+
+
+def test_clients_of_our_service(clients, opener, tmp_path):
+    opener()
+    with serving(None, messaging=url_of(opener)) as service:
+        check(told_by_clients(clients, tmp_path, f"{service.url}/messaging"))
+
+
+def check(told):
+    print(json.dumps(told, indent=1))
