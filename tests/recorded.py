@@ -44,6 +44,8 @@ class Recorder:
         def work(connection: sa.Connection) -> None:
             for tables in lists:
                 connection.exec_driver_sql(f"DROP TABLE IF EXISTS {tables}")
+            for sequence in metadata._sequences if connection.dialect.supports_sequences else ():
+                connection.exec_driver_sql(f'DROP SEQUENCE IF EXISTS "{sequence}"')
 
         db.write(work)
 

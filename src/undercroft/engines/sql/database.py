@@ -60,9 +60,9 @@ class Database:
         except sa.exc.ArgumentError:
             raise ConfigInvalid(f"{self.place!r} is not a database URL") from None
         self.dialect.listen(self.engine)
-        self._reader, self._writer, self._autocommit = (
+        self._reader, self._writer, self._autocommit, self._glancer = (
             self.engine.execution_options(**options)
-            for options in (self.dialect.reading, self.dialect.writing, self.dialect.autocommitting)
+            for options in (self.dialect.reading, self.dialect.writing, self.dialect.autocommitting, self.dialect.glancing)
         )
         self._write_lock = self.dialect.write_lock()
         # A database in memory lives as long as a connection to it.
@@ -99,6 +99,15 @@ class Database:
                 if self.dialect.commits_alone:
                     connection.commit()
                 return result
+
+        return self._run(attempt, Disconnected, _READ_ATTEMPTS)
+
+    def glance(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work` on the data as they are at the moment, committed or not, where the engine can show that; see `read`."""
+
+        def attempt() -> T:
+            with self._connected(self._glancer) as connection, connection.begin():
+                return work(connection)
 
         return self._run(attempt, Disconnected, _READ_ATTEMPTS)
 

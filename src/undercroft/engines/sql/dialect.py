@@ -48,6 +48,7 @@ class Dialect(abc.ABC):
         reading: execution options of a transaction that reads one consistent state.
         writing: execution options of a transaction that writes.
         autocommitting: execution options of single statements without a transaction.
+        glancing: execution options of a transaction that sees what others have not committed, where there is such.
         commits_alone: whether such a statement has one in any case, which is to be committed.
         largest: how many bytes a statement may have, with all its values, where that is the same everywhere.
         place: the URL without a password, for messages.
@@ -69,6 +70,7 @@ class Dialect(abc.ABC):
     reading: Mapping[str, Any] = MappingProxyType({})
     writing: Mapping[str, Any] = MappingProxyType({"writes": True})
     autocommitting: Mapping[str, Any] = MappingProxyType({"autocommits": True})
+    glancing: Mapping[str, Any] = MappingProxyType({"glances": True})
     commits_alone: bool = False
     largest: ClassVar[int] = 10**9
 

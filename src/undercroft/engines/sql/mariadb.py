@@ -145,7 +145,9 @@ class MariaDB(ServerDialect):
     def begin(self, connection: sa.Connection) -> None:
         # Several statements of one answer see one state of the data.
         options = connection.get_execution_options()
-        if not options.get("writes") and not options.get("autocommits"):
+        if options.get("glances"):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+        elif not options.get("writes") and not options.get("autocommits"):
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def socket_number(self, connection: Any) -> int:

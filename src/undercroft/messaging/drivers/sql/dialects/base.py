@@ -26,6 +26,8 @@ FRESH = 0
 BACK = 1_000
 # Milliseconds that an id of a deleted queue is kept after its last message: somebody may still be posting to it.
 LINGERS = 300_000
+# How long a list waits for an older post, in seconds, and how often it looks.
+PATIENCE, LOOK = 0.05, 0.005
 # Rows of `tally` that a queue may have before they are folded into one.
 FOLD = 1_000
 # Makes the answer of the ids.

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from undercroft.engines.sql import gradual, raw
 from undercroft.engines.sql.bulk import literal
 from undercroft.messaging.attributes import DeadLetters
-from undercroft.messaging.drivers.sql.dialects.base import BACK, FOLD, Lane, Refusal, Slice, depths
+from undercroft.messaging.drivers.sql.dialects.base import BACK, FOLD, LOOK, PATIENCE, Lane, Refusal, Slice, depths
 from undercroft.messaging.drivers.sql.dialects.heads import Heads
 from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
@@ -27,8 +27,6 @@ from undercroft.messaging.models import Depths, Lease, NewMessage
 
 Values = Mapping[str, Any]
 _COLUMNS = ", ".join(COLUMNS)
-# How long a list waits for an older post, in seconds, and how often it looks.
-_PATIENCE, _LOOK = 0.05, 0.005
 # A claim that nobody has: of a message that is free, or of a queue that has no rule about dead letters.
 _NEVER = 2**31 - 1
 
@@ -151,7 +149,7 @@ class PostgreSQL(Steps):
         return int(last) if floor is None else min(int(last), int(floor))
 
     def page(self, lane: Lane, page: Slice, now: int) -> Sequence[Row]:
-        ends = monotonic.monotonic() + _PATIENCE
+        ends = monotonic.monotonic() + PATIENCE
         while True:
             last = self._last_sure(lane)
             found = self._listed(lane, page, now)
@@ -159,7 +157,7 @@ class PostgreSQL(Steps):
             if len(sure) == len(found) or monotonic.monotonic() > ends:
                 return sure
             # What is hidden is seen when an older post has ended.
-            gradual.wait(_LOOK)
+            gradual.wait(LOOK)
 
     @functools.lru_cache(maxsize=16)  # noqa: B019 - a store has one, for as long as it lives
     def _list_statement(self, *, claimed: bool, delayed: bool, echo: bool) -> str:

@@ -26,7 +26,7 @@ class SQLite(Steps):
     def __init__(self, db: Any, tables: Tables) -> None:
         super().__init__(db, tables)
         # Without statistics its planner prefers the wrong index of two.
-        self.by_again = f" INDEXED BY {tables.message.name}_again"
+        self.by_again, self.by_claim = (f" INDEXED BY {tables.message.name}_{name}" for name in ("again", "claim"))
         self._give = self._text("UPDATE {setting} SET value = value + ? WHERE name = ? RETURNING value")
         self._into = self._text(f"INSERT INTO {{message}} (queue, {_COLUMNS}) VALUES ({', '.join('?' * (1 + len(COLUMNS)))})")
         shared = f"SELECT {_COLUMNS} FROM {{message}}{self.by_again} WHERE queue = ? AND "

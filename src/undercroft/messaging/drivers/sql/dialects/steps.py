@@ -46,7 +46,7 @@ class Steps(Dialect, abc.ABC):
     skip_locked = ""
     locked = ""
     # How a table is read by an index, whatever the planner thinks.
-    by_again = ""
+    by_again = by_claim = by_place = ""
 
     # -- to be written by dialects ---------------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class Steps(Dialect, abc.ABC):
     def _page(self, connection: sa.Connection, lane: Lane, page: Slice, now: int, last: int | None = None) -> list[Row]:
         """A page; `last` is the highest place on it."""
         shared, values = (
-            "queue = " + _LANE + " AND place > ? AND expires > ?",
+            "queue = " + _LANE + " AND place > ? AND +expires > ?",
             [*lane, self._place(connection, lane, page.after), now],
         )
         if last is not None:
@@ -195,7 +195,7 @@ class Steps(Dialect, abc.ABC):
             condition = rest[page.claimed, page.delayed]
             return self._rows(
                 connection,
-                f"SELECT {_COLUMNS} FROM {{message}} WHERE {shared}{condition}{ends}",
+                f"SELECT {_COLUMNS} FROM {{message}}{self.by_place} WHERE {shared}{condition}{ends}",
                 (*values_of, *((now,) if condition else ()), page.limit),
             )
         # Those that were never claimed come in order from the index; a page behind many claimed ones does not go through these.
@@ -223,7 +223,8 @@ class Steps(Dialect, abc.ABC):
         order = "DESC" if newest else "ASC"
         found = self._rows(
             connection,
-            f"SELECT {_COLUMNS} FROM {{message}} WHERE queue = {_LANE} AND expires > ? ORDER BY place {order} LIMIT 1",
+            f"SELECT {_COLUMNS} FROM {{message}}{self.by_place} "
+            f"WHERE queue = {_LANE} AND +expires > ? ORDER BY place {order} LIMIT 1",
             (*lane, now),
         )
         return found[0] if found else None
@@ -334,7 +335,8 @@ class Steps(Dialect, abc.ABC):
     def _claimed(self, connection: sa.Connection, lane: Lane, claim: int, now: int) -> list[Row]:
         return self._rows(
             connection,
-            f"SELECT {_COLUMNS} FROM {{message}} WHERE queue = {_LANE} AND claim = ? AND again > ? AND expires > ? ORDER BY place",
+            f"SELECT {_COLUMNS} FROM {{message}}{self.by_claim} "
+            f"WHERE queue = {_LANE} AND claim = ? AND again > ? AND expires > ? ORDER BY place",
             (*lane, claim, now, now),
         )
 
