@@ -109,8 +109,5 @@ def upgrade() -> None:
         number("expires"),
     )
     index("idempotency_expires", "idempotency", "expires")
-    if dialect == "postgresql":
-        # It goes with its table. Its first value is taken at once: the last value of a fresh one says nothing.
-        op.execute(f"CREATE SEQUENCE {prefix}place OWNED BY {prefix}message.place")
-    elif dialect in MARIADB:
-        op.execute(f"CREATE SEQUENCE IF NOT EXISTS {prefix}place")
+    if dialect != "sqlite":
+        op.execute(f"CREATE SEQUENCE {'IF NOT EXISTS ' if again else ''}{prefix}place")

@@ -71,7 +71,7 @@ def tables(namespace: str) -> Tables:
     def number(name: str, kind: Any = sa.BigInteger, *, nullable: bool = False) -> sa.Column[Any]:
         return sa.Column(name, kind, nullable=nullable)
 
-    # Removed with the tables; on PostgreSQL it is the table's own.
+    # Removed with the tables.
     sa.Sequence(f"{prefix}place", metadata=metadata)
     clustered: dict[str, Any] = {"sqlite_with_rowid": False}
     return Tables(
