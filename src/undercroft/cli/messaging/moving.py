@@ -101,8 +101,8 @@ def redrive(queue: str, store: str | None, project: str | None, target: str, lim
     from undercroft.cli import output
 
     with stores.opened(store, "messaging") as opened:
-        options.check_exists(opened, target, project)
         count = options.total(opened, queue, project)
+        options.check_exists(opened, target, project)
         parts = _redrive(opened, queue, target, project, limit)
         moved = _in_parts(
             "Moving",
