@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+# Identifies a client of messages; other kinds do not look at it.
+CLIENT = {"Client-ID": "3381af92-2b9e-11e3-b191-71861300734c"}
 ADMIN = {"X-Auth-Token": "t-admin-a"}
 MEMBER = {"X-Auth-Token": "t-member-a"}
 SENDERS, EACH = 16, 30

@@ -65,9 +65,16 @@ def metering_place(place: Opener) -> Iterator[Opener]:
 
 
 @pytest.fixture(scope="module")
-def others(event_place: Opener, metering_place: Opener) -> dict[str, str]:
+def messaging_place(place: Opener) -> Iterator[Opener]:
+    """A store of messages."""
+    with beside(place, "messaging") as opener:
+        yield opener
+
+
+@pytest.fixture(scope="module")
+def others(event_place: Opener, metering_place: Opener, messaging_place: Opener) -> dict[str, str]:
     """The stores beside that of rated usage, as `serving` takes them."""
-    return {"events": url_of(event_place), "metering": url_of(metering_place)}
+    return {"events": url_of(event_place), "metering": url_of(metering_place), "messaging": url_of(messaging_place)}
 
 
 @pytest.fixture(scope="module")

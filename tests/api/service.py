@@ -66,7 +66,8 @@ class Service:
     def __init__(
         self, url: str | None, *arguments: str, program: str = "undercroft.cli.main",
         events: str | None = None, metering: str | None = None, event_settings: dict[str, Any] | None = None,
-        metering_settings: dict[str, Any] | None = None, port: int | None = None, **settings: Any,
+        metering_settings: dict[str, Any] | None = None, messaging: str | None = None,
+        messaging_settings: dict[str, Any] | None = None, port: int | None = None, **settings: Any,
     ) -> None:  # fmt: skip
         self.port = port or free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -76,7 +77,8 @@ class Service:
         self._folder = tempfile.TemporaryDirectory(prefix="undercroft-service-", ignore_cleanup_errors=True)
         environment |= {f"UNDERCROFT_EVENTS__{name.upper()}": str(value) for name, value in (event_settings or {}).items()}
         environment |= {f"UNDERCROFT_METERING__{name.upper()}": str(value) for name, value in (metering_settings or {}).items()}
-        stores = {"RATING": url, "EVENTS": events, "METERING": metering}
+        environment |= {f"UNDERCROFT_MESSAGING__{name.upper()}": str(value) for name, value in (messaging_settings or {}).items()}
+        stores = {"RATING": url, "EVENTS": events, "METERING": metering, "MESSAGING": messaging}
         environment |= {f"UNDERCROFT_{kind}__CONNECTION": place for kind, place in stores.items() if place is not None}
         environment |= {"TMPDIR": self._folder.name}
         command = [sys.executable, "-m", program, "serve", "--port", str(self.port), *arguments]
@@ -151,7 +153,7 @@ class Service:
 
 @contextlib.contextmanager
 def serving(url: str | None, *arguments: str, program: str = "undercroft.cli.main", **settings: Any) -> Iterator[Service]:
-    """A service on stores of rated usage at `url`, of events at `events` and of samples at `metering`; it ends with the block."""
+    """A service on stores of rated usage at `url`, of events, samples and messages; it ends with the block."""
     service = Service(url, *arguments, program=program, **settings)
     try:
         service.await_alive()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 import datetime as dt
 import functools
+import itertools
+import re
 import threading
 import time
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.answers import CLIENT
 from tests.api.service import Service, frame, serving
 from tests.conftest import url_of
 from undercroft.api.kind import routes
@@ -136,6 +139,10 @@ def posted_sample(number: int) -> list[dict[str, Any]]:
     return [least]
 
 
+def one_message(number: int) -> dict[str, Any]:
+    return {"messages": [{"body": number}]}
+
+
 # For each POST: bodies by number, of which each has an effect of its own; None where a POST never has one.
 POSTS: dict[str, Any] = {
     "/rating/v2/dataframes": lambda number: {"dataframes": [frame("a", hour=number)]},
@@ -145,31 +152,50 @@ POSTS: dict[str, Any] = {
     "/metering/v1/ceilometer/samples": one_sample,
     "/metering/v2/meters/{meter_name}": posted_sample,
     "/metering/v2/query/samples": None,
+    "/messaging/v2/queues/{queue_name}/messages": one_message,
+    "/messaging/v2/topics/{topic_name}/messages": one_message,
 }
+# POSTs that keep no receipts, and say so.
+REFUSING = sorted(route.path for _, route in routes() if route.method == "POST" and not route.keeps_receipts)
 
 
 def test_every_post_has_a_row():
-    assert POSTS.keys() == {route.path for _, route in routes() if route.method == "POST"}
+    assert {*POSTS, *REFUSING} == {route.path for _, route in routes() if route.method == "POST"}
+    assert not {*POSTS} & {*REFUSING}
+
+
+@pytest.mark.promise("C8")
+@pytest.mark.any_engine
+@pytest.mark.parametrize("path", REFUSING)
+def test_a_post_without_receipts_refuses_a_key(service, path):
+    headers = {"X-Auth-Token": "t-admin-a", "Idempotency-Key": "one", **CLIENT}
+    answer = service.client.post(re.sub("{.*?}", "x", path), json={}, headers=headers)
+    assert answer.status_code == 400
+    assert "Idempotency-Key: is not kept by this path" in answer.text
 
 
 @pytest.mark.promise("C8")
 @pytest.mark.any_engine
 @pytest.mark.parametrize("path", [path for path, make in POSTS.items() if make is not None])
-def test_a_key_means_the_same_on_every_post(service, event_place, metering_place, place, path):
+def test_a_key_means_the_same_on_every_post(service, event_place, metering_place, messaging_place, place, path):
     place.opened[0].delete()
     metering_place.opened[0].clear()
     event_place.opened[0].clear()
+    queues, topics = (getattr(messaging_place.opened[0], f"{name}_controller") for name in ("queue", "topic"))
+    for controller, project in itertools.product((queues, topics), "ab"):
+        controller.delete("cpu", project)
 
     def post(number: int, key: str = "same", token: str = "t-admin-a", body: Any = None) -> httpx.Response:
         given = POSTS[path](number) if body is None else body
-        headers = {"X-Auth-Token": token, "Idempotency-Key": f"{key}-{path}"}
-        answer: httpx.Response = service.client.post(path.replace("{meter_name}", "cpu"), json=given, headers=headers)
+        headers = {"X-Auth-Token": token, "Idempotency-Key": f"{key}-{path}", **CLIENT}
+        answer: httpx.Response = service.client.post(re.sub("{.*?}", "cpu", path), json=given, headers=headers)
         return answer
 
     def effects() -> int:
         rows = place.opened[0].total(**WHEN)["results"]
         events, samples = len(list(event_place.opened[0].get_events(None))), metering_place.opened[0].count_samples()
-        return int(events + samples + (int(rows[0]["qty"]) if rows else 0))
+        messages = sum(depth.free for depth in messaging_place.opened[0].depths(100).queues)
+        return int(events + samples + messages + (int(rows[0]["qty"]) if rows else 0))
 
     first = post(1)
     assert first.is_success

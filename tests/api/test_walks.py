@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 from schemathesis.checks import not_a_server_error
 
+from tests.api.answers import CLIENT
 from tests.api.service import Service
 from undercroft.api import openapi, wire
 from undercroft.api.kind import routes
@@ -24,11 +25,16 @@ from undercroft.api.routes import Route
 pytestmark = [pytest.mark.promise("N7"), pytest.mark.promise("S6")]
 
 LONG = os.environ.get("UCTEST_CHAOS") == "full" or bool(os.environ.get("UCTEST_WHOLE"))
+for media in {media for _, route in routes() for media in route.body_media}:
+    # JSON under another name.
+    schemathesis.serializer.alias(media, "application/json")
 SCHEMA: Any = schemathesis.openapi.from_dict(json.loads(json.dumps(openapi.document())))
-HEADERS = {"X-Auth-Token": "t-admin"}
+HEADERS = {"X-Auth-Token": "t-admin", **CLIENT}
 ROUTES = [route for _, route in routes() if any(most is not None for most in wire.fields(route.query).values())]
 EVENTS, TYPES = "/events/v2/events", "/events/v2/event_types"
 SAMPLES, METERS, RESOURCES = (f"/metering/v2/{name}" for name in ("samples", "meters", "resources"))
+QUEUE = "/messaging/v2/queues/{queue_name}"
+SAME = {"queue_name": "$request.path.queue_name"}
 # From a route's answer to the next request: its route, and what is taken along.
 LINKS: list[tuple[str, str, int, str, str, dict[str, str]]] = [
     ("POST", "/events/v1/ceilometer/events", 200, "GET", EVENTS, {}),
@@ -48,6 +54,19 @@ LINKS: list[tuple[str, str, int, str, str, dict[str, str]]] = [
     ("GET", SAMPLES, 200, "GET", f"{SAMPLES}/{{sample_id}}", {"sample_id": "$response.body#/0/id"}),
     ("GET", METERS, 200, "GET", f"{METERS}/{{meter_name}}/statistics", {"meter_name": "$response.body#/0/name"}),
     ("GET", RESOURCES, 200, "GET", f"{RESOURCES}/{{resource_id}}", {"resource_id": "$response.body#/0/resource_id"}),
+    ("PUT", QUEUE, 201, "POST", f"{QUEUE}/messages", SAME),
+    ("POST", f"{QUEUE}/messages", 201, "GET", f"{QUEUE}/messages", SAME),
+    ("POST", f"{QUEUE}/messages", 201, "POST", f"{QUEUE}/claims", SAME),
+    ("POST", f"{QUEUE}/messages", 201, "DELETE", f"{QUEUE}/messages", SAME),
+    (
+        "POST", f"{QUEUE}/claims", 201, "DELETE", f"{QUEUE}/messages/{{message_id}}",
+        {**SAME, "message_id": "$response.body#/messages/0/id"},
+    ),
+    (
+        "POST", f"{QUEUE}/subscriptions", 201, "PATCH", f"{QUEUE}/subscriptions/{{subscription_id}}",
+        {**SAME, "subscription_id": "$response.body#/subscription_id"},
+    ),
+    ("GET", "/messaging/v2/queues", 200, "GET", f"{QUEUE}/stats", {"queue_name": "$response.body#/queues/0/name"}),
     ("GET", "/rating/v2/scope", 200, "GET", "/rating/v2/scope", {"scope_id": "$response.body#/results/0/scope_id"}),
 ]  # fmt: skip
 

@@ -65,7 +65,7 @@ class Service:
             auth.permit(route.rule, caller)
             raw = self._read(route, req)
             query = route.read(req, route.query)
-            receipt = idempotency.receipt(req, caller, raw) if route.method == "POST" else None
+            receipt = idempotency.receipt(req, caller, raw, kept=route.keeps_receipts) if route.method == "POST" else None
             base = f"{req.prefix}/{api.name}"
             headers = {name: value for name in route.headers if (value := req.get_header(name)) is not None}
             sent = f"{below}?{req.query_string}" if req.query_string else below

@@ -18,17 +18,25 @@ HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 
-def receipt(req: falcon.Request, caller: Caller, body: bytes) -> Callable[[bytes], Receipt] | None:
+def receipt(req: falcon.Request, caller: Caller, body: bytes, *, kept: bool = True) -> Callable[[bytes], Receipt] | None:
     """What makes the receipt of an answer; None when the request has no key.
 
     A key belongs to the caller's project and user and to the path: others may use the same.
 
+    Args:
+        req: the request.
+        caller: who asks.
+        body: what was sent.
+        kept: whether the route keeps receipts.
+
     Raises:
-        InvalidInput: the key is empty, too long, or not made of visible ASCII characters.
+        InvalidInput: the key is empty, too long, or not made of visible ASCII characters; the route keeps none.
     """
     key = req.get_header(HEADER)
     if key is None:
         return None
+    if not kept:
+        raise InvalidInput(HEADER, "is not kept by this path: a repetition would have its effect again; leave it out")
     if not _KEY.fullmatch(key):
         raise InvalidInput(HEADER, "is not 1 to 255 visible ASCII characters")
     owner = wire.encode([caller.domain, caller.project, caller.user, req.method, req.path, key])

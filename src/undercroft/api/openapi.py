@@ -69,7 +69,7 @@ def _operation(api: Api, route: Route, schemas: dict[Any, Any]) -> dict[str, Any
         "parameters": [*_path(route), *_query(route), *_headers(route)],
         "responses": _responses(api, route, schemas),
     }
-    if route.method == "POST":
+    if route.method == "POST" and route.keeps_receipts:
         operation["parameters"].append(_key())
     if route.body is not None:
         media = route.body_media or (falcon.MEDIA_JSON,)

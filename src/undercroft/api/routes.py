@@ -37,6 +37,7 @@ class Route:
         headers: names of the request's headers that the handler reads.
         may_be_empty: whether a request may come without the body.
         body_media: content types of the body, of which a request has one; empty for JSON, whatever a request calls it.
+        keeps_receipts: whether a POST has a key that makes its repetition harmless; one that has not refuses a key.
         media: content types of the answer.
         takes_rest: whether the last variable part is all that is left of the path, with its slashes.
     """
@@ -58,6 +59,7 @@ class Route:
     headers: tuple[str, ...] = ()
     may_be_empty: bool = False
     body_media: tuple[str, ...] = ()
+    keeps_receipts: bool = True
     media: tuple[str, ...] = (falcon.MEDIA_JSON,)
     takes_rest: bool = False
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from undercroft.api import idempotency
 from undercroft.api.call import Answer
 from undercroft.api.messaging import door
 from undercroft.api.messaging.door import MessagingCall, Place
@@ -20,8 +19,6 @@ SHORTEST = 60
 def post_claim(call: MessagingCall) -> Answer:
     """Claim the oldest messages that are free; 204 where there is none."""
     at = door.place(call)
-    if call.receipt is not None:
-        raise Refused(API, f"{idempotency.HEADER} is not kept of claims: one whose answer is lost is over after its ttl")
     lease = _lease(call, call.body or Lease(), SHORTEST)
     most = door.limit(call.query.limit, call.conf.messaging.max_messages_per_claim_or_pop)
     claim, found = call.store.claim_controller.create(at.key, lease, at.project, most)

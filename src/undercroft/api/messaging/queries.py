@@ -12,7 +12,7 @@ import msgspec
 from undercroft.api import wire
 from undercroft.api.messaging.door import MessagingCall
 from undercroft.api.messaging.refusals import PARAMETER, Refused
-from undercroft.api.messaging.schemas import MOST_FILTERS, Link
+from undercroft.api.messaging.schemas import MOST_FILTERS, NextLink
 from undercroft.core.errors import InvalidInput
 
 T = TypeVar("T")
@@ -63,10 +63,10 @@ def _typed(value: str) -> int | str:
     return int(value) if _WHOLE.fullmatch(value) and -(2**63) <= int(value) < 2**63 else value
 
 
-def next_links(call: MessagingCall, marker: str, *, is_empty: bool) -> list[Link]:
+def next_links(call: MessagingCall, marker: str, *, is_empty: bool) -> list[NextLink]:
     """The link to the next page, with everything that this request asked for; none behind an empty page."""
     if is_empty:
         return []
     path, _, query = call.sent.partition("?")
     pairs = [(name, value) for name, value in urllib.parse.parse_qsl(query, keep_blank_values=True) if name != _MARKER]
-    return [Link("next", f"{path.rstrip('/')}?{urllib.parse.urlencode([*pairs, (_MARKER, marker)])}")]
+    return [NextLink("next", f"{path.rstrip('/')}?{urllib.parse.urlencode([*pairs, (_MARKER, marker)])}")]

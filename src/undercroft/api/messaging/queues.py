@@ -9,7 +9,7 @@ from undercroft.api.messaging import attributes, door, patches, queries
 from undercroft.api.messaging.bodies import check_integers
 from undercroft.api.messaging.door import MessagingCall, Place
 from undercroft.api.messaging.refusals import BODY, Refused
-from undercroft.api.messaging.schemas import Counts, Edge, Link, QueueOut, Queues, QueuesQuery, StatsOut, Topics
+from undercroft.api.messaging.schemas import Edge, MessageCounts, NextLink, QueueOut, Queues, QueuesQuery, StatsOut, Topics
 from undercroft.core import deadline
 from undercroft.core.names import unknown
 from undercroft.messaging import DoesNotExist
@@ -32,7 +32,7 @@ def list_topics(call: MessagingCall) -> Answer:
     return Answer(200, Topics(*_page(call, call.store.topic_controller, "/v2/topics")))
 
 
-def _page(call: MessagingCall, controller: Any, path: str) -> tuple[list[QueueOut], list[Link]]:
+def _page(call: MessagingCall, controller: Any, path: str) -> tuple[list[QueueOut], list[NextLink]]:
     asked = call.query
     most = door.limit(asked.limit, call.conf.messaging.max_queues_per_page)
     page = controller.list(
@@ -95,12 +95,12 @@ def stats(call: MessagingCall) -> Answer:
     try:
         found = at.queues.stats(at.name, at.project)["messages"]
     except DoesNotExist:
-        return Answer(200, StatsOut(Counts(0, 0, 0)))
+        return Answer(200, StatsOut(MessageCounts(0, 0, 0)))
     edges = [
         Edge(f"{at.path}/messages/{found[name]['id']}", found[name]["age"], found[name]["created"]) if name in found else None
         for name in ("oldest", "newest")
     ]
-    return Answer(200, StatsOut(Counts(found["claimed"], found["free"], found["total"], *edges)))
+    return Answer(200, StatsOut(MessageCounts(found["claimed"], found["free"], found["total"], *edges)))
 
 
 # -- purge -------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import msgspec
 
 from undercroft.api.kind import ErrorBody
 from undercroft.core.errors import Conflict, InvalidInput, NotFound, NotPermitted, UndercroftError
+from undercroft.messaging.contract.arguments import TOPIC
 
 BODY = "Invalid request body"
 PARAMETER = "Invalid parameter"
@@ -70,7 +71,7 @@ def _problem(status: int, message: str, error: Exception | None) -> Problem:
         return Problem(error.title) if error.description is None else Problem(_title(status), message)
     if isinstance(error, InvalidInput) and error.field.startswith("body"):
         return Problem(BODY, message)
-    return Problem(getattr(error, "title", None) or _title(status), message)
+    return Problem(getattr(error, "title", None) or _title(status), message.replace(f"queue {TOPIC}", "topic "))
 
 
 def _title(status: int) -> str:

@@ -34,7 +34,8 @@ def _route(method: str, path: str, *arguments: Any, **named: Any) -> Route:
 
 
 def _own(method: str, path: str, handler: Any, answers: dict[int, Any], **named: Any) -> Route:
-    return _route(method, path, handler, Rule.OWN, answers, **{"failures": (404, 406), **named})
+    common = {"failures": (404, 406), "keeps_receipts": handler is messages.post_messages}
+    return _route(method, path, handler, Rule.OWN, answers, **{**common, **named})
 
 
 def _of_both(base: str, name: str) -> Iterator[Route]:
@@ -105,8 +106,8 @@ def _of_both(base: str, name: str) -> Iterator[Route]:
 
 _QUEUE = "/v2/queues/{queue_name}"
 ROUTES: tuple[Route, ...] = (
-    _route("GET", "", versions.versions, Rule.OPEN, {300: schemas.Versions}, check=None, headers=()),
-    _route("GET", "/v2", versions.home, Rule.OPEN, {200: schemas.Home, 300: schemas.Versions}, check=None, headers=()),
+    _route("GET", "", versions.versions, Rule.OPEN, {300: schemas.ApiVersions}, check=None, headers=()),
+    _route("GET", "/v2", versions.home, Rule.OPEN, {200: schemas.Home, 300: schemas.ApiVersions}, check=None, headers=()),
     _route("GET", "/v2/ping", versions.ping, Rule.ANYONE, {204: None}, failures=(404, 406)),
     _route("HEAD", "/v2/ping", versions.ping_head, Rule.ANYONE, {204: None}, failures=(404, 406)),
     _route("GET", "/v2/health", versions.health, Rule.ADMIN, {200: dict[str, Any]}, failures=(404, 406)),

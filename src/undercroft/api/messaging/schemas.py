@@ -9,37 +9,37 @@ from msgspec import Meta, Struct, field
 from undercroft.messaging.contract.message import MOST_POSTED
 
 
-class MediaType(Struct):
+class ApiMedia(Struct):
     """A form in which answers come."""
 
     base: str
     type: str
 
 
-class VersionLink(Struct):
+class ApiLink(Struct):
     """Where a version is."""
 
     href: str
     rel: str
 
 
-class Version(Struct, rename={"media_types": "media-types"}):
+class ApiVersion(Struct, rename={"media_types": "media-types"}):
     """A version of the API."""
 
     id: str
-    media_types: list[MediaType]
-    links: list[VersionLink]
+    media_types: list[ApiMedia]
+    links: list[ApiLink]
     status: str = "CURRENT"
     updated: str = "2014-9-24T04:06:47Z"
 
 
-class Versions(Struct):
+class ApiVersions(Struct):
     """The versions there are."""
 
-    versions: list[Version]
+    versions: list[ApiVersion]
 
 
-class Resource(Struct, rename="kebab"):
+class HomeResource(Struct, rename="kebab"):
     """What there is below a path."""
 
     href_template: str
@@ -50,7 +50,7 @@ class Resource(Struct, rename="kebab"):
 class Home(Struct):
     """The resources of this version."""
 
-    resources: dict[str, Resource]
+    resources: dict[str, HomeResource]
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class Share(Struct, forbid_unknown_fields=True):
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-class Link(Struct):
+class NextLink(Struct):
     """Where the next page is."""
 
     rel: str
@@ -207,7 +207,7 @@ class Queues(Struct, omit_defaults=True):
     """A page of queues."""
 
     queues: list[QueueOut]
-    links: list[Link]
+    links: list[NextLink]
     count: int | None = None
 
 
@@ -215,7 +215,7 @@ class Topics(Struct):
     """A page of topics."""
 
     topics: list[QueueOut]
-    links: list[Link]
+    links: list[NextLink]
 
 
 class Edge(Struct):
@@ -226,7 +226,7 @@ class Edge(Struct):
     created: str
 
 
-class Counts(Struct, omit_defaults=True):
+class MessageCounts(Struct, omit_defaults=True):
     """How many messages a queue has."""
 
     claimed: int
@@ -239,7 +239,7 @@ class Counts(Struct, omit_defaults=True):
 class StatsOut(Struct):
     """How full a queue is."""
 
-    messages: Counts
+    messages: MessageCounts
 
 
 class MessageOut(Struct, omit_defaults=True):
@@ -257,7 +257,7 @@ class Messages(Struct, omit_defaults=True):
     """Messages: a page, which has links, or those that were claimed, or asked for by their ids."""
 
     messages: list[MessageOut]
-    links: list[Link] | None = None
+    links: list[NextLink] | None = None
 
 
 class PoppedMessage(Struct, omit_defaults=True):
@@ -309,7 +309,7 @@ class Subscriptions(Struct):
     """A page of subscriptions."""
 
     subscriptions: list[SubscriptionOut]
-    links: list[Link]
+    links: list[NextLink]
 
 
 class SubscriptionId(Struct):

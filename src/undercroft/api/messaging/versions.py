@@ -6,10 +6,10 @@ from typing import Any
 
 from undercroft.api.call import Answer
 from undercroft.api.messaging.door import MessagingCall
-from undercroft.api.messaging.schemas import Home, MediaType, Resource, Version, VersionLink, Versions
+from undercroft.api.messaging.schemas import ApiLink, ApiMedia, ApiVersion, ApiVersions, Home, HomeResource
 from undercroft.core.errors import Unavailable
 
-_MEDIA = MediaType("application/json", "application/vnd.openstack.messaging-v2+json")
+_MEDIA = ApiMedia("application/json", "application/vnd.openstack.messaging-v2+json")
 _GET, _GET_POST = ["GET"], ["GET", "POST"]
 # Templates of paths below /v2, and methods, by what they are called.
 _RESOURCES: dict[str, tuple[str, list[str]]] = {
@@ -41,7 +41,7 @@ _VARIABLES = {
 
 def versions(_call: MessagingCall) -> Answer:
     """Tell the versions of the API."""
-    return Answer(300, Versions([Version("2", [MediaType(_MEDIA.base, _MEDIA.type)], [VersionLink("/v2/", "self")])]))
+    return Answer(300, ApiVersions([ApiVersion("2", [ApiMedia(_MEDIA.base, _MEDIA.type)], [ApiLink("/v2/", "self")])]))
 
 
 def home(call: MessagingCall) -> Answer:
@@ -51,10 +51,10 @@ def home(call: MessagingCall) -> Answer:
     return Answer(200, Home({name: _resource(*each) for name, each in _RESOURCES.items()}))
 
 
-def _resource(template: str, methods: list[str]) -> Resource:
+def _resource(template: str, methods: list[str]) -> HomeResource:
     variables = {name: where for name, where in _VARIABLES.items() if _has(template, name)}
     hints: dict[str, Any] = {"allow": methods, "formats": {"application/json": {}}}
-    return Resource(f"/v2/{template}", variables, hints)
+    return HomeResource(f"/v2/{template}", variables, hints)
 
 
 def _has(template: str, name: str) -> bool:
