@@ -16,6 +16,7 @@ from undercroft.core import deadline, registry, time
 from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, Unavailable, UndercroftError
 from undercroft.engines.sql import dialect
+from undercroft.engines.sql.at_hand import AtHand
 from undercroft.engines.sql.errors import Contended, Disconnected, commit_failed
 from undercroft.engines.sql.options import EngineOptions
 from undercroft.engines.watchdog import limited
@@ -65,6 +66,7 @@ class Database:
             for options in (self.dialect.reading, self.dialect.writing, self.dialect.autocommitting, self.dialect.glancing)
         )
         self._write_lock = self.dialect.write_lock()
+        self._at_hand = AtHand(options.pool_size)
         # A database in memory lives as long as a connection to it.
         self._keepalive_connection = self.engine.connect() if self.in_memory else None
 
@@ -94,7 +96,7 @@ class Database:
         """Run `work`, a single statement, without a transaction around it; again, once, when the connection is dead."""
 
         def attempt() -> T:
-            with self._connected(self._autocommit) as connection:
+            with self._without_transaction() as connection:
                 result = work(connection)
                 if self.dialect.commits_alone:
                     connection.commit()
@@ -122,7 +124,7 @@ class Database:
         def attempt() -> T:
             is_sent = False
             try:
-                with self._connected(self._autocommit) as connection:
+                with self._without_transaction() as connection:
                     self._check_open(connection)
                     is_sent = True
                     result = work(connection)
@@ -225,6 +227,29 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def _without_transaction(self) -> Iterator[sa.Connection]:
+        """The same for single statements: a connection at hand, where the dialect keeps some.
+
+        To take a connection from the pool and to give it back costs more than such a statement does.
+        """
+        if not self.dialect.keeps_at_hand:
+            with self._connected(self._autocommit) as connection:
+                yield connection
+            return
+        with self.dialect.translated():
+            connection = self._at_hand.take() or self._autocommit.connect()
+            try:
+                with limited(connection.connection.driver_connection, self.dialect.cut):
+                    yield connection
+                if connection.in_transaction():
+                    # Of SQLAlchemy's only.
+                    connection.rollback()
+            except BaseException:
+                connection.close()
+                raise
+            self._at_hand.give(connection)
+
+    @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """The block, when the threads of this process that came before have written, where they queue for that."""
         if self._write_lock is None:
@@ -294,6 +319,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection. A database in memory is gone then."""
+        self._at_hand.close()
         self.engine.dispose()
         if self._keepalive_connection is not None:
             self._keepalive_connection.close()

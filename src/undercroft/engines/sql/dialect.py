@@ -50,6 +50,7 @@ class Dialect(abc.ABC):
         autocommitting: execution options of single statements without a transaction.
         glancing: execution options of a transaction that sees what others have not committed, where there is such.
         commits_alone: whether such a statement has one in any case, which is to be committed.
+        keeps_at_hand: whether a connection may go from one single statement to the next without being reset.
         largest: how many bytes a statement may have, with all its values, where that is the same everywhere.
         place: the URL without a password, for messages.
         in_memory: True for a database that lives in this process only.
@@ -72,6 +73,7 @@ class Dialect(abc.ABC):
     autocommitting: Mapping[str, Any] = MappingProxyType({"autocommits": True})
     glancing: Mapping[str, Any] = MappingProxyType({"glances": True})
     commits_alone: bool = False
+    keeps_at_hand: bool = False
     largest: ClassVar[int] = 10**9
 
     def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str]) -> None:

@@ -131,6 +131,8 @@ class PostgreSQL(ServerDialect):
             self.autocommitting = MappingProxyType({})
             self.commits_alone = True
 
+        self.keeps_at_hand = options.pooler == "none"
+
     def connect_arguments(self) -> dict[str, Any]:
         arguments: dict[str, Any] = {
             "connect_timeout": max(1, round(self.options.connect_timeout)),

@@ -20,6 +20,8 @@ from undercroft.messaging.models import NewMessage, Page, Stats, Stored
 
 # Messages of one post; the HTTP API allows fewer bytes.
 MOST_POSTED = 10_000
+# What a body may be; text is not bytes.
+_JSON = (dict, list, str, int, float, bool, type(None))
 # The class has a method of the name `list`.
 Ids = list[str]
 Shown = list[dict[str, Any]]
@@ -221,14 +223,16 @@ class Message(abc.ABC):
         field = f"messages[{place}]"
         if not isinstance(message, Mapping):
             raise WrongType(field, f"expected a mapping, got {type(message).__name__}")
-        ttl = message.get("ttl")
+        ttl, body = message.get("ttl"), message.get("body", {})
+        if not isinstance(body, _JSON):
+            raise WrongType(f"{field}.body", f"expected JSON, got {type(body).__name__}")
         dedup = message.get("dedup_id")
         if dedup is not None and (not isinstance(dedup, str) or not dedup or len(dedup) > arguments.LONGEST_NAME):
             raise InvalidInput(f"{field}.dedup_id", f"expected text of 1 to {arguments.LONGEST_NAME} characters")
         return NewMessage(
             arguments.seconds(self.driver.default_message_ttl if ttl is None else ttl, f"{field}.ttl"),
             arguments.seconds(message.get("delay") or 0, f"{field}.delay"),
-            document.encoded(message.get("body", {}), f"{field}.body").encode(),
+            document.encoded(body, f"{field}.body").encode(),
             None if dedup is None else hashlib.blake2b(dedup.encode("utf-8", "surrogatepass"), digest_size=16).digest(),
         )
 

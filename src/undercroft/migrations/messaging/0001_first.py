@@ -37,8 +37,11 @@ def upgrade() -> None:
     def table(name: str, *columns: sa.Column, **options: Any) -> None:
         op.create_table(f"{prefix}{name}", *columns, **options, **again)
 
-    def index(name: str, of: str, *columns: str, unique: bool = False, where: str | None = None) -> None:
+    def index(name: str, of: str, *columns: str, unique: bool = False, where: str | None = None, named: str | None = None) -> None:
         given: dict[str, Any] = {} if where is None else {"sqlite_where": sa.text(where), "postgresql_where": sa.text(where)}
+        if named is not None:
+            # It serves those statements only that repeat the condition.
+            given["postgresql_where"] = sa.text(f"{named} > -4611686018427387904")
         op.create_index(f"{prefix}{name}", f"{prefix}{of}", list(columns), unique=unique, **given, **again)
 
     def key(name: str, kind: Any = sa.BigInteger) -> sa.Column:
@@ -77,8 +80,8 @@ def upgrade() -> None:
         sa.Column("body", BYTES, nullable=False),
         **clustered,
     )
-    index("message_again", "message", "queue", "again", "place")
-    index("message_expires", "message", "queue", "expires")
+    index("message_again", "message", "queue", "again", "place", named="again")
+    index("message_expires", "message", "queue", "expires", named="expires")
     index("message_claim", "message", "queue", "claim", where="claim IS NOT NULL")
     index("message_alias", "message", "queue", "alias", where="alias IS NOT NULL")
     table("tally", number("queue"), number("total"), number("held"))

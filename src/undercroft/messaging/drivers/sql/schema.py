@@ -29,6 +29,9 @@ from undercroft.engines.sql import receipts, types
 
 KIND = "messaging"
 LAST_PLACE = "last_place"
+# Below every moment. On PostgreSQL an index with such a condition serves only those statements that repeat it. Without statistics
+# its planner would take any index that begins with the queue.
+LEAST = -(2**62)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +64,10 @@ def tables(namespace: str) -> Tables:
     def table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
         return sa.Table(prefix + name, metadata, *parts, **options)
 
-    def index(name: str, *columns: str, unique: bool = False, where: str | None = None) -> sa.Index:
+    def index(name: str, *columns: str, unique: bool = False, where: str | None = None, named: str | None = None) -> sa.Index:
         given: dict[str, Any] = {} if where is None else {"sqlite_where": sa.text(where), "postgresql_where": sa.text(where)}
+        if named is not None:
+            given["postgresql_where"] = sa.text(f"{named} > {LEAST}")
         return sa.Index(prefix + name, *columns, unique=unique, **given)
 
     def key(name: str, kind: Any = sa.BigInteger) -> sa.Column[Any]:
@@ -104,8 +109,8 @@ def tables(namespace: str) -> Tables:
             number("claims", sa.Integer),
             sa.Column("client", types.word(255), nullable=False),
             sa.Column("body", types.Bytes, nullable=False),
-            index("message_again", "queue", "again", "place"),
-            index("message_expires", "queue", "expires"),
+            index("message_again", "queue", "again", "place", named="again"),
+            index("message_expires", "queue", "expires", named="expires"),
             index("message_claim", "queue", "claim", where="claim IS NOT NULL"),
             index("message_alias", "queue", "alias", where="alias IS NOT NULL"),
             **clustered,

@@ -22,7 +22,7 @@ from undercroft.messaging.drivers.sql.dialects.base import BACK, FOLD, LOOK, PAT
 from undercroft.messaging.drivers.sql.dialects.heads import Heads
 from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
-from undercroft.messaging.drivers.sql.schema import Tables
+from undercroft.messaging.drivers.sql.schema import LEAST, Tables
 from undercroft.messaging.models import Depths, Lease, NewMessage
 
 Values = Mapping[str, Any]
@@ -36,6 +36,7 @@ class PostgreSQL(Steps):
 
     skip_locked = " FOR UPDATE SKIP LOCKED"
     locked = " FOR UPDATE"
+    in_expires = f" AND expires > {LEAST}"
 
     def __init__(self, db: Any, tables: Tables) -> None:
         super().__init__(db, tables)
@@ -55,6 +56,8 @@ class PostgreSQL(Steps):
             place=self._tables.place,
             q=f"q AS MATERIALIZED (SELECT id, dead_most FROM {names['queue']} WHERE project = %(project)s AND name = %(name)s)",
             mine=mine,
+            in_again=f"again > {LEAST}",
+            in_expires=f"expires > {LEAST}",
             floor=f"((SELECT last_value FROM {self._tables.place}) & 2147483647)::int",
         )
 
@@ -161,9 +164,8 @@ class PostgreSQL(Steps):
 
     @functools.lru_cache(maxsize=16)  # noqa: B019 - a store has one, for as long as it lives
     def _list_statement(self, *, claimed: bool, delayed: bool, echo: bool) -> str:
-        shared = "queue = {mine} AND place > (SELECT v FROM m) AND expires > %(now)s" + (
-            "" if echo else " AND client <> %(without)s"
-        )
+        behind = " AND place > (SELECT v FROM m)"
+        shared = "queue = {mine} AND expires > %(now)s" + ("" if echo else " AND client <> %(without)s")
         start = (
             "WITH {q}, m AS MATERIALIZED (SELECT coalesce((SELECT place FROM {message} WHERE queue = {mine} AND alias = "
             "%(after)s), "
@@ -172,12 +174,14 @@ class PostgreSQL(Steps):
         ends = " ORDER BY place LIMIT %(limit)s"
         if claimed or delayed:
             rest = "" if claimed and delayed else f" AND (again <= %(now)s OR claim IS {'NOT NULL' if claimed else 'NULL'})"
-            return self._sql(f"{start}SELECT {_COLUMNS} FROM {{message}} WHERE {shared}{rest}{ends}")
-        parts = (
-            f"(SELECT {_COLUMNS} FROM {{message}} WHERE {shared} AND {condition}{ends})"
-            for condition in ("again = 0", "again > 0 AND again <= %(now)s")
+            return self._sql(f"{start}SELECT {_COLUMNS} FROM {{message}} WHERE {shared}{behind}{rest}{ends}")
+        never = f"(SELECT {_COLUMNS} FROM {{message}} WHERE {shared} AND again = 0{behind}{ends})"
+        # Sorted: the index of places has those that are claimed, too.
+        before = (
+            f"(SELECT {_COLUMNS} FROM {{message}} WHERE {shared} AND {{in_again}} AND again > 0 AND again <= %(now)s "
+            "AND place + 0 > (SELECT v FROM m) ORDER BY place + 0 LIMIT %(limit)s)"
         )
-        return self._sql(f"{start}SELECT {_COLUMNS} FROM ({' UNION ALL '.join(parts)}) x{ends}")
+        return self._sql(f"{start}SELECT {_COLUMNS} FROM ({never} UNION ALL {before}) x{ends}")
 
     def _listed(self, lane: Lane, page: Slice, now: int) -> list[Row]:
         statement = self._list_statement(claimed=page.claimed, delayed=page.delayed, echo=page.without is None)
@@ -232,11 +236,11 @@ class PostgreSQL(Steps):
 
     def _free(self) -> str:
         """The first messages that are free, locked: `chosen`."""
-        ends = " AND expires > %(now)s ORDER BY place LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
+        ends = " AND expires > %(now)s ORDER BY {} LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
         columns = "SELECT place, claim IS NULL AS is_new, claims FROM {message} WHERE queue = {mine} AND "
         return (
-            f"WITH {{q}}, f AS MATERIALIZED ({columns}again = 0 AND place >= %(head)s{ends}, "
-            f"r AS MATERIALIZED ({columns}again > %(low)s AND again <= %(now)s{ends}, "
+            f"WITH {{q}}, f AS MATERIALIZED ({columns}again = 0 AND place >= %(head)s{ends.format('place')}, "
+            f"r AS MATERIALIZED ({columns}{{in_again}} AND again > %(low)s AND again <= %(now)s{ends.format('place + 0')}, "
             "chosen AS MATERIALIZED (SELECT * FROM (SELECT * FROM f UNION ALL SELECT * FROM r) b ORDER BY place LIMIT %(limit)s), "
         )
 
@@ -316,7 +320,7 @@ class PostgreSQL(Steps):
             "WITH {q} SELECT "
             "(SELECT place FROM {message} WHERE queue = {mine} AND again = 0 AND place >= %(head)s "
             "ORDER BY place LIMIT 1), "
-            "(SELECT again FROM {message} WHERE queue = {mine} AND again > %(low)s ORDER BY again, place LIMIT 1)"
+            "(SELECT again FROM {message} WHERE queue = {mine} AND {in_again} AND again > %(low)s ORDER BY again, place LIMIT 1)"
         )
 
     def _look(self, lane: Lane, head: int, low: int) -> tuple[int, int | None]:
@@ -371,15 +375,17 @@ class PostgreSQL(Steps):
 
     @functools.cached_property
     def _tally_statement(self) -> str:
-        held = "(SELECT count(*) FROM {message} WHERE queue = {mine} AND claim IS NOT NULL AND "
+        # Not by the index of claims, which has those that are live, too.
+        held = "(SELECT count(*) FROM {message} WHERE queue = {mine} AND coalesce(claim, -1) >= 0 AND "
         live = "FROM {message} WHERE queue = {mine} AND expires > %(now)s ORDER BY place"
         return self._sql(
             "WITH {q}, t AS MATERIALIZED (SELECT coalesce(sum(total), 0) AS total, coalesce(sum(held), 0) AS held FROM {tally} "
             "WHERE queue = {mine}), "
             f"o AS MATERIALIZED (SELECT coalesce(alias, place) AS id, born {live} LIMIT 1), "
             f"n AS MATERIALIZED (SELECT coalesce(alias, place) AS id, born {live} DESC LIMIT 1) "
-            "SELECT t.total - (SELECT count(*) FROM {message} WHERE queue = {mine} AND expires <= %(now)s), "
-            f"t.held - {held}again > 0 AND again <= %(now)s) - {held}expires <= %(now)s AND again > %(now)s), "
+            "SELECT t.total - (SELECT count(*) FROM {message} WHERE queue = {mine} AND {in_expires} AND expires <= %(now)s), "
+            f"t.held - {held}{{in_again}} AND again > 0 AND again <= %(now)s) "
+            f"- {held}{{in_expires}} AND expires <= %(now)s AND again > %(now)s), "
             "o.id, o.born, n.id, n.born FROM q CROSS JOIN t LEFT JOIN o ON true LEFT JOIN n ON true"
         )
 
@@ -392,12 +398,14 @@ class PostgreSQL(Steps):
         return Tally(int(total), int(held), *ends)
 
     def depths(self, limit: int, now: int) -> Depths:
-        held = "(SELECT count(*) FROM {message} m WHERE m.queue = q.id AND m.claim IS NOT NULL AND "
+        held = "(SELECT count(*) FROM {message} m WHERE m.queue = q.id AND coalesce(m.claim, -1) >= 0 AND "
         statement = self._sql(
             "SELECT project, name, total - held, held, born, count(*) OVER () FROM (SELECT q.project, q.name, "
-            "coalesce(t.total, 0) - (SELECT count(*) FROM {message} m WHERE m.queue = q.id AND m.expires <= %(now)s) AS total, "
-            f"coalesce(t.held, 0) - {held}m.again > 0 AND m.again <= %(now)s) - {held}m.expires <= %(now)s AND m.again > "
-            f"%(now)s) AS held, "
+            "coalesce(t.total, 0) - (SELECT count(*) FROM {message} m WHERE m.queue = q.id AND m.{in_expires} AND m.expires <= "
+            "%(now)s) "
+            "AS total, "
+            f"coalesce(t.held, 0) - {held}m.{{in_again}} AND m.again > 0 AND m.again <= %(now)s) "
+            f"- {held}m.{{in_expires}} AND m.expires <= %(now)s AND m.again > %(now)s) AS held, "
             "(SELECT m.born FROM {message} m WHERE m.queue = q.id AND m.expires > %(now)s ORDER BY m.place LIMIT 1) AS born "
             "FROM {queue} q CROSS JOIN LATERAL (SELECT sum(total) AS total, sum(held) AS held FROM {tally} WHERE queue = q.id) "
             "t) f "
@@ -445,7 +453,7 @@ class PostgreSQL(Steps):
             return None
         queue, most, name, ttl = found[0]
         rows: list[Row] = []
-        for condition, own in (("again = 0", ()), ("again > 0 AND again <= ?", (now,))):
+        for condition, own in (("again = 0", ()), (f"again > {LEAST} AND again > 0 AND again <= ?", (now,))):
             rows += self._rows(
                 connection,
                 f"SELECT {_COLUMNS} FROM {{message}} WHERE queue = ? AND {condition} AND expires > ? "

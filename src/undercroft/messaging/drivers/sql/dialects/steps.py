@@ -47,6 +47,8 @@ class Steps(Dialect, abc.ABC):
     locked = ""
     # How a table is read by an index, whatever the planner thinks.
     by_again = by_claim = by_place = ""
+    # The condition that an index wants to be repeated.
+    in_expires = ""
 
     # -- to be written by dialects ---------------------------------------------------------------------------------
 
@@ -422,8 +424,8 @@ class Steps(Dialect, abc.ABC):
         queues = raw.rows(
             connection,
             self._text(
-                "SELECT q.id FROM {queue} q WHERE EXISTS (SELECT 1 FROM {message} m WHERE m.queue = q.id AND m.expires <= ?) "
-                "ORDER BY q.id LIMIT 100"
+                "SELECT q.id FROM {queue} q WHERE EXISTS (SELECT 1 FROM {message} m WHERE m.queue = q.id AND expires <= ?"
+                f"{self.in_expires}) ORDER BY q.id LIMIT 100"
             ),
             (now,),
         )
@@ -434,8 +436,8 @@ class Steps(Dialect, abc.ABC):
             rows = raw.rows(
                 connection,
                 self._text(
-                    "SELECT place, claim FROM {message} WHERE queue = ? AND expires <= ? "
-                    f"ORDER BY expires LIMIT ?{self.skip_locked}"
+                    "SELECT place, claim FROM {message} WHERE queue = ? AND expires <= ?"
+                    f"{self.in_expires} ORDER BY expires LIMIT ?{self.skip_locked}"
                 ),
                 (queue, now, most - removed),
             )
