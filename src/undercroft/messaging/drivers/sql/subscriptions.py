@@ -68,11 +68,14 @@ class Subscription(contract.Subscription):
             "confirmed": 0,
         }
         same = self._same(queue, project, digest)
+        newest = sa.select(sa.func.max(self._table.c.id)).where(self._table.c.project == project, self._table.c.queue == queue)
 
         def work(connection: sa.Connection) -> str | None:
             connection.execute(self._table.delete().where(same, self._table.c.expires <= now))
             while connection.execute(sa.select(self._table.c.id).where(same)).first() is None:
-                number = now << _RANDOM | secrets.randbits(_RANDOM)
+                # Behind those of the same millisecond, so that the order of ids is that of their making.
+                last = connection.execute(newest).scalar() or 0
+                number = max(now << _RANDOM | secrets.randbits(_RANDOM), last + 1)
                 if inserted(connection, self._db, self._table, {"id": number, **values}):
                     return rows.text(number)
             return None
