@@ -70,6 +70,13 @@ class Features(caps.Capabilities, collections.abc.Set):  # type: ignore[type-arg
         }
         return frozenset(member for member, has in claimed.items() if has)
 
+    # The other base compares its own fields, of which it has none.
+    def __eq__(self, other: object) -> bool:
+        return collections.abc.Set.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return hash(self._members())
+
     def __contains__(self, member: object) -> bool:
         return member in self._members()
 
