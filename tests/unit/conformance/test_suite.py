@@ -19,6 +19,7 @@ from undercroft.core import kinds, registry
 from undercroft.datasources import DataSourceBase
 from undercroft.events import Capabilities as EventCapabilities
 from undercroft.events import Store as EventStore
+from undercroft.messaging import Claim, DataDriverBase, Features, Message, Queue, Subscription, Topic
 from undercroft.metering import Capabilities as SampleCapabilities
 from undercroft.metering import Store as SampleStore
 from undercroft.rating import BaseStorage
@@ -38,6 +39,8 @@ CONTRACTS: dict[str, tuple[Any, str, Any]] = {
     "rating": (BaseStorage, "R", RatingCapabilities),
     "events": (EventStore, "E", EventCapabilities),
     "metering": (SampleStore, "M", SampleCapabilities),
+    # One of several classes: a driver has controllers.
+    "messaging": ((DataDriverBase, Queue, Topic, Message, Claim, Subscription), "Q", Features),
     # Sources are only read: what one cannot do is among the answers that the contract names.
     "datasources": (DataSourceBase, "S", None),
 }
@@ -70,7 +73,8 @@ def marked(test: Any, mark: str) -> set[str]:
 def clauses(kind: str) -> list[str]:
     """The clauses in the contract's docstrings, in the order of the text."""
     contract, letter, _ = CONTRACTS[kind]
-    return re.findall(rf"^ +({letter}\d+) ", inspect.getsource(contract), re.MULTILINE)
+    classes = contract if isinstance(contract, tuple) else (contract,)
+    return [name for each in classes for name in re.findall(rf"^ +({letter}\d+) ", inspect.getsource(each), re.MULTILINE)]
 
 
 def imports(path: pathlib.Path) -> set[str]:
@@ -116,7 +120,9 @@ def test_capabilities_are_known_and_each_is_asked_for(kind: str) -> None:
     assert asked == set(vars(CONTRACTS[kind][2].full()))
 
 
-@pytest.mark.parametrize(("kind", "writes"), [("rating", "push"), ("events", "record"), ("metering", "record")])
+@pytest.mark.parametrize(
+    ("kind", "writes"), [("rating", "push"), ("events", "record"), ("metering", "record"), ("messaging", "post")]
+)
 def test_second_stores_run_contract_writes_concurrency_and_walks(kind: str, writes: str) -> None:
     found = {name.partition("::")[0] for name, test in functions(kind) if any(mark.name == "essential" for mark in marks_of(test))}
     assert found == {f"test_{part}" for part in ("contract", writes, "concurrency", "state_machine")}

@@ -1,0 +1,85 @@
+"""What the processes of the suite of messages do. They start afresh, so this is a module that they can import."""
+
+from __future__ import annotations
+
+import collections
+import multiprocessing.synchronize
+from time import monotonic
+
+import undercroft
+from undercroft.conformance import processes
+from undercroft.conformance.messaging.data import bodies, claim, follow, message, page, post
+
+ROUNDS, EACH = 12, 3
+_PATIENCE = 60
+
+
+def initialise(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str) -> None:
+    """Initialise at the same moment as the others, make the same queue, then post a message of one's own."""
+    store = undercroft.connect("messaging", url, namespace=namespace)
+    barrier.wait(60)
+    store.init()
+    if store.queue_controller.create("q"):
+        post(store, number, queue="makers")
+    post(store, number)
+    store.close()
+
+
+def in_order(seen: list[list[int]], rounds: int, each: int) -> None:
+    """Every message of `[writer, round, place]` was seen once, those of a post beside each other, those of a writer in order."""
+    wanted = [[by, n, k] for by in range(processes.PROCESSES) for n in range(rounds) for k in range(each)]
+    assert sorted(seen) == wanted
+    for by in range(processes.PROCESSES):
+        assert [one for one in seen if one[0] == by] == [one for one in wanted if one[0] == by]
+    for first in range(0, len(seen), each):
+        assert len({(by, n) for by, n, _ in seen[first : first + each]}) == 1
+
+
+def post_and_follow(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str) -> None:
+    """Post beside the others; read by markers beside that, with pages of a size of one's own, until all are seen."""
+    store = undercroft.connect("messaging", url, namespace=namespace)
+    barrier.wait(60)
+    seen: list[list[int]] = []
+    marker = None
+    for n in range(ROUNDS):
+        post(store, *([number, n, k] for k in range(EACH)))
+        found, marker = follow(store, 0, number + 1, marker=marker)
+        seen += found
+    found, _ = follow(store, processes.PROCESSES * ROUNDS * EACH - len(seen), 100, marker=marker)
+    in_order([*seen, *found], ROUNDS, EACH)
+    store.close()
+
+
+def claim_and_delete(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str, many: int) -> None:
+    """Claim until all is done; say what was claimed in the queue `taken`. Claims are renewed, released or finished."""
+    store = undercroft.connect("messaging", url, namespace=namespace)
+    messages, claims = store.message_controller, store.claim_controller
+    barrier.wait(60)
+    n, until = 0, monotonic() + _PATIENCE
+    while len(page(store, "taken", limit=1_000)[0]) < many and monotonic() < until:
+        made, found = claim(store, 600, 60, limit=1 + (n + number) % 4)
+        n += 1
+        if made is None:
+            continue
+        if n % 5 == 0:
+            claims.delete("q", made)
+            continue
+        claims.update("q", made, {"ttl": 700, "grace": 60})
+        messages.post("taken", [message([number, body]) for body in bodies(found)], None)
+        for one in found:
+            messages.delete("q", one["id"], claim=made)
+    store.close()
+
+
+def once_each(taken: list[list[int]], many: int) -> None:
+    """Each body was taken by one process."""
+    assert collections.Counter(body for _, body in taken) == dict.fromkeys(range(many), 1)
+
+
+def pop_all(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str) -> None:
+    """Pop until the queue is empty; say what was popped in the queue `taken`."""
+    store = undercroft.connect("messaging", url, namespace=namespace)
+    barrier.wait(60)
+    while found := store.message_controller.pop("q", 1 + number):
+        store.message_controller.post("taken", [message([number, one["body"]]) for one in found], None)
+    store.close()
