@@ -107,7 +107,7 @@ class Message(abc.ABC):
             the option `default_message_ttl`. Other keys but `dedup_id` are not kept. The ids come back in the order of the
             messages.
         Q20 All are stored, durably, when it returns, or none; then everybody sees them. They stay together, in their order.
-        Q21 The queue need not exist.
+        Q21 The queue need not exist: a post makes it, and so does a message that is moved to it.
         Q22 `dedup_id` (ours), text: for the ttl of the first message of this `dedup_id` in the queue, also after that was
             deleted, a post gives back its id and stores nothing. Of equal posts at once one stores.
         """

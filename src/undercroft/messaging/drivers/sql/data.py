@@ -59,6 +59,7 @@ class DataDriver(contract.DataDriverBase):
         self.db, self.tables, self.plane = self.store.db, self.store.tables, self.store.plane
         # Else the metadata of queues, dead letters among them, are to be asked of the other plane.
         self.keeps_no_queues = not self.store.is_same(getattr(control_driver, "store", None))
+        self.plane.lists_queues = not self.keeps_no_queues
 
     @classmethod
     def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:

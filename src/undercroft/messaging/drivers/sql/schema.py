@@ -1,7 +1,7 @@
 """The tables of messages. Moments are milliseconds since 1970.
 
-queue        a queue, or a topic. `metadata` is NULL for one that has messages and was never made: the control plane is elsewhere,
-             or somebody posted first. `id` is of this incarnation: a queue that is deleted and made again has another one.
+queue        a queue, or a topic. `metadata` is NULL for one that has messages and was never made, where the control
+             plane is elsewhere. `id` is of this incarnation: a queue that is deleted and made again has another one.
              `version` changes with the metadata. The three `dead_` columns are what the metadata say about dead letters
 leftover     ids of queues that are gone, whose messages are still to be removed
 message      a message. `place` is its order in the queue, and its id, too, but for one that came from another queue: that kept

@@ -70,6 +70,8 @@ class Dialect(abc.ABC):
     def __init__(self, db: Database, tables: Tables) -> None:
         self._db = db
         self._tables = tables
+        # Whether a queue that is made for its first message is one for the control plane, too.
+        self.lists_queues = False
 
     def prepare(self) -> None:  # noqa: B027 - most need nothing
         """What new tables need before they are used; harmless to repeat."""
@@ -166,9 +168,11 @@ class Dialect(abc.ABC):
         return self._db.dialect.text(statement.format(**names, place=self._tables.place))
 
     def _ensure(self, connection: sa.Connection, lane: Lane) -> None:
-        """Make the queue's row, without metadata, unless it is there."""
+        """Make the queue's row, unless it is there."""
         table = self._tables.queue
         values: dict[str, Any] = {"id": new_id(), "project": lane.project, "name": lane.name, "version": 0}
+        if self.lists_queues:
+            values["metadata"] = "{}"
         connection.execute(self._db.dialect.insert_missing(table).values(**values))
 
 

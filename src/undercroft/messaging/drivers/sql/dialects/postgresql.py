@@ -408,8 +408,7 @@ class PostgreSQL(Steps):
             f"- {held}m.{{in_expires}} AND m.expires <= %(now)s AND m.again > %(now)s) AS held, "
             "(SELECT m.born FROM {message} m WHERE m.queue = q.id AND m.expires > %(now)s ORDER BY m.place LIMIT 1) AS born "
             "FROM {queue} q CROSS JOIN LATERAL (SELECT sum(total) AS total, sum(held) AS held FROM {tally} WHERE queue = q.id) "
-            "t) f "
-            "ORDER BY total DESC, project, name LIMIT %(limit)s"
+            "t OFFSET 0) f ORDER BY total DESC, project, name LIMIT %(limit)s"
         )
         return depths(self._ask(statement, Lane("", ""), {"now": now, "limit": limit}), now)
 
