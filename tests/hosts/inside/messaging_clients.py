@@ -1,4 +1,6 @@
-"""The real python-zaqarclient and openstacksdk against a messaging service: messaging_clients.py ENDPOINT PROJECT.
+"""The real python-zaqarclient and openstacksdk against a messaging service: messaging_clients.py ENDPOINT PROJECT DISCOVERY.
+
+DISCOVERY is where openstacksdk looks for the versions of the API.
 
 Tells what they got, as JSON on the last line. Nothing in it depends on the server but ids, which are left out.
 """
@@ -118,9 +120,9 @@ class Project(noauth.NoAuth):
         return self._project
 
 
-def with_openstacksdk(endpoint: str, project: str) -> dict[str, Any]:
+def with_openstacksdk(endpoint: str, project: str, discovery: str) -> dict[str, Any]:
     made = session.Session(auth=Project(endpoint, project))
-    cloud = connection.Connection(session=made, message_endpoint_override=f"{endpoint}/v2", message_api_version="2")
+    cloud = connection.Connection(session=made, message_endpoint_override=discovery, message_api_version="2")
     message = cloud.message
     queue = message.create_queue(name="sdk")
     told: dict[str, Any] = {"queue": [queue.name, [each.name for each in message.queues()]]}
@@ -154,5 +156,6 @@ def with_openstacksdk(endpoint: str, project: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    where, whose = sys.argv[1:]
-    print(json.dumps({"zaqarclient": with_zaqarclient(where, whose), "openstacksdk": with_openstacksdk(where, f"{whose}-sdk")}))
+    where, whose, versions = sys.argv[1:]
+    told = {"zaqarclient": with_zaqarclient(where, whose), "openstacksdk": with_openstacksdk(where, f"{whose}-sdk", versions)}
+    print(json.dumps(told))

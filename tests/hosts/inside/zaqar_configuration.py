@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 import undercroft
+from tests import recorded
 from tests.hosts.inside.urls import with_namespace
 
 TEXT = """
@@ -28,6 +29,9 @@ secret_key = test
 [oslo_policy]
 policy_file = {policies}
 """
+# Every test has tables of its own.
+recorded.install()
+
 # The words of a script's command line.
 TOGETHER, APART = "together", "apart"
 

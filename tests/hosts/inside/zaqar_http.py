@@ -1,4 +1,4 @@
-"""Zaqar's own tests of its HTTP API, over our stores on a real engine: zaqar_http.py URL together|apart."""
+"""Zaqar's own tests of its HTTP API, over our stores on a real engine: zaqar_http.py URL together|apart [CLASS ...]."""
 
 from __future__ import annotations
 
