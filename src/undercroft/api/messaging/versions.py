@@ -41,14 +41,19 @@ _VARIABLES = {
 
 def versions(_call: MessagingCall) -> Answer:
     """Tell the versions of the API."""
-    return Answer(300, ApiVersions([ApiVersion("2", [ApiMedia(_MEDIA.base, _MEDIA.type)], [ApiLink("/v2/", "self")])]))
+    return _versions("/v2/")
 
 
 def home(call: MessagingCall) -> Answer:
     """Tell the resources of this version; without the last slash of the path, the versions, which is where some clients look."""
     if not call.sent.partition("?")[0].endswith("/"):
-        return versions(call)
+        # They join it with the URL that they asked and a slash: an absolute path would leave out where the service is mounted.
+        return _versions("./")
     return Answer(200, Home({name: _resource(*each) for name, each in _RESOURCES.items()}))
+
+
+def _versions(here: str) -> Answer:
+    return Answer(300, ApiVersions([ApiVersion("2", [ApiMedia(_MEDIA.base, _MEDIA.type)], [ApiLink(here, "self")])]))
 
 
 def _resource(template: str, methods: list[str]) -> HomeResource:
