@@ -21,6 +21,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -318,39 +319,91 @@ def skeleton(kind: str, drivers: dict[str, Any]) -> str:
     driver = next(iter(drivers.values()))
     contract = next(base for base in driver.__mro__ if inspect.isabstract(base))
     module = sys.modules[contract.__module__]
-    names = [name for name in vars(contract) if name in contract.__abstractmethods__]
-    methods = [(name, inspect.unwrap(getattr(contract, name))) for name in names]
-    uses = {"Any", "Self", contract.__name__, "Capabilities"}
-    parts = []
-    for name, method in methods:
+    capabilities = type(driver.capabilities).__name__
+    uses = {"Any", "Self", capabilities}
+    parts = SKELETON_PARTS.get(kind, ())
+    classes = []
+    for name in parts:
+        part = getattr(module, name)
+        uses |= names_used(part)
+        classes.append(f"class {name.removesuffix('Base')}({KEPT_APART}.{name}):\n" + "\n".join(methods_of(part, "")))
+    uses |= names_used(contract) | (set() if parts else {contract.__name__})
+    base = f"{KEPT_APART}.{contract.__name__}" if parts else contract.__name__
+    opened = SKELETON_PLANES if parts else "        store = cls()\n"
+    classes.append(
+        f"class {driver.__name__}({base}):\n{SKELETON_CLASS.format(capabilities=capabilities)}"
+        f"{SKELETON_CONTROLLERS if parts else ''}\n" + "\n".join(methods_of(contract, opened + SKELETON_OPEN))
+    )
+    uses -= {name.removesuffix("Base") for name in parts}
+    imports = sorted(line for name in uses if (line := import_of(module, name) or import_from(module, parts, name)))
+    if parts:
+        imports.append(f"from {module.__name__.rpartition('.')[0].rpartition('.')[0]} import {KEPT_APART}")
+    head = "\n".join(["from __future__ import annotations", *imports, "import msgspec", "from undercroft.core import url as urls"])
+    code = f"{head}\n\n\n{SKELETON_OPTIONS}\n\n" + "\n\n".join(classes)
+    optional = [
+        f"- `{name}`: {_summary(method)}"
+        for name, method in vars(contract).items()
+        if inspect.isfunction(method)
+        and name not in contract.__abstractmethods__
+        and "raise NotImplementedError" in inspect.getsource(method)
+    ]
+    named = ", ".join(f"`{field.name}`" for field in dataclasses.fields(driver.capabilities))
+    return f"\n### {kind}\n\n```python\n{formatted(code)}```\n\nCapabilities: {named}.\n" + (
+        "\nMethods to add, unless the capability that needs them is a gap:\n\n" + "\n".join(optional) + "\n" if optional else ""
+    )
+
+
+def abstract(contract: Any) -> Iterator[tuple[str, Any]]:
+    """The methods that a contract leaves to drivers, in its order."""
+    for name in vars(contract):
+        if name in contract.__abstractmethods__:
+            found = inspect.unwrap(getattr(contract, name))
+            yield name, found.fget if isinstance(found, property) else found
+
+
+def methods_of(contract: Any, opened: str) -> Iterator[str]:
+    """The methods that a driver writes; `opened` is the body of `open`."""
+    for name, method in abstract(contract):
+        is_property = isinstance(vars(contract)[name], property)
+        signature = inspect.signature(vars(contract)[name].__func__ if name == "open" else method)
+        text = re.sub(r"'([^']*)'", r"\1", str(signature))
+        decorator = "    @classmethod\n" if name == "open" else "    @property\n" if is_property else ""
+        made = f"        return {signature.return_annotation}(self)\n".replace("'", "") if is_property else ""
+        body = opened if name == "open" else made or "        raise NotImplementedError\n"
+        yield f'{decorator}    def {name}{text}:\n        """{_summary(method)}"""\n{body}'
+
+
+def names_used(contract: Any) -> set[str]:
+    """The names in the annotations of what a driver writes."""
+    found = set()
+    for name, method in abstract(contract):
         signature = inspect.signature(vars(contract)[name].__func__ if name == "open" else method)
         annotations = [*(parameter.annotation for parameter in signature.parameters.values()), signature.return_annotation]
-        uses |= {
+        found |= {
             node.id
             for annotation in annotations
             if isinstance(annotation, str)
             for node in ast.walk(ast.parse(annotation))
             if isinstance(node, ast.Name)
         }
-        text = re.sub(r"'([^']*)'", r"\1", str(signature))
-        body = SKELETON_OPEN if name == "open" else "        raise NotImplementedError\n"
-        decorator = "    @classmethod\n" if name == "open" else ""
-        parts.append(f'{decorator}    def {name}{text}:\n        """{_summary(method)}"""\n{body}')
-    imports = sorted(line for name in uses if (line := import_of(module, name)))
-    head = "\n".join(["from __future__ import annotations", *imports, "import msgspec", "from undercroft.core import url as urls"])
-    code = f"{head}\n\n\n{SKELETON_OPTIONS}\n\nclass {driver.__name__}({contract.__name__}):\n{SKELETON_CLASS}\n" + "\n".join(parts)
-    capabilities = ", ".join(f"`{field.name}`" for field in dataclasses.fields(driver.capabilities))
-    optional = [
-        f"- `{name}`: {_summary(method)}"
-        for name, method in vars(contract).items()
-        if inspect.isfunction(method) and name not in names and "raise NotImplementedError" in inspect.getsource(method)
-    ]
-    return (
-        f"\n### {kind}\n\n```python\n{formatted(code)}```\n\nCapabilities: {capabilities}.\n\n"
-        "Methods to add, unless the capability that needs them is a gap:\n\n" + "\n".join(optional) + "\n"
-    )
+    return found
 
 
+def import_from(module: Any, parts: Sequence[str], name: str) -> str:
+    """The import of a name that is not in a contract's module, but in that of one of its parts."""
+    lines = (import_of(sys.modules[getattr(module, part).__module__], name) for part in parts)
+    return next((line for line in lines if line), "")
+
+
+# How the contract's package is called where a driver has several classes, which are named like those of the contract.
+KEPT_APART = "contract"
+# The other classes that a driver of a kind has, by their names in the contract's module.
+SKELETON_PARTS = {"messaging": ("Queue", "Message", "Claim", "Subscription", "ControlDriverBase")}
+SKELETON_CONTROLLERS = """    _message_controller = Message
+    _claim_controller = Claim
+    _subscription_controller = Subscription
+"""
+SKELETON_PLANES = "        store = cls(conf, cache, ControlDriver(conf, cache))\n"
 SKELETON_OPTIONS = '''class Options(msgspec.Struct, kw_only=True, frozen=True):
     """Options of the store's URL: `scheme://place?namespace=test`.
 
@@ -362,12 +415,11 @@ SKELETON_OPTIONS = '''class Options(msgspec.Struct, kw_only=True, frozen=True):
 '''
 SKELETON_CLASS = """    Options = Options
     ephemeral = None
-    capabilities = Capabilities.full()
+    capabilities = {capabilities}.full()
     place: str
     options: Options
 """
-SKELETON_OPEN = """        store = cls()
-        store.place, store.options, _ = urls.split(url, Options, options)
+SKELETON_OPEN = """        store.place, store.options, _ = urls.split(url, Options, options)
         return store
 """
 
@@ -382,6 +434,8 @@ def import_of(module: Any, name: str) -> str:
     meant = getattr(module, name, None)
     if meant is None:
         return ""
+    if isinstance(meant, types.GenericAlias):
+        return f"from {module.__name__} import {name}"
     if not inspect.ismodule(meant):
         return f"from {meant.__module__} import {name}"
     above, _, last = meant.__name__.rpartition(".")
