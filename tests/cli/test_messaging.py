@@ -94,7 +94,8 @@ def test_a_queue_and_its_metadata(queue):
 def test_a_reserved_attribute_that_is_misspelt_is_noted(queue):
     told = queue("create", "jobs", "_max_claim_counts=3").stderr
     assert told == "note: '_max_claim_counts' is not a reserved attribute, and has no effect; did you mean '_max_claim_count'?\n"
-    assert queue("set", "jobs", "_max_claim_count=3", "free=1").stderr == ""
+    assert queue("set", "jobs", "_max_claim_count=3").stderr == "note: _max_claim_count has no effect without _dead_letter_queue\n"
+    assert queue("set", "jobs", "_dead_letter_queue=dead", "free=1").stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,14 @@ def test_a_reserved_attribute_that_is_misspelt_is_noted(queue):
         (("set", "here"), "nothing to change: give KEY=VALUE, --remove KEY or --replace"),
         (("set", "here", "a=1", "--remove", "a"), "'a' is set and removed"),
         (("set", "here", "--remove", "b"), "the queue has no attribute 'b'"),
-        (("create", ""), "queue"),
+        (("create", ""), "QUEUE: '' is not 1 to 64 letters"),
+        (("create", "a b"), "QUEUE: 'a b' is not 1 to 64 letters of ASCII, digits, underscores, hyphens and dots"),
+        (("post", "topic/x", "1"), "QUEUE: 'topic/x' is not 1 to 64 letters"),
+        (("create", "jobs", "_max_claim_count=x"), "_max_claim_count: 'x' is not a whole number of at least 0"),
+        (("create", "jobs", "_default_message_ttl=59"), "_default_message_ttl: 59 is not a whole number of at least 60"),
+        (("set", "here", "_max_claim_count=true"), "_max_claim_count: True is not a whole number"),
+        (("set", "here", "_enable_encrypt_messages=1"), "_enable_encrypt_messages: 1 is neither true nor false"),
+        (("set", "here", "_dead_letter_queue=a/b"), "_dead_letter_queue: 'a/b' is not 1 to 64 letters"),
         (("list", "--where", "x"), "KEY=VALUE"),
         (("post", "here"), "nothing to post: give BODY, --file FILE, or - for the lines of stdin"),
         (("post", "here", "hello"), "--text posts it as text"),

@@ -13,7 +13,7 @@ import msgspec
 import rich_click as click
 
 from undercroft.cli import importing, progress, reporting, spans, stores
-from undercroft.cli.messaging import bodies, options
+from undercroft.cli.messaging import bodies, metadata, options
 from undercroft.core.lines import BadLine, Item, Refused, Source, check_text
 from undercroft.core.plural import number
 from undercroft.core.statefile import StateFile
@@ -111,7 +111,9 @@ def post(
     is_stdin = bodies_given == ("-",)
     _check(bodies_given, file, form, text, dedup_id)
     with stores.opened(store, "messaging") as opened:
-        if opened.queue_controller.create(queue, None, project):
+        if not opened.queue_controller.exists(queue, project):
+            metadata.check_name(queue)
+            opened.queue_controller.create(queue, None, project)
             stores.note(f"the queue {queue!r} did not exist, and was created")
         made = bodies.Bodies(opened, queue, project)
         defaults = {"ttl": options.seconds(ttl) or made.default_ttl, "delay": options.seconds(delay) or made.default_delay}

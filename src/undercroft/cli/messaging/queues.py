@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from undercroft.cli import cut, reporting, stores
-from undercroft.cli.messaging import options
+from undercroft.cli.messaging import metadata, options
 from undercroft.core.plural import number
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ def create(queue: str, attributes: tuple[str, ...], store: str | None, project: 
       undercroft queue create jobs _max_claim_count=3 _dead_letter_queue=jobs-dead team=images
       undercroft queue create letters _enable_encrypt_messages=true --project p1
     """
-    metadata = options.attributes(attributes)
-    _check(metadata)
+    given = options.attributes(attributes)
+    metadata.check_name(queue)
+    metadata.check(given)
+    metadata.note_dead_letters(given)
     with stores.opened(store, "messaging") as opened:
-        made = opened.queue_controller.create(queue, metadata, project)
+        made = opened.queue_controller.create(queue, given, project)
     click.echo(f"{queue}: created" if made else f"{queue}: existed, and is unchanged")
 
 
@@ -107,10 +109,10 @@ def _queues(
         left = None if left is None else left - len(page)
 
 
-def _words(metadata: Mapping[str, Any]) -> str:
+def _words(found: Mapping[str, Any]) -> str:
     from undercroft.cli import output
 
-    return " ".join(f"{key}={value if isinstance(value, str) else output.json_line(value)}" for key, value in metadata.items())
+    return " ".join(f"{key}={value if isinstance(value, str) else output.json_line(value)}" for key, value in found.items())
 
 
 @click.command()
@@ -129,15 +131,15 @@ def show(queue: str, store: str | None, project: str | None, output_format: str)
         _show(queue, opened.queue_controller.get_metadata(queue, project), output_format)
 
 
-def _show(queue: str, metadata: Mapping[str, Any], output_format: str) -> None:
+def _show(queue: str, found: Mapping[str, Any], output_format: str) -> None:
     from undercroft.cli import output
 
     if output_format == "json":
-        click.echo(output.json_text(metadata))
-    elif metadata:
+        click.echo(output.json_text(found))
+    elif found:
         output.table(
             ("attribute", "value"),
-            [(key, value if isinstance(value, str) else output.json_line(value)) for key, value in metadata.items()],
+            [(key, value if isinstance(value, str) else output.json_line(value)) for key, value in found.items()],
         )
     else:
         stores.note(f"the queue {queue!r} has no metadata")
@@ -174,27 +176,15 @@ def set_(
         raise click.UsageError(f"{min(both)[:64]!r} is set and removed")
     if not (changes or remove or replace):
         raise click.UsageError("nothing to change: give KEY=VALUE, --remove KEY or --replace")
-    _check(changes)
+    metadata.check(changes)
     with stores.opened(store, "messaging") as opened:
         before = opened.queue_controller.get_metadata(queue, project)
         if missing := [key for key in remove if key not in before]:
             raise click.UsageError(f"the queue has no attribute {missing[0][:64]!r}")
         kept = {} if replace else {key: value for key, value in before.items() if key not in remove}
+        metadata.note_dead_letters(kept | changes)
         opened.queue_controller.set_metadata(queue, kept | changes, project)
         _show(queue, kept | changes, output_format)
-
-
-def _check(metadata: Mapping[str, Any]) -> None:
-    """Note reserved attributes that mean nothing: they may be misspelt."""
-    from undercroft.core import names
-    from undercroft.messaging import attributes
-
-    for key in metadata:
-        if key.startswith("_") and key not in attributes.RESERVED:
-            near = names.nearest(key, attributes.RESERVED)
-            stores.note(
-                f"{key[:64]!r} is not a reserved attribute, and has no effect" + (f"; did you mean {near!r}?" if near else "")
-            )
 
 
 @click.command()
