@@ -17,12 +17,12 @@ from tests.api.service import serving
 from tests.conftest import opener_of, url_of
 from tests.engines.run import free_ports
 from tests.hosts.conftest import Environment, make, succeed
-from tests.hosts.inside.zaqar_configuration import APART, TEXT, TOGETHER
+from tests.hosts.inside.zaqar_configuration import APART, TEXT, THEIRS, TOGETHER
 from tests.hosts.served import PATIENCE
 
 pytestmark = [pytest.mark.kind("messaging"), pytest.mark.one_per_driver]
 # What Zaqar's classes have.
-STORAGE_TESTS = 55
+STORAGE_TESTS = {TOGETHER: 55, APART: 55, THEIRS: 52}
 HTTP_TESTS = 178
 # Of the classes where it matters whether the two stores are one.
 PLANES = {"TestQueueLifecycleMongoDB": 21, "TestTopicLifecycleMongoDB": 21, "TestClaimsMongoDB": 20, "TestPurge": 2}
@@ -59,9 +59,13 @@ def tests_inside(zaqar, engine, tmp_path, record):
     return run
 
 
-@pytest.mark.parametrize("stores", [TOGETHER, APART])
+@pytest.mark.parametrize("stores", STORAGE_TESTS)
 def test_zaqar_s_own_tests_of_storage(tests_inside, stores):
-    tests_inside(STORAGE_TESTS, "zaqar_storage", stores)
+    tests_inside(STORAGE_TESTS[stores], "zaqar_storage", stores)
+
+
+def test_what_our_stores_are_within_zaqar(tests_inside):
+    tests_inside(11, "zaqar_dropin", TOGETHER)
 
 
 def test_zaqar_s_own_tests_of_its_api(tests_inside):
@@ -80,7 +84,7 @@ def zaqar_serving(zaqar: Environment, folder: pathlib.Path, data: str, control: 
     # A dollar sign begins a reference in such a file.
     urls = {name: url.replace("$", "$$") for name, url in (("data", data), ("control", control))}
     file = folder / "zaqar.conf"
-    file.write_text(TEXT.format(**urls, policies=policies) + SERVER.format(port=port))
+    file.write_text(TEXT.format(**urls, folder=folder, policies=policies) + SERVER.format(port=port))
     address = f"http://127.0.0.1:{port}"
     words = [str(zaqar.python.parent / "zaqar-server"), "--config-file", str(file)]
     log = folder / "zaqar.log"

@@ -249,6 +249,7 @@ class PoolCapabilitiesMismatch(ExceptionBase, errors.InvalidInput):
     template = "The pool's capabilities do not match those of the flavor's other pools"
 
     def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
         errors.InvalidInput.__init__(self, "flavor", self.template)
 
 
@@ -259,4 +260,5 @@ class PoolRedisNotSupportGroup(ExceptionBase, errors.InvalidInput):
     template = "Redis does not take groups of pools"
 
     def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
         errors.InvalidInput.__init__(self, "pool_group", self.template)

@@ -139,7 +139,8 @@ def with_openstacksdk(endpoint: str, project: str, discovery: str) -> dict[str, 
     told["fetched"] = message.get_subscription("sdk", made_one.id).subscriber
     message.delete_subscription("sdk", made_one.id)
     told["subscriptions"] = list(message.subscriptions("sdk"))
-    # Its create_claim fails with any server: it sends a limit of None. A claim of the other client's is read and ended.
+    # Its create_claim fails with any server, after the answer: it looks for the id in an attribute `location` that the SDK sets
+    # itself, not in the header of that name. A claim of the other client is read, renewed and ended.
     claimed = (
         client.Client(endpoint, version=2, conf={"auth_opts": {"backend": "noauth", "options": {"os_project_id": project}}})
         .queue("sdk", auto_create=False)

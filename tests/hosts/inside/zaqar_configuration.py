@@ -24,6 +24,8 @@ management_store = undercroft
 uri = {data}
 [drivers:management_store:undercroft]
 uri = {control}
+[drivers:management_store:sqlalchemy]
+uri = sqlite:///{folder}/queues.db
 [signed_url]
 secret_key = test
 [oslo_policy]
@@ -33,15 +35,15 @@ policy_file = {policies}
 recorded.install()
 
 # The words of a script's command line.
-TOGETHER, APART = "together", "apart"
+TOGETHER, APART, THEIRS = "together", "apart", "theirs"
 
 
 def made(test: Any, more: str = "") -> str:
-    """Make the stores of a test, one or two as the command line `URL together|apart` says, and its configuration's file."""
+    """Make the stores of a test, one or two as the command line `URL together|apart|theirs` says, and its configuration's file."""
     url, stores = sys.argv[1:3]
     folder = tempfile.TemporaryDirectory()
     test.addCleanup(folder.cleanup)
-    urls = [with_namespace(url, f"u{uuid.uuid4().hex[:16]}") for _ in range({TOGETHER: 1, APART: 2}[stores])]
+    urls = [with_namespace(url, f"u{uuid.uuid4().hex[:16]}") for _ in range(2 if stores == APART else 1)]
     for each in urls:
         store: Any = undercroft.connect("messaging", each)
         store.init()
@@ -53,5 +55,5 @@ def made(test: Any, more: str = "") -> str:
     # A dollar sign begins a reference in such a file.
     data, control = (each.replace("$", "$$") for each in (urls[0], urls[-1]))
     file = pathlib.Path(folder.name) / "zaqar.conf"
-    file.write_text(TEXT.format(data=data, control=control, policies=policies) + more)
+    file.write_text(TEXT.format(data=data, control=control, folder=folder.name, policies=policies) + more)
     return str(file)

@@ -1,6 +1,7 @@
-"""Zaqar's own tests of a storage driver, over ours on a real engine: zaqar_storage.py URL together|apart.
+"""Zaqar's own tests of a storage driver, over ours on a real engine: zaqar_storage.py URL together|apart|theirs.
 
-With both stores in one place they wait in real time, as Zaqar's developers have them do; else a wait moves Zaqar's clock.
+Queues are in the same database, in another one, or in a management store of Zaqar's own. In the first case the tests wait in real
+time, as Zaqar's developers have them do; else a wait moves Zaqar's clock.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import unittest
 from typing import Any
 
 from oslo_utils import timeutils
+from zaqar.storage.sqlalchemy import driver as theirs
+from zaqar.storage.sqlalchemy import tables
 from zaqar.tests.unit.storage import base
 
 from tests.hosts.inside import outcomes, zaqar_configuration
@@ -31,7 +34,7 @@ class OnUndercroft:
 
     def setUp(self: Any) -> None:
         self.config_file = zaqar_configuration.made(self)
-        if sys.argv[2] == zaqar_configuration.APART:
+        if sys.argv[2] != zaqar_configuration.TOGETHER:
             timeutils.set_time_override()
             self.addCleanup(timeutils.clear_time_override)
             base.time = MovedTime
@@ -59,6 +62,17 @@ class SubscriptionTest(OnUndercroft, base.SubscriptionControllerTest):
     controller_class = messages.Subscription
 
 
+class WithTheirQueues:
+    """Queues are in a store of Zaqar's own."""
+
+    control_driver_class = theirs.ControlDriver
+
+    def _prepare_conf(self: Any) -> None:
+        tables.metadata.create_all(self.control.engine)
+
+
 if __name__ == "__main__":
     classes: list[Any] = [QueueTest, MessageTest, ClaimTest, SubscriptionTest]
+    if sys.argv[2] == zaqar_configuration.THEIRS:
+        classes = [type(each.__name__, (WithTheirQueues, each), {}) for each in classes[1:]]
     outcomes.run(unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, classes)))

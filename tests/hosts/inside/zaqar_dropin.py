@@ -1,0 +1,129 @@
+# ruff: noqa: PT027 - pytest is not in the host's environment
+"""What our stores are within Zaqar beyond its own tests of them, on a real engine: zaqar_dropin.py URL together."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import unittest
+import uuid
+from typing import Any
+
+import stevedore
+from oslo_config import cfg
+from zaqar import storage
+from zaqar import tests as testing
+from zaqar.common import errors as common
+from zaqar.storage import errors as theirs
+from zaqar.storage import utils
+
+from tests.hosts.inside import outcomes, zaqar_configuration
+from undercroft.compat.zaqar import absent, config, drivers, messages, queues
+from undercroft.compat.zaqar.errors import as_theirs
+from undercroft.core.errors import ConfigInvalid, Unavailable, Unsupported
+from undercroft.messaging import errors as ours
+
+
+class Stores(testing.TestBase):
+    """On tables of its own."""
+
+    def setUp(self) -> None:
+        self.config_file = zaqar_configuration.made(self)
+        super().setUp()
+        self.control = utils.load_storage_driver(self.conf, None, control_mode=True)
+        self.addCleanup(self.control.close)
+        self.driver = utils.load_storage_driver(self.conf, None, control_driver=self.control)
+        self.addCleanup(self.driver.close)
+
+    def test_health(self) -> None:
+        health = self.driver.health()
+        assert health["storage_reachable"] is True
+        assert len(health["operation_status"]) == 8
+        assert all(found["succeeded"] for found in health["operation_status"].values())
+        assert list(next(self.control.queue_controller.list())) == []
+
+    def test_gc_removes_what_has_expired(self) -> None:
+        (gone,) = self.driver.message_controller.post("q", [{"ttl": 0, "body": 1}], uuid.uuid4(), "p")
+        (kept,) = self.driver.message_controller.post("q", [{"ttl": 60, "body": 2}], uuid.uuid4(), "p")
+        self.driver.gc()
+        assert [each["id"] for each in self.driver.message_controller.bulk_get("q", [gone, kept], "p")] == [kept]
+
+    def test_capabilities(self) -> None:
+        assert self.driver.capabilities == drivers.DataDriver.BASE_CAPABILITIES == tuple(storage.Capabilities)
+
+    def test_a_store_that_is_away(self) -> None:
+        with self.assertRaises(theirs.ConnectionError) as caught, as_theirs():
+            raise Unavailable("postgresql://user:secret@host does not answer")
+        assert str(caught.exception) == "the store cannot do this now; try again later"
+
+    def test_what_is_not_kept_says_so(self) -> None:
+        for controller, call in (
+            (self.control.pools_controller, lambda found: found.list()),
+            (self.control.flavors_controller, lambda found: found.get("f")),
+            (self.control.catalogue_controller, lambda found: found.exists("p", "q")),
+        ):
+            with self.assertRaisesRegex(Unsupported, "leave the option pooling off"):
+                call(controller)
+
+    def test_a_pool_that_can_be_reached(self) -> None:
+        """Zaqar's check of a pool's URI: both drivers are made from one configuration, and asked."""
+        scheme, _, rest = sys.argv[1].partition("://")
+        assert utils.can_connect(f"undercroft+{scheme}://{rest}", self.conf)
+        assert not utils.can_connect("undercroft+postgresql://nobody@127.0.0.1:9/nothing?connect_timeout=1", self.conf)
+
+
+class Names(unittest.TestCase):
+    """Without a store."""
+
+    def test_every_name_is_loaded_with_options_of_its_own(self) -> None:
+        for plane, group, kind in (("data", config.DATA, drivers.DataDriver), ("control", config.CONTROL, drivers.ControlDriver)):
+            for name in config.NAMES:
+                found: Any = stevedore.DriverManager(f"zaqar.{plane}.storage", name).driver
+                assert issubclass(found, kind)
+                assert (found.NAME, found.__module__) == (name, drivers.__name__)
+                conf = cfg.ConfigOpts()
+                conf([], project="zaqar", default_config_files=[])
+                with self.assertRaisesRegex(ConfigInvalid, f"set the option uri in .{group}:{name.replace('+', '[+]')}."):
+                    found(conf, None, *([None] if plane == "data" else []))
+                assert conf[f"{group}:{name}"].uri is None
+
+    def test_a_store_without_its_option_is_an_invalid_driver(self) -> None:
+        conf = cfg.ConfigOpts()
+        conf([], project="zaqar", default_config_files=[])
+        with self.assertRaises(common.InvalidDriver):
+            utils.load_storage_driver(conf, None, storage_type="undercroft", control_mode=True)
+
+    def test_each_of_our_exceptions_is_theirs(self) -> None:
+        given = {"project": "p", "name": "n", "queue": "q", "cid": "c", "mid": "m", "pid": "i", "fid": "f", "pool": "o"}
+        given |= {"pool_group": "g", "flavor": "f", "subscription_id": "s"}
+        known = [each for each in vars(ours).values() if isinstance(each, type) and issubclass(each, ours.ExceptionBase)]
+        assert len(known) == 27
+        for each in known:
+            wanted = inspect.signature(each.__init__).parameters.keys() & given.keys()
+            if wanted or not each.__subclasses__():
+                with self.assertRaises(getattr(theirs, each.__name__)) as caught, as_theirs():
+                    raise each(**{name: given[name] for name in wanted})
+                assert str(caught.exception), each
+
+    def test_signatures_are_theirs(self) -> None:
+        for own in (queues.Queue, queues.Topic, messages.Message, messages.Claim, messages.Subscription, absent.Pools):
+            base: Any = getattr(storage, own.__name__)
+            for name, method in inspect.getmembers(base, inspect.isfunction):
+                if not name.startswith("_") and own is not absent.Pools:
+                    wanted = [(each.name, each.default) for each in inspect.signature(method).parameters.values()]
+                    found = [(each.name, each.default) for each in inspect.signature(getattr(own, name)).parameters.values()]
+                    assert found == wanted, (own, name)
+            assert not inspect.isabstract(own)
+
+    def test_the_sample_configuration(self) -> None:
+        command = [sys.executable, "-m", "oslo_config.generator", "--namespace", "undercroft.zaqar"]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        for plane in (config.DATA, config.CONTROL):
+            for name in config.NAMES:
+                assert f"[{plane}:{name}]" in text
+        assert text.count("#uri = <None>") == 2 * len(config.NAMES)
+
+
+if __name__ == "__main__":
+    outcomes.run(unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, (Stores, Names))))
