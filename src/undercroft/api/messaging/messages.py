@@ -27,6 +27,7 @@ from undercroft.api.messaging.schemas import (
 )
 from undercroft.messaging import ClaimDoesNotExist, ClaimDoesNotMatch, MessageNotClaimed, NotPermitted
 from undercroft.messaging.attributes import DEFAULT_DELAY, DEFAULT_TTL, ENCRYPT, MAX_POST_SIZE
+from undercroft.messaging.contract.message import checksum
 from undercroft.messaging.sealing import SETTING, Unopened
 
 # Ids that fit into a header, whatever reads it.
@@ -39,8 +40,13 @@ def shown(call: MessagingCall, at: Place, found: Mapping[str, Any]) -> MessageOu
     href = f"{at.path}/messages/{found['id']}"
     body = call.beside.sealer.open(found["body"], at.project)
     return MessageOut(
-        found["id"], f"{href}?claim_id={claim}" if claim else href, found["ttl"], found["age"], body, found.get("checksum")
+        found["id"], f"{href}?claim_id={claim}" if claim else href, found["ttl"], found["age"], body, _checksum(call, body)
     )
+
+
+def _checksum(call: MessagingCall, body: Any) -> str | None:
+    """That of the body as it was posted; the controllers see what is stored, which may be encrypted."""
+    return checksum(body) if call.conf.messaging.enable_checksum else None
 
 
 # -- post --------------------------------------------------------------------------------------------------------------
@@ -178,10 +184,11 @@ def _pop(call: MessagingCall, at: Place, wanted: int) -> Answer:
             sealer.open(each["body"], at.project)
     found = messages.pop(at.key, wanted, at.project)
     try:
-        return Answer(200, Popped([PoppedMessage(**{**each, "body": sealer.open(each["body"], at.project)}) for each in found]))
+        opened = [{**each, "body": sealer.open(each["body"], at.project)} for each in found]
     except Unopened:
         messages.post(at.key, [{"ttl": each["ttl"], "body": each["body"]} for each in found], call.headers[door.CLIENT], at.project)
         raise
+    return Answer(200, Popped([PoppedMessage(**{**each, "checksum": _checksum(call, each["body"])}) for each in opened]))
 
 
 def delete_message(call: MessagingCall) -> Answer:
