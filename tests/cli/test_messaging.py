@@ -95,7 +95,10 @@ def test_a_reserved_attribute_that_is_misspelt_is_noted(queue):
     told = queue("create", "jobs", "_max_claim_counts=3").stderr
     assert told == "note: '_max_claim_counts' is not a reserved attribute, and has no effect; did you mean '_max_claim_count'?\n"
     assert queue("set", "jobs", "_max_claim_count=3").stderr == "note: _max_claim_count has no effect without _dead_letter_queue\n"
-    assert queue("set", "jobs", "_dead_letter_queue=dead", "free=1").stderr == ""
+    told = queue("set", "jobs", "_dead_letter_queue=dead", "free=1").stderr
+    assert told == "note: the queue 'dead' did not exist, and was created\n"
+    assert queue("set", "jobs", "free=2").stderr == ""
+    assert [row["name"] for row in lines(queue("list", "--format", "jsonl").stdout)] == ["dead", "jobs"]
 
 
 @pytest.mark.parametrize(
@@ -389,6 +392,7 @@ def test_a_tail_that_follows(queue, place):
 
 def test_dead_letters_and_back(queue):
     queue("create", "jobs", "_max_claim_count=1", "_dead_letter_queue=dead")
+    assert stats(queue, "dead") == (0, 0)
     posted(queue, "jobs", *range(3))
     claim = json.loads(queue("claim", "jobs", "--limit", 2).stdout)
     queue("claim", "jobs", "--release", claim["id"])

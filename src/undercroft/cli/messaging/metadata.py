@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from undercroft.cli import stores
+
+if TYPE_CHECKING:
+    from undercroft.messaging import DataDriverBase
 
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}", re.ASCII)
 _LARGEST = 2**31 - 1
@@ -56,11 +59,15 @@ def check(metadata: Mapping[str, Any]) -> None:
             )
 
 
-def note_dead_letters(metadata: Mapping[str, Any]) -> None:
-    """Note metadata that ask for dead letters, and have one of the two attributes that these need."""
+def see_to_dead_letters(opened: DataDriverBase, metadata: Mapping[str, Any], project: str | None) -> None:
+    """Create the queue of dead letters that metadata name; note those that have one of the two attributes that are needed."""
     from undercroft.messaging import attributes
 
     both = (attributes.MAX_CLAIM_COUNT, attributes.DEAD_LETTER_QUEUE)
     if len(given := [name for name in both if metadata.get(name) is not None]) == 1:
         (other,) = set(both) - set(given)
         stores.note(f"{given[0]} has no effect without {other}")
+    rule = attributes.dead_letters(metadata)
+    # It would be made with the first dead letter, and be in no list.
+    if rule is not None and opened.queue_controller.create(rule.queue, None, project):
+        stores.note(f"the queue {rule.queue!r} did not exist, and was created")

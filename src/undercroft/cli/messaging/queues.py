@@ -25,7 +25,7 @@ def create(queue: str, attributes: tuple[str, ...], store: str | None, project: 
     """Create a queue, with metadata. An existing queue stays as it is; `queue set` changes its metadata.
 
     A value is JSON where it can be read as JSON, and text otherwise. Keys that begin with an underscore are reserved, see
-    docs/messaging.md.
+    docs/messaging.md. The queue that _dead_letter_queue names is created, too.
 
     \b
     Examples:
@@ -36,9 +36,10 @@ def create(queue: str, attributes: tuple[str, ...], store: str | None, project: 
     given = options.attributes(attributes)
     metadata.check_name(queue)
     metadata.check(given)
-    metadata.note_dead_letters(given)
     with stores.opened(store, "messaging") as opened:
         made = opened.queue_controller.create(queue, given, project)
+        if made:
+            metadata.see_to_dead_letters(opened, given, project)
     click.echo(f"{queue}: created" if made else f"{queue}: existed, and is unchanged")
 
 
@@ -182,8 +183,8 @@ def set_(
         if missing := [key for key in remove if key not in before]:
             raise click.UsageError(f"the queue has no attribute {missing[0][:64]!r}")
         kept = {} if replace else {key: value for key, value in before.items() if key not in remove}
-        metadata.note_dead_letters(kept | changes)
         opened.queue_controller.set_metadata(queue, kept | changes, project)
+        metadata.see_to_dead_letters(opened, kept | changes, project)
         _show(queue, kept | changes, output_format)
 
 
