@@ -6,6 +6,7 @@ operator's commands, and in no answer.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 import pathlib
@@ -19,11 +20,12 @@ import httpx
 import pytest
 
 import undercroft
+from tests.api.answers import CLIENT
 from tests.api.service import Service, frame, serving
 from undercroft.api import kind as kinds
 
 pytestmark = [pytest.mark.any_engine, pytest.mark.promise("S7")]
-SECRET = ("canary-password", "canary-token", "canary-query")
+SECRET = ("canary-password", "canary-token", "canary-query", base64.b64encode(b"canary-password").decode())
 PLACE = (
     "canary-user", "127.99.88.77", "canary-database", "canary-folder", "canary-file", "canary-proxy",
     "sqlite:", "postgresql:", "mariadb:", "mongodb:", "opensearch:",
@@ -40,7 +42,18 @@ EVENT = {"message_id": "m", "event_type": "t", "generated": "2026-01-01T00:00:00
 SAMPLE = {
     "name": "cpu", "type": "gauge", "unit": "%", "volume": 1, "resource_id": "r", "timestamp": "2026-01-01", "id": "m",
 }  # fmt: skip
-BODIES: list[Any] = [EVENT, SAMPLE, {}, [5], {"dataframes": [frame("a")]}, {"dataframes": 5}]
+KEYS = {"secret_key": "canary-password" * 3, "encryption_key": base64.b64encode(b"canary-password!" * 2).decode()}
+MESSAGES = {"messages": [{"body": "x"}]}
+BODIES: list[Any] = [
+    MESSAGES,
+    {"_enable_encrypt_messages": True},
+    EVENT,
+    SAMPLE,
+    {},
+    [5],
+    {"dataframes": [frame("a")]},
+    {"dataframes": 5},
+]
 QUERIES: list[dict[str, str]] = [{}, {"begin": "x"}, {"marker": "nobody"}, {"no-such-parameter": "1"}, {"format": "csv"}]
 
 
@@ -61,7 +74,7 @@ def places(request: pytest.FixtureRequest, folder: pathlib.Path) -> tuple[str, s
     """URLs of rated usage and of events."""
     if request.param == "away":
         return AWAY
-    for kind in ("rating", "events", "metering"):
+    for kind in ("rating", "events", "metering", "messaging"):
         store = undercroft.connect(kind, here(folder))
         store.init()
         store.close()
@@ -79,7 +92,7 @@ def requests() -> Iterator[tuple[str, str, dict[str, Any]]]:
         for token, query in itertools.product((ADMIN_TOKEN, MEMBER_TOKEN, "canary-token-of-nobody"), QUERIES):
             if token != ADMIN_TOKEN and query:
                 continue
-            headers = {"X-Auth-Token": token, "X-Forwarded-For": "canary-proxy"}
+            headers = {"X-Auth-Token": token, "X-Forwarded-For": "canary-proxy", **CLIENT}
             if method in ("POST", "PUT", "DELETE"):
                 for body in BODIES if not query else ():
                     yield method, path, {"headers": headers, "json": body}
@@ -112,7 +125,9 @@ def test_no_answer_no_log_and_no_title_has_a_secret(places, is_gone, folder, rec
     rating, events = places
     settings = {"auth": "tokens", "token_file": folder / "canary-file-tokens", "deadline": 1}
     program = "tests.api.talkative"
-    with serving(rating, events=events, metering=rating, program=program, **settings) as service:
+    with serving(
+        rating, events=events, metering=rating, messaging=rating, program=program, messaging_settings=KEYS, **settings
+    ) as service:  # fmt: skip
         if is_gone:
             for file in folder.glob("canary-file.db*"):
                 file.unlink()
