@@ -112,6 +112,12 @@ bench-metering: export UCTEST_DURABLE = 1
 bench-metering: $(VENV)/.dev ## Speed and size of samples, beside their raw bulk rate and a real Gnocchi, durable settings
 	@$(RUN) $(PY) -m bench.metering $(ARGS)
 
+.PHONY: bench-messaging
+bench-messaging: export UCTEST_DURABLE = 1
+bench-messaging: ENGINES = sqlite,postgresql,mariadb
+bench-messaging: $(VENV)/.dev ## Speed of messages, beside a plain table as PGMQ has it, durable settings
+	@$(RUN) $(PY) -m bench.messaging $(ARGS)
+
 .PHONY: bench-datasources
 bench-datasources: export UCTEST_DURABLE = 1
 bench-datasources: ENGINES = sqlite,postgresql,mariadb,gnocchi,prometheus
