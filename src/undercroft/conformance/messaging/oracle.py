@@ -130,7 +130,8 @@ class Oracle:
         return found[:limit]
 
     def post(self, queue: str, messages: Sequence[Mapping[str, Any]], client: str) -> list[int]:
-        """Store messages; their ids, that of the first one where a dedup id is remembered."""
+        """Store messages, and make the queue; their ids, that of the first one where a dedup id is remembered."""
+        self.queues.setdefault(queue, {})
         given = []
         for one in messages:
             dedup = one.get("dedup_id")
@@ -201,6 +202,8 @@ class Oracle:
 
     def _move(self, queue: str, target: str, moved: Sequence[Message]) -> None:
         self._remove(queue, moved)
+        if moved:
+            self.queues.setdefault(target, {})
         for one in moved:
             one.place, one.claim, one.free_from = next(self._numbers), None, self.clock
             self.kept.setdefault(target, []).append(one)

@@ -387,13 +387,14 @@ class MessagingMachine(Walker):
         assert [one and one["id"] for one in (first, last)] == (
             [names[wanted[0].id], names[wanted[-1].id]] if wanted else [None, None]
         )
+        stats = store.message_controller.stats(queue, self.project)["messages"]
+        free, claimed = self.oracle.stats(queue)
+        assert (stats["free"], stats["claimed"], stats["total"]) == (free, claimed, free + claimed)
+        assert ("oldest" in stats) == ("newest" in stats) == bool(wanted)
+        if wanted:
+            assert (stats["oldest"]["id"], stats["newest"]["id"]) == (names[wanted[0].id], names[wanted[-1].id])
         if queue in self.oracle.queues:
-            stats = store.queue_controller.stats(queue, self.project)["messages"]
-            free, claimed = self.oracle.stats(queue)
-            assert (stats["free"], stats["claimed"], stats["total"]) == (free, claimed, free + claimed)
-            assert ("oldest" in stats) == ("newest" in stats) == bool(wanted)
-            if wanted:
-                assert (stats["oldest"]["id"], stats["newest"]["id"]) == (names[wanted[0].id], names[wanted[-1].id])
+            assert store.queue_controller.stats(queue, self.project)["messages"] == stats
 
     def _compare_claim(self, store: DataDriverBase, queue: str, number: int, names: dict[int, str]) -> None:
         errors, wanted = refusal(lambda: self.oracle.get_claim(queue, number))

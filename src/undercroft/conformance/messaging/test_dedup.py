@@ -109,7 +109,7 @@ def test_a_claim_does_not_prolong_it(store: DataDriverBase) -> None:
 @clause("Q22", "Q11")
 def test_it_is_of_its_queue_and_project(store: DataDriverBase) -> None:
     places: list[tuple[str, str | None]] = [("q", None), ("r", None), ("q", "p"), ("Q", None)]
-    found = [post(store, place, queue=place[0], project=place[1], dedup_id="x")[0] for place in places]
+    found = [post(store, list(place), queue=place[0], project=place[1], dedup_id="x")[0] for place in places]
     assert len(set(found)) == 4
     for (queue, project), name in zip(places, found, strict=True):
         assert post(store, "again", queue=queue, project=project, dedup_id="x") == [name]

@@ -135,7 +135,7 @@ def test_messages_are_in_the_order_of_their_posts(store: DataDriverBase, open_st
     "bad",
     [
         {"ttl": -1}, {"ttl": "60"}, {"ttl": 1.5}, {"ttl": True}, {"ttl": 10**12}, {"delay": -1}, {"delay": "1"},
-        {"body": float("nan")}, {"body": object()},
+        {"body": float("nan")}, {"body": object()}, {"body": b"text"}, {"body": {1, 2}},
         {"body": "\ud800"}, {"dedup_id": ""}, {"dedup_id": 5}, {"dedup_id": "x" * 256},
         5, None, "text", ["ttl", 60],
     ],
@@ -196,6 +196,8 @@ def test_the_queue_need_not_exist(store: DataDriverBase) -> None:
     assert store.message_controller.get("new", only, "p")["body"] == "a"
     assert listed(store, "new", project="p") == ["a"]
     assert listed(store, "new") == []
+    assert store.queue_controller.exists("new", "p") is True
+    assert store.queue_controller.exists("new") is False
     assert bodies(store.message_controller.pop("new", 1, "p")) == ["a"]
 
 

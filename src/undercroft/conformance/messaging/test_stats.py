@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from undercroft.conformance.markers import assumes, clause, needs
 from undercroft.conformance.messaging.data import (
     BEFORE,
@@ -14,7 +16,7 @@ from undercroft.conformance.messaging.data import (
     post,
 )
 from undercroft.conformance.threads import numbered
-from undercroft.messaging import DataDriverBase
+from undercroft.messaging import DataDriverBase, QueueDoesNotExist
 from undercroft.messaging.contract.topic import queue_of
 
 
@@ -41,6 +43,23 @@ def test_the_ends_say_when(store: DataDriverBase) -> None:
     assert found.keys() == {"free", "claimed", "total", "oldest", "newest"}
     assert found["oldest"] == {"id": first, "age": 130, "created": "2024-03-01T12:00:00Z"}
     assert found["newest"] == {"id": last, "age": 30, "created": "2024-03-01T12:01:40Z"}
+
+
+@clause("Q9", "Q21")
+@needs("claims")
+def test_a_queue_that_was_not_made_has_statistics_of_its_messages(store: DataDriverBase) -> None:
+    messages = store.message_controller
+    assert messages.stats("q") == {"messages": {"free": 0, "claimed": 0, "total": 0}}
+    with pytest.raises(QueueDoesNotExist):
+        store.queue_controller.stats("q")
+    with at(0):
+        post(store, *range(5))
+        claimed(store, limit=2)
+        assert counts(store) == (3, 2, 5)
+        assert messages.stats("q") == store.queue_controller.stats("q")
+        assert messages.stats("q", "p")["messages"]["total"] == 0
+        assert store.queue_controller.create("q") is False
+        assert counts(store) == (3, 2, 5)
 
 
 @clause("Q9")
