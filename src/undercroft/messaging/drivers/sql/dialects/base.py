@@ -26,6 +26,8 @@ FRESH = 0
 BACK = 1_000
 # Milliseconds that an id of a deleted queue is kept after its last message: somebody may still be posting to it.
 LINGERS = 300_000
+# Bits of a place that count within a post, whose messages stay together: more than a post may have.
+WITHIN = 14
 # How long a list waits for an older post, in seconds, and how often it looks.
 PATIENCE, LOOK = 0.05, 0.005
 # Rows of `tally` that a queue may have before they are folded into one.
@@ -39,6 +41,13 @@ class Lane(NamedTuple):
 
     project: str
     name: str
+
+
+class Spot(NamedTuple):
+    """Where messages are to be inserted: the id of the queue, and what their places begin with where posts are numbered."""
+
+    queue: int
+    number: int = 0
 
 
 class Slice(NamedTuple):
@@ -174,6 +183,11 @@ class Dialect(abc.ABC):
         if self.lists_queues:
             values["metadata"] = "{}"
         connection.execute(self._db.dialect.insert_missing(table).values(**values))
+
+
+def last_of(number: int) -> int:
+    """The last place of a post of that number."""
+    return (number + 1 << WITHIN) - 1
 
 
 def inserted(connection: sa.Connection, db: Database, table: sa.Table, values: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from undercroft.engines.sql import gradual, raw
 from undercroft.engines.sql.bulk import literal_bytes
 from undercroft.messaging.attributes import DeadLetters
-from undercroft.messaging.drivers.sql.dialects.base import FOLD, LOOK, PATIENCE, Lane, Slice
+from undercroft.messaging.drivers.sql.dialects.base import FOLD, LOOK, PATIENCE, WITHIN, Lane, Slice, Spot, last_of
 from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Row
 from undercroft.messaging.drivers.sql.schema import Tables
@@ -45,7 +45,8 @@ class MariaDB(Steps):
         self.by_again, self.by_claim, self.by_place = f"{index}again)", f"{index}claim)", " FORCE INDEX (PRIMARY)"
         self._announcing = self._text(
             "INSERT INTO {slot} (connection, queue, floor) SELECT CONNECTION_ID(), id, NEXTVAL({place}) FROM {queue} "
-            "WHERE project = ? AND name = ? ON DUPLICATE KEY UPDATE queue = VALUES(queue), floor = VALUES(floor) RETURNING queue"
+            "WHERE project = ? AND name = ? ON DUPLICATE KEY UPDATE queue = VALUES(queue), floor = VALUES(floor) RETURNING "
+            "queue, floor"
         )
         rule = ", ".join(f"(SELECT {name} FROM {{queue}} WHERE project = ? AND name = ?)" for name in _RULE)
         columns = ", ".join(f"m.{column}" for column in COLUMNS)
@@ -61,20 +62,20 @@ class MariaDB(Steps):
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    def _announce(self, connection: sa.Connection, lane: Lane) -> int:
+    def _announce(self, connection: sa.Connection, lane: Lane) -> Spot:
         while not (found := raw.rows(connection, self._announcing, tuple(lane))):
             self._ensure(connection, lane)
-        return int(found[0][0])
+        return Spot(*map(int, found[0]))
 
-    def _insert(self, connection: sa.Connection, queue: int, rows: Sequence[tuple[Any, ...]]) -> list[int]:
-        one = f"(%s, NEXTVAL({self._tables.place}){', %s' * (len(COLUMNS) - 1)})"
+    def _insert(self, connection: sa.Connection, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+        first = (spot.number << WITHIN) + 1
+        given = [(spot.queue, place, *row) for place, row in enumerate(rows, first)]
+        one = f"(%s{', %s' * len(COLUMNS)})"
         head = f"INSERT INTO {self._tables.message.name} (queue, {_COLUMNS}) VALUES "
-        found: list[int] = []
-        for part in _parts(rows, raw.room(connection, _LARGEST)):
-            statement = f"{head}{', '.join([one] * len(part))} RETURNING place"
-            values = tuple(value for row in part for value in (queue, *row))
-            found += sorted(place for (place,) in raw.rows(connection, statement, values))
-        return found
+        for part in _parts(given, raw.room(connection, _LARGEST)):
+            values = tuple(value for row in part for value in row)
+            raw.changed(connection, f"{head}{', '.join([one] * len(part))}", values)
+        return [place for _, place, *_ in given]
 
     def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:
         return "?", (tuple(numbers),)
@@ -113,8 +114,9 @@ class MariaDB(Steps):
                 return self._slots(connection, lane), self._page(connection, lane, page, now)
 
             committed, found = self._db.read(read)
-            last = min([last, *(floor for slot, floor in announced.items() if committed.get(slot) != floor)])
-            sure = [row for row in found if row.place <= last]
+            open_ones = (floor - 1 for slot, floor in announced.items() if committed.get(slot) != floor)
+            sure_to = last_of(min([last, *open_ones]))
+            sure = [row for row in found if row.place <= sure_to]
             if len(sure) == len(found) or monotonic.monotonic() > ends:
                 return sure
             # What is hidden is seen when an older post has ended.

@@ -18,7 +18,19 @@ import sqlalchemy as sa
 from undercroft.engines.sql import gradual, raw
 from undercroft.engines.sql.bulk import literal
 from undercroft.messaging.attributes import DeadLetters
-from undercroft.messaging.drivers.sql.dialects.base import BACK, FOLD, LOOK, PATIENCE, Lane, Refusal, Slice, depths
+from undercroft.messaging.drivers.sql.dialects.base import (
+    BACK,
+    FOLD,
+    LOOK,
+    PATIENCE,
+    WITHIN,
+    Lane,
+    Refusal,
+    Slice,
+    Spot,
+    depths,
+    last_of,
+)
 from undercroft.messaging.drivers.sql.dialects.heads import Heads
 from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
@@ -56,6 +68,7 @@ class PostgreSQL(Steps):
             place=self._tables.place,
             q=f"q AS MATERIALIZED (SELECT id, dead_most FROM {names['queue']} WHERE project = %(project)s AND name = %(name)s)",
             mine=mine,
+            within=WITHIN,
             in_again=f"again > {LEAST}",
             in_expires=f"expires > {LEAST}",
             floor=f"((SELECT last_value FROM {self._tables.place}) & 2147483647)::int",
@@ -104,10 +117,11 @@ class PostgreSQL(Steps):
     def _posting(self, given: str) -> str:
         return self._sql(
             "WITH {{q}}, announced AS MATERIALIZED (SELECT id, pg_advisory_xact_lock_shared(id::int, {{floor}}) FROM q), "
+            "k AS MATERIALIZED (SELECT id, nextval('{{place}}') << {{within}} AS first FROM announced), "
             "made AS (INSERT INTO {{message}} (queue, place, born, ttl, expires, again, claims, client, body) "
-            "SELECT a.id, nextval('{{place}}'), %(now)s, g.ttl, %(now)s + g.ttl * 1000, "
+            "SELECT k.id, k.first + g.n, %(now)s, g.ttl, %(now)s + g.ttl * 1000, "
             "CASE WHEN g.delay > 0 THEN %(now)s + g.delay * 1000 ELSE 0 END, 0, %(client)s, g.body "
-            f"FROM announced a CROSS JOIN {given} ORDER BY g.n RETURNING place), "
+            f"FROM k CROSS JOIN {given} RETURNING place), "
             "tallied AS (INSERT INTO {{tally}} (queue, total, held) SELECT id, %(count)s, 0 FROM q) "
             "SELECT place FROM made ORDER BY place".replace("{{", "{").replace("}}", "}")
         )
@@ -149,7 +163,7 @@ class PostgreSQL(Steps):
     def _last_sure(self, lane: Lane) -> int:
         """The place up to which nothing will appear any more that is not there now."""
         ((last, floor),) = self._ask(self._horizon, lane, {})
-        return int(last) if floor is None else min(int(last), int(floor))
+        return last_of(int(last) if floor is None else min(int(last), int(floor)))
 
     def page(self, lane: Lane, page: Slice, now: int) -> Sequence[Row]:
         ends = monotonic.monotonic() + PATIENCE
@@ -414,26 +428,28 @@ class PostgreSQL(Steps):
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    def _announce(self, connection: sa.Connection, lane: Lane) -> int:
+    def _announce(self, connection: sa.Connection, lane: Lane) -> Spot:
         while not (found := raw.rows(connection, self._find_lane, tuple(lane))):
             self._ensure(connection, lane)
         queue = int(found[0][0])
         floor = f"((SELECT last_value FROM {self._tables.place}) & 2147483647)::int"
-        raw.rows(connection, f"SELECT pg_advisory_xact_lock_shared(%s::int, {floor})", (queue,))
-        return queue
+        # The lock first: what is given after it is behind it.
+        announced = f"WITH a AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(%s::int, {floor}))"
+        ((number,),) = raw.rows(connection, f"{announced} SELECT nextval('{self._tables.place}') FROM a", (queue,))
+        return Spot(queue, int(number))
 
-    def _insert(self, connection: sa.Connection, queue: int, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    def _insert(self, connection: sa.Connection, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         names = ("alias", "born", "ttl", "expires", "again", "claim", "claim_ttl", "claims", "client", "body")
         kinds = ("bigint",) * 7 + ("int", "text", "bytea")
         lists = ", ".join(f"%({name})s::{kind}[]" for name, kind in zip(names, kinds, strict=True))
         statement = (
             f"INSERT INTO {self._tables.message.name} (queue, place, {', '.join(names)}) "
-            f"SELECT %(queue)s, nextval('{self._tables.place}'), {', '.join(f'g.{name}' for name in names)} "
-            f"FROM unnest({lists}) WITH ORDINALITY AS g({', '.join(names)}, n) ORDER BY g.n RETURNING place"
+            f"SELECT %(queue)s, %(first)s + g.n, {', '.join(f'g.{name}' for name in names)} "
+            f"FROM unnest({lists}) WITH ORDINALITY AS g({', '.join(names)}, n) RETURNING place"
         )
         values = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
         with raw.driver(connection) as own:
-            found = own.execute(statement, {"queue": queue, **values}).fetchall()
+            found = own.execute(statement, {"queue": spot.queue, "first": spot.number << WITHIN, **values}).fetchall()
         return sorted(place for (place,) in found)
 
     def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from undercroft.core.errors import NotInitialized
 from undercroft.engines.sql import raw
 from undercroft.messaging.attributes import DeadLetters
-from undercroft.messaging.drivers.sql.dialects.base import Lane
+from undercroft.messaging.drivers.sql.dialects.base import Lane, Spot
 from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Row
 from undercroft.messaging.drivers.sql.schema import LAST_PLACE, Tables
@@ -40,10 +40,10 @@ class SQLite(Steps):
         row = self._db.dialect.insert_missing(self._tables.setting).values(name=LAST_PLACE, value=0)
         self._db.write(lambda c: c.execute(row))
 
-    def _announce(self, connection: sa.Connection, lane: Lane) -> int:
+    def _announce(self, connection: sa.Connection, lane: Lane) -> Spot:
         while not (found := raw.rows(connection, self._find_lane, tuple(lane))):
             self._ensure(connection, lane)
-        return int(found[0][0])
+        return Spot(int(found[0][0]))
 
     def _places(self, connection: sa.Connection, count: int) -> range:
         """So many new places."""
@@ -53,9 +53,9 @@ class SQLite(Steps):
         last = int(given[0][0])
         return range(last - count + 1, last + 1)
 
-    def _insert(self, connection: sa.Connection, queue: int, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    def _insert(self, connection: sa.Connection, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         places = self._places(connection, len(rows))
-        raw.insert(connection, self._into, ((queue, place, *row) for place, row in zip(places, rows, strict=True)))
+        raw.insert(connection, self._into, ((spot.queue, place, *row) for place, row in zip(places, rows, strict=True)))
         return list(places)
 
     def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:

@@ -21,6 +21,7 @@ from undercroft.messaging.drivers.sql.dialects.base import (
     Lane,
     Refusal,
     Slice,
+    Spot,
     depths,
 )
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
@@ -53,11 +54,11 @@ class Steps(Dialect, abc.ABC):
     # -- to be written by dialects ---------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def _announce(self, connection: sa.Connection, lane: Lane) -> int:
-        """The queue's id, which is made where there is none; from now on readers wait for this transaction, where they must."""
+    def _announce(self, connection: sa.Connection, lane: Lane) -> Spot:
+        """Where to insert, in a queue that is made where there is none; from now on readers wait for this, where they must."""
 
     @abc.abstractmethod
-    def _insert(self, connection: sa.Connection, queue: int, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    def _insert(self, connection: sa.Connection, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         """Insert messages, each all columns behind `place`; their places in order."""
 
     @abc.abstractmethod
@@ -123,7 +124,8 @@ class Steps(Dialect, abc.ABC):
         return self._db.write(lambda c: self._post(c, lane, client, messages, now))
 
     def _post(self, connection: sa.Connection, lane: Lane, client: str, messages: Sequence[NewMessage], now: int) -> list[int]:
-        queue = self._announce(connection, lane)
+        spot = self._announce(connection, lane)
+        queue = spot.queue
         known: dict[bytes, int] = {}
         if any(message.dedup is not None for message in messages):
             known = self._known(connection, queue, {m.dedup for m in messages if m.dedup is not None}, now)
@@ -139,7 +141,7 @@ class Steps(Dialect, abc.ABC):
         ]
         if not rows:
             return [known[m.dedup] for m in messages if m.dedup is not None]
-        places = self._insert(connection, queue, rows)
+        places = self._insert(connection, spot, rows)
         self._add(connection, queue, len(rows), 0)
         marked = [(m.dedup, place, now + m.ttl * 1000) for m, place in zip(fresh, places, strict=True) if m.dedup is not None]
         if marked:
@@ -289,7 +291,7 @@ class Steps(Dialect, abc.ABC):
         goal = self._announce(connection, target)
         rows = [(row.number, row.born, row.ttl, row.expires, FRESH, None, None, row.claims, row.client, row.body) for row in new]
         self._insert(connection, goal, rows)
-        self._add(connection, goal, len(rows), 0)
+        self._add(connection, goal.queue, len(rows), 0)
         self._remove(connection, lane, old, queue)
 
     # -- claims ----------------------------------------------------------------------------------------------------
