@@ -38,6 +38,16 @@ def test_the_error_of_the_page_is_worded_so(run, url, jsonl, frame):
     assert without_figures(message) == without_figures(example)
 
 
+def test_the_code_about_messages_runs_as_printed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("messaging.md", "python")
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/messaging.md", "exec"), names)
+    assert capsys.readouterr().out == "{'image': 'cirros'}\n"
+    assert names["store"].queue_controller.stats("jobs", "p1")["messages"]["total"] == 0
+    names["store"].close()
+
+
 def test_the_code_about_samples_runs_as_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (code,) = blocks("metering.md", "python")

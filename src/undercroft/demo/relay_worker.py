@@ -55,7 +55,7 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """Work when told to, on the store that the environment names."""
+    """Open the store that the environment names, wait for a line on stdin, and work."""
     with contextlib.closing(undercroft.connect("messaging", os.environ.pop(URL))) as store:
         store.is_alive()
         _say("ready")
