@@ -1,7 +1,9 @@
-"""Zaqar's configuration of a test's own: its stores on ours, on tables that are made here and dropped at the test's end."""
+"""Zaqar's configuration of a test's own: its stores are ours, on tables of the process's own, emptied for each test."""
 
 from __future__ import annotations
 
+import atexit
+import functools
 import pathlib
 import sys
 import tempfile
@@ -9,7 +11,6 @@ import uuid
 from typing import Any
 
 import undercroft
-from tests import recorded
 from tests.hosts.inside.urls import with_namespace
 
 TEXT = """
@@ -31,24 +32,20 @@ secret_key = test
 [oslo_policy]
 policy_file = {policies}
 """
-# Every test has tables of its own.
-recorded.install()
-
 # The words of a script's command line.
 TOGETHER, APART, THEIRS = "together", "apart", "theirs"
 
 
+# Tables of what is not data.
+KEPT = ("_setting", "_slot")
+
+
 def made(test: Any, more: str = "") -> str:
-    """Make the stores of a test, one or two as the command line `URL together|apart|theirs` says, and its configuration's file."""
+    """A configuration's file for a test, with the stores, one or two, as the command line `URL together|apart|theirs` says."""
     url, stores = sys.argv[1:3]
     folder = tempfile.TemporaryDirectory()
     test.addCleanup(folder.cleanup)
-    urls = [with_namespace(url, f"u{uuid.uuid4().hex[:16]}") for _ in range(2 if stores == APART else 1)]
-    for each in urls:
-        store: Any = undercroft.connect("messaging", each)
-        store.init()
-        test.addCleanup(store.close)
-        test.addCleanup(store.drop)
+    urls = [emptied(url, number) for number in range(2 if stores == APART else 1)]
     import zaqar.tests
 
     policies = pathlib.Path(zaqar.tests.__file__).parent / "etc" / "policy.yaml"
@@ -57,3 +54,27 @@ def made(test: Any, more: str = "") -> str:
     file = pathlib.Path(folder.name) / "zaqar.conf"
     file.write_text(TEXT.format(data=data, control=control, folder=folder.name, policies=policies) + more)
     return str(file)
+
+
+def emptied(url: str, number: int) -> str:
+    """The URL of one of the process's stores, without data."""
+    address, store = store_of(url, number)
+
+    def work(connection: Any) -> None:
+        for table in store.tables.metadata.sorted_tables:
+            if not table.name.endswith(KEPT):
+                connection.execute(table.delete())
+
+    store.db.write(work)
+    return address
+
+
+@functools.cache
+def store_of(url: str, number: int) -> tuple[str, Any]:
+    """One of the process's stores, with tables of its own, which are dropped at the process's end."""
+    address = with_namespace(url, f"u{uuid.uuid4().hex[:16]}")
+    store: Any = undercroft.connect("messaging", address)
+    store.init()
+    atexit.register(store.close)
+    atexit.register(store.drop)
+    return address, store

@@ -26,7 +26,7 @@ from undercroft.messaging import errors as ours
 
 
 class Stores(testing.TestBase):
-    """On tables of its own."""
+    """Every test on empty stores."""
 
     def setUp(self) -> None:
         self.config_file = zaqar_configuration.made(self)

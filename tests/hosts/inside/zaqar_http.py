@@ -38,7 +38,7 @@ max_messages_post_size = 256
 
 
 class OnUndercroft:
-    """Every test on tables of its own, which are dropped, instead of MongoDB's collections."""
+    """Every test on empty stores of ours; MongoDB's collections are not dropped at its end."""
 
     more: ClassVar[str] = ""
 

@@ -26,7 +26,7 @@ class MovedTime:
 
 
 class OnUndercroft:
-    """Every test on tables of its own."""
+    """Every test on empty stores."""
 
     driver_class: Any = drivers.DataDriver
     control_driver_class = drivers.ControlDriver
