@@ -70,10 +70,10 @@ def test_numbers_of_any_size_come_back(store: DataDriverBase) -> None:
 
 @clause("Q19")
 def test_a_message_has_its_form(store: DataDriverBase) -> None:
-    with at(0):
+    with at(0.3):
         (only,) = store.message_controller.post("q", [{"ttl": 60, "body": {"k": 1}, "other": 5, "id": "mine", "age": 7}], CLIENT)
         assert isinstance(only, str)
-    with at(30 + BEHIND):
+    with at(30.6):
         wanted = {"id": only, "ttl": 60, "age": 30, "body": {"k": 1}, "claim_id": None, "claim_count": 0}
         assert store.message_controller.get("q", only) == wanted
         assert everything(store) == list(store.message_controller.bulk_get("q", [only])) == [wanted]

@@ -34,11 +34,11 @@ def test_a_queue_without_messages_has_no_ends(store: DataDriverBase) -> None:
 @clause("Q9")
 def test_the_ends_say_when(store: DataDriverBase) -> None:
     make(store, "q")
-    with at(0):
+    with at(0.3):
         first, *_ = post(store, "a", "b")
-    with at(100):
+    with at(100.3):
         *_, last = post(store, "c", "d")
-    with at(130 + BEHIND):
+    with at(130.6):
         found = store.queue_controller.stats("q")["messages"]
     assert found.keys() == {"free", "claimed", "total", "oldest", "newest"}
     assert found["oldest"] == {"id": first, "age": 130, "created": "2024-03-01T12:00:00Z"}
