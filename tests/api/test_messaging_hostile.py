@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.api.answers import CLIENT
-from tests.api.messages import KEY, PATCH, SECRET, Client, refused
+from tests.api.messages import KEY, PATCH, SECRET, Client
 from tests.api.service import Service, serving
 from tests.api.texts import TEXTS
 from tests.conftest import url_of
