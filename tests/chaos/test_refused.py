@@ -98,15 +98,15 @@ def test_a_service_says_not_now_and_nothing_else(any_opener: Opener) -> None:
         for number, (name, way) in enumerate(met.items(), 1):
             if way.url not in services:
                 services[way.url] = stack.enter_context(serving(**sending.stores(way.url), auth="none"))
-            client = services[way.url].client
+            client, headers = services[way.url].client, getattr(sending, "HEADERS", {})
             path, body, stored = sending.post(number)
             with refusing(way):
                 if sending.BREAKS_OFF:
                     with pytest.raises(httpx.RemoteProtocolError):
-                        client.post(path, json=body)
+                        client.post(path, json=body, headers=headers)
                 else:
-                    _is_not_now(client.post(path, json=body), any_opener, way)
-            answer = client.post(path, json=body)
+                    _is_not_now(client.post(path, json=body, headers=headers), any_opener, way)
+            answer = client.post(path, json=body, headers=headers)
             assert answer.status_code == stored, f"{name}: {answer.text}"
         assert len(met) >= 3
         assert sending.count(any_opener(init=False)) == 1 + len(met)

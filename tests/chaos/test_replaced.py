@@ -114,9 +114,10 @@ def test_twin_that_does_not_look_at_its_file_loses(place: Place, monkeypatch):
 
 @KINDS
 def test_a_service_says_not_now_until_the_file_is_back(place: Place):
+    headers = getattr(place.sending, "HEADERS", {})
     with serving(**place.sending.stores(place.url), auth="none") as service:
         path, body, stored = place.sending.post(1)
-        assert service.client.post(path, json=body).status_code == stored
+        assert service.client.post(path, json=body, headers=headers).status_code == stored
         place.delete()
         assert service.client.get("/readyz").status_code == 503
         assert not place.file.exists()
@@ -125,7 +126,7 @@ def test_a_service_says_not_now_until_the_file_is_back(place: Place):
         answers = [service.client.get("/readyz").status_code for _ in range(20)]
         assert answers[-1] == 200
         path, body, stored = place.sending.post(2)
-        assert service.client.post(path, json=body).status_code == stored
+        assert service.client.post(path, json=body, headers=headers).status_code == stored
         service.kill()
         assert "the file does not exist" in service.log()
     assert place.count() == 2
@@ -146,7 +147,7 @@ def test_another_file_that_is_not_ours_is_refused(place: Place):
 def test_a_file_that_is_replaced_during_a_commit_is_noticed(place: Place):
     with opened(place) as store:
 
-        @sa.event.listens_for(store._db.engine, "commit")
+        @sa.event.listens_for((getattr(store, "_db", None) or store.db).engine, "commit")
         def replace(_: sa.Connection) -> None:
             place.restore()
 

@@ -84,17 +84,22 @@ def write_on(
 class _Followed:
     """A store; what is set as `returned` is called when the next of its calls has returned, once."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, whole: _Followed | None = None) -> None:
         self._store = store
+        self._whole = whole or self
         self.returned: Callable[[], None] | None = None
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
-        return functools.partial(self._followed, found) if callable(found) else found
+        if callable(found):
+            return functools.partial(self._followed, found)
+        # What a store has its calls on.
+        return _Followed(found, self._whole) if name.endswith("_controller") else found
 
     def _followed(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         answer = call(*arguments, **options)
-        returned, self.returned = self.returned, None
+        whole = self._whole
+        returned, whole.returned = whole.returned, None
         if returned:
             returned()
         return answer

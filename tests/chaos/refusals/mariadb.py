@@ -15,16 +15,17 @@ from undercroft.conformance.plugin import Opener
 
 
 @contextlib.contextmanager
-def _server(opener: Opener) -> Iterator[tuple[Any, list[str]]]:
-    """What executes a statement as the administrator, and the tables of the namespace."""
+def _server(opener: Opener, kind: str = "%") -> Iterator[tuple[Any, list[str]]]:
+    """What executes a statement as the administrator, and the tables of the namespace; sequences are among them."""
     parts = urllib.parse.urlsplit(opener.url)
     connection = pymysql.connect(
         host=parts.hostname, port=parts.port or 3306, user=parts.username, database=parts.path.strip("/"), autocommit=True
     )
     with connection, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = database() AND table_name LIKE %s",
-            (f"{opener.namespace}%",),
+            "SELECT table_name FROM information_schema.tables "
+            "WHERE table_schema = database() AND table_name LIKE %s AND table_type LIKE %s",
+            (f"{opener.namespace}%", kind),
         )
         yield cursor.execute, [str(name) for (name,) in cursor.fetchall()]
 
@@ -32,7 +33,7 @@ def _server(opener: Opener) -> Iterator[tuple[Any, list[str]]]:
 @contextlib.contextmanager
 def _raised(opener: Opener, number: int) -> Iterator[Refusal]:
     """Every INSERT fails with an error of the server."""
-    with _server(opener) as (execute, tables):
+    with _server(opener, "BASE TABLE") as (execute, tables):
 
         def begin() -> None:
             for table in tables:

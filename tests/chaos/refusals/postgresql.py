@@ -54,7 +54,7 @@ def _user(opener: Opener, user: str) -> Iterator[tuple[psycopg.Connection, sql.I
         those = sql.SQL(", ").join(map(sql.Identifier, tables))
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
         connection.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {} TO {}").format(those, name))
-        connection.execute(sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {}").format(name))
+        connection.execute(sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(name))
         try:
             yield connection, name, those
         finally:
