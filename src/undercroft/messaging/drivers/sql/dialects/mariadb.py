@@ -56,8 +56,9 @@ class MariaDB(Steps):
             f"> ? "
             "ORDER BY m.place LIMIT ? FOR UPDATE SKIP LOCKED) UNION ALL "
             f"(SELECT {rule}, {columns} FROM (SELECT place FROM {{message}}{self.by_again} WHERE queue = {_LANE} AND again > 0 "
-            f"AND again <= ? ORDER BY place LIMIT ?) x STRAIGHT_JOIN {{message}} m{self.by_place} ON m.queue = {_LANE} "
-            "AND m.place = x.place WHERE m.again > 0 AND m.again <= ? AND m.expires > ? LIMIT ? FOR UPDATE SKIP LOCKED)"
+            "AND again <= ? AND expires > ? ORDER BY place LIMIT ?) x "
+            f"STRAIGHT_JOIN {{message}} m{self.by_place} ON m.queue = {_LANE} AND m.place = x.place "
+            "WHERE m.again > 0 AND m.again <= ? AND m.expires > ? LIMIT ? FOR UPDATE SKIP LOCKED)"
         )
 
     # -- steps -----------------------------------------------------------------------------------------------------
@@ -95,7 +96,7 @@ class MariaDB(Steps):
 
     def _front(self, connection: sa.Connection, lane: Lane, limit: int, now: int) -> Front | None:
         rule = lane * len(_RULE)
-        values = (*rule, *lane, now, limit, *rule, *lane, now, limit * _SPARE, *lane, now, now, limit)
+        values = (*rule, *lane, now, limit, *rule, *lane, now, now, limit * _SPARE, *lane, now, now, limit)
         found = raw.rows(connection, self._free, values)
         if not found:
             return None
