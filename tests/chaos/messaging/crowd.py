@@ -1,0 +1,94 @@
+"""Writers, takers and readers of one queue at the same time, each a process of its own; commits come late, and out of order."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing.connection
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+import undercroft
+from undercroft.messaging import DataDriverBase
+
+QUEUE = "crowd"
+# Messages of a post, and seconds that a commit may take.
+EACH, DELAY = 3, 0.03
+_IDLE = 0.005
+
+
+def late(store: Any, wait: Callable[[], object]) -> None:
+    """Let every transaction of a store that writes wait before its commit; single statements are transactions then, too."""
+    store.db.write_alone = store.db.write
+    sa.event.listen(store.db._writer, "commit", lambda _: wait())
+
+
+def write(
+    pipe: multiprocessing.connection.Connection, url: str, options: dict[str, Any], seed: int, number: int, posts: int
+) -> None:
+    """Post so often. The first message of each post stays, the others may be taken."""
+    rng = random.Random(f"{seed}/{number}")
+    store: Any = undercroft.connect("messaging", url, **options)
+    late(store, lambda: threading.Event().wait(rng.uniform(0, DELAY)))
+    pipe.send("ready")
+    pipe.recv()
+    for n in range(posts):
+        store.message_controller.post(QUEUE, [{"ttl": 3_600, "body": [number, n, k]} for k in range(EACH)], None)
+    pipe.send("done")
+    store.close()
+
+
+def take(pipe: multiprocessing.connection.Connection, url: str, options: dict[str, Any], seed: int) -> None:
+    """Claim, delete what may be taken, and release the rest, until something is heard."""
+    rng = random.Random(seed)
+    store: Any = undercroft.connect("messaging", url, **options)
+    pipe.send("ready")
+    taken = 0
+    while not pipe.poll():
+        claim, found = store.claim_controller.create(QUEUE, {"ttl": 60, "grace": 60}, None, rng.randint(1, 20))
+        for each in found:
+            if each["body"][2]:
+                store.message_controller.delete(QUEUE, each["id"], None, claim)
+                taken += 1
+        store.claim_controller.delete(QUEUE, claim)
+        threading.Event().wait(_IDLE)
+    pipe.send(taken)
+    store.close()
+
+
+def read(pipe: multiprocessing.connection.Connection, url: str, options: dict[str, Any], limit: int, twin: bool) -> None:
+    """Follow the markers until told that all is written, and nothing comes any more; say what was seen."""
+    store: Any = undercroft.connect("messaging", url, **options)
+    if twin:
+        blind(store)
+    pipe.send("ready")
+    seen: list[Any] = []
+    marker: str | None = None
+    for pages in itertools.count(1):
+        is_over = pipe.poll()
+        found, marker = page(store, marker, limit)
+        seen += [each["body"] for each in found]
+        if not found:
+            if is_over:
+                pipe.send((pages, seen))
+                break
+            threading.Event().wait(_IDLE)
+    store.close()
+
+
+def page(store: DataDriverBase, marker: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:
+    """A page with all that there is, and its marker."""
+    pages = store.message_controller.list(QUEUE, None, marker, limit, echo=True, include_claimed=True)
+    return list(next(pages)), next(pages)
+
+
+def blind(store: Any) -> None:
+    """A reader that takes no notice of posts that are still open."""
+    plane = store.plane
+    if hasattr(plane, "_last_sure"):
+        plane._last_sure = lambda _: 2**62
+    else:
+        plane._announced = lambda _: (2**62, {})
