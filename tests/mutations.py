@@ -23,11 +23,15 @@ PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "src" / "undercroft"
 DRIVER = "rating/drivers/sql/"
 EVENTS = "events/drivers/sql/"
 METERING = "metering/drivers/sql/"
+MESSAGING = "messaging/drivers/sql/"
+STEPS = MESSAGING + "dialects/steps.py"
 GRADUAL = "engines/sql/gradual.py"
 EXPORT = "export/"
 SOURCES = "datasources/"
 # Where nothing else is said, by kind.
-STORES = {kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering", "datasources")}
+STORES = {
+    kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering", "messaging", "datasources")
+}
 # Code that is not a driver has ordinary tests instead of a conformance suite: their folder, and the kind whose stores they run on.
 OWN_TESTS = {"export": ("tests/export", "metering"), "sources": ("tests/datasources", "datasources")}
 
@@ -477,6 +481,86 @@ MUTATIONS = [
     ),
     Mutation("a batch asks one by one", SOURCES + "contract.py", "AT_ONCE = 500\n", "AT_ONCE = 1\n"),
     Mutation("what the service asks to wait is not heard", EXPORT + "schedule.py", "elif at_least is not None:", "elif False:"),
+    Mutation(
+        "claim of what is under a claim",
+        MESSAGING + "dialects/sqlite.py",
+        "UNION ALL SELECT * FROM ({shared}again > 0 AND again <= ?{ends})",
+        "UNION ALL SELECT * FROM ({shared}again > 0 AND again >= 0 * ?{ends})",
+    ),
+    Mutation(
+        "claim of what has expired",
+        MESSAGING + "dialects/sqlite.py",
+        'ends = " AND expires > ? ORDER BY place LIMIT ?"',
+        'ends = " AND expires > 0 * ? ORDER BY place LIMIT ?"',
+    ),
+    Mutation(
+        "claimed in the order in which they became free",
+        MESSAGING + "dialects/sqlite.py",
+        '{ends})) ORDER BY place LIMIT ?"',
+        '{ends})) ORDER BY again, place LIMIT ?"',
+    ),
+    Mutation("marker that is included", STEPS, '" AND place > ? AND +expires > ?"', '" AND place >= ? AND +expires > ?"'),
+    Mutation("expiry off by one", STEPS, '" AND place > ? AND +expires > ?"', '" AND place > ? AND +expires >= ?"'),
+    Mutation(
+        "project left out of the key of a queue",
+        STEPS,
+        "dead_queue, dead_ttl FROM {queue} WHERE project = ? AND name = ?",
+        "dead_queue, dead_ttl FROM {queue} WHERE project >= substr(?, 1, 0) AND name = ?",
+    ),
+    Mutation(
+        "an id that is found through another queue",
+        STEPS,
+        "FROM {{message}} WHERE queue = {_LANE} AND {column} IN",
+        "FROM {{message}} WHERE {_LANE} IS NOT NULL AND {column} IN",
+    ),
+    Mutation(
+        "grace dropped",
+        STEPS,
+        "ends + lease.grace * 1000\n        raw.changed",
+        "ends\n        raw.changed",
+    ),
+    Mutation("release forgets the count of claims", STEPS, "SET claim = NULL,", "SET claims = 0, claim = NULL,"),
+    Mutation("one claim more before a dead letter", STEPS, "if row.claims >= rule.most])", "if row.claims > rule.most])"),
+    Mutation("redrive keeps the count of claims", STEPS, "row._replace(claims=0, born=now", "row._replace(born=now"),
+    Mutation(
+        "dedup id remembered for ever",
+        STEPS,
+        "{bytes(row.key): row.message for row in rows if row.expires > now}",
+        "{bytes(row.key): row.message for row in rows}",
+    ),
+    Mutation(
+        "several deleted after a look at the claim of the first",
+        STEPS,
+        "for row in rows if claims is not None else ():",
+        "for row in rows[:1] if claims is not None else ():",
+    ),
+    Mutation(
+        "renewal of a claim that is over",
+        STEPS,
+        'AND claim = ? AND again > ? AND expires > ?"\n        )\n        values',
+        'AND claim = ? AND again > 0 * ? AND expires > ?"\n        )\n        values',
+    ),
+    Mutation("statistics count what has expired", STEPS, "Tally(int(total) - gone,", "Tally(int(total),"),
+    Mutation("statistics count claims that are over", STEPS, "int(held) - over - both", "int(held) - both"),
+    Mutation(
+        "cleaning a second early",
+        STEPS,
+        '"SELECT place, claim FROM {message} WHERE queue = ? AND expires <= ?"',
+        '"SELECT place, claim FROM {message} WHERE queue = ? AND expires <= 1000 + ?"',
+    ),
+    Mutation("delay ignored", STEPS, "now + m.delay * 1000 if m.delay else FRESH", "FRESH"),
+    Mutation(
+        "messages of deleted queues stay for ever",
+        MESSAGING + "store.py",
+        "insert_missing(leftover).values(id=number, since=now)",
+        "insert_missing(leftover).values(id=-number, since=now)",
+    ),
+    Mutation(
+        "subscription that has expired keeps its subscriber's place",
+        MESSAGING + "subscriptions.py",
+        "connection.execute(self._table.delete().where(same, self._table.c.expires <= now))\n            while",
+        "while",
+    ),
 ]
 
 

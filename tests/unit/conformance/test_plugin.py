@@ -30,9 +30,34 @@ FILES = {
 }
 
 
-def run(folder: pathlib.Path, *arguments: str) -> str:
+# The same with capabilities that are a set, too, two of which are gaps.
+GAPS = {
+    "elsewhere/driver.py": (
+        "from undercroft.core.capabilities import never\n"
+        "from undercroft.core.errors import Unsupported\n"
+        "from undercroft.messaging import Features\n"
+        "class Store:\n    ephemeral = 'nowhere://'\n"
+        "    capabilities = Features.without(fifo=never('it has no order'), claims=never('it has no claims'))\n"
+        "    @classmethod\n    def open(cls, url, **options): return cls()\n"
+        "    def init(self): pass\n    def drop(self): pass\n    def close(self): pass\n"
+        "    def claim(self): self.capabilities.require('claims', 'nowhere')\n"
+    ),
+    "elsewhere/conformance/test_contract.py": (
+        "from undercroft.conformance.markers import assumes, needs\n"
+        "@needs('claims')\ndef test_refuses(store):\n    store.claim()\n"
+        "@assumes('fifo')\ndef test_does_not_run(store):\n    raise AssertionError\n"
+        "@needs('durability')\n@assumes('store_once')\ndef test_runs(store):\n    assert len(store.capabilities) == 3\n"
+        "@needs('claims')\ndef test_works_all_the_same(store):\n    pass\n"
+        "@assumes('durability')\ndef test_beside(side_by_side):\n    assert len(side_by_side) == 1\n"
+        "@assumes('fifo')\ndef test_beside_none(side_by_side):\n    raise AssertionError\n"
+    ),
+    "elsewhere/conformance/deep/test_contract.py": "",
+}
+
+
+def run(folder: pathlib.Path, *arguments: str, more: dict[str, str] | None = None) -> str:
     """Run pytest beside the package; what it prints."""
-    for name, text in FILES.items():
+    for name, text in (FILES | (more or {})).items():
         path = folder / "site" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -59,3 +84,12 @@ def test_an_unrelated_run_does_not_import_the_kinds(tmp_path: pathlib.Path) -> N
     )
     told = run(tmp_path, "test_own.py")
     assert "1 passed" in told, told
+
+
+def test_gaps_of_capabilities_that_are_a_set(tmp_path: pathlib.Path) -> None:
+    told = run(tmp_path, "--pyargs", "elsewhere.conformance", more=GAPS)
+    assert "1 failed, 2 passed, 3 skipped" in told, told
+    assert "test_works_all_the_same" in told
+    assert "declared as a gap, but it works: claims (never: it has no claims)" in told
+    assert "notes        nowhere                1       2       1" in told
+    assert "gaps of notes nowhere: claims (never: it has no claims); fifo (never: it has no order)" in told

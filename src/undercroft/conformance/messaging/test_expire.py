@@ -24,7 +24,7 @@ from undercroft.conformance.messaging.data import (
     walk,
 )
 from undercroft.conformance.threads import numbered, together
-from undercroft.messaging import DataDriverBase
+from undercroft.messaging import ClaimDoesNotExist, DataDriverBase
 
 
 def cleaned(store: DataDriverBase) -> list[int]:
@@ -65,6 +65,45 @@ def test_nothing_that_is_to_be_seen_goes(store: DataDriverBase) -> None:
         assert store.queue_controller.get("q") == store.queue_controller.get("empty") == {"k": 1}
         assert store.topic_controller.get("t") == {"k": 2}
         assert subscribers(store) == ["http://long"]
+
+
+@clause("Q12", "Q14", "Q22", "Q28", "Q35")
+@promise("C2", "C5")
+@needs("claims")
+@needs("deduplication")
+def test_what_ends_ends_at_its_moment(store: DataDriverBase) -> None:
+    """To the millisecond: a life, a delay, a claim, a subscription, and what is remembered of a dedup id."""
+    with at(0):
+        (gone,) = post(store, "gone", ttl=60, dedup_id="x")
+        (held,) = post(store, "claimed", queue="r")
+        made, _ = claimed(store, queue="r", ttl=60)
+        post(store, "delayed", queue="s", delay=60)
+        store.subscription_controller.create("q", "http://a", 60, {})
+    with at(59.999):
+        assert listed(store) == ["gone"]
+        assert store.message_controller.get("q", gone)["age"] == 59
+        assert store.claim_controller.get("r", made)[0]["age"] == 59
+        assert listed(store, "r") == listed(store, "s") == []
+        assert subscribers(store) == ["http://a"]
+        assert post(store, "again", dedup_id="x") == [gone]
+        assert store.clean() == 0
+    with at(60):
+        assert listed(store) == list(store.message_controller.bulk_get("q", [gone])) == []
+        assert store.message_controller.first("q") is None
+        assert store.message_controller.pop("q", 1) == []
+        assert counts(store) == (0, 0, 0)
+        assert counts(store, "r") == counts(store, "s") == (1, 0, 1)
+        with pytest.raises(ClaimDoesNotExist):
+            store.claim_controller.get("r", made)
+        assert store.message_controller.get("r", held)["claim_id"] is None
+        assert listed(store, "r") == ["claimed"]
+        assert listed(store, "s") == ["delayed"]
+        assert bodies(claimed(store, queue="r")[1]) == ["claimed"]
+        assert bodies(claimed(store, queue="s")[1]) == ["delayed"]
+        assert subscribers(store) == []
+        assert store.subscription_controller.create("q", "http://a", 60, {}) is not None
+        assert post(store, "new", dedup_id="x") != [gone]
+        assert listed(store) == ["new"]
 
 
 @clause("Q42")
