@@ -85,6 +85,11 @@ def marker(value: Any) -> str | None:
     return str(value)
 
 
+def name_marker(value: Any) -> str:
+    """A marker among names, empty for the beginning: no name has U+0000, and not every engine compares it with one."""
+    return (marker(value) or "").partition("\0")[0]
+
+
 def client(value: Any) -> str:
     """A client's id as text: a UUID, or any text."""
     if value is None:

@@ -45,9 +45,11 @@ class Queue(abc.ABC):
             Both come before the limit.
         """
         wanted = None if name is None else str(name)
+        if wanted is not None and "\0" in wanted:
+            return iter(([], ""))
         rows = self._list(
             arguments.project(project),
-            arguments.marker(marker) or "",
+            arguments.name_marker(marker),
             arguments.limit(limit),
             bool(detailed),
             dict(kfilter or {}),

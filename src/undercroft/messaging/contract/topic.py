@@ -44,9 +44,11 @@ class Topic:
         name: str | None = None,
     ) -> Iterator[Any]:
         """A page of the project's topics, then the marker of the next page; see `Queue.list`."""
+        if name is not None and "\0" in str(name):
+            return iter(([], ""))
         rows = self._queues._list(
             arguments.project(project),
-            queue_of(arguments.marker(marker) or ""),
+            queue_of(arguments.name_marker(marker)),
             arguments.limit(limit),
             bool(detailed),
             dict(kfilter or {}),
