@@ -29,6 +29,11 @@ def now() -> dt.datetime:
     return as_utc(_clock())
 
 
+def shift() -> dt.timedelta:
+    """How far the clock that is bound is from the machine's own; nothing when none is bound."""
+    return dt.timedelta(0) if _clock is wall else now() - wall()
+
+
 def bind(clock: Callable[[], dt.datetime] | None) -> None:
     """Let `now` ask `clock` (a host's patched clock, say), which is looked up at every call; None unbinds."""
     global _clock  # noqa: PLW0603 - one clock for the process is the point

@@ -41,7 +41,7 @@ class Database:
 
     def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str] | None = None) -> None:
         self.options = options
-        self._clock: tuple[float, dt.timedelta] | None = None
+        self._clock: tuple[float, dt.datetime] | None = None
         if not _NAMESPACE.fullmatch(options.namespace):
             raise ConfigInvalid(
                 f"namespace: {options.namespace[:40]!r} is not a lower-case letter followed by at most 30 of a-z, 0-9, _"
@@ -300,22 +300,24 @@ class Database:
     # -- the engine's clock ----------------------------------------------------------------------------------------
 
     def now(self) -> dt.datetime:
-        """Our clock, set to the engine's: the offset is measured at the first use and once a minute.
+        """The engine's clock, read at the first use and once a minute; in between it goes on by the monotonic clock.
 
-        The result is passed to statements as a parameter, so that tests and hosts that move our clock move everything.
+        So a jump of this machine's clock changes nothing where the engine has a clock of its own. The result goes to statements as
+        a parameter: tests and hosts that move our clock move everything.
         """
+        if self.dialect.clock is None:
+            return time.now()
         asked = monotonic.monotonic()
         if self._clock is None or asked - self._clock[0] > _CLOCK_AGE:
-            self._clock = (asked, self._measure_offset())
-        return time.now() + self._clock[1]
+            self._clock = self._read_clock(self.dialect.clock)
+        began, theirs = self._clock
+        return theirs + dt.timedelta(seconds=monotonic.monotonic() - began) + time.shift()
 
-    def _measure_offset(self) -> dt.timedelta:
-        clock = self.dialect.clock
-        if clock is None:
-            return dt.timedelta(0)
-        before = time.wall()
+    def _read_clock(self, clock: str) -> tuple[float, dt.datetime]:
+        """A moment of the monotonic clock, and what the engine's said then."""
+        before = monotonic.monotonic()
         theirs = time.as_utc(self.read(lambda c: c.exec_driver_sql(clock).scalar_one()))
-        return theirs - (before + (time.wall() - before) / 2)
+        return (before + monotonic.monotonic()) / 2, theirs
 
     def close(self) -> None:
         """Close every connection. A database in memory is gone then."""

@@ -483,7 +483,9 @@ class Steps(Dialect, abc.ABC):
         for queue, key in sorted(map(tuple, old)):
             connection.execute(table.delete().where(table.c.queue == queue, table.c.key == key, table.c.expires <= now))
         table = self._tables.subscription
-        connection.execute(table.delete().where(table.c.expires <= now))
+        ends = sa.select(table.c.id).where(table.c.expires <= now).order_by(table.c.expires).limit(most)
+        if gone := sorted(connection.execute(ends).scalars()):
+            connection.execute(table.delete().where(table.c.id.in_(gone), table.c.expires <= now))
 
 
 def _end(row: Row | None) -> tuple[int, int] | None:
