@@ -11,7 +11,7 @@ import pytest
 from oslo_config import cfg
 
 from undercroft.conformance.absent import write_is_unavailable
-from undercroft.conformance.markers import assumes, clause, essential
+from undercroft.conformance.markers import assumes, clause, essential, needs
 from undercroft.conformance.messaging.data import (
     CLIENT,
     OpenStore,
@@ -133,6 +133,7 @@ def test_the_base_class_checks_the_arguments(store: DataDriverBase, name: str) -
 
 
 @clause("Q1")
+@needs("claims")
 def test_arguments_may_be_given_by_keyword_in_any_order(store: DataDriverBase) -> None:
     queue, messages, claims, subscriptions = (controller(store, name) for name in ("queue", "message", "claim", "subscription"))
     assert queue.create(project="p", metadata={"k": 1}, name="q") is True
@@ -166,6 +167,7 @@ def test_arguments_may_be_given_by_keyword_in_any_order(store: DataDriverBase) -
 
 @clause("Q1", "Q39")
 @rows("name", list(SIGNATURES))
+@needs("claims")
 def test_a_controller_is_built_from_its_driver_alone(store: DataDriverBase, name: str) -> None:
     if not queues(store):
         make(store, "q")
@@ -212,6 +214,7 @@ def test_the_host_may_bring_its_configuration(open_store: OpenStore) -> None:
 
 
 @clause("Q19")
+@needs("claims")
 def test_messages_have_a_checksum_where_the_option_is_on(open_store: OpenStore) -> None:
     conf = cfg.ConfigOpts()
     conf.register_opt(cfg.BoolOpt("enable_checksum", default=True))
@@ -226,6 +229,7 @@ def test_messages_have_a_checksum_where_the_option_is_on(open_store: OpenStore) 
 
 
 @clause("Q5", "Q6", "Q31", "Q39")
+@needs("claims")
 def test_a_cache_is_never_a_source_of_wrong_answers(store: DataDriverBase, open_store: OpenStore) -> None:
     """Each object has a cache of its own, which knows nothing of what the others do."""
     regions = [dogpile.cache.make_region().configure("dogpile.cache.memory") for _ in range(2)]
@@ -259,6 +263,7 @@ def test_an_unknown_option_is_refused(target: Target, open_store: OpenStore) -> 
 
 @clause("Q39")
 @assumes("survives_restart")
+@needs("claims")
 def test_init_twice_is_harmless(store: DataDriverBase, open_store: OpenStore) -> None:
     make(store, "q", k=1)
     post(store, "a")
@@ -319,6 +324,7 @@ def test_an_engine_that_is_not_there_is_unavailable(target: Target) -> None:
 
 
 @clause("Q42")
+@needs("claims")
 def test_an_examination_changes_nothing_and_finds_nothing_wrong(store: DataDriverBase) -> None:
     for n in range(3):
         with at(0):

@@ -280,6 +280,7 @@ def test_a_reader_while_messages_come_and_go(store: DataDriverBase) -> None:
 @clause("Q16", "Q20")
 @promise("C4")
 @assumes("concurrent_writers")
+@needs("claims")
 def test_what_a_post_stored_is_on_the_next_list_and_claim(store: DataDriverBase, open_store: OpenStore) -> None:
     """Of whoever asks: posts of one queue, one after the other, beside those of another queue."""
     other, done = open_store(init=False), threading.Event()
@@ -295,6 +296,9 @@ def test_what_a_post_stored_is_on_the_next_list_and_claim(store: DataDriverBase,
                 for each in (store, other):
                     assert listed(each)[-1:] == [n]
                     assert each.message_controller.get("q", name)["body"] == n
+                    made, found = claimed(each, limit=100)
+                    assert bodies(found)[-1] == n
+                    each.claim_controller.delete("q", made)
                 if n % 3 == 0:
                     assert bodies(store.message_controller.pop("q", 100))[-1:] == [n]
                     post(store, "again")

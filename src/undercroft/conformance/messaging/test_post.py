@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from undercroft.conformance.markers import assumes, clause, essential, promise
+from undercroft.conformance.markers import assumes, clause, essential, needs, promise
 from undercroft.conformance.messaging.data import (
     BEFORE,
     BEHIND,
@@ -203,6 +203,7 @@ def test_the_queue_need_not_exist(store: DataDriverBase) -> None:
 
 @clause("Q12", "Q19")
 @rows("ttl", [1, 60, 3_600, 1_209_600])
+@needs("claims")
 def test_a_message_lives_for_its_ttl(store: DataDriverBase, ttl: int) -> None:
     """Nothing shows it from then on, and nothing before that misses it."""
     queue, messages = f"q{ttl}", store.message_controller
