@@ -103,6 +103,7 @@ def walk(store: DataDriverBase, limit: int, queue: str = "q", marker: str | None
         if not found:
             assert last == (marker or "")
             return seen
+        assert last != marker
         seen += bodies(found)
         marker = last
 
@@ -116,6 +117,7 @@ def follow(
     while True:
         found, last = page(store, queue, limit=limit, marker=marker, **given)
         seen += bodies(found)
+        assert not found or last != marker
         marker = last or marker
         if not found:
             if len(seen) >= least or monotonic() > until:
@@ -160,16 +162,19 @@ def queues(store: DataDriverBase, limit: int = 100, project: str | None = None, 
         assert len(found) <= limit
         if not found:
             return seen
+        assert marker not in seen
         seen += [each["name"] for each in found]
 
 
 def subscribers(store: DataDriverBase, limit: int = 100, queue: str = "q", project: str | None = None) -> list[str]:
     """The subscribers of all pages of subscriptions."""
     seen: list[str] = []
-    marker = None
+    last: str | None = None
     while True:
-        found, marker = items(store.subscription_controller.list(queue, project, marker, limit))
+        found, marker = items(store.subscription_controller.list(queue, project, last, limit))
         assert marker == (found[-1]["id"] if found else "")
         if not found:
             return seen
+        assert marker != last
+        last = marker
         seen += [each["subscriber"] for each in found]
