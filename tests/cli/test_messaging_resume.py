@@ -35,7 +35,8 @@ def stop_when(process, condition, how=signal.SIGKILL):
 
 
 def bodies(store, queue):
-    found, marker = [], None
+    found: list[object] = []
+    marker = None
     while True:
         page = store.message_controller.list(queue, None, marker, 10_000, echo=True, include_claimed=True)
         messages, marker = list(next(page)), next(page)
