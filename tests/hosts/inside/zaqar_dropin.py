@@ -1,5 +1,5 @@
 # ruff: noqa: PT027 - pytest is not in the host's environment
-"""What our stores are within Zaqar beyond its own tests of them, on a real engine: zaqar_dropin.py URL together."""
+"""What our stores are within Zaqar beyond its own tests of them, on a real engine: zaqar_dropin.py URL together|apart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zaqar import storage
 from zaqar import tests as testing
 from zaqar.common import errors as common
 from zaqar.storage import errors as theirs
-from zaqar.storage import utils
+from zaqar.storage import pipeline, utils
 
 from tests.hosts.inside import outcomes, zaqar_configuration
 from undercroft.compat.zaqar import absent, config, drivers, messages, queues
@@ -48,6 +48,33 @@ class Stores(testing.TestBase):
         (kept,) = self.driver.message_controller.post("q", [{"ttl": 60, "body": 2}], uuid.uuid4(), "p")
         self.driver.gc()
         assert [each["id"] for each in self.driver.message_controller.bulk_get("q", [gone, kept], "p")] == [kept]
+
+    def test_a_topic_is_not_a_queue(self) -> None:
+        built = pipeline.DataDriver(self.conf, self.driver, self.control)
+        topics, kept = built.topic_controller, built.message_controller
+        assert topics.create("t", project="p")
+        kept.post("t", [{"ttl": 60, "body": 1}], uuid.uuid4(), project="p")
+        assert list(next(built.queue_controller.list(project="p"))) == []
+        assert topics.stats("t", project="p")["messages"]["total"] == 1
+        topics.delete("t", project="p")
+        with self.assertRaises(theirs.TopicDoesNotExist):
+            topics.stats("t", project="p")
+        assert topics.create("t", project="p")
+        assert list(next(kept.list("t", project="p", echo=True))) == []
+
+    def test_a_deleted_queue_takes_its_messages_along(self) -> None:
+        built = pipeline.DataDriver(self.conf, self.driver, self.control)
+        found, kept = built.queue_controller, built.message_controller
+        for _ in range(2):
+            assert found.create("q", {"a": 1}, "p") is True
+            assert found.create("q", {"a": 2}, "p") is False
+            assert found.get("q", "p") == {"a": 1}
+            assert list(next(kept.list("q", project="p", echo=True))) == []
+            kept.post("q", [{"ttl": 60, "body": 1}], uuid.uuid4(), project="p")
+            assert found.stats("q", "p")["messages"]["free"] == 1
+            found.delete("q", "p")
+        with self.assertRaises(theirs.QueueDoesNotExist):
+            found.stats("q", "p")
 
     def test_capabilities(self) -> None:
         assert self.driver.capabilities == drivers.DataDriver.BASE_CAPABILITIES == tuple(storage.Capabilities)

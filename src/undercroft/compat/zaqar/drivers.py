@@ -47,6 +47,8 @@ class ControlDriver(_Driver, storage.ControlDriverBase):
         super().__init__(conf, cache)
         # Both planes, for a message store at the same URL.
         self.planes: DataDriverBase = undercroft.connect("messaging", self.url, conf=conf, cache=cache)
+        # Zaqar makes queues itself, and posts by the same call to topics.
+        self.planes.makes_queues = False
         self.ours = self.planes.control_driver
 
     @functools.cached_property

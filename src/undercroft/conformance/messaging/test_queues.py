@@ -418,3 +418,16 @@ def test_a_first_message_makes_its_queue(store: DataDriverBase) -> None:
     post(store, "b")
     assert listed(store) == ["a", "b"]
     assert counts(store) == (2, 0, 2)
+
+
+@clause("Q7", "Q21")
+def test_a_host_may_make_queues_itself(store: DataDriverBase) -> None:
+    store.makes_queues = False
+    post(store, "a")
+    assert queues(store) == []
+    assert store.queue_controller.exists("q") is False
+    assert store.queue_controller.create("q", {"k": 1}) is True
+    assert store.queue_controller.get("q") == {"k": 1}
+    assert listed(store) == ["a"]
+    store.message_controller.forget("q")
+    assert queues(store) == listed(store) == []

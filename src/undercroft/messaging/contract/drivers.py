@@ -127,6 +127,8 @@ class DataDriverBase(_DriverBase, abc.ABC):
     BASE_CAPABILITIES: ClassVar[tuple[Capabilities, ...]] = tuple(Capabilities)
     capabilities: ClassVar[Features] = Features.full()
     ephemeral: ClassVar[str | None] = None
+    # Whether a message makes its queue (Q21). A host that makes queues itself sets it to False before the first call.
+    makes_queues: bool = True
 
     def __init__(self, conf: Any, cache: Any, control_driver: Any) -> None:
         super().__init__(conf, cache)

@@ -59,7 +59,15 @@ class DataDriver(contract.DataDriverBase):
         self.db, self.tables, self.plane = self.store.db, self.store.tables, self.store.plane
         # Else the metadata of queues, dead letters among them, are to be asked of the other plane.
         self.keeps_no_queues = not self.store.is_same(getattr(control_driver, "store", None))
-        self.plane.lists_queues = not self.keeps_no_queues
+        self.makes_queues = not self.keeps_no_queues
+
+    @property
+    def makes_queues(self) -> bool:
+        return self.plane.lists_queues
+
+    @makes_queues.setter
+    def makes_queues(self, makes: bool) -> None:
+        self.plane.lists_queues = makes
 
     @classmethod
     def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
