@@ -54,7 +54,7 @@ class Database:
                 self.dialect.target, connect_args=self.dialect.arguments, pool_size=options.pool_size,
                 max_overflow=options.pool_size * 3, pool_timeout=options.connect_timeout,
                 # A SQLite database in memory would otherwise get a pool of one connection.
-                poolclass=sa.pool.QueuePool,
+                poolclass=sa.pool.QueuePool, pool_reset_on_return=self.dialect.resets,
             )  # fmt: skip
         except ImportError as error:
             raise registry.missing_library(self.dialect.name, error) from error

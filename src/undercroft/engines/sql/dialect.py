@@ -17,7 +17,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import sqlalchemy as sa
 
@@ -49,6 +49,7 @@ class Dialect(abc.ABC):
         writing: execution options of a transaction that writes.
         autocommitting: execution options of single statements without a transaction.
         glancing: execution options of a transaction that sees what others have not committed, where there is such.
+        resets: what the pool does with a connection that is given back, as SQLAlchemy names it; None where the dialect sees to it.
         commits_alone: whether such a statement has one in any case, which is to be committed.
         keeps_at_hand: whether a connection may go from one single statement to the next without being reset.
         largest: how many bytes a statement may have, with all its values, where that is the same everywhere.
@@ -72,6 +73,7 @@ class Dialect(abc.ABC):
     writing: Mapping[str, Any] = MappingProxyType({"writes": True})
     autocommitting: Mapping[str, Any] = MappingProxyType({"autocommits": True})
     glancing: Mapping[str, Any] = MappingProxyType({"glances": True})
+    resets: ClassVar[Literal["rollback"] | None] = "rollback"
     commits_alone: bool = False
     keeps_at_hand: bool = False
     largest: ClassVar[int] = 10**9

@@ -38,6 +38,8 @@ _KINDS: tuple[tuple[tuple[int, ...], type[Unavailable]], ...] = (
 )
 # An item's values: those of SQLSTATE classes 22 and 23, which the client library does not pass on.
 _DATA = (1048, 1216, 1217, 1264, 1265, 1292, 1365, 1366, 1367, 1406, 1416, 1425, 1426, 1441, 1451, 1452, 1690, 3140, 4025)
+# Of the status that comes with each answer: a transaction has begun.
+_IN_TRANSACTION = 1
 # A statement must have room for the smallest reasonable item.
 _LEAST_PACKET, _ENOUGH = 2**20, "1 MiB or more"
 
@@ -114,6 +116,7 @@ class MariaDB(ServerDialect):
         ),
     )
     clock = "SELECT utc_timestamp(6)"
+    resets = None
     analyse = "ANALYZE NO_WRITE_TO_BINLOG TABLE"
 
     def query(self, passed_on: Mapping[str, str]) -> dict[str, str]:
@@ -138,6 +141,16 @@ class MariaDB(ServerDialect):
             (connection.room,) = cursor.fetchone()
         # The server's own deadline comes first, and says what it was.
         connection._read_timeout = connection._write_timeout = round(self.options.statement_timeout) + 5
+
+    def listen(self, engine: sa.Engine) -> None:
+        super().listen(engine)
+        sa.event.listen(engine, "reset", self._reset)
+
+    @staticmethod
+    def _reset(connection: Any, _record: object, state: Any) -> None:
+        """End what a connection that is given back has begun. The pool's own rollback would be a round trip after each COMMIT."""
+        if not state.terminate_only and connection.server_status & _IN_TRANSACTION:
+            connection.rollback()
 
     def room(self, connection: Any) -> int:
         return int(connection.room)

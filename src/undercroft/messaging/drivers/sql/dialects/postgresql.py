@@ -202,6 +202,25 @@ class PostgreSQL(Steps):
         values = {"after": page.after, "now": now, "without": page.without or "", "limit": page.limit}
         return [Row(*row) for row in self._ask(statement, lane, values)]
 
+    @functools.cached_property
+    def _places(self) -> str:
+        """The places of `ids`, among others: a condition that the index of places serves."""
+        return (
+            "place = ANY(ARRAY(SELECT unnest(%(ids)s::bigint[]) UNION ALL "
+            "SELECT place FROM {message} WHERE queue = {mine} AND alias = ANY(%(ids)s::bigint[]))) "
+            "AND coalesce(alias, place) = ANY(%(ids)s::bigint[])"
+        )
+
+    @functools.cached_property
+    def _get_several(self) -> str:
+        return self._sql(
+            f"WITH {{q}} SELECT {_COLUMNS} FROM {{message}} WHERE queue = {{mine}} AND {self._places} AND expires > %(now)s "
+            f"ORDER BY place"
+        )
+
+    def get(self, lane: Lane, ids: Sequence[int], now: int) -> Sequence[Row]:
+        return [Row(*row) for row in self._ask(self._get_several, lane, {"ids": list(ids), "now": now})]
+
     # -- deleting --------------------------------------------------------------------------------------------------
 
     @functools.cached_property
@@ -229,10 +248,9 @@ class PostgreSQL(Steps):
         # In the order of places, so that two that delete the same wait for each other in one order.
         return self._sql(
             "WITH {q}, x AS MATERIALIZED (SELECT place, coalesce(alias, place) AS id, claim, "
-            "CASE WHEN again > %(now)s THEN claim END AS holder FROM {message} WHERE queue = {mine} AND place = ANY(ARRAY("
-            "SELECT unnest(%(ids)s::bigint[]) UNION ALL "
-            "SELECT place FROM {message} WHERE queue = {mine} AND alias = ANY(%(ids)s::bigint[]))) "
-            "AND coalesce(alias, place) = ANY(%(ids)s::bigint[]) AND expires > %(now)s ORDER BY place FOR UPDATE), "
+            "CASE WHEN again > %(now)s THEN claim END AS holder FROM {message} WHERE queue = {mine} AND "
+            + self._places
+            + " AND expires > %(now)s ORDER BY place FOR UPDATE), "
             "bad AS MATERIALIZED (SELECT id, holder FROM x WHERE %(claims)s::bigint[] IS NOT NULL "
             "AND (holder IS NULL OR holder <> ALL(%(claims)s::bigint[])) ORDER BY place LIMIT 1), "
             "gone AS (DELETE FROM {message} WHERE queue = {mine} AND place = ANY(ARRAY(SELECT place FROM x)) "

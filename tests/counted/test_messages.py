@@ -1,0 +1,111 @@
+"""What an operation on messages exchanges with its engine, BEGIN and COMMIT included: it does not grow with the messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import opener_of
+from tests.counted.tally import tally
+from undercroft.conformance.plugin import Opener
+from undercroft.messaging import DataDriverBase
+
+pytestmark = pytest.mark.kind("messaging")
+# Operations of a kind that are counted; fewer than a claim looks again for its front after.
+TIMES = 4
+LEASE = {"ttl": 60, "grace": 60}
+# Round trips by dialect. SQLite has none: there a transaction is what costs.
+MOST = {"postgresql": 1, "mariadb": 4}
+OTHERS = {"postgresql": {"list": 2}, "mariadb": {"list": 9, "stats": 7, "get": 4}}
+
+
+def taken(store: DataDriverBase) -> tuple[str, list[str]]:
+    claim, messages = store.claim_controller.create("q", LEASE, "p", 3)
+    assert claim is not None
+    return claim, [message["id"] for message in messages]
+
+
+def post(store: DataDriverBase) -> Callable[[], Any]:
+    return lambda: store.message_controller.post("q", [{"ttl": 600, "body": 1}], "c", "p")
+
+
+def post_many(store: DataDriverBase) -> Callable[[], Any]:
+    return lambda: store.message_controller.post("q", [{"ttl": 600 + n % 2, "body": n} for n in range(50)], "c", "p")
+
+
+def claim(store: DataDriverBase) -> Callable[[], Any]:
+    return lambda: taken(store)
+
+
+def renew(store: DataDriverBase) -> Callable[[], Any]:
+    held, _ = taken(store)
+    return lambda: store.claim_controller.update("q", held, LEASE, "p")
+
+
+def release(store: DataDriverBase) -> Callable[[], Any]:
+    held = [taken(store)[0] for _ in range(TIMES)]
+    return lambda: store.claim_controller.delete("q", held.pop(), "p")
+
+
+def delete(store: DataDriverBase) -> Callable[[], Any]:
+    held = [taken(store) for _ in range(TIMES)]
+
+    def one() -> None:
+        number, messages = held.pop()
+        store.message_controller.delete("q", messages[0], "p", number)
+
+    return one
+
+
+def bulk_delete(store: DataDriverBase) -> Callable[[], Any]:
+    held = [taken(store)[1] for _ in range(TIMES)]
+    return lambda: store.message_controller.bulk_delete("q", held.pop(), "p")
+
+
+def pop(store: DataDriverBase) -> Callable[[], Any]:
+    return lambda: store.message_controller.pop("q", 5, "p")
+
+
+def list_(store: DataDriverBase) -> Callable[[], Any]:
+    return lambda: list(next(store.message_controller.list("q", "p", echo=True)))
+
+
+def get(store: DataDriverBase) -> Callable[[], Any]:
+    (found,) = store.message_controller.post("q", [{"ttl": 600}], "c", "p")
+    return lambda: store.message_controller.get("q", found, "p")
+
+
+OPERATIONS = {
+    each.__name__.rstrip("_"): each for each in (post, post_many, claim, renew, release, delete, bulk_delete, pop, list_, get)
+}
+
+
+def exchanged(opener: Opener, operation: Callable[[DataDriverBase], Callable[[], Any]], times: int) -> list[str]:
+    """The statements of a fresh store that does something so many times, after what it does once."""
+    with tally() as counted:
+        store = opener(init=False)
+        store.message_controller.post("q", [{"ttl": 600, "body": n} for n in range(100)], "c", "p")
+        step = operation(store)
+        for _ in range(times):
+            assert step() is not False
+        opener.close(store)
+    return counted.statements
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_round_trips(engine, tmp_path, name):
+    opener = opener_of(engine, tmp_path)
+    try:
+        opener().queue_controller.create("q", project="p")
+        before, after = (exchanged(opener, OPERATIONS[name], times) for times in (0, TIMES))
+        more = len(after) - len(before)
+        if engine.driver in MOST:
+            assert more <= TIMES * OTHERS[engine.driver].get(name, MOST[engine.driver]), after[-8:]
+            assert more >= TIMES
+        else:
+            begun = sum(statement.startswith("BEGIN") for statement in after) - sum(s.startswith("BEGIN") for s in before)
+            assert begun == TIMES, after[-12:]
+    finally:
+        opener.clear()
