@@ -112,10 +112,11 @@ class MariaDB(Steps):
             last, announced = self._announced(lane)
 
             def read(connection: sa.Connection) -> tuple[dict[int, int], list[Row]]:
-                return self._slots(connection, lane), self._page(connection, lane, page, now)
+                return self._slots(connection, None), self._page(connection, lane, page, now)
 
             committed, found = self._db.read(read)
-            open_ones = (floor - 1 for slot, floor in announced.items() if committed.get(slot) != floor)
+            # A slot that is further by now is of a connection that has posted again, elsewhere perhaps: its post before has ended.
+            open_ones = (floor - 1 for slot, floor in announced.items() if committed.get(slot, 0) < floor)
             sure_to = last_of(min([last, *open_ones]))
             sure = [row for row in found if row.place <= sure_to]
             if len(sure) == len(found) or monotonic.monotonic() > ends:
@@ -133,9 +134,10 @@ class MariaDB(Steps):
 
         return self._db.glance(work)
 
-    def _slots(self, connection: sa.Connection, lane: Lane) -> dict[int, int]:
-        statement = self._text(f"SELECT connection, floor FROM {{slot}} WHERE queue = {_LANE}")
-        return dict(map(tuple, raw.rows(connection, statement, tuple(lane))))
+    def _slots(self, connection: sa.Connection, lane: Lane | None) -> dict[int, int]:
+        """The slots of a queue, or all of them: what each connection announced last."""
+        statement = self._text("SELECT connection, floor FROM {slot}" + (f" WHERE queue = {_LANE}" if lane else ""))
+        return dict(map(tuple, raw.rows(connection, statement, tuple(lane or ()))))
 
     # -- removal ---------------------------------------------------------------------------------------------------
 
