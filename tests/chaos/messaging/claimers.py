@@ -168,7 +168,7 @@ def _lasting(seconds: int) -> Callable[[Any], None]:
     return change
 
 
-TWINS: dict[str, Callable[[Any], None]] = {"without lock": _without_lock, "too short": _lasting(-1), "too long": _lasting(4)}
+TWINS: dict[str, Callable[[Any], None]] = {"without lock": _without_lock, "too short": _lasting(-2), "too long": _lasting(4)}
 
 
 # -- what a history says ---------------------------------------------------------------------------------------------

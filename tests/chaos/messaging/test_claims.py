@@ -122,7 +122,7 @@ def returned(opener: Opener, kills: int, twin: str | None = None) -> tuple[list[
             with contextlib.suppress(EOFError):
                 while True:
                     told.append(each.hear())
-    for call, ids in told:
+    for call, ids in sorted(told):
         claimed |= dict.fromkeys(ids, call)
     early: list[float] = []
     late: list[float] = []

@@ -42,11 +42,12 @@ def another_transaction(opener: Opener) -> Iterator[None]:
     if not opener.target.host:
         yield
         return
-    engine = opener(init=False).db.engine
+    db = opener(init=False).db
+    engine = db.engine
     table = sa.Table(f"{opener.namespace}_elsewhere", sa.MetaData(), sa.Column("x", sa.Integer))
     table.create(engine)
     try:
-        with engine.connect() as connection:
+        with db._writer.connect() as connection:
             connection.execute(table.insert().values(x=1))
             yield
             connection.rollback()

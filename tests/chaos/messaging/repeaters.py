@@ -1,0 +1,65 @@
+"""Sixteen threads of a process that send one post under one name, and die between its effect and its answer."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing.connection
+import os
+import signal
+import threading
+from typing import Any
+
+import undercroft
+from undercroft.core.errors import Conflict, UndercroftError
+from undercroft.core.receipt import Receipt
+
+QUEUE = "once"
+THREADS = 16
+
+
+def send(store: Any, way: str, number: int) -> str:
+    """Post the message of a number in one of the ways; its id."""
+    message: dict[str, Any] = {"ttl": 3_600, "body": number}
+    if way == "receipt":
+        receipt = Receipt(f"key-{number}", "digest", b"")
+        told: bytes = store.message_controller.post_once(
+            QUEUE, [message], None, receipt=receipt, answer=lambda ids: ids[0].encode()
+        )
+        return told.decode()
+    if way == "dedup":
+        message["dedup_id"] = f"key-{number}"
+    (found,) = store.message_controller.post(QUEUE, [message], None)
+    return str(found)
+
+
+def repeat(
+    pipe: multiprocessing.connection.Connection, url: str, options: dict[str, Any], way: str, number: int, dies: bool
+) -> None:
+    """Send one post from all threads at once; say what they were told. One that dies does so when something is stored."""
+    store: Any = undercroft.connect("messaging", url, **options)
+    store.now()
+    if dies:
+        store.db.write_alone = store.db.write
+        whole = store.db._write_once
+
+        def write(work: Any) -> Any:
+            whole(work)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        store.db._write_once = write
+    begin = threading.Barrier(THREADS)
+
+    def one(_: int) -> str | None:
+        begin.wait()
+        try:
+            return send(store, way, number)
+        except Conflict:
+            return None
+        except UndercroftError as error:
+            if not error.retryable:
+                raise
+            return None
+
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        pipe.send(sorted({told for told in pool.map(one, range(THREADS)) if told}))
+    store.close()

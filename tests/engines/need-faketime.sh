@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# need-faketime.sh DATADIR PORT   the library of the wheel libfaketime, from PyPI, which gives a process a clock of its own. Prints its
+# path; starts nothing. (With Debian's, a sleep of Python fails while the clock is set.)
+. "$(dirname "$0")/_lib.sh"
+args "$@"
+FOUND=$(pip_need libfaketime 3.0.1)
+"$FOUND" -c 'import libfaketime, pathlib; print(next(pathlib.Path(libfaketime.__file__).parent.rglob("libfaketime.so.1")))'
