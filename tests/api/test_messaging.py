@@ -166,12 +166,15 @@ def test_lists_of_queues(own, base):
     assert own.get(f"/{base}", name="q3", parity=0)[base] == []
 
 
-def test_queues_are_counted(own):
+@pytest.mark.parametrize("base", ["queues", "topics"])
+def test_queues_are_counted(own, base):
+    assert own.get(f"/{base}", with_count="true")["count"] == 0
+    own.ask("PUT", f"/{'topics' if base == 'queues' else 'queues'}/other")
     for number in range(3):
-        own.ask("PUT", f"/queues/q{number}")
-    found = own.get("/queues", with_count="true", limit=1)
-    assert (found["count"], len(found["queues"])) == (3, 1)
-    assert "count" not in own.get("/queues", with_count="false")
+        own.ask("PUT", f"/{base}/q{number}")
+    found = own.get(f"/{base}", with_count="true", limit=1)
+    assert (found["count"], len(found[base])) == (3, 1)
+    assert "count" not in own.get(f"/{base}", with_count="false")
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,9 @@ LIMITS: list[cfg.Opt] = [
     ),
     cfg.IntOpt("default_subscription_ttl", default=3600, min=60, help="Seconds that a subscription lives whose maker did not say."),
     cfg.IntOpt("max_queues_per_page", default=20, min=1, max=1000, help="The most queues of a page."),
-    cfg.IntOpt("max_messages_per_page", default=20, min=1, max=1000, help="The most messages of a page."),
+    cfg.IntOpt("max_messages_per_page", default=20, min=1, max=1000, help="The most messages of a page, and of a list of ids."),
     cfg.IntOpt("max_subscriptions_per_page", default=20, min=1, max=1000, help="The most subscriptions of a page."),
-    cfg.IntOpt(
-        "max_messages_per_claim_or_pop", default=20, min=1, max=1000, help="The most messages of a claim, a pop, a list of ids."
-    ),
+    cfg.IntOpt("max_messages_per_claim_or_pop", default=20, min=1, max=1000, help="The most messages of a claim or a pop."),
     cfg.IntOpt("max_queue_metadata", default=65_536, min=1, max=1_048_576, help="Bytes of a queue's metadata as JSON."),
     cfg.IntOpt("max_messages_post_size", default=262_144, min=1, max=1_048_576, help="Bytes of a post with all its messages."),
     cfg.IntOpt("max_message_ttl", default=1_209_600, min=60, help="The most seconds that a message may live."),

@@ -21,10 +21,7 @@ _AT_ONCE = 500
 
 def list_queues(call: MessagingCall) -> Answer:
     """List the project's queues, in the order of their names."""
-    asked: QueuesQuery = call.query
-    found, links = _page(call, call.store.queue_controller, "/v2/queues")
-    count = call.store.queue_controller.calculate_resource_count(door.project(call)) if asked.with_count else None
-    return Answer(200, Queues(found, links, count))
+    return Answer(200, Queues(*_page(call, call.store.queue_controller, "/v2/queues")))
 
 
 def list_topics(call: MessagingCall) -> Answer:
@@ -32,8 +29,8 @@ def list_topics(call: MessagingCall) -> Answer:
     return Answer(200, Topics(*_page(call, call.store.topic_controller, "/v2/topics")))
 
 
-def _page(call: MessagingCall, controller: Any, path: str) -> tuple[list[QueueOut], list[NextLink]]:
-    asked = call.query
+def _page(call: MessagingCall, controller: Any, path: str) -> tuple[list[QueueOut], list[NextLink], int | None]:
+    asked: QueuesQuery = call.query
     most = door.limit(asked.limit, call.conf.messaging.max_queues_per_page)
     page = controller.list(
         door.project(call), asked.marker, most, asked.detailed, kfilter=asked.metadata or None, name=asked.name or None
@@ -45,7 +42,8 @@ def _page(call: MessagingCall, controller: Any, path: str) -> tuple[list[QueueOu
         )
         for row in rows
     ]  # fmt: skip
-    return found, queries.next_links(call, next(page), is_empty=not found)
+    count = controller.calculate_resource_count(door.project(call)) if asked.with_count else None
+    return found, queries.next_links(call, next(page), is_empty=not found), count
 
 
 def put_queue(call: MessagingCall) -> Answer:

@@ -115,7 +115,7 @@ ROUTES: tuple[Route, ...] = (
         "GET", "/v2/queues", queues.list_queues, {200: schemas.Queues}, query=schemas.QueuesQuery, read=queries.read_filters,
     ),
     _own(
-        "GET", "/v2/topics", queues.list_topics, {200: schemas.Topics}, query=schemas.TopicsQuery, read=queries.read_filters,
+        "GET", "/v2/topics", queues.list_topics, {200: schemas.Topics}, query=schemas.QueuesQuery, read=queries.read_filters,
     ),
     *_of_both("/v2/queues", "{queue_name}"),
     *_of_both("/v2/topics", "{topic_name}"),

@@ -66,20 +66,15 @@ Limit = Annotated[int | None, Meta(description="The most items; 10 when left out
 Ids = Annotated[list[str], Meta(max_length=MOST_IDS)]
 
 
-class TopicsQuery(Struct, forbid_unknown_fields=True):
-    """Which page of topics."""
+class QueuesQuery(Struct, forbid_unknown_fields=True):
+    """Which page of queues or topics."""
 
     marker: Marker = None
     limit: Limit = None
     detailed: bool = False
     name: str | None = None
-    metadata: Annotated[dict[str, Any], Meta(max_length=MOST_FILTERS, description="Any other key filters on metadata.")] = {}
-
-
-class QueuesQuery(TopicsQuery, forbid_unknown_fields=True):
-    """Which page of queues."""
-
     with_count: bool = False
+    metadata: Annotated[dict[str, Any], Meta(max_length=MOST_FILTERS, description="Any other key filters on metadata.")] = {}
 
 
 class MessagesQuery(Struct, forbid_unknown_fields=True):
@@ -211,11 +206,12 @@ class Queues(Struct, omit_defaults=True):
     count: int | None = None
 
 
-class Topics(Struct):
+class Topics(Struct, omit_defaults=True):
     """A page of topics."""
 
     topics: list[QueueOut]
     links: list[NextLink]
+    count: int | None = None
 
 
 class Edge(Struct):

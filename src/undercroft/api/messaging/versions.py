@@ -25,7 +25,7 @@ _RESOURCES: dict[str, tuple[str, list[str]]] = {
     "rel/subscriptions": ("queues/{queue_name}/subscriptions{?marker,limit}", _GET_POST),
     "rel/subscription": ("queues/{queue_name}/subscriptions/{subscription_id}", ["GET", "PATCH", "DELETE"]),
     "rel/subscription_confirm": ("queues/{queue_name}/subscriptions/{subscription_id}/confirm", ["PUT"]),
-    "rel/topics": ("topics{?marker,limit,detailed,name}", _GET),
+    "rel/topics": ("topics{?marker,limit,detailed,name,with_count}", _GET),
     "rel/topic": ("topics/{topic_name}", ["GET", "PUT", "PATCH", "DELETE"]),
     "rel/ping": ("ping", ["GET", "HEAD"]),
     "rel/health": ("health", _GET),

@@ -92,6 +92,16 @@ class Topic:
         with _as_topic(name, project):
             return self._queues.stats(self._own(name), project)
 
+    def calculate_resource_count(self, project: str | None = None) -> int:
+        """How many topics the project has."""
+        scope, count, last = arguments.project(project), 0, ""
+        while True:
+            rows = self._queues._list(scope, queue_of(last), arguments.MOST, False, {}, None, topics=True)
+            count += len(rows)
+            if len(rows) < arguments.MOST:
+                return count
+            last = rows[-1].name.removeprefix(arguments.TOPIC)
+
     @staticmethod
     def _own(name: str) -> str:
         return queue_of(arguments.name(name, "topic"))
