@@ -124,6 +124,23 @@ def test_a_call_does_bounded_work(store: DataDriverBase) -> None:
         assert counts(store, "r") == (0, 0, 0)
 
 
+@clause("Q42")
+@promise("C5")
+def test_what_expires_a_moment_later_stays(store: DataDriverBase) -> None:
+    """Beside messages of its queue that go."""
+    with at(0):
+        make(store, "q")
+        post(store, "gone", ttl=50)
+    with at(0.5):
+        post(store, "stays", ttl=50)
+    with at(50.3):
+        assert cleaned(store) == [1]
+        assert listed(store) == ["stays"]
+        assert counts(store) == (1, 0, 1)
+    with at(50.7):
+        assert cleaned(store) == [1]
+
+
 @clause("Q42", "Q8")
 @promise("C5")
 @pytest.mark.usefixtures("examined")

@@ -103,6 +103,17 @@ def test_nothing_is_behind_a_malformed_marker(store: DataDriverBase, marker: str
     assert items(store.subscription_controller.list("q", marker=marker)) == ([], "")
 
 
+@clause("Q35", "Q37")
+def test_a_subscriber_whose_subscription_expired_may_be_subscribed(store: DataDriverBase) -> None:
+    with at(0):
+        old = subscribe(store, ttl=60)
+    with at(60 + BEHIND):
+        new = subscribe(store, ttl=60, options={"k": 1})
+        assert new != old
+        assert subscribers(store) == ["http://a"]
+        assert store.subscription_controller.get("q", new)["options"] == {"k": 1}
+
+
 @clause("Q35")
 @promise("C5")
 def test_a_subscription_expires(store: DataDriverBase) -> None:
