@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -422,6 +423,21 @@ def test_purge(queue, place):
     assert queue("purge", "jobs").stdout == "jobs: deleted 0 messages\n"
     report = json.loads(queue("purge", "jobs", "--subscriptions", "--format", "json").stdout)
     assert report == {"queue": "jobs", "dry_run": False, "messages": 0, "subscriptions": 1}
+
+
+def test_a_purge_ends_though_others_post(queue, monkeypatch):
+    """What comes in the meantime may stay: a purge that waited for an empty queue would never end."""
+    posted(queue, "jobs", *(["old"] * 3))
+    real, began = Message.bulk_delete, time.monotonic()
+
+    def deleting(self, queue, ids, project=None):
+        assert time.monotonic() < began + 20, "it does not end"
+        real(self, queue, ids, project)
+        self.post(queue, [{"ttl": 600, "body": "new"}] * 2, None, project)
+
+    monkeypatch.setattr(Message, "bulk_delete", deleting)
+    assert "deleted" in queue("purge", "jobs", "--yes").stdout
+    assert bodies(lines(queue("tail", "jobs").stdout)) == ["new", "new"]
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n", 2), ("y", 0)])

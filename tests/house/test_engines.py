@@ -86,7 +86,9 @@ sys.exit(7)
     url = re.search(r"postgresql://\S+", out)
     assert folder
     assert url
-    given = [word for kind in ("rating", "events", "metering", "datasources") for word in ("--store", f"{kind}={url[0]}")]
+    given = [
+        word for kind in ("rating", "events", "metering", "messaging", "datasources") for word in ("--store", f"{kind}={url[0]}")
+    ]
     assert f"ARGUMENTS {[*given, 'last']}" in out
     assert not pathlib.Path(folder[1]).exists()
     assert processes_in(folder[1]) == []
