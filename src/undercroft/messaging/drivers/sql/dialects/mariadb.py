@@ -2,7 +2,8 @@
 
 Posts do not wait for each other, so that they commit out of order. A post first takes a number of the sequence and writes it into
 the slot of its connection. A reader takes a number, too, and reads the slots without regard to commits; then it reads slots and
-page of one state of the data. A slot that is behind there belongs to a post that is still open: from its number on there may be gaps.
+page of one state of the data. A slot that is behind there belongs to a post that is still open: from its number on there may be
+gaps.
 """
 
 from __future__ import annotations
