@@ -59,9 +59,10 @@ QUEUES: dict[str, list[Any]] = {
     "exists": ["name", PROJECT],
     "delete": ["name", PROJECT],
     "stats": ["name", PROJECT],
+    "calculate_resource_count": [PROJECT],
 }
 SIGNATURES: dict[str, dict[str, list[Any]]] = {
-    "queue": {**QUEUES, "calculate_resource_count": [PROJECT]},
+    "queue": QUEUES,
     "topic": QUEUES,
     "message": {
         "list": [

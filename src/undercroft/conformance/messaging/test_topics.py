@@ -55,6 +55,7 @@ def test_topics_and_queues_are_listed_apart(store: DataDriverBase) -> None:
     assert items(topics.list("p")) == ([{"name": "other"}], "other")
     assert store.queue_controller.calculate_resource_count() == 5
     assert [topics.calculate_resource_count(project) for project in (None, "p", "none")] == [3, 1, 0]
+    assert [topics.calculate_resource_count(project) for project in (None, "p", "none")] == [3, 1, 0]
 
 
 @clause("Q10", "Q5")
