@@ -37,7 +37,10 @@ class Stores(testing.TestBase):
         self.addCleanup(self.driver.close)
 
     def test_health(self) -> None:
+        self.driver.message_controller.post("q", [{"ttl": 60, "body": n} for n in range(3)], uuid.uuid4(), "p")
+        self.driver.claim_controller.create("q", {"ttl": 60, "grace": 0}, "p", limit=1)
         health = self.driver.health()
+        assert health["message_volume"] == {"free": 2, "claimed": 1, "total": 3}
         assert health["storage_reachable"] is True
         assert len(health["operation_status"]) == 8
         assert all(found["succeeded"] for found in health["operation_status"].values())
