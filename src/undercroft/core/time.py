@@ -29,9 +29,9 @@ def now() -> dt.datetime:
     return as_utc(_clock())
 
 
-def shift() -> dt.timedelta:
-    """How far the clock that is bound is from the machine's own; nothing when none is bound."""
-    return dt.timedelta(0) if _clock is wall else now() - wall()
+def is_bound() -> bool:
+    """Whether `now` asks another clock than the machine's own."""
+    return _clock is not wall
 
 
 def bind(clock: Callable[[], dt.datetime] | None) -> None:

@@ -27,6 +27,8 @@ Errors = type[UndercroftError] | tuple[type[UndercroftError], ...]
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
 _CLOCK_AGE = 60.0
+# By what this machine's clock has to part from the monotonic one to have been set.
+_JUMP = dt.timedelta(seconds=0.5)
 _READ_ATTEMPTS, _WRITE_ATTEMPTS = 2, 12
 
 
@@ -41,7 +43,7 @@ class Database:
 
     def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str] | None = None) -> None:
         self.options = options
-        self._clock: tuple[float, dt.datetime] | None = None
+        self._clock: tuple[float, dt.datetime, dt.datetime] | None = None
         if not _NAMESPACE.fullmatch(options.namespace):
             raise ConfigInvalid(
                 f"namespace: {options.namespace[:40]!r} is not a lower-case letter followed by at most 30 of a-z, 0-9, _"
@@ -303,21 +305,24 @@ class Database:
         """The engine's clock, read at the first use and once a minute; in between it goes on by the monotonic clock.
 
         So a jump of this machine's clock changes nothing where the engine has a clock of its own. The result goes to statements as
-        a parameter: tests and hosts that move our clock move everything.
+        a parameter: tests and hosts that move our clock move everything, and exactly, since a host's may count whole seconds.
         """
         if self.dialect.clock is None:
             return time.now()
-        asked = monotonic.monotonic()
-        if self._clock is None or asked - self._clock[0] > _CLOCK_AGE:
-            self._clock = self._read_clock(self.dialect.clock)
-        began, theirs = self._clock
-        return theirs + dt.timedelta(seconds=monotonic.monotonic() - began) + time.shift()
+        known = self._clock
+        if known is None or monotonic.monotonic() - known[0] > _CLOCK_AGE or (time.is_bound() and _has_jumped(*known[:2])):
+            known = self._clock = self._read_clock(self.dialect.clock)
+        began, ours, theirs = known
+        if time.is_bound():
+            return time.now() + (theirs - ours)
+        return theirs + dt.timedelta(seconds=monotonic.monotonic() - began)
 
-    def _read_clock(self, clock: str) -> tuple[float, dt.datetime]:
-        """A moment of the monotonic clock, and what the engine's said then."""
+    def _read_clock(self, clock: str) -> tuple[float, dt.datetime, dt.datetime]:
+        """A moment of the monotonic clock, of this machine's, and what the engine's said then."""
         before = monotonic.monotonic()
         theirs = time.as_utc(self.read(lambda c: c.exec_driver_sql(clock).scalar_one()))
-        return (before + monotonic.monotonic()) / 2, theirs
+        half = (monotonic.monotonic() - before) / 2
+        return before + half, time.wall() - dt.timedelta(seconds=half), theirs
 
     def close(self) -> None:
         """Close every connection. A database in memory is gone then."""
@@ -326,3 +331,9 @@ class Database:
         if self._keepalive_connection is not None:
             self._keepalive_connection.close()
             self._keepalive_connection = None
+
+
+def _has_jumped(began: float, ours: dt.datetime) -> bool:
+    """Whether this machine's clock was set since a moment of the monotonic one, at which it said `ours`."""
+    gone = dt.timedelta(seconds=monotonic.monotonic() - began)
+    return abs(time.wall() - ours - gone) > _JUMP
