@@ -12,6 +12,7 @@ from undercroft.core.findings import Finding
 from undercroft.engines.sql import gradual
 from undercroft.engines.sql.leases import Leases
 from undercroft.messaging import attributes, contract, settings
+from undercroft.messaging.cache import region
 from undercroft.messaging.drivers.sql import diagnosis
 from undercroft.messaging.drivers.sql.claims import Claim
 from undercroft.messaging.drivers.sql.control import ControlDriver
@@ -72,8 +73,9 @@ class DataDriver(contract.DataDriverBase):
     @classmethod
     def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
         own = conf if conf is not None else _plain()
+        kept = region() if cache is None else cache
         store = Store(url, options)
-        return cls(own, cache, ControlDriver(own, cache, store=store), store=store)
+        return cls(own, kept, ControlDriver(own, kept, store=store), store=store)
 
     def now(self) -> int:
         """The moment by the engine's clock, in milliseconds."""
