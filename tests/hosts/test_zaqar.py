@@ -66,7 +66,7 @@ def test_zaqar_s_own_tests_of_storage(tests_inside, stores):
 
 @pytest.mark.parametrize("stores", [TOGETHER, APART])
 def test_what_our_stores_are_within_zaqar(tests_inside, stores):
-    tests_inside(13, "zaqar_dropin", stores)
+    tests_inside(14, "zaqar_dropin", stores)
 
 
 def test_zaqar_s_own_tests_of_its_api(tests_inside):

@@ -12,6 +12,7 @@ from typing import Any
 
 import stevedore
 from oslo_config import cfg
+from oslo_utils import timeutils
 from zaqar import storage
 from zaqar import tests as testing
 from zaqar.common import errors as common
@@ -78,6 +79,15 @@ class Stores(testing.TestBase):
             found.delete("q", "p")
         with self.assertRaises(theirs.QueueDoesNotExist):
             found.stats("q", "p")
+
+    def test_zaqar_s_clock_is_followed_exactly(self) -> None:
+        timeutils.set_time_override()
+        self.addCleanup(timeutils.clear_time_override)
+        kept = self.driver.message_controller
+        for _ in range(100):
+            (posted,) = kept.post("q", [{"ttl": 60, "body": 1}], uuid.uuid4(), "p")
+            timeutils.advance_time_seconds(1)
+            assert kept.get("q", posted, "p")["age"] == 1
 
     def test_capabilities(self) -> None:
         assert self.driver.capabilities == drivers.DataDriver.BASE_CAPABILITIES == tuple(storage.Capabilities)
