@@ -41,14 +41,20 @@ class Database:
         in_memory: True for a SQLite database that lives in this process only.
     """
 
-    def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        options: EngineOptions,
+        passed_on: Mapping[str, str] | None = None,
+        pins: Mapping[str, str] | None = None,
+    ) -> None:
         self.options = options
         self._clock: tuple[float, dt.datetime, dt.datetime] | None = None
         if not _NAMESPACE.fullmatch(options.namespace):
             raise ConfigInvalid(
                 f"namespace: {options.namespace[:40]!r} is not a lower-case letter followed by at most 30 of a-z, 0-9, _"
             )
-        self.dialect = dialect.of(url)(url, options, passed_on or {})
+        self.dialect = dialect.of(url)(url, options, passed_on or {}, pins or {})
         self.place = self.dialect.place
         self.in_memory = self.dialect.in_memory
         try:
@@ -73,10 +79,16 @@ class Database:
         self._keepalive_connection = self.engine.connect() if self.in_memory else None
 
     @classmethod
-    def open(cls, url: str, options: type[Options], given: Mapping[str, Any]) -> tuple[Database, Options]:
-        """Open the database at `url`; options come from its query and from `given`."""
+    def open(
+        cls, url: str, options: type[Options], given: Mapping[str, Any], pins: Mapping[str, str] | None = None
+    ) -> tuple[Database, Options]:
+        """Open the database at `url`; options come from its query and from `given`.
+
+        Args:
+            pins: what the sessions of this store are set to beside the dialect's own.
+        """
         base, parsed, passed_on = urls.split(url, options, given, dialect.of(url).url_keys)
-        return cls(base, parsed, passed_on), parsed
+        return cls(base, parsed, passed_on, pins), parsed
 
     @staticmethod
     def check_options(url: str, options: type[EngineOptions], given: Mapping[str, Any]) -> None:

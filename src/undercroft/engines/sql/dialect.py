@@ -78,8 +78,11 @@ class Dialect(abc.ABC):
     keeps_at_hand: bool = False
     largest: ClassVar[int] = 10**9
 
-    def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str]) -> None:
+    def __init__(
+        self, url: str, options: EngineOptions, passed_on: Mapping[str, str], pins: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.options = options
+        self._pins = pins
         # What stores do when another database takes the place of the one that they know.
         self.forgetful: list[Callable[[], None]] = []
         self.place = urls.redacted(url)
@@ -89,7 +92,7 @@ class Dialect(abc.ABC):
 
     def pinned(self) -> dict[str, str]:
         """What each session is set to: the value of each setting by its name."""
-        return {**pinned(self.session, self.options), **self.options.pins.get(self.name, {})}
+        return {**pinned(self.session, self.options), **self._pins}
 
     def _check_client(self) -> None:
         """Refuse a URL that names another client library than ours, which SQLAlchemy would ask to be installed."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 
@@ -22,9 +21,6 @@ class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
         synchronous: `full` makes every commit durable; `normal` may lose the last ones in a power cut (SQLite), or when the server
             is killed (PostgreSQL).
     """
-
-    # What the sessions of a driver's stores are set to beside that, by dialect.
-    pins: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     namespace: str = "undercroft"
     pool_size: int = 5

@@ -123,8 +123,10 @@ class PostgreSQL(ServerDialect):
     reading = MappingProxyType({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
     autocommitting = MappingProxyType({"isolation_level": "AUTOCOMMIT"})
 
-    def __init__(self, url: str, options: EngineOptions, passed_on: Mapping[str, str]) -> None:
-        super().__init__(url, options, passed_on)
+    def __init__(
+        self, url: str, options: EngineOptions, passed_on: Mapping[str, str], pins: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        super().__init__(url, options, passed_on, pins)
         if options.pooler == "transaction":
             # A transaction brings its settings along: the next one may be on another connection of the server.
             self.reading = MappingProxyType({"begins": f"{_BEGIN} ISOLATION LEVEL REPEATABLE READ READ ONLY"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,20 +18,6 @@ from undercroft.messaging.drivers.sql.schema import KIND, tables
 class Options(EngineOptions, kw_only=True, frozen=True):
     """Options of the store of messages: those of every SQL driver."""
 
-    # Queues are empty and full within seconds, so that plans must not follow from statistics. Each statement goes by the
-    # index that it was written for, and is planned once a connection.
-    pins: ClassVar = {
-        "postgresql": {
-            "plan_cache_mode": "force_generic_plan",
-            "enable_seqscan": "off",
-            "enable_bitmapscan": "off",
-            "enable_hashjoin": "off",
-            "enable_mergejoin": "off",
-            "enable_material": "off",
-            "jit": "off",
-        }
-    }
-
 
 class Store:
     """One namespace of one database.
@@ -42,8 +28,8 @@ class Store:
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
-        self.db, self.options = Database.open(url, Options, options)
-        own: type[Dialect] = dialect.load(dialects.__name__, self.db.dialect.name)
+        own: type[Dialect] = dialect.load(dialects.__name__, dialect.name_of(url))
+        self.db, self.options = Database.open(url, Options, options, own.pins)
         self.tables = tables(self.options.namespace)
         self.plane = own(self.db, self.tables)
         self.sql = SqlStore(self.db, KIND, self.tables.metadata)

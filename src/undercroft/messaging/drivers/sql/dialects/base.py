@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import abc
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import sqlalchemy as sa
 
@@ -71,10 +71,15 @@ class Refusal(NamedTuple):
 class Dialect(abc.ABC):
     """The operations on the message plane of one namespace. Moments are milliseconds since 1970.
 
+    Attributes:
+        pins: what sessions are set to beside what each of the dialect's is.
+
     Args:
         db: the database.
         tables: the tables.
     """
+
+    pins: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, db: Database, tables: Tables) -> None:
         self._db = db

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import time as monotonic
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -46,6 +46,17 @@ _NEVER = 2**31 - 1
 class PostgreSQL(Steps):
     """Single statements; the steps of a transaction where a call is rare."""
 
+    # Queues are empty and full within seconds, so that plans must not follow from statistics. Each statement goes by the index that
+    # it was written for, and is planned once a connection.
+    pins: ClassVar = {
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "enable_material": "off",
+        "jit": "off",
+    }
     skip_locked = " FOR UPDATE SKIP LOCKED"
     locked = " FOR UPDATE"
     in_expires = f" AND expires > {LEAST}"
