@@ -113,7 +113,7 @@ def test_a_stop_under_load_loses_nothing(opener: Opener, record, figure):
 
 @pytest.mark.promise("N5")
 def test_twin_that_answers_before_it_stores_loses(opener: Opener, record):
-    acknowledged, lost, _ = stopped(opener, 1, "tests.chaos.messaging.hasty")
+    acknowledged, lost, _ = stopped(opener, 1, "tests.api.hasty")
     record(acknowledged=acknowledged, lost=lost)
     assert lost > 0
 
@@ -140,7 +140,7 @@ def resident(service: Service) -> int:
 
 @pytest.mark.promise("N7")
 @pytest.mark.any_engine
-@pytest.mark.parametrize("program", [UNDERCROFT, "tests.chaos.messaging.unbounded"], ids=["", "twin: without bounds"])
+@pytest.mark.parametrize("program", [UNDERCROFT, "tests.api.unlimited"], ids=["", "twin: without bounds"])
 def test_sixteen_dear_requests_cost_nobody_else(opener: Opener, program: str, record, figure):
     rounds = figure(1, 20)
     messages = opener().message_controller

@@ -1,6 +1,6 @@
 """`undercroft` whose requests about messages may ask for any number of things: the twin of N7.
 
-python -m tests.chaos.messaging.unbounded serve ...
+python -m tests.api.unlimited serve ...
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`undercroft` that answers a post before the messages are stored: the twin of N5.
 
-python -m tests.chaos.messaging.hasty serve ...
+python -m tests.api.hasty serve ...
 """
 
 from __future__ import annotations
