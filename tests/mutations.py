@@ -561,6 +561,46 @@ MUTATIONS = [
         "connection.execute(self._table.delete().where(same, self._table.c.expires <= now))\n            while",
         "while",
     ),
+    Mutation(
+        "claim without lock",
+        STEPS,
+        "        def work(connection: sa.Connection) -> Found | None:\n"
+        "            front = self._front(connection, lane, lease.limit, now)\n",
+        "        front = self._db.read(lambda c: self._front(c, lane, lease.limit, now))\n\n"
+        "        def work(connection: sa.Connection) -> Found | None:\n",
+    ),
+    Mutation(
+        "marker by time",
+        STEPS,
+        '" AND place > ? AND +expires > ?"',
+        '" AND born > coalesce((SELECT born FROM {message} WHERE place = ?), -1) AND +expires > ?"',
+    ),
+    Mutation(
+        "grace of a renewal dropped",
+        STEPS,
+        "life, until = lease.ttl + lease.grace, ends + lease.grace * 1000\n        statement",
+        "life, until = lease.ttl, ends\n        statement",
+    ),
+    Mutation(
+        "tally forgotten on delete", STEPS, "            self._add_to(connection, lane, -len(rows), -held)", "            pass"
+    ),
+    Mutation("dead letter not moved", STEPS, "(over := [row for row in rows if row.claims >= rule.most])", "(over := list[Row]())"),
+    Mutation("renewal that does not prolong", STEPS, "ELSE expires END, again = ? ", "ELSE expires END, again = again + 0 * ? "),
+    Mutation(
+        "release that keeps claim", STEPS, "claim_ttl = NULL, again = ? WHERE", "claim_ttl = NULL, again = again + 0 * ? WHERE"
+    ),
+    Mutation("release that is counted as claimed", STEPS, "self._add_to(connection, lane, 0, -freed)", "pass"),
+    Mutation(
+        "alias not looked up", STEPS, '(("place", " AND alias IS NULL"), ("alias", ""))', '(("place", " AND alias IS NULL"),)'
+    ),
+    Mutation("dedup forgotten", STEPS, "self._remember(connection, queue, marked)", "pass"),
+    Mutation("own messages only", STEPS, "AND client <> ?", "AND client = ?"),
+    Mutation("claims not counted", STEPS, "SET claims = claims + 1, claim = ?", "SET claim = ?"),
+    Mutation("any claim deletes", STEPS, "if holder == claim:", "if claim is not None or holder is None:"),
+    Mutation("a claim of others deletes in bulk", STEPS, "for row in rows if claims is not None else ():", "for row in ():"),
+    Mutation("first of any order", "messaging/contract/message.py", "if sort not in {1, -1}:", "if False:"),
+    Mutation("limit of nothing", "messaging/contract/arguments.py", "if not 1 <= value <= MOST:", "if not 0 <= value <= MOST:"),
+    Mutation("a redrive into itself", "messaging/contract/message.py", "if source == goal:", "if False:"),
 ]
 
 
