@@ -193,7 +193,7 @@ def test_a_subscription_needs_a_life(store: DataDriver) -> None:
 
 @clause("Q6", "Q7", "Q37", "Q38")
 @pytest.mark.parametrize(
-    "value", ["text", 5, [1], [("k", 1)], {5: 1}, {None: 1}, {"k": float("nan")}, {"k": object()}, {"k": "\ud800"}, True], ids=ascii
+    "value", ["text", 5, [1], [("k", 1)], {5: 1}, {None: 1}, {"k": float("nan")}, {"k": object()}, {"k": "\ud800"}, True]
 )
 def test_invalid_objects(store: DataDriver, value: Any) -> None:
     queue, topic, subscriptions = store.queue_controller, store.topic_controller, store.subscription_controller
@@ -218,9 +218,7 @@ def test_messages_that_are_not_mappings(store: DataDriver, bad: Any) -> None:
 
 
 @clause("Q19")
-@pytest.mark.parametrize(
-    "body", [float("nan"), float("inf"), [float("nan")], {"k": object()}, b"bytes", {1, 2}, (1,), 1j], ids=ascii
-)
+@pytest.mark.parametrize("body", [float("nan"), float("inf"), [float("nan")], {"k": object()}, b"bytes", {1, 2}, (1,), 1j])
 def test_bodies_that_are_not_json(store: DataDriver, body: Any) -> None:
     with pytest.raises(InvalidInput, match=r"^messages\[0\]\.body: "):
         store.message_controller.post("q", [{"body": body}], None)

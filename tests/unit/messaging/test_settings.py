@@ -36,7 +36,7 @@ def other_options() -> cfg.ConfigOpts:
     return conf
 
 
-@pytest.mark.parametrize("conf", [None, {}, {"messaging": None}, empty(), other_options(), configured()], ids=repr)
+@pytest.mark.parametrize("conf", [None, {}, {"messaging": None}, empty(), other_options(), configured()])
 def test_an_option_that_is_not_there_has_its_default(conf: Any) -> None:
     assert settings.value(conf, "default_message_ttl") == 3_600
     assert settings.value(conf, "default_claim_ttl") == 300
@@ -51,7 +51,7 @@ def test_an_option_that_is_there() -> None:
     assert settings.connection(conf) == "sqlite:///x"
 
 
-@pytest.mark.parametrize("conf", [None, empty(), configured(), configured(connection="")], ids=repr)
+@pytest.mark.parametrize("conf", [None, empty(), configured(), configured(connection="")])
 def test_no_connection(conf: Any) -> None:
     with pytest.raises(ConfigInvalid, match=r"\[messaging\] connection: name the store of messages, such as "):
         settings.connection(conf)

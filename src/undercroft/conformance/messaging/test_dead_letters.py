@@ -380,3 +380,32 @@ def test_redrives_beside_each_other_and_beside_claims(store: DataDriverBase, ope
     left = listed(store, "r") + listed(store)
     assert sorted(done + left) == list(range(100))
     assert counts(store)[2] + counts(store, "r")[2] == len(left)
+
+
+@clause("Q15", "Q27")
+def test_the_id_of_a_moved_message_marks_its_place_when_it_is_gone(store: DataDriverBase) -> None:
+    """It was posted before those that it came behind."""
+    make(store, "q", "target")
+    (moved,) = post(store, "moved")
+    post(store, "there", queue="target")
+    assert store.message_controller.redrive("q", "target") == 1
+    post(store, "behind", queue="target")
+    assert listed(store, "target") == ["there", "moved", "behind"]
+    assert listed(store, "target", marker=moved) == ["behind"]
+    store.message_controller.delete("target", moved)
+    assert listed(store, "target") == ["there", "behind"]
+    assert listed(store, "target", marker=moved) == ["behind"]
+
+
+@clause("Q18", "Q27")
+def test_a_message_that_goes_there_and_back_is_found_by_its_id(store: DataDriverBase) -> None:
+    make(store, "q", "target")
+    (moved,) = post(store, "moved")
+    for source, target in (("q", "target"), ("target", "q"), ("q", "target"), ("target", "q")):
+        assert store.message_controller.redrive(source, target) == 1
+        assert store.message_controller.get(target, moved)["body"] == "moved"
+        assert list(store.message_controller.bulk_get(source, [moved])) == []
+    store.message_controller.bulk_delete("target", [moved])
+    assert listed(store, "q") == ["moved"]
+    store.message_controller.bulk_delete("q", [moved])
+    assert listed(store, "q") == []

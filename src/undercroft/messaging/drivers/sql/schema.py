@@ -8,6 +8,8 @@ message      a message. `place` is its order in the queue, and its id, too, but 
              its id, as `alias`. `again` says when it may be claimed: 0 for one that was never claimed and has no delay, else a
              moment. `claim` is the last claim that was not released; it is live while `again` is to come. `ttl` and `expires` are
              what the contract makes of them when a claim prolongs a life
+moved        where the messages are that came from another queue, or were, by their ids: such an id is a marker, too, when its
+             message is gone. Kept for a day longer than they live
 tally        what is added to the number of a queue's messages (`total`) and of those with a `claim` (`held`): rows that are added
              up, so that no two writers of a queue wait for each other. Folded now and then
 dedup        which message a `dedup_id` of a queue made, for as long as that is to be remembered
@@ -47,6 +49,7 @@ class Tables:
     queue: sa.Table
     leftover: sa.Table
     message: sa.Table
+    moved: sa.Table
     tally: sa.Table
     dedup: sa.Table
     subscription: sa.Table
@@ -112,7 +115,15 @@ def tables(namespace: str) -> Tables:
             index("message_again", "queue", "again", "place", named="again"),
             index("message_expires", "queue", "expires", named="expires"),
             index("message_claim", "queue", "claim", where="claim IS NOT NULL"),
-            index("message_alias", "queue", "alias", where="alias IS NOT NULL"),
+            **clustered,
+        ),
+        moved=table(
+            "moved",
+            key("queue"),
+            key("alias"),
+            number("place"),
+            number("expires"),
+            index("moved_expires", "expires"),
             **clustered,
         ),
         tally=table("tally", number("queue"), number("total"), number("held"), index("tally_queue", "queue")),

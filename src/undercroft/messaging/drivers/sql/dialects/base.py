@@ -30,6 +30,8 @@ LINGERS = 300_000
 WITHIN = 14
 # How long a list waits for an older post, in seconds, and how often it looks.
 PATIENCE, LOOK = 0.05, 0.005
+# Milliseconds for which the place of a moved message is known longer than it lives.
+REMEMBERED = 86_400_000
 # Rows of `tally` that a queue may have before they are folded into one.
 FOLD = 1_000
 # Makes the answer of the ids.
@@ -177,7 +179,8 @@ class Dialect(abc.ABC):
     def _text(self, statement: str) -> str:
         """A statement with the names of our tables, and the placeholders of the client library."""
         names = {
-            name: getattr(self._tables, name).name for name in ("setting", "queue", "leftover", "message", "tally", "dedup", "slot")
+            name: getattr(self._tables, name).name
+            for name in ("setting", "queue", "leftover", "message", "moved", "tally", "dedup", "slot")
         }
         return self._db.dialect.text(statement.format(**names, place=self._tables.place))
 

@@ -72,7 +72,7 @@ class PostgreSQL(Steps):
     # -- statements ------------------------------------------------------------------------------------------------
 
     def _sql(self, statement: str) -> str:
-        names = {name: getattr(self._tables, name).name for name in ("queue", "leftover", "message", "tally", "dedup")}
+        names = {name: getattr(self._tables, name).name for name in ("queue", "leftover", "message", "moved", "tally", "dedup")}
         mine = "(SELECT id FROM q)"
         return statement.format(
             **names,
@@ -192,7 +192,7 @@ class PostgreSQL(Steps):
         behind = " AND place > (SELECT v FROM m)"
         shared = "queue = {mine} AND expires > %(now)s" + ("" if echo else " AND client <> %(without)s")
         start = (
-            "WITH {q}, m AS MATERIALIZED (SELECT coalesce((SELECT place FROM {message} WHERE queue = {mine} AND alias = "
+            "WITH {q}, m AS MATERIALIZED (SELECT coalesce((SELECT place FROM {moved} WHERE queue = {mine} AND alias = "
             "%(after)s), "
             "%(after)s) AS v) "
         )
@@ -218,7 +218,7 @@ class PostgreSQL(Steps):
         """The places of `ids`, among others: a condition that the index of places serves."""
         return (
             "place = ANY(ARRAY(SELECT unnest(%(ids)s::bigint[]) UNION ALL "
-            "SELECT place FROM {message} WHERE queue = {mine} AND alias = ANY(%(ids)s::bigint[]))) "
+            "SELECT place FROM {moved} WHERE queue = {mine} AND alias = ANY(%(ids)s::bigint[]))) "
             "AND coalesce(alias, place) = ANY(%(ids)s::bigint[])"
         )
 
@@ -237,7 +237,7 @@ class PostgreSQL(Steps):
     @functools.cached_property
     def _delete_one(self) -> str:
         return self._sql(
-            "WITH {q}, p AS MATERIALIZED (SELECT coalesce((SELECT place FROM {message} WHERE queue = {mine} AND alias = %(id)s), "
+            "WITH {q}, p AS MATERIALIZED (SELECT coalesce((SELECT place FROM {moved} WHERE queue = {mine} AND alias = %(id)s), "
             "%(id)s) AS v), "
             "x AS MATERIALIZED (SELECT place, CASE WHEN again > %(now)s THEN claim END AS holder, claim FROM {message} "
             "WHERE queue = {mine} AND place = (SELECT v FROM p) AND coalesce(alias, place) = %(id)s AND expires > %(now)s FOR "

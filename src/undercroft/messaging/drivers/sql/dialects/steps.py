@@ -16,6 +16,7 @@ from undercroft.messaging.drivers.sql.dialects.base import (
     BACK,
     FRESH,
     LINGERS,
+    REMEMBERED,
     Answer,
     Dialect,
     Lane,
@@ -88,18 +89,16 @@ class Steps(Dialect, abc.ABC):
 
     def _pick(self, connection: sa.Connection, lane: Lane, ids: Sequence[int], lock: str) -> list[Row]:
         """Messages by id, in the order of their places, locked as asked for."""
-        found: list[Row] = []
-        wanted = sorted(ids)
-        for column, rest in (("place", " AND alias IS NULL"), ("alias", "")):
-            among, value = self._among(wanted)
-            found += self._rows(
-                connection,
-                f"SELECT {_COLUMNS} FROM {{message}} WHERE queue = {_LANE} AND {column} IN {among}{rest} ORDER BY place{lock}",
-                (*lane, *value),
-            )
-            wanted = sorted(set(wanted) - {row.number for row in found})
-            if not wanted:
-                break
+        among, value = self._among(sorted(ids))
+        select = f"SELECT {_COLUMNS} FROM {{message}} WHERE queue = {_LANE} AND place IN "
+        found = self._rows(connection, f"{select}{among} AND alias IS NULL ORDER BY place{lock}", (*lane, *value))
+        if left := sorted(set(ids) - {row.number for row in found}):
+            among, value = self._among(left)
+            statement = self._text(f"SELECT place FROM {{moved}} WHERE queue = {_LANE} AND alias IN {among}")
+            if places := sorted(place for (place,) in raw.rows(connection, statement, (*lane, *value))):
+                among, value = self._among(places)
+                rows = self._rows(connection, f"{select}{among} ORDER BY place{lock}", (*lane, *value))
+                found += [row for row in rows if row.number in left]
         return sorted(found)
 
     def _remove(self, connection: sa.Connection, lane: Lane, rows: Sequence[Row], queue: int | None = None) -> None:
@@ -216,7 +215,7 @@ class Steps(Dialect, abc.ABC):
         """The place of a marker, which may be the id of a message that came from another queue."""
         if not after:
             return 0
-        statement = self._text(f"SELECT place FROM {{message}} WHERE queue = {_LANE} AND alias = ?")
+        statement = self._text(f"SELECT place FROM {{moved}} WHERE queue = {_LANE} AND alias = ?")
         found = raw.rows(connection, statement, (*lane, after))
         return int(found[0][0]) if found else after
 
@@ -290,7 +289,15 @@ class Steps(Dialect, abc.ABC):
         """Put locked rows into another queue, as they are to be there."""
         goal = self._announce(connection, target)
         rows = [(row.number, row.born, row.ttl, row.expires, FRESH, None, None, row.claims, row.client, row.body) for row in new]
-        self._insert(connection, goal, rows)
+        places = self._insert(connection, goal, rows)
+        table = self._tables.moved
+        known = sorted(zip((row.number for row in new), places, (row.expires for row in new), strict=True))
+        # One that has been there before has a new place.
+        before = sorted(number for number, _, _ in known)
+        connection.execute(table.delete().where(table.c.queue == goal.queue, table.c.alias.in_(before)))
+        connection.execute(
+            table.insert(), [{"queue": goal.queue, "alias": number, "place": place, "expires": end} for number, place, end in known]
+        )
         self._add(connection, goal.queue, len(rows), 0)
         self._remove(connection, lane, old, queue)
 
@@ -470,7 +477,7 @@ class Steps(Dialect, abc.ABC):
                 )
                 removed += len(rows)
             elif since < now - LINGERS:
-                for table, column in (("tally", "queue"), ("dedup", "queue"), ("leftover", "id")):
+                for table, column in (("tally", "queue"), ("dedup", "queue"), ("moved", "queue"), ("leftover", "id")):
                     raw.changed(connection, self._text(f"DELETE FROM {{{table}}} WHERE {column} = ?"), (queue,))
         return removed
 
@@ -482,10 +489,19 @@ class Steps(Dialect, abc.ABC):
         ).all()
         for queue, key in sorted(map(tuple, old)):
             connection.execute(table.delete().where(table.c.queue == queue, table.c.key == key, table.c.expires <= now))
+        self._forget_moved(connection, now - REMEMBERED, most)
         table = self._tables.subscription
         ends = sa.select(table.c.id).where(table.c.expires <= now).order_by(table.c.expires).limit(most)
         if gone := sorted(connection.execute(ends).scalars()):
             connection.execute(table.delete().where(table.c.id.in_(gone), table.c.expires <= now))
+
+    def _forget_moved(self, connection: sa.Connection, before: int, most: int) -> None:
+        """Places of moved messages that have expired before, unless a claim has prolonged their lives."""
+        moved, message = self._tables.moved, self._tables.message
+        is_there = sa.exists().where(message.c.queue == moved.c.queue, message.c.place == moved.c.place)
+        wanted = sa.select(moved.c.queue, moved.c.alias).where(moved.c.expires <= before, ~is_there)
+        for queue, alias in sorted(map(tuple, connection.execute(wanted.order_by(moved.c.expires).limit(most)))):
+            connection.execute(moved.delete().where(moved.c.queue == queue, moved.c.alias == alias))
 
 
 def _end(row: Row | None) -> tuple[int, int] | None:
