@@ -3,5 +3,6 @@
 # path; starts nothing. (With Debian's, a sleep of Python fails while the clock is set.)
 . "$(dirname "$0")/_lib.sh"
 args "$@"
-FOUND=$(pip_need libfaketime 3.0.1)
-"$FOUND" -c 'import libfaketime, pathlib; print(next(pathlib.Path(libfaketime.__file__).parent.rglob("libfaketime.so.1")))'
+library() { find "$CACHE/libfaketime" -name libfaketime.so.1 2>/dev/null | head -n 1; }
+[ -n "$(library)" ] || pip_need libfaketime 3.0.1 >/dev/null
+library

@@ -72,8 +72,9 @@ def _depths(store: DataDriverBase, ledger: Ledger) -> bool:
 
 def _claim(store: DataDriverBase, ledger: Ledger) -> bool:
     ids = {each["claim_id"] for each in everything(store)} - {None}
-    if not ids:
-        return not ledger.held()
+    if len(ids) != 1:
+        # By the clock of the last step, a claim that nobody was told of is beside that step's.
+        return not ids and not ledger.held()
     (claim,) = ids
     found, messages = store.claim_controller.get(QUEUE, claim, PROJECT)
     return found["ttl"] == ledger.claim_ttl and _names(messages) == _keys(ledger.held())

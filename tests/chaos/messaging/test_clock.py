@@ -29,9 +29,9 @@ PATH = "/messaging/v2/queues/clocked"
 
 
 @pytest.fixture(scope="session")
-def library() -> str:
+def library(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The library that gives a process a clock of its own."""
-    script = [str(TOP / "tests" / "engines" / "need-faketime.sh"), "/tmp", "1"]
+    script = [str(TOP / "tests" / "engines" / "need-faketime.sh"), str(tmp_path_factory.mktemp("faketime")), "1"]
     done = subprocess.run(script, env={**os.environ, "UCTEST_PYTHON": sys.executable}, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("NOT RUN: needs the wheel libfaketime")
