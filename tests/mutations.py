@@ -510,8 +510,8 @@ MUTATIONS = [
     Mutation(
         "an id that is found through another queue",
         STEPS,
-        "FROM {{message}} WHERE queue = {_LANE} AND {column} IN",
-        "FROM {{message}} WHERE {_LANE} IS NOT NULL AND {column} IN",
+        "FROM {{message}} WHERE queue = {_LANE} AND place IN",
+        "FROM {{message}} WHERE {_LANE} IS NOT NULL AND place IN",
     ),
     Mutation(
         "grace dropped",
@@ -590,9 +590,7 @@ MUTATIONS = [
         "release that keeps claim", STEPS, "claim_ttl = NULL, again = ? WHERE", "claim_ttl = NULL, again = again + 0 * ? WHERE"
     ),
     Mutation("release that is counted as claimed", STEPS, "self._add_to(connection, lane, 0, -freed)", "pass"),
-    Mutation(
-        "alias not looked up", STEPS, '(("place", " AND alias IS NULL"), ("alias", ""))', '(("place", " AND alias IS NULL"),)'
-    ),
+    Mutation("alias not looked up", STEPS, "if left := sorted(", "if False and sorted("),
     Mutation("dedup forgotten", STEPS, "self._remember(connection, queue, marked)", "pass"),
     Mutation("own messages only", STEPS, "AND client <> ?", "AND client = ?"),
     Mutation("claims not counted", STEPS, "SET claims = claims + 1, claim = ?", "SET claim = ?"),

@@ -251,7 +251,7 @@ class Database:
                 yield connection
             return
         with self.dialect.translated():
-            connection = self._at_hand.take() or self._autocommit.connect()
+            connection = self._take() or self._autocommit.connect()
             try:
                 with limited(connection.connection.driver_connection, self.dialect.cut):
                     yield connection
@@ -262,6 +262,15 @@ class Database:
                 connection.close()
                 raise
             self._at_hand.give(connection)
+
+    def _take(self) -> sa.Connection | None:
+        """A connection at hand that the server has not closed meanwhile, as servers do with idle ones."""
+        while (connection := self._at_hand.take()) is not None:
+            if not self.dialect.is_closed(connection.connection.driver_connection):
+                break
+            connection.invalidate()
+            connection.close()
+        return connection
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

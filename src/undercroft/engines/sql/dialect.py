@@ -243,9 +243,13 @@ class ServerDialect(Dialect):
 
     def is_closed(self, connection: Any) -> bool:
         """See `Dialect.is_closed`."""
+        try:
+            number = self.socket_number(connection)
+        except Exception:  # noqa: BLE001 - each client library says in its own way that its connection is closed
+            return True
         # A server says nothing to a connection that asked nothing, but that it is over.
         poll = select.poll()
-        poll.register(self.socket_number(connection), select.POLLIN)
+        poll.register(number, select.POLLIN)
         return bool(poll.poll(0))
 
     @abc.abstractmethod
