@@ -32,7 +32,7 @@ class Sizes:
     """How much is measured."""
 
     def __init__(self, *, quick: bool) -> None:
-        self.seconds = 1.0 if quick else 6.0
+        self.seconds = 1.0 if quick else 4.0
         self.rounds = 1 if quick else 3
         self.held = 5.0 if quick else 180.0
         self.stored = 20_000 if quick else 1_000_000
