@@ -92,8 +92,8 @@ def subjects(urls: dict[str, str], folder: pathlib.Path, name: str, clients: int
 
 def rates(urls: dict[str, str], sizes: Sizes, folder: pathlib.Path) -> dict[str, Any]:
     """Sending and reading with 1 and with 8 clients."""
-    # What, messages of a call, and messages that each second of a client takes at most.
-    steps = (("send", 1, 0), ("send", TEN, 0), ("each", TEN, 8_000), ("bulk", TEN, 12_000), ("read", TEN, 20_000))
+    # What, messages of a call, and messages that a second takes, about.
+    steps = (("send", 1, 0), ("send", TEN, 0), ("each", TEN, 8_000), ("bulk", TEN, 20_000), ("read", TEN, 30_000))
     found: dict[str, Any] = {}
     with subjects(urls, folder, "rates", 8) as everybody:
         for what, size, needs in steps:
@@ -118,7 +118,7 @@ def behind(urls: dict[str, str], sizes: Sizes, folder: pathlib.Path) -> dict[str
     for clients in ("front", "behind"):
         with subjects(urls, folder, clients, 1) as everybody:
             for one in everybody:
-                one.first("fill", count=sizes.claimed + int(10_000 * sizes.seconds))
+                one.first("fill", count=sizes.claimed + int(30_000 * sizes.seconds))
                 if clients == "behind":
                     one.first("take", count=sizes.claimed)
             for one in everybody:
