@@ -52,7 +52,7 @@ class Heads:
             behind the one given when a message comes back, None for none. Takes the queue, and the head as it is.
     """
 
-    def __init__(self, look: Callable[[Lane, int, int], tuple[int, int | None]]) -> None:
+    def __init__(self, look: Callable[[Lane, int, int, int], tuple[int, int | None]]) -> None:
         self._look = look
         self._known: dict[Lane, _Known] = {}
         self._lock = threading.Lock()
@@ -73,7 +73,7 @@ class Heads:
             if is_anew:
                 known.anew = now
             head = known.head
-        place, again = self._look(lane, head.place, FRESH if is_anew else head.low)
+        place, again = self._look(lane, head.place, FRESH if is_anew else head.low, now)
         found = Head(max(head.place, place), max(FRESH, min(now if again is None else again, now) - _MARGIN))
         with self._lock:
             known.head = found

@@ -363,14 +363,18 @@ class PostgreSQL(Steps):
             "WITH {q} SELECT "
             "(SELECT place FROM {message} WHERE queue = {mine} AND again = 0 AND place >= %(head)s "
             "ORDER BY place LIMIT 1), "
-            "(SELECT again FROM {message} WHERE queue = {mine} AND {in_again} AND again > %(low)s ORDER BY again, place LIMIT 1)"
+            "(SELECT again FROM {message} WHERE queue = {mine} AND {in_again} AND again > %(low)s AND again <= %(now)s "
+            "ORDER BY again, place LIMIT 1)"
         )
 
-    def _look(self, lane: Lane, head: int, low: int) -> tuple[int, int | None]:
-        """The first place that may have a message that was never claimed, and the first moment when one comes back."""
+    def _look(self, lane: Lane, head: int, low: int, now: int) -> tuple[int, int | None]:
+        """The first place that may have a message that was never claimed, and the first moment when one came back.
+
+        Moments to come are left out: beside an old snapshot these are the ends of all claims whose messages are deleted.
+        """
         # In this order: what appears below the horizon is there now.
         last = self._last_sure(lane)
-        ((first, again),) = self._ask(self._look_statement, lane, {"head": head, "low": low})
+        ((first, again),) = self._ask(self._look_statement, lane, {"head": head, "low": low, "now": now})
         return min(last, int(first)) if first is not None else last, again
 
     # -- claims ----------------------------------------------------------------------------------------------------
