@@ -91,7 +91,7 @@ def _expires(text: str | None) -> dt.datetime:
 
 
 def caller(req: falcon.Request, path: str, conf: cfg.ConfigOpts) -> Caller | None:
-    """Who asks with a signature: somebody of the project that signed; None for a request without one.
+    """The caller of a signed request: a member of the project that signed; None for a request without one.
 
     Raises:
         Missing: the signature does not give access to this.

@@ -190,7 +190,7 @@ def test_an_empty_store_has_nothing_to_remove(store: DataDriverBase) -> None:
 @assumes("concurrent_writers")
 @pytest.mark.usefixtures("examined")
 def test_many_clean_while_others_work(store: DataDriverBase, open_store: OpenStore) -> None:
-    """What expires goes once, what is posted, claimed and deleted meanwhile is all there."""
+    """Expired messages are removed once; concurrent posts, claims and deletions lose nothing."""
     others = [open_store(init=False) for _ in range(3)]
     with at(0):
         make(store, "q")

@@ -282,7 +282,7 @@ def test_a_reader_while_messages_come_and_go(store: DataDriverBase) -> None:
 @assumes("concurrent_writers")
 @needs("claims")
 def test_what_a_post_stored_is_on_the_next_list_and_claim(store: DataDriverBase, open_store: OpenStore) -> None:
-    """Of whoever asks: posts of one queue, one after the other, beside those of another queue."""
+    """Seen by every client: successive posts to one queue, beside posts to another queue."""
     other, done = open_store(init=False), threading.Event()
 
     def elsewhere() -> None:

@@ -35,7 +35,7 @@ class CatalogueBase(abc.ABC):
 
     @abc.abstractmethod
     def delete(self, project: str | None, queue: str) -> None:
-        """Remove an entry; one that there is not is no error."""
+        """Remove an entry; an unknown one is ignored."""
 
     @abc.abstractmethod
     def update(self, project: str | None, queue: str, pool: str | None = None) -> None:

@@ -74,7 +74,7 @@ class Claim(abc.ABC):
     def delete(self, queue: str, claim_id: str | None, project: str | None = None) -> None:
         """Release a claim: its messages are free at once.
 
-        Q34 A claim that is unknown or over is no error.
+        Q34 Claims that are unknown or over are ignored.
         """
         own, scope = arguments.name(queue), arguments.project(project)
         if claim_id is not None:

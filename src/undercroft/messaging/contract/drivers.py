@@ -103,7 +103,7 @@ class _DriverBase:
         self._register_opts()
 
     def _register_opts(self) -> None:
-        """Register the options that the driver has; a second time is no error."""
+        """Register the driver's options; may be repeated."""
         for group, options in self._DRIVER_OPTIONS:
             for option in options:
                 with contextlib.suppress(cfg.DuplicateOptError):

@@ -35,7 +35,7 @@ class FlavorsBase(abc.ABC):
 
     @abc.abstractmethod
     def delete(self, name: str, project: str | None = None) -> None:
-        """Remove a flavor; one that there is not is no error."""
+        """Remove a flavor; an unknown one is ignored."""
 
     @abc.abstractmethod
     def update(self, name: str, project: str | None = None, capabilities: Any = None) -> None:

@@ -139,7 +139,7 @@ class Message(abc.ABC):
     def delete(self, queue: str, message_id: str, project: str | None = None, claim: str | None = None) -> None:
         """Delete one message.
 
-        Q24 A message or queue that is unknown is no error. Without `claim`, a message under a live claim raises MessageIsClaimed.
+        Q24 Unknown messages and queues are ignored. Without `claim`, a message under a live claim raises MessageIsClaimed.
             With `claim`: ClaimDoesNotExist where that is malformed, unknown or over; MessageNotClaimed where the message has no
             live claim; MessageNotClaimedBy where another claim has it.
         """

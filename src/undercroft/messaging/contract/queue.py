@@ -97,7 +97,7 @@ class Queue(abc.ABC):
     def delete(self, name: str, project: str | None = None) -> None:
         """Remove a queue with its messages and claims.
 
-        Q8  Its subscriptions stay. A queue that there is not is no error. A queue of the same name that is made later is empty.
+        Q8  Its subscriptions stay. An unknown queue is ignored. A queue of the same name that is made later is empty.
         """
         self._delete(arguments.name(name), arguments.project(project))
 
@@ -136,7 +136,7 @@ class Queue(abc.ABC):
 
     @abc.abstractmethod
     def _metadata(self, name: str, project: str) -> dict[str, Any] | None:
-        """The metadata, which the caller may change; None where there is no such queue."""
+        """The metadata, which the caller may change; None for an unknown queue."""
 
     @abc.abstractmethod
     def _set_metadata(self, name: str, metadata: dict[str, Any], project: str) -> bool:
@@ -156,7 +156,7 @@ class Queue(abc.ABC):
 
     @abc.abstractmethod
     def _stats(self, name: str, project: str) -> Stats | None:
-        """How full it is; None where there is no such queue."""
+        """How full it is; None for an unknown queue."""
 
     @abc.abstractmethod
     def _calculate_resource_count(self, project: str) -> int:

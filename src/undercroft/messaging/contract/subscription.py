@@ -89,7 +89,7 @@ class Subscription(abc.ABC):
         return self._get(arguments.name(queue), str(subscription_id), arguments.project(project)) is not None
 
     def delete(self, queue: str, subscription_id: str, project: str | None = None) -> None:
-        """Remove a subscription; one that there is not is no error."""
+        """Remove a subscription; an unknown one is ignored."""
         self._delete(arguments.name(queue), str(subscription_id), arguments.project(project))
 
     def get_with_subscriber(self, queue: str, subscriber: str, project: str | None = None) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ from undercroft.messaging.models import Depths, Lease, NewMessage
 
 Values = Mapping[str, Any]
 _COLUMNS = ", ".join(COLUMNS)
-# A claim that nobody has: of a message that is free, or of a queue that has no rule about dead letters.
+# More claims than a message can have: the bound of a queue without a rule about dead letters.
 _NEVER = 2**31 - 1
 
 
