@@ -294,8 +294,8 @@ def test_nobody_sees_another_project(two_tenants, route):
                     assert others.status_code == missing.status_code
                     as_others = missing.content.replace(b"-of-c", b"-of-b").replace(b"access project c", b"access project b")
                     assert opened(others.content) == opened(as_others)
-                    # What was asked for may be told again.
-                    content = ECHOED.sub(b"", others.content)
+                    # What was asked for may be told again; the number of a port may look like a secret.
+                    content = ECHOED.sub(b"", others.content).replace(two_tenants.url.encode(), b"")
                     for secret in SECRETS:
                         assert secret not in content, (token, request)
                     if project == "x" and route.rule is Rule.PROJECT:

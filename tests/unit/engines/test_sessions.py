@@ -17,9 +17,10 @@ from undercroft.conformance.events.data import after, event, everything, exact, 
 from undercroft.conformance.events.oracle import stored
 from undercroft.conformance.examination import problems
 from undercroft.conformance.rating import data as rating
+from undercroft.core import deadline
 from undercroft.core.errors import ConfigInvalid
 from undercroft.core.findings import Level
-from undercroft.engines.sql import Database, EngineOptions
+from undercroft.engines.sql import Database, EngineOptions, raw
 
 pytestmark = pytest.mark.kind("rating")
 WORDS = ["\\", "\\x41", "a'b", '"', "NULL", "null", "%s", "a ", "é", "\U0001f600", "x" * 255]
@@ -74,6 +75,18 @@ def _same(found: str, value: str) -> bool:
     if found.replace(".", "").isdigit() and value.replace(".", "").isdigit():
         return float(found) == float(value)
     return sorted(re.split(", ?", found.upper())) == sorted(re.split(", ?", {"FULL": "2"}.get(value, value).upper()))
+
+
+def test_a_single_statement_keeps_no_table(odd_url):
+    reader, other = (Database.open(odd_url, EngineOptions, {})[0] for _ in range(2))
+    other.write(lambda c: c.exec_driver_sql("CREATE TABLE numbers (n INTEGER)"))
+    # Past SQLAlchemy, which so does not know of a transaction that it has to end.
+    assert not reader.alone(lambda c: raw.rows(c, "SELECT n FROM numbers"))
+    with deadline.within(5):
+        other.write(lambda c: c.exec_driver_sql("DROP TABLE numbers"))
+        assert reader.read(lambda c: c.exec_driver_sql("SELECT 42").scalar()) == 42
+    reader.close()
+    other.close()
 
 
 def test_the_environment_of_the_client_library_decides_nothing(server, monkeypatch):

@@ -148,7 +148,10 @@ class MariaDB(ServerDialect):
 
     @staticmethod
     def _reset(connection: Any, _record: object, state: Any) -> None:
-        """End what a connection that is given back has begun. The pool's own rollback would be a round trip after each COMMIT."""
+        """End what a connection that is given back has begun. The pool's own rollback would be a round trip after each COMMIT.
+
+        Most blocks have ended it. A commit that failed has not, nor has a single statement that went past SQLAlchemy.
+        """
         if not state.terminate_only and connection.server_status & _IN_TRANSACTION:
             connection.rollback()
 
@@ -204,12 +207,17 @@ class MariaDB(ServerDialect):
 
 @functools.cache
 def _cursor_class() -> Any:
-    """A cursor that sends no statement that the server would not read: it closes the connection then, and tells no reason."""
+    """A cursor that sends no statement that the server would not read: it closes the connection then, and tells no reason.
+
+    It notes in the connection that a transaction may be open.
+    """
     import pymysql  # noqa: PLC0415 - an engine's own library
 
     class Cursor(pymysql.cursors.Cursor):  # type: ignore[misc]
         def execute(self, query: Any, args: Any = None) -> int:
             text = self.mogrify(query, args)
+            # Rows and errors come without a status: a transaction is open until an answer, as that to COMMIT, says that it is not.
+            self.connection.server_status |= _IN_TRANSACTION
             most = getattr(self.connection, "room", None)
             # A character takes four bytes at most; one more byte says what the packet holds.
             if most is not None and 4 * len(text) >= most:
