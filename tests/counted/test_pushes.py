@@ -59,6 +59,8 @@ def test_a_push_is_few_statements(opener: Opener, case: str, known: bool, record
     with tally() as counted:
         if known:
             # The connections that the object holds were not made to be counted.
+            while connection := store._db._at_hand.take():
+                connection.close()
             store._db.engine.dispose()
         else:
             store.close()
