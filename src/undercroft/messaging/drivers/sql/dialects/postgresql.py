@@ -91,8 +91,7 @@ class PostgreSQL(Steps):
 
         def work(connection: sa.Connection) -> list[Any]:
             with raw.driver(connection) as own:
-                cursor = own.execute(statement, given, binary=True)
-                return list(cursor.fetchall()) if cursor.description else []
+                return list(own.execute(statement, given, binary=True).fetchall())
 
         return self._db.write_alone(work)
 
@@ -235,6 +234,17 @@ class PostgreSQL(Steps):
     # -- deleting --------------------------------------------------------------------------------------------------
 
     @functools.cached_property
+    def _delete_plainly(self) -> str:
+        """What most deletions are: of a message that has no other id, by its claim, or free."""
+        return self._sql(
+            "WITH gone AS (DELETE FROM {message} m USING {queue} q WHERE q.project = %(project)s AND q.name = %(name)s "
+            "AND m.queue = q.id AND m.place = %(id)s AND m.alias IS NULL AND m.expires > %(now)s "
+            "AND CASE WHEN m.again > %(now)s THEN m.claim END IS NOT DISTINCT FROM %(claim)s::bigint RETURNING m.queue, m.claim) "
+            "INSERT INTO {tally} (queue, total, held) SELECT queue, -1, CASE WHEN claim IS NULL THEN 0 ELSE -1 END FROM gone "
+            "RETURNING 1"
+        )
+
+    @functools.cached_property
     def _delete_one(self) -> str:
         return self._sql(
             "WITH {q}, p AS MATERIALIZED (SELECT coalesce((SELECT place FROM {moved} WHERE queue = {mine} AND alias = %(id)s), "
@@ -249,7 +259,10 @@ class PostgreSQL(Steps):
         )
 
     def delete(self, lane: Lane, message: int, claim: int | None, now: int) -> Refusal | None:
-        found = self._one(self._delete_one, lane, {"id": message, "claim": claim, "now": now})
+        values = {"id": message, "claim": claim, "now": now}
+        if self._one(self._delete_plainly, lane, values):
+            return None
+        found = self._one(self._delete_one, lane, values)
         if not found or found[0][1]:
             return None
         return Refusal(message, found[0][0], claim is not None and bool(self.find_claim(lane, claim, now)))
@@ -412,7 +425,7 @@ class PostgreSQL(Steps):
             "WITH {q}, freed AS (UPDATE {message} SET claim = NULL, claim_ttl = NULL, again = %(back)s "
             "WHERE queue = {mine} AND claim = %(claim)s AND again > %(now)s RETURNING 1) "
             "INSERT INTO {tally} (queue, total, held) SELECT q.id, 0, -n.n FROM q, (SELECT count(*) AS n FROM freed) n WHERE "
-            "n.n > 0"
+            "n.n > 0 RETURNING 1"
         )
 
     def release(self, lane: Lane, claim: int, now: int) -> None:
