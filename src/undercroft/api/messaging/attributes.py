@@ -57,14 +57,6 @@ def defaults(conf: cfg.ConfigOpts) -> dict[str, Any]:
     }
 
 
-RESERVED = frozenset(
-    {
-        MAX_POST_SIZE, DEFAULT_TTL, DEFAULT_DELAY, DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, MAX_CLAIM_COUNT, ENCRYPT, FLAVOR,
-        RETRY_POLICY,
-    }
-)  # fmt: skip
-
-
 def shown(metadata: Mapping[str, Any], conf: cfg.ConfigOpts) -> dict[str, Any]:
     """Metadata as they are answered."""
     return {**defaults(conf), **metadata}

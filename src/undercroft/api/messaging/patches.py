@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from undercroft.api.messaging.attributes import RESERVED
 from undercroft.api.messaging.refusals import BODY, Exists, Refused
+from undercroft.messaging.attributes import RESERVED
 
 MEDIA = "application/openstack-messaging-v2.0-json-patch"
 OPERATIONS = ("add", "replace", "remove")

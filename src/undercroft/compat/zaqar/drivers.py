@@ -144,50 +144,16 @@ class DataDriver(_Driver, storage.DataDriverBase):
             self.ours.close()
 
 
-# A class for each name: a driver has to know which group of options is its own.
-class SqliteDataDriver(DataDriver):
-    """The message store of the name `undercroft+sqlite`."""
-
-    NAME = "undercroft+sqlite"
-
-
-class PostgresqlDataDriver(DataDriver):
-    """The message store of the name `undercroft+postgresql`."""
-
-    NAME = "undercroft+postgresql"
+def _named(plane: type[_Driver], engine: str) -> Any:
+    """A class of its own for the name `undercroft+ENGINE`: a driver has to know which group of options is its own."""
+    name = f"{config.OURS}+{engine}"
+    own = {"NAME": name, "__module__": __name__, "__doc__": f"{plane.__doc__} Of the name `{name}`."}
+    return type(f"{engine.title()}{plane.__name__}", (plane,), own)
 
 
-class MysqlDataDriver(DataDriver):
-    """The message store of the name `undercroft+mysql`."""
-
-    NAME = "undercroft+mysql"
-
-
-class MariadbDataDriver(DataDriver):
-    """The message store of the name `undercroft+mariadb`."""
-
-    NAME = "undercroft+mariadb"
-
-
-class SqliteControlDriver(ControlDriver):
-    """The management store of the name `undercroft+sqlite`."""
-
-    NAME = "undercroft+sqlite"
-
-
-class PostgresqlControlDriver(ControlDriver):
-    """The management store of the name `undercroft+postgresql`."""
-
-    NAME = "undercroft+postgresql"
-
-
-class MysqlControlDriver(ControlDriver):
-    """The management store of the name `undercroft+mysql`."""
-
-    NAME = "undercroft+mysql"
-
-
-class MariadbControlDriver(ControlDriver):
-    """The management store of the name `undercroft+mariadb`."""
-
-    NAME = "undercroft+mariadb"
+SqliteDataDriver, PostgresqlDataDriver, MysqlDataDriver, MariadbDataDriver = (
+    _named(DataDriver, engine) for engine in ("sqlite", "postgresql", "mysql", "mariadb")
+)
+SqliteControlDriver, PostgresqlControlDriver, MysqlControlDriver, MariadbControlDriver = (
+    _named(ControlDriver, engine) for engine in ("sqlite", "postgresql", "mysql", "mariadb")
+)
