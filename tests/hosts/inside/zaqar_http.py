@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import unittest
 from typing import Any, ClassVar
 
@@ -56,9 +57,17 @@ def over_ours(theirs: type, more: str = "") -> type:
     return type(theirs.__name__, (OnUndercroft, theirs), {"more": more})
 
 
+class TestClaimsMongoDB(test_claims.TestClaimsMongoDB):
+    """Its test compares an age, for which Zaqar counts whole seconds, with a time that has fractions: no second may begin in it."""
+
+    def test_lifecycle(self) -> None:
+        time.sleep(1.02 - time.time() % 1)
+        super().test_lifecycle()
+
+
 CLASSES = [
     over_ours(test_version.TestVersion),
-    over_ours(test_claims.TestClaimsMongoDB),
+    over_ours(TestClaimsMongoDB),
     over_ours(test_default_limits.TestDefaultLimits),
     over_ours(test_home.TestHomeDocument),
     over_ours(test_media_type.TestMediaType),
