@@ -73,7 +73,7 @@ def test_a_signal_ends_it_while_the_source_is_silent(
     place: Place, tmp_path: pathlib.Path, seed: int, record: Record, waits: bool, number: signal.Signals
 ) -> None:
     with (
-        exporting(tmp_path, place, seed, timeout=0.3 if waits else 30, backoff_base=60, backoff_max=60) as (exporter, _, proxy),
+        exporting(tmp_path, place, seed, timeout=1 if waits else 30, backoff_base=60, backoff_max=60) as (exporter, _, proxy),
         exporter.living() as worker,
     ):
         exporter.await_passed(exporter.traffic.last)
