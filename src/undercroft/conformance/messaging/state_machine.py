@@ -27,7 +27,7 @@ _BODIES: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(
         [None, True, False, 0, -1, 1.5, 2**53 + 1, "", "a", "\u00e9", "\U0001f600", "a\x00b", [], {}, {"a.b": {"$c": [None]}}]
     ),
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=4),
+    st.text(st.characters(blacklist_categories=["Cs"]), max_size=4),
 )
 _MESSAGES = st.fixed_dictionaries(
     {"body": _BODIES, "ttl": _SPANS, "delay": st.sampled_from([0, 0, 0, 10, 30])},
