@@ -200,9 +200,9 @@ def last_of(number: int) -> int:
 
 def inserted(connection: sa.Connection, db: Database, table: sa.Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one of its key is there; whether it was inserted."""
-    statement = db.dialect.insert_missing(table).values(**values)
-    # Of an INSERT SQLAlchemy forgets it else.
-    return bool(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1)
+    # Of an INSERT not every version of SQLAlchemy remembers how many rows it made.
+    statement = db.dialect.insert_missing(table).values(**values).returning(sa.literal(1))
+    return connection.execute(statement).first() is not None
 
 
 def new_id() -> int:
