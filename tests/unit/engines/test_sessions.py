@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
+import signal
 import sqlite3
+import threading
 from decimal import Decimal
 
 import pytest
@@ -87,6 +89,44 @@ def test_a_single_statement_keeps_no_table(odd_url):
         assert reader.read(lambda c: c.exec_driver_sql("SELECT 42").scalar()) == 42
     reader.close()
     other.close()
+
+
+def test_an_interrupt_ends_a_statement_and_its_connection(odd_url):
+    db, _ = Database.open(odd_url, EngineOptions, {})
+    long = {
+        "postgresql": "SELECT pg_sleep(20)",
+        "mariadb": "SELECT sleep(20)",
+        "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000000) SELECT max(x) FROM n",
+    }
+    for run in (db.write, db.write_alone, db.read, db.alone):
+        timer = threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+        timer.start()
+        # Not an error of ours, after which the work would be done again.
+        with pytest.raises(KeyboardInterrupt):
+            run(lambda c: raw.rows(c, long[db.dialect.name]))
+        timer.join()
+        assert db.write(lambda c: raw.rows(c, "SELECT 42")[0][0]) == 42
+    db.close()
+
+
+def test_a_connection_that_an_interrupt_met_is_not_used_again(odd_url):
+    """Between sending a statement and reading its answer nothing more can be sent: a ROLLBACK would fail instead."""
+    db, _ = Database.open(odd_url, EngineOptions, {})
+    kept = []
+
+    def work(connection):
+        try:
+            with raw.driver(connection):
+                raise KeyboardInterrupt
+        finally:
+            kept.append(not connection.invalidated)
+
+    for run in (db.write, db.write_alone, db.read, db.alone):
+        with pytest.raises(KeyboardInterrupt):
+            run(work)
+    assert kept == [False] * 4
+    assert db.write(lambda c: raw.rows(c, "SELECT 42")[0][0]) == 42
+    db.close()
 
 
 def test_the_environment_of_the_client_library_decides_nothing(server, monkeypatch):

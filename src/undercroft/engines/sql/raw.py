@@ -27,6 +27,10 @@ def driver(connection: sa.Connection) -> Iterator[Any]:
             connection.invalidate(error)
         raised = sa.exc.DBAPIError.instance(None, None, error, base, connection_invalidated=is_dead, dialect=dialect)
         raise raised from error
+    except (KeyboardInterrupt, SystemExit):
+        # Its answer is still to come: nothing more can be sent on it, a ROLLBACK neither, whose error would take this one's place.
+        connection.invalidate()
+        raise
 
 
 # Of a statement, beside its rows of values.
