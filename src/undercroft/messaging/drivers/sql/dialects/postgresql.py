@@ -235,10 +235,11 @@ class PostgreSQL(Steps):
 
     @functools.cached_property
     def _delete_plainly(self) -> str:
-        """What most deletions are: of a message that has no other id, by its claim, or free."""
+        """What most deletions are: of a message that is there, by its claim, or free. Gives a row when it is gone."""
         return self._sql(
             "WITH gone AS (DELETE FROM {message} m USING {queue} q WHERE q.project = %(project)s AND q.name = %(name)s "
-            "AND m.queue = q.id AND m.place = %(id)s AND m.alias IS NULL AND m.expires > %(now)s "
+            "AND m.queue = q.id AND m.place = coalesce((SELECT v.place FROM {moved} v WHERE v.queue = q.id AND v.alias = %(id)s), "
+            "%(id)s) AND coalesce(m.alias, m.place) = %(id)s AND m.expires > %(now)s "
             "AND CASE WHEN m.again > %(now)s THEN m.claim END IS NOT DISTINCT FROM %(claim)s::bigint RETURNING m.queue, m.claim) "
             "INSERT INTO {tally} (queue, total, held) SELECT queue, -1, CASE WHEN claim IS NULL THEN 0 ELSE -1 END FROM gone "
             "RETURNING 1"
