@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from undercroft.api.front.bridge import Bridge
 from undercroft.api.front.exchange import Front, Wsgi
@@ -50,6 +53,12 @@ def seen(asked: dict[str, Any], *parts: bytes) -> tuple[dict[str, Any], bytes]:
     ask(application, asked, *parts)
     environ, body = found[0]
     return environ, body
+
+
+def test_a_signal_after_the_server_interrupts():
+    seen(scope())
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_a_request_as_the_application_sees_it():

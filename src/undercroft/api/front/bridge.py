@@ -19,6 +19,7 @@ from undercroft.core import settings
 _SPARE = 2
 # After a signal to end, what is under way goes on for so long as if nothing had been.
 _FINISH_SECONDS = 2.0
+_WITHOUT_A_SERVER: Mapping[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
 
 
 class Bridge:
@@ -53,9 +54,18 @@ class Bridge:
         """
         self._heeds_signals = True
         loop = asyncio.get_running_loop()
+
+        def heed(number: int, _: object) -> None:
+            if loop.is_closed():
+                # Nothing is under way: the process ends as one without a server does, also if a library's clean-up is in the way.
+                signal.signal(number, _WITHOUT_A_SERVER[number])
+                signal.raise_signal(number)
+            else:
+                loop.call_soon_threadsafe(loop.call_later, _FINISH_SECONDS, self._hurry)
+
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: loop.call_soon_threadsafe(loop.call_later, _FINISH_SECONDS, self._hurry))
+            for number in _WITHOUT_A_SERVER:
+                signal.signal(number, heed)
 
     def _hurry(self) -> None:
         for exchange in self._under_way:
