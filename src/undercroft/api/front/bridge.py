@@ -57,7 +57,7 @@ class Bridge:
 
         def heed(number: int, _: object) -> None:
             if loop.is_closed():
-                # Nothing is under way: the process ends as one without a server does, also if a library's clean-up is in the way.
+                # Nothing is under way any more: the signal does what it does where no server ran.
                 signal.signal(number, _WITHOUT_A_SERVER[number])
                 signal.raise_signal(number)
             else:
