@@ -1,0 +1,1 @@
+"""Messages and queues in Redis, or in a cluster of its servers."""

@@ -1,0 +1,215 @@
+-- A queue's keys, and what scripts about its messages begin with.
+--
+-- KEYS[1] is the base of all names, with the hash tag of the queue's slot. A life of a queue has an incarnation, INC, so that keys
+-- which an id leads to are never those of another life. A place is 12 hexadecimal digits, and counts within its incarnation.
+--
+-- :queue           hash: inc, place (the last one given), claims (the last one's number), project, name, meta (JSON), listed (the
+--                  incarnation that the register has), dead_most, dead_queue, dead_ttl, out (there are messages in :out)
+-- :INC:body        hash: place -> moment of the post (8 bytes), ttl (4), length of the client's name (2), that name, body. With
+--                  0x8000 in the length, the 28 digits of the id of a message from another queue are before the name
+-- :INC:all         sorted set of all places. Each of them is in one more of these:
+-- :INC:free        sorted set of places that may be claimed
+-- :INC:later       sorted set of places with a delay; :INC:delayed has them by the moment when it is over
+-- :INC:held        sorted set of places under a claim, by the claim's score: the moment when it ends * 256 + 0 to 255, which no
+--                  other claim of the queue has at the time
+-- :INC:ends        sorted set of places by the moment when they expire, but those under a claim: that prolongs their lives
+-- :INC:state       hash: place -> claims (4 bytes), ttl (8), moment when it expires (8), of what was claimed
+-- :INC:claims      hash: score -> number (12 digits), ':', ttl; 'c' and number -> score
+-- :INC:dedup       hash: key -> place, moment when it is forgotten; :INC:dedup_ends has the keys by that moment
+-- :INC:moved       hash: id -> place, how often it has moved, of messages from other queues; :INC:moved_ends has the ids by the
+--                  moment when they are forgotten
+-- :INC:out         hash: place -> what is on its way to another queue; see move.lua
+-- :receipt:KEY     string: what a post was answered
+
+local call, base = redis.call, KEYS[1]
+local QUEUE = base .. ':queue'
+local BODY, ALL, FREE, LATER, DELAYED, HELD, ENDS, STATE, CLAIMS, DEDUP, DEDUP_ENDS, MOVED, MOVED_ENDS, OUT
+-- Arguments of one command at most: Lua's stack is limited.
+local PART = 1000
+local HEAD, LIFE = '<I8I4H', '<I4I8I8'
+
+local function open(inc)
+  local own = base .. ':' .. inc .. ':'
+  BODY, ALL, FREE, LATER, DELAYED = own .. 'body', own .. 'all', own .. 'free', own .. 'later', own .. 'delayed'
+  HELD, ENDS, STATE, CLAIMS = own .. 'held', own .. 'ends', own .. 'state', own .. 'claims'
+  DEDUP, DEDUP_ENDS, MOVED, MOVED_ENDS, OUT = own .. 'dedup', own .. 'dedup_ends', own .. 'moved', own .. 'moved_ends', own .. 'out'
+end
+
+-- A command that changes something, with however many arguments.
+local function spread(command, key, list)
+  local count = #list
+  if count > 0 and count <= PART then
+    return call(command, key, unpack(list))
+  end
+  local done = 0
+  for first = 1, count, PART do
+    done = done + call(command, key, unpack(list, first, math.min(first + PART - 1, count)))
+  end
+  return done
+end
+
+-- A command that gives something for each of its arguments.
+local function gather(command, key, list)
+  local count = #list
+  if count == 0 then
+    return {}
+  end
+  if count <= PART then
+    return call(command, key, unpack(list))
+  end
+  local found = {}
+  for first = 1, count, PART do
+    local last = math.min(first + PART - 1, count)
+    local part = call(command, key, unpack(list, first, last))
+    for place = first, last do
+      found[place] = part[place - first + 1]
+    end
+  end
+  return found
+end
+
+-- Lua writes large numbers with an exponent.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- Whether a claim of this score is not over.
+local function is_live(score, now)
+  return score and tonumber(score) >= (now + 1) * 256
+end
+
+-- The number of the claim of a score; nil where it is forgotten.
+local function claim_of(score)
+  local kept = call('HGET', CLAIMS, text(score))
+  return kept and string.sub(kept, 1, 12)
+end
+
+local function forget_claim(score)
+  local number = claim_of(score)
+  if number then
+    call('HDEL', CLAIMS, text(score), 'c' .. number)
+  end
+end
+
+-- Claims all of whose messages are gone are over; `scores` are those that lost some.
+local function forget_empty(scores)
+  for score in pairs(scores) do
+    if call('ZCOUNT', HELD, score, score) == 0 then
+      forget_claim(score)
+    end
+  end
+end
+
+-- What is left of messages that are in no other set any more.
+local function drop(places)
+  if #places > 0 then
+    spread('ZREM', ALL, places)
+    spread('HDEL', BODY, places)
+    spread('HDEL', STATE, places)
+  end
+end
+
+-- Remove messages that are under no claim.
+local function remove(places)
+  if #places > 0 then
+    if spread('ZREM', FREE, places) < #places then
+      spread('ZREM', LATER, places)
+      spread('ZREM', DELAYED, places)
+    end
+    spread('ZREM', ENDS, places)
+    drop(places)
+  end
+end
+
+local function add_free(places)
+  local pairs_of = {}
+  for index, place in ipairs(places) do
+    pairs_of[index * 2 - 1], pairs_of[index * 2] = tonumber(place, 16), place
+  end
+  spread('ZADD', FREE, pairs_of)
+end
+
+-- Free messages whose claim is over; how many had expired, and are gone.
+local function release(places, now)
+  local states = gather('HMGET', STATE, places)
+  local back, ends, gone = {}, {}, {}
+  for index, place in ipairs(places) do
+    local _, _, expires = struct.unpack(LIFE, states[index])
+    if expires <= now then
+      gone[#gone + 1] = place
+    else
+      back[#back + 1] = place
+      ends[#ends + 1] = expires
+      ends[#ends + 1] = place
+    end
+  end
+  spread('ZREM', HELD, places)
+  add_free(back)
+  spread('ZADD', ENDS, ends)
+  drop(gone)
+  return #gone
+end
+
+-- Let happen what is due: claims that are over, delays that are over, lives that are over; at most `most` messages of each.
+-- How many are gone, and whether more may be due.
+local function settle(now, most)
+  local removed, more = 0, false
+  local found = call('ZRANGEBYSCORE', HELD, '-inf', now * 256 + 255, 'WITHSCORES', 'LIMIT', 0, most)
+  if #found > 0 then
+    local places, last = {}, nil
+    for index = 1, #found, 2 do
+      places[#places + 1] = found[index]
+      if found[index + 1] ~= last then
+        last = found[index + 1]
+        forget_claim(last)
+      end
+    end
+    removed = release(places, now)
+    more = #places == most
+  end
+  found = call('ZRANGEBYSCORE', DELAYED, '-inf', now, 'LIMIT', 0, most)
+  if #found > 0 then
+    spread('ZREM', DELAYED, found)
+    spread('ZREM', LATER, found)
+    add_free(found)
+    more = more or #found == most
+  end
+  found = call('ZRANGEBYSCORE', ENDS, '-inf', now, 'LIMIT', 0, most)
+  if #found > 0 then
+    remove(found)
+    removed = removed + #found
+    more = more or #found == most
+  end
+  return removed, more
+end
+
+-- Claims, ttl and moment of expiry of a message.
+local function life_of(body, state)
+  if state then
+    return struct.unpack(LIFE, state)
+  end
+  local born, ttl = struct.unpack(HEAD, body)
+  return 0, ttl, born + ttl * 1000
+end
+
+-- What is given of messages, one after the other: place, body, state, number of the live claim. Those that are not there are left
+-- out.
+local function shown(places, now)
+  local bodies, states, scores = gather('HMGET', BODY, places), gather('HMGET', STATE, places), gather('ZMSCORE', HELD, places)
+  local found, claims = {}, {}
+  for index, place in ipairs(places) do
+    if bodies[index] then
+      local score, claim = scores[index], false
+      if is_live(score, now) then
+        claim = claims[score]
+        if claim == nil then
+          claim = claim_of(score) or false
+          claims[score] = claim
+        end
+      end
+      local last = #found
+      found[last + 1], found[last + 2], found[last + 3], found[last + 4] = place, bodies[index], states[index], claim
+    end
+  end
+  return found
+end
