@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
-import time as monotonic
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ import tenacity
 from undercroft.core import deadline, registry, time
 from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid, Unavailable, UndercroftError
+from undercroft.engines.clock import EngineClock
 from undercroft.engines.sql import dialect
 from undercroft.engines.sql.at_hand import AtHand
 from undercroft.engines.sql.errors import Contended, Disconnected, commit_failed
@@ -26,9 +26,6 @@ Options = TypeVar("Options", bound="EngineOptions")
 Errors = type[UndercroftError] | tuple[type[UndercroftError], ...]
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
-_CLOCK_AGE = 60.0
-# By what this machine's clock has to part from the monotonic one to have been set.
-_JUMP = dt.timedelta(seconds=0.5)
 _READ_ATTEMPTS, _WRITE_ATTEMPTS = 2, 12
 
 
@@ -49,12 +46,12 @@ class Database:
         pins: Mapping[str, str] | None = None,
     ) -> None:
         self.options = options
-        self._clock: tuple[float, dt.datetime, dt.datetime] | None = None
         if not _NAMESPACE.fullmatch(options.namespace):
             raise ConfigInvalid(
                 f"namespace: {options.namespace[:40]!r} is not a lower-case letter followed by at most 30 of a-z, 0-9, _"
             )
         self.dialect = dialect.of(url)(url, options, passed_on or {}, pins or {})
+        self._clock = EngineClock(self._read_clock) if self.dialect.clock is not None else None
         self.place = self.dialect.place
         self.in_memory = self.dialect.in_memory
         try:
@@ -323,27 +320,11 @@ class Database:
     # -- the engine's clock ----------------------------------------------------------------------------------------
 
     def now(self) -> dt.datetime:
-        """The engine's clock, read at the first use and once a minute; in between it goes on by the monotonic clock.
+        """The engine's clock; this machine's for an engine that has none of its own."""
+        return time.now() if self._clock is None else self._clock.now()
 
-        So a jump of this machine's clock changes nothing where the engine has a clock of its own. The result goes to statements as
-        a parameter: tests and hosts that move our clock move everything, and exactly, since a host's may count whole seconds.
-        """
-        if self.dialect.clock is None:
-            return time.now()
-        known = self._clock
-        if known is None or monotonic.monotonic() - known[0] > _CLOCK_AGE or (time.is_bound() and _has_jumped(*known[:2])):
-            known = self._clock = self._read_clock(self.dialect.clock)
-        began, ours, theirs = known
-        if time.is_bound():
-            return time.now() + (theirs - ours)
-        return theirs + dt.timedelta(seconds=monotonic.monotonic() - began)
-
-    def _read_clock(self, clock: str) -> tuple[float, dt.datetime, dt.datetime]:
-        """A moment of the monotonic clock, of this machine's, and what the engine's said then."""
-        before = monotonic.monotonic()
-        theirs = time.as_utc(self.read(lambda c: c.exec_driver_sql(clock).scalar_one()))
-        half = (monotonic.monotonic() - before) / 2
-        return before + half, time.wall() - dt.timedelta(seconds=half), theirs
+    def _read_clock(self) -> dt.datetime:
+        return time.as_utc(self.read(lambda c: c.exec_driver_sql(str(self.dialect.clock)).scalar_one()))
 
     def close(self) -> None:
         """Close every connection. A database in memory is gone then."""
@@ -352,9 +333,3 @@ class Database:
         if self._keepalive_connection is not None:
             self._keepalive_connection.close()
             self._keepalive_connection = None
-
-
-def _has_jumped(began: float, ours: dt.datetime) -> bool:
-    """Whether this machine's clock was set since a moment of the monotonic one, at which it said `ours`."""
-    gone = dt.timedelta(seconds=monotonic.monotonic() - began)
-    return abs(time.wall() - ours - gone) > _JUMP

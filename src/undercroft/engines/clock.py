@@ -1,0 +1,63 @@
+"""The clock of an engine, known here without asking it each time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time as monotonic
+from collections.abc import Callable
+from typing import NamedTuple
+
+from undercroft.core import time
+
+# How long a reading is gone by.
+_AGE_NS = 60 * 10**9
+# By what this machine's clock has to part from the monotonic one to have been set, in microseconds.
+_JUMP = 500_000
+
+
+class _Reading(NamedTuple):
+    """A moment of the monotonic clock in nanoseconds; what this machine's said then, and the engine's, in microseconds."""
+
+    began: int
+    ours: int
+    theirs: int
+
+
+class EngineClock:
+    """An engine's clock, read at the first use and once a minute; in between it goes on by the monotonic clock.
+
+    So a jump of this machine's clock changes nothing. The result goes to statements as a parameter: tests and hosts that move our
+    clock move everything, and exactly, since a host's may count whole seconds. Threads may share it.
+
+    Args:
+        read: asks the engine for its moment.
+    """
+
+    def __init__(self, read: Callable[[], dt.datetime]) -> None:
+        self._ask = read
+        self._known: _Reading | None = None
+
+    def now(self) -> dt.datetime:
+        """The engine's moment."""
+        return time.from_micros(self.micros())
+
+    def micros(self) -> int:
+        """The same in microseconds since 1970."""
+        known = self._known
+        if known is None or monotonic.monotonic_ns() - known.began > _AGE_NS or (time.is_bound() and _has_jumped(known)):
+            known = self._known = self._read()
+        if time.is_bound():
+            return time.to_micros(time.now()) + known.theirs - known.ours
+        return known.theirs + (monotonic.monotonic_ns() - known.began) // 1_000
+
+    def _read(self) -> _Reading:
+        before = monotonic.monotonic_ns()
+        theirs = time.to_micros(self._ask())
+        half = (monotonic.monotonic_ns() - before) // 2
+        return _Reading(before + half, time.to_micros(time.wall()) - half // 1_000, theirs)
+
+
+def _has_jumped(known: _Reading) -> bool:
+    """Whether this machine's clock was set since a reading."""
+    gone = (monotonic.monotonic_ns() - known.began) // 1_000
+    return abs(time.to_micros(time.wall()) - known.ours - gone) > _JUMP

@@ -1,0 +1,148 @@
+"""The connections to one server."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import time
+from typing import Any
+
+from undercroft.core import deadline
+from undercroft.core.errors import Unavailable
+from undercroft.engines.redis import errors
+from undercroft.engines.redis.address import Node
+from undercroft.engines.redis.errors import Refused
+from undercroft.engines.redis.line import Line, Login, check_time
+from undercroft.engines.watchdog import limited
+
+# Seconds after which a connection may have been closed by the server without our having noticed.
+_IDLE = 1.0
+
+
+class Pool:
+    """Connections to `node`, the one that was used last first. Shared by threads; a deque's own steps are all the locking.
+
+    Attributes:
+        node: the server.
+    """
+
+    def __init__(self, node: Node, login: Login, most: int) -> None:
+        self.node = node
+        self._login = login
+        self._most = most
+        self._idle: collections.deque[Line] = collections.deque()
+        self._is_closed = False
+
+    def ask(self, packed: bytes) -> Any:
+        """The answer to a packed command; raises as `Line.ask`."""
+        return self._asked(Line.ask, packed)
+
+    def ask_there(self, packed: bytes) -> Any:
+        """See `Line.ask_there`."""
+        return self._asked(Line.ask_there, packed)
+
+    def _asked(self, way: Any, packed: bytes) -> Any:
+        left = deadline.remaining()
+        if left == 0:
+            check_time(self._login.place)
+        line = self.take()
+        try:
+            if left is None:
+                answer = way(line, packed)
+            else:
+                with limited(line, Line.cut):
+                    answer = way(line, packed)
+        except Refused:
+            self.give(line)
+            raise
+        except BaseException:
+            line.close()
+            raise
+        self.give(line)
+        return answer
+
+    def ask_all(self, packed: list[bytes]) -> list[Any]:
+        """The answers to packed commands, in one round trip; errors are among them, each in its place."""
+        return ask_each([(self, packed)])[0]
+
+    def take(self) -> Line:
+        """A connection for the caller alone."""
+        while True:
+            try:
+                line = self._idle.pop()
+            except IndexError:
+                return self._login.connect(self.node)
+            if time.monotonic() - line.idle_since < _IDLE or not line.is_closed():
+                return line
+            line.close()
+
+    def give(self, line: Line) -> None:
+        """Take back a connection, all of whose answers were read."""
+        # One that was cut off just after its answer came is of no use any more.
+        if len(self._idle) >= self._most or self._is_closed or deadline.remaining() == 0:
+            line.close()
+            return
+        line.idle_since = time.monotonic()
+        self._idle.append(line)
+
+    def connect(self) -> Line:
+        """A connection that does not belong to the pool."""
+        check_time(self._login.place)
+        return self._login.connect(self.node)
+
+    def forget(self) -> None:
+        """Let go of all: after a fork they are the parent's."""
+        self._idle = collections.deque()
+
+    def close(self) -> None:
+        """Close all, and those that are in use when they come."""
+        self._is_closed = True
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+
+def ask_each(parts: list[tuple[Pool, list[bytes]]]) -> list[list[Any]]:
+    """The answers of several servers to packed commands, in one round trip; errors are among them, each in its place."""
+    with contextlib.ExitStack() as stack:
+        lines = [_sent(pool, packed, stack) for pool, packed in parts]
+        return [_read(pool, line, len(packed)) for (pool, packed), line in zip(parts, lines, strict=True)]
+
+
+def _sent(pool: Pool, packed: list[bytes], stack: contextlib.ExitStack) -> Line | Exception:
+    """A connection on which all was sent, or why there is none."""
+    try:
+        line = pool.take()
+    except Unavailable as failure:
+        return failure
+    if deadline.remaining() is not None:
+        stack.enter_context(limited(line, Line.cut))
+    try:
+        line.send(b"".join(packed))
+    except errors.Broken as failure:
+        line.close()
+        return failure
+    except BaseException:
+        line.close()
+        raise
+    return line
+
+
+def _read(pool: Pool, line: Line | Exception, count: int) -> list[Any]:
+    if not isinstance(line, Line):
+        return [line] * count
+    answers: list[Any] = []
+    try:
+        while len(answers) < count:
+            try:
+                answers.append(line.read())
+            except Refused as failure:
+                answers.append(failure)
+    except errors.Broken as failure:
+        line.close()
+        return answers + [failure] * (count - len(answers))
+    except BaseException:
+        line.close()
+        raise
+    pool.give(line)
+    return answers
