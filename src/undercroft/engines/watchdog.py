@@ -104,3 +104,18 @@ def limited(connection: Any, cut: Callable[[Any], None]) -> Iterator[None]:
         return
     with _watchdog.watch(left, lambda: cut(connection)):
         yield
+
+
+@contextlib.contextmanager
+def unless_hung_up(connection: Any, cut: Callable[[Any], None]) -> Iterator[None]:
+    """Cut `connection` off when its client hangs up within the block; the time is seen to by whoever uses it."""
+    hang_up = deadline.hang_up()
+    if hang_up is None:
+        yield
+        return
+    one = _Watch(lambda: cut(connection))
+    try:
+        with hang_up.calls(one.fire):
+            yield
+    finally:
+        one.call_off()

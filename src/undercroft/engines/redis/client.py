@@ -183,11 +183,11 @@ class Redis:
         topology = self._servers.find_once()
         pool = topology.masters()[0] if key is None else topology.pool(key)
         try:
-            return Dedicated(pool.connect(), self.place)
+            return Dedicated(pool.connect(), self.place, self.options.statement_timeout)
         except Unsent:
             topology = self._servers.find(topology)
             pool = topology.masters()[0] if key is None else topology.pool(key)
-            return Dedicated(pool.connect(), self.place)
+            return Dedicated(pool.connect(), self.place, self.options.statement_timeout)
 
     def is_durable(self) -> bool:
         """Whether every master has on disk what it acknowledges."""

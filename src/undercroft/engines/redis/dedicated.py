@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from undercroft.core import deadline
 from undercroft.engines.redis.errors import Broken, Refused, refused
 from undercroft.engines.redis.line import Line, pack
 from undercroft.engines.redis.script import Word
-from undercroft.engines.watchdog import limited
+from undercroft.engines.watchdog import unless_hung_up
 
 
 class Dedicated:
     """A connection to one server that no other call uses. One thread may read while others send or close.
 
     A failure leaves it unusable: make another one.
+
+    Args:
+        line: a connection outside the pools.
+        place: the URL without a password, for messages.
+        seconds: that sending may take.
     """
 
-    def __init__(self, line: Line, place: str) -> None:
+    def __init__(self, line: Line, place: str, seconds: float) -> None:
         self._line = line
+        self._seconds = seconds
         self._place = place
         self._sending = threading.Lock()
         self._is_closed = False
@@ -37,7 +44,7 @@ class Dedicated:
         """
         with self._sending:
             self._check()
-            self._line.send(pack(words))
+            self._line.send(pack(words), self._seconds)
 
     def read(self, timeout: float) -> Any:
         """The next answer or message; None when there is none within `timeout` seconds, or the deadline of the work at hand.
@@ -49,13 +56,16 @@ class Dedicated:
         """
         self._check()
         left = deadline.remaining()
+        until = time.monotonic() + (timeout if left is None else min(timeout, left))
         try:
-            if left is None:
-                return self._line.read() if self._line.has_come(timeout) else None
-            with limited(self._line, Line.cut):
-                return self._line.read() if self._line.has_come(min(timeout, left)) else None
+            with unless_hung_up(self._line, Line.cut):
+                return self._line.read(until)
         except Refused as answer:
             raise refused(answer, self._place) from answer
+        except Broken as failure:
+            if failure.late:
+                return None
+            raise
 
     def _check(self) -> None:
         if self._is_closed:
@@ -64,5 +74,5 @@ class Dedicated:
     def close(self) -> None:
         """Close it; a thread that reads gets an error."""
         self._is_closed = True
-        # The thread that reads, or the end of the last one that holds it, closes the handle itself.
+        # The handle itself is closed with the last one that holds it: a thread that reads must not meet another's.
         self._line.cut()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from typing import ClassVar
 
 from redis import exceptions
 
@@ -31,24 +30,24 @@ class Refused(exceptions.ResponseError):
         self.code, _, self.text = answer.partition(" ")
 
 
-class Unsent(Unavailable):
-    """No server has the whole command: it was not done."""
-
-
-class Broken(Unavailable):
-    """The command was sent, and no answer came: nobody knows whether it was done.
+class _Failed(Unavailable):
+    """There is no answer.
 
     Attributes:
         late: True when the time was over.
     """
 
-    late: ClassVar[bool] = False
+    def __init__(self, text: str, *, late: bool = False) -> None:
+        super().__init__(text)
+        self.late = late
 
 
-class Late(Broken):
-    """The same, since the time was over."""
+class Unsent(_Failed):
+    """No server has the whole command: it was not done."""
 
-    late = True
+
+class Broken(_Failed):
+    """The command was sent, and no answer came: nobody knows whether it was done."""
 
 
 def refused(answer: Refused, place: str) -> UndercroftError:
@@ -75,15 +74,15 @@ def not_connected(failure: exceptions.RedisError, place: str) -> UndercroftError
     return Unsent(text)
 
 
-def unsent(failure: exceptions.RedisError, place: str) -> Unsent:
+def unsent(failure: OSError, place: str) -> Unsent:
     """The error for a command that could not be sent."""
-    return Unsent(f"{place}: {_line(failure)}")
+    return Unsent(f"{place}: {_line(failure)}", late=isinstance(failure, TimeoutError))
 
 
-def unanswered(failure: exceptions.RedisError, place: str) -> Broken:
+def unanswered(failure: Exception, place: str) -> Broken:
     """The error for a command whose answer did not come."""
-    kind = Late if isinstance(failure, exceptions.TimeoutError) else Broken
-    return kind(f"{place}: the connection broke while a command was under way: {_line(failure)}")
+    text = f"{place}: the connection broke while a command was under way: {_line(failure)}"
+    return Broken(text, late=isinstance(failure, TimeoutError))
 
 
 def _line(failure: Exception) -> str:

@@ -1,4 +1,7 @@
-"""One connection to one server: redis-py connects it, logs in and reads; it repeats nothing."""
+"""One connection to one server: redis-py connects it and logs in; what goes over it is hiredis' and ours, and never repeated.
+
+redis-py's own reading begins its time anew with each piece of an answer, and costs some microseconds more.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,13 @@ import contextlib
 import os
 import select
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 import hiredis
 from redis import connection, exceptions
 
-from undercroft.core import deadline
-from undercroft.core.errors import Unavailable
 from undercroft.engines import connecting
 from undercroft.engines.redis import errors
 from undercroft.engines.redis.address import Address, Node
@@ -24,10 +26,12 @@ from undercroft.engines.redis.script import Word
 # Its annotation asks for a tuple of one.
 pack: Callable[[tuple[Word, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 _ASKING = pack((b"ASKING",))
+_PIECE = 65_536
+_MORE = object()
 
 
 class _Parser(connection.DefaultParser):  # type: ignore[misc,valid-type]
-    """Tells the code of every error, also of those that redis-py knows by a class of its own."""
+    """Tells the code of every error of the login, also of those that redis-py knows by a class of its own."""
 
     @classmethod
     def parse_error(cls, response: str) -> Refused:
@@ -96,62 +100,77 @@ class Line:
         idle_since: when it came back to the pool, by the monotonic clock.
     """
 
-    __slots__ = ("_own", "_place", "_poll", "_socket", "idle_since", "node")
+    __slots__ = ("_own", "_piece", "_place", "_poll", "_reader", "_socket", "idle_since", "node")
 
-    def __init__(self, made: Any, node: Node, place: str) -> None:
+    def __init__(self, made: _Closing, node: Node, place: str) -> None:
         self._own = made.own
         self._place = f"{place} ({node})"
-        # There is no public way to the socket, which alone can be cut off from another thread.
+        # There is no public way to the socket.
         self._socket: socket.socket = self._own._sock
+        # Its annotations know no bytearray.
+        self._reader: Any = hiredis.Reader(protocolError=exceptions.InvalidResponse, replyError=Refused, notEnoughData=_MORE)
+        self._piece = bytearray(_PIECE)
         self._poll: select.poll | None = None
         self.node = node
         self.idle_since = 0.0
 
-    def ask(self, packed: bytes) -> Any:
-        """The answer to a packed command.
+    def ask(self, packed: bytes, seconds: float) -> Any:
+        """The answer to a packed command, within so many seconds.
 
         Raises:
             Refused: it is an error.
             Unsent, Broken: there is none.
         """
+        until = time.monotonic() + seconds
         try:
-            self._own.send_packed_command((packed,), False)
-        except exceptions.RedisError as failure:
+            self._socket.settimeout(seconds)
+            self._socket.sendall(packed)
+        except OSError as failure:
+            # The server does nothing of a command that it has not whole.
             raise errors.unsent(failure, self._place) from failure
-        return self.read()
+        return self.read(until)
 
-    def ask_there(self, packed: bytes) -> Any:
+    def ask_there(self, packed: bytes, seconds: float) -> Any:
         """The same, of a slot that is on its way to this server."""
-        self.send(_ASKING + packed)
-        self.read()
-        return self.read()
+        until = time.monotonic() + seconds
+        self.send(_ASKING + packed, seconds)
+        self.read(until)
+        return self.read(until)
 
-    def send(self, packed: bytes) -> None:
+    def send(self, packed: bytes, seconds: float) -> None:
         """Send packed commands; `read` gives the answers one after the other.
 
         Raises:
             Broken: the server may have some of them.
         """
         try:
-            self._own.send_packed_command((packed,), False)
-        except exceptions.RedisError as failure:
+            self._socket.settimeout(seconds)
+            self._socket.sendall(packed)
+        except OSError as failure:
             raise errors.unanswered(failure, self._place) from failure
 
-    def read(self) -> Any:
-        """The next answer; raises as `ask`."""
+    def read(self, until: float) -> Any:
+        """The next answer, until a moment of the monotonic clock; raises as `ask`."""
+        reader = self._reader
         try:
-            return self._own.read_response()
-        except Refused:
-            raise
-        except exceptions.RedisError as failure:
+            while (answer := reader.gets()) is _MORE:
+                self._fill(until)
+        except (OSError, exceptions.InvalidResponse) as failure:
             raise errors.unanswered(failure, self._place) from failure
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
 
-    def has_come(self, seconds: float) -> bool:
-        """Whether an answer, or the end of the connection, comes within so many seconds."""
-        try:
-            return bool(self._own.can_read(seconds))
-        except exceptions.RedisError as failure:
-            raise errors.unanswered(failure, self._place) from failure
+    def _fill(self, until: float) -> None:
+        """Read the next piece."""
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left)
+        count = self._socket.recv_into(self._piece)
+        if not count:
+            raise ConnectionResetError("the server closed it")
+        self._reader.feed(self._piece, 0, count)
 
     def is_closed(self) -> bool:
         """Whether the server has closed it, or has sent what nobody asked for."""
@@ -169,9 +188,3 @@ class Line:
     def close(self) -> None:
         """Close it."""
         self._own.disconnect()
-
-
-def check_time(place: str) -> None:
-    """Raise `Unavailable` when no time is left: nothing is sent then."""
-    if deadline.remaining() == 0:
-        raise Unavailable(f"{place}: the time for this request was over before the command was sent")

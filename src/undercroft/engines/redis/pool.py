@@ -5,15 +5,16 @@ from __future__ import annotations
 import collections
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 from undercroft.core import deadline
 from undercroft.core.errors import Unavailable
-from undercroft.engines.redis import errors
 from undercroft.engines.redis.address import Node
-from undercroft.engines.redis.errors import Refused
-from undercroft.engines.redis.line import Line, Login, check_time
-from undercroft.engines.watchdog import limited
+from undercroft.engines.redis.errors import Broken, Refused
+from undercroft.engines.redis.line import Line, Login
+from undercroft.engines.redis.options import EngineOptions
+from undercroft.engines.watchdog import unless_hung_up
 
 # Seconds after which a connection may have been closed by the server without our having noticed.
 _IDLE = 1.0
@@ -26,10 +27,11 @@ class Pool:
         node: the server.
     """
 
-    def __init__(self, node: Node, login: Login, most: int) -> None:
+    def __init__(self, node: Node, login: Login, options: EngineOptions) -> None:
         self.node = node
         self._login = login
-        self._most = most
+        self._most = options.pool_size
+        self._seconds = options.statement_timeout
         self._idle: collections.deque[Line] = collections.deque()
         self._is_closed = False
 
@@ -41,17 +43,15 @@ class Pool:
         """See `Line.ask_there`."""
         return self._asked(Line.ask_there, packed)
 
-    def _asked(self, way: Any, packed: bytes) -> Any:
-        left = deadline.remaining()
-        if left == 0:
-            check_time(self._login.place)
+    def _asked(self, way: Callable[[Line, bytes, float], Any], packed: bytes) -> Any:
+        seconds = self.seconds()
         line = self.take()
         try:
-            if left is None:
-                answer = way(line, packed)
+            if deadline.hang_up() is None:
+                answer = way(line, packed, seconds)
             else:
-                with limited(line, Line.cut):
-                    answer = way(line, packed)
+                with unless_hung_up(line, Line.cut):
+                    answer = way(line, packed, seconds)
         except Refused:
             self.give(line)
             raise
@@ -64,6 +64,19 @@ class Pool:
     def ask_all(self, packed: list[bytes]) -> list[Any]:
         """The answers to packed commands, in one round trip; errors are among them, each in its place."""
         return ask_each([(self, packed)])[0]
+
+    def seconds(self) -> float:
+        """How long a command may take, within the deadline of the work at hand.
+
+        Raises:
+            Unavailable: no time is left: nothing is sent.
+        """
+        left = deadline.remaining()
+        if left is None or left > self._seconds:
+            return self._seconds
+        if not left:
+            raise Unavailable(f"{self._login.place}: the time for this request was over before the command was sent")
+        return left
 
     def take(self) -> Line:
         """A connection for the caller alone."""
@@ -87,7 +100,7 @@ class Pool:
 
     def connect(self) -> Line:
         """A connection that does not belong to the pool."""
-        check_time(self._login.place)
+        self.seconds()
         return self._login.connect(self.node)
 
     def forget(self) -> None:
@@ -105,40 +118,43 @@ class Pool:
 def ask_each(parts: list[tuple[Pool, list[bytes]]]) -> list[list[Any]]:
     """The answers of several servers to packed commands, in one round trip; errors are among them, each in its place."""
     with contextlib.ExitStack() as stack:
-        lines = [_sent(pool, packed, stack) for pool, packed in parts]
-        return [_read(pool, line, len(packed)) for (pool, packed), line in zip(parts, lines, strict=True)]
+        sent = [_sent(pool, packed, stack) for pool, packed in parts]
+        return [_read(pool, line, len(packed)) for (pool, packed), line in zip(parts, sent, strict=True)]
 
 
-def _sent(pool: Pool, packed: list[bytes], stack: contextlib.ExitStack) -> Line | Exception:
-    """A connection on which all was sent, or why there is none."""
+def _sent(pool: Pool, packed: list[bytes], stack: contextlib.ExitStack) -> tuple[Line, float] | Exception:
+    """A connection on which all was sent, with the end of its time; or why there is none."""
     try:
+        seconds = pool.seconds()
         line = pool.take()
     except Unavailable as failure:
         return failure
-    if deadline.remaining() is not None:
-        stack.enter_context(limited(line, Line.cut))
+    if deadline.hang_up() is not None:
+        stack.enter_context(unless_hung_up(line, Line.cut))
+    until = time.monotonic() + seconds
     try:
-        line.send(b"".join(packed))
-    except errors.Broken as failure:
+        line.send(b"".join(packed), seconds)
+    except Broken as failure:
         line.close()
         return failure
     except BaseException:
         line.close()
         raise
-    return line
+    return line, until
 
 
-def _read(pool: Pool, line: Line | Exception, count: int) -> list[Any]:
-    if not isinstance(line, Line):
-        return [line] * count
+def _read(pool: Pool, sent: tuple[Line, float] | Exception, count: int) -> list[Any]:
+    if isinstance(sent, Exception):
+        return [sent] * count
+    line, until = sent
     answers: list[Any] = []
     try:
         while len(answers) < count:
             try:
-                answers.append(line.read())
+                answers.append(line.read(until))
             except Refused as failure:
                 answers.append(failure)
-    except errors.Broken as failure:
+    except Broken as failure:
         line.close()
         return answers + [failure] * (count - len(answers))
     except BaseException:

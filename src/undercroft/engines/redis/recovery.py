@@ -23,6 +23,8 @@ _SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY
 # Seconds before each further attempt; no answer of theirs takes long, and whoever called can repeat it, too.
 _PAUSES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
 _REDIRECTIONS = 5
+# One for a connection that was closed while nobody looked, one for a server that another has taken the place of.
+_BREAKS = 2
 
 
 @dataclasses.dataclass(slots=True)
@@ -139,9 +141,7 @@ class _Attempt:
 
     def _disconnected(self, failure: Unsent | Broken, told: Exception) -> None:
         self._breaks += 1
-        if isinstance(failure, Broken) and (failure.late or not self._request.repeats):
-            raise told from failure
-        if self._breaks > 2:
+        if failure.late or self._breaks > _BREAKS or (isinstance(failure, Broken) and not self._request.repeats):
             raise told from failure
         self._find()
 

@@ -40,7 +40,7 @@ class Servers:
         found = self._pools.get(node)
         if found is None:
             # Of two threads that make one, the dict keeps the first's.
-            found = self._pools.setdefault(node, Pool(node, self._login, self._options.pool_size))
+            found = self._pools.setdefault(node, Pool(node, self._login, self._options))
         return found
 
     def find_once(self) -> Topology:
