@@ -114,8 +114,8 @@ bench-metering: $(VENV)/.dev ## Speed and size of samples, beside their raw bulk
 
 .PHONY: bench-messaging
 bench-messaging: export UCTEST_DURABLE = 1
-bench-messaging: ENGINES = sqlite,postgresql,mariadb
-bench-messaging: $(VENV)/.dev ## Speed of messages, beside a plain table as PGMQ has it, durable settings
+bench-messaging: ENGINES = sqlite,postgresql,mariadb,redis
+bench-messaging: $(VENV)/.dev ## Speed of messages, beside a plain table as PGMQ has it and Zaqar's driver for Redis, durable settings
 	@$(RUN) $(PY) -m bench.messaging $(ARGS)
 
 .PHONY: bench-datasources

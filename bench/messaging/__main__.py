@@ -1,8 +1,10 @@
-"""Messages: our driver beside a plain table with the statements of PGMQ, one run, one server, the same durability.
+"""Messages: our driver beside a plain table with the statements of PGMQ, and beside Zaqar's own driver for Redis: one run, one
+server, the same durability.
 
     make bench-messaging
-    make bench-messaging ARGS='--only rates,snapshot'    parts: rates, behind, snapshot, stats
-    make bench-messaging ARGS=--quick                    small
+    make bench-messaging ARGS='--only rates,snapshot'                parts: rates, behind, snapshot, stats, race
+    make bench-messaging ENGINES=redis ARGS='--only race'            Redis beside Zaqar's own driver for it
+    make bench-messaging ARGS=--quick                                small
 
 Clients are processes. Subjects take turns, round after round, so that what else the machine does meets them all; the median round
 counts. Results go to bench/messaging/results.json, beside those of parts that were not run, and to docs/messaging-speed.md.
@@ -22,21 +24,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bench.harness import Process, database, part, say, store_urls
-from bench.messaging import report
+from bench.messaging import race, report
+from bench.messaging.sizes import Sizes
 
 # Messages of a claim.
 TEN = 10
-
-
-class Sizes:
-    """How much is measured."""
-
-    def __init__(self, *, quick: bool) -> None:
-        self.seconds = 1.0 if quick else 4.0
-        self.rounds = 1 if quick else 3
-        self.held = 5.0 if quick else 180.0
-        self.stored = 20_000 if quick else 1_000_000
-        self.claimed = 2_000 if quick else 100_000
 
 
 class Clients:
@@ -216,7 +208,10 @@ PARTS: dict[str, Callable[[dict[str, str], Sizes, pathlib.Path], Any]] = {
     "behind": behind,
     "snapshot": snapshot,
     "stats": stats,
+    "race": race.race,
 }
+# A plain table is beside these, and Zaqar's own driver beside the other.
+SQL = ("sqlite", "postgresql", "mariadb")
 
 
 def main() -> None:
@@ -233,7 +228,8 @@ def main() -> None:
         say(f"== {name}")
 
         def measure(folder: pathlib.Path, name: str = name) -> Any:
-            return {"flushes": flushes(folder), **PARTS[name](urls, sizes, folder)}
+            chosen_urls = urls if name == "race" else {engine: url for engine, url in urls.items() if engine in SQL}
+            return {"flushes": flushes(folder), **PARTS[name](chosen_urls, sizes, folder)}
 
         results[name] = part(f"--only {name}", measure)
         if not given.quick:
