@@ -9,14 +9,16 @@ from oslo_config import cfg
 from undercroft.core.errors import ConfigInvalid
 
 OURS = "undercroft"
+ENGINES = ("sqlite", "postgresql", "mysql", "mariadb", "redis", "rediss")
 # Zaqar takes the whole scheme of a URI for a driver's name.
-NAMES = (OURS, *(f"{OURS}+{engine}" for engine in ("sqlite", "postgresql", "mysql", "mariadb")))
+NAMES = (OURS, *(f"{OURS}+{engine}" for engine in ENGINES))
 DATA, CONTROL = "drivers:message_store", "drivers:management_store"
 OPTIONS: list[cfg.Opt] = [
     cfg.StrOpt(
         "uri",
         secret=True,
-        help="URL of the store, such as postgresql://undercroft@127.0.0.1/undercroft or sqlite:////var/lib/zaqar/messages.db.",
+        help="URL of the store, such as postgresql://undercroft@127.0.0.1/undercroft, redis://127.0.0.1:6379 or "
+        "sqlite:////var/lib/zaqar/messages.db.",
     )
 ]
 

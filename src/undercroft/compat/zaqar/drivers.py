@@ -151,9 +151,9 @@ def _named(plane: type[_Driver], engine: str) -> Any:
     return type(f"{engine.title()}{plane.__name__}", (plane,), own)
 
 
-SqliteDataDriver, PostgresqlDataDriver, MysqlDataDriver, MariadbDataDriver = (
-    _named(DataDriver, engine) for engine in ("sqlite", "postgresql", "mysql", "mariadb")
+SqliteDataDriver, PostgresqlDataDriver, MysqlDataDriver, MariadbDataDriver, RedisDataDriver, RedissDataDriver = (
+    _named(DataDriver, engine) for engine in config.ENGINES
 )
-SqliteControlDriver, PostgresqlControlDriver, MysqlControlDriver, MariadbControlDriver = (
-    _named(ControlDriver, engine) for engine in ("sqlite", "postgresql", "mysql", "mariadb")
+SqliteControlDriver, PostgresqlControlDriver, MysqlControlDriver, MariadbControlDriver, RedisControlDriver, RedissControlDriver = (
+    _named(ControlDriver, engine) for engine in config.ENGINES
 )
