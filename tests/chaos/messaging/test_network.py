@@ -1,0 +1,163 @@
+"""The network between us and the engine of messages fails: every call ends (N1), what broke is told as unknown and never as done
+(N2), and no call is made twice by a library that tries again (C3)."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from collections import Counter
+from typing import Any
+
+import httpx
+import pytest
+
+import undercroft
+from tests.api.proxy import proxied
+from tests.api.service import Service, serving
+from tests.chaos.messaging import sending
+from tests.conftest import url_of
+from undercroft.conformance.plugin import Opener
+from undercroft.core.errors import OutcomeUnknown, Unavailable
+
+pytestmark = pytest.mark.timeout(1800)
+QUEUE, LEASE = "cut", {"ttl": 3_600, "grace": 60}
+LATEST, LIVE_AGAIN = 5.5, 5
+# Bytes after which connections are cut, at random, and those of a twin: more calls come through, to be done twice.
+CUT = 6_000
+
+
+@pytest.fixture
+def server(opener: Opener) -> Opener:
+    """An empty namespace on an engine that is reached over the network."""
+    opener()
+    if not opener.target.host:
+        # Not a gap: the promise is about the network between us and the engine, and here is none.
+        pytest.skip("this engine is a file of our own machine: no network can fail between")
+    return opener
+
+
+def ask(service: Service, number: int) -> tuple[int, float, str | None]:
+    """Status, seconds, and Retry-After of one request of several kinds."""
+    start = time.monotonic()
+    messages = sending.QUESTION
+    requests: list[tuple[str, str, Any]] = [
+        ("POST", messages, sending.post(number)[1]),
+        ("GET", messages, None),
+        ("POST", messages.replace("messages", "claims"), LEASE),
+        ("GET", messages.replace("messages", "stats"), None),
+        ("DELETE", f"{messages}?pop=1", None),
+        ("GET", "/messaging/v2/queues", None),
+    ]
+    method, path, body = requests[number % len(requests)]
+    answer = service.client.request(method, path, json=body, headers=sending.HEADERS)
+    return answer.status_code, time.monotonic() - start, answer.headers.get("Retry-After")
+
+
+@pytest.mark.promise("N1")
+def test_black_hole(server: Opener, record):
+    with proxied(url_of(server)) as (proxy, url), serving(None, messaging=url, auth="none") as service:
+        # Connections that were good when the hole opened, as well as new ones.
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            assert {status for status, *_ in pool.map(lambda n: ask(service, n), range(48))} <= {200, 201, 204}
+            proxy.silence()
+            # More than may be under way at once.
+            asked = [pool.submit(ask, service, number) for number in range(100, 136)]
+            probes = []
+            for _ in range(4):
+                start = time.monotonic()
+                assert service.client.get("/healthz").status_code == 200
+                assert service.client.get("/readyz").status_code == 503
+                probes.append(time.monotonic() - start)
+            answers = [one.result() for one in asked]
+        assert {(status, retry) for status, _, retry in answers} == {(503, "2")}
+        slowest = max(seconds for _, seconds, _ in answers)
+        assert max(slowest, *probes) <= LATEST
+        proxy.heal()
+        start = time.monotonic()
+        while {ask(service, number)[0] for number in range(200, 212)} - {200, 201, 204}:
+            assert time.monotonic() - start <= LIVE_AGAIN, "the service has not recovered"
+        record(requests=len(answers), slowest=f"{slowest:.1f} s", recovered=f"{time.monotonic() - start:.1f} s")
+
+
+@pytest.mark.promise("N1")
+def test_without_deadlines_the_hole_swallows_requests(server: Opener):
+    """The twin."""
+    with (
+        proxied(url_of(server, statement_timeout="600")) as (proxy, url),
+        serving(None, messaging=url, auth="none", deadline=600, long_deadline=600) as service,
+    ):
+        assert ask(service, 1)[0] == 200
+        proxy.silence()
+        with pytest.raises(httpx.ReadTimeout):
+            service.client.get(sending.QUESTION, headers=sending.HEADERS, timeout=LATEST)
+
+
+def cut_off(server: Opener, seed: int, calls: int, *, again: bool = False) -> dict[str, int]:
+    """Post, claim and delete over connections that are cut at random bytes; what is wrong with what was told, counted."""
+    outcome: dict[int, str] = {}
+    with proxied(url_of(server), seed) as (proxy, url):
+        store: Any = undercroft.connect("messaging", url)
+        messages, claims = store.message_controller, store.claim_controller
+        proxy.cut_after = CUT
+        for number in range(calls):
+            outcome[number] = _told(lambda n=number: messages.post(QUEUE, [{"ttl": 3_600, "body": n}], None), again=again)
+        proxy.heal()
+        bodies = Counter(each["body"] for each in _everything(store))
+        proxy.cut_after = CUT
+        claimed = [_told(lambda: claims.create(QUEUE, LEASE, None, 1), again=again) for _ in range(calls // 2)]
+        cuts = proxy.cuts
+        proxy.heal()
+        taken = sum(each["claim_count"] for each in _everything(store))
+        store.close()
+    told = Counter(outcome.values())
+    return {
+        "cuts": cuts,
+        "done": told["done"],
+        "unknown": told["unknown"],
+        "lost": sum(bodies[number] == 0 for number, what in outcome.items() if what == "done"),
+        "done though refused": sum(bodies[number] > 0 for number, what in outcome.items() if what == "not done"),
+        "doubled": sum(count > 1 for count in bodies.values()),
+        "claims too few": max(0, claimed.count("done") - taken),
+        "claims too many": max(0, taken - claimed.count("done") - claimed.count("unknown")),
+    }
+
+
+def _told(call: Any, *, again: bool) -> str:
+    """What a call is said to have come to; `again`: as a library that repeats by itself says it."""
+    while True:
+        try:
+            call()
+        except OutcomeUnknown:
+            if not again:
+                return "unknown"
+        except Unavailable:
+            if not again:
+                return "not done"
+        else:
+            return "done"
+
+
+def _everything(store: Any) -> list[dict[str, Any]]:
+    pages = store.message_controller.list(QUEUE, None, None, 10_000, echo=True, include_claimed=True)
+    return list(next(pages))
+
+
+@pytest.mark.promise("N2")
+@pytest.mark.promise("C3")
+def test_connections_reset_at_random_bytes(server: Opener, seed: int, record, figure):
+    found = cut_off(server, seed, figure(120, 500))
+    record(**found)
+    assert found["cuts"] > 0
+    assert found["unknown"] > 0
+    wrong = ("lost", "done though refused", "doubled", "claims too few", "claims too many")
+    assert {name: found[name] for name in wrong} == dict.fromkeys(wrong, 0)
+
+
+@pytest.mark.promise("N2")
+@pytest.mark.promise("C3")
+def test_what_tries_again_by_itself_does_it_twice(server: Opener, seed: int, record):
+    """The twin."""
+    found = cut_off(server, seed, 200, again=True)
+    record(**found)
+    assert found["doubled"] > 0
+    assert found["claims too many"] > 0
