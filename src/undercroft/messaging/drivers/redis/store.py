@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from undercroft.engines.redis import EngineOptions, Redis
+from undercroft.messaging.drivers.redis import rows
+from undercroft.messaging.drivers.redis.moving import Mover
+from undercroft.messaging.drivers.redis.register import Register
+from undercroft.messaging.drivers.redis.script import load
+from undercroft.messaging.models import Stats
 
 # Names of keys that are remembered.
 _KNOWN = 10_000
+STATS, FORGET = load("stats.lua", reads=True), load("forget.lua")
 
 
 class Options(EngineOptions, kw_only=True, frozen=True):
@@ -23,7 +29,9 @@ class Store:
     Attributes:
         redis: the servers.
         options: the URL's.
-        register: what the keys of the register of queues begin with; they have a slot of their own.
+        register: the names of all queues.
+        mover: brings messages from one queue to another.
+        makes_queues: whether a message makes its queue for the control plane, too.
 
     Args:
         url: names it; options follow a question mark.
@@ -32,9 +40,23 @@ class Store:
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         self.redis, self.options = Redis.open(url, Options, options)
-        self.register = f"{{{self.options.namespace}:register}}"
+        self.register = Register(self.redis, self.options.namespace)
+        self.mover = Mover(self)
         self.now = self.redis.now
+        self.makes_queues = False
         self._bases: dict[tuple[str, str], str] = {}
+
+    def init(self) -> None:
+        """See whether the servers answer: keys need no making."""
+        self.redis.ping()
+
+    def is_same(self, other: object) -> bool:
+        """Whether another store is this namespace of these servers."""
+        if not isinstance(other, Store):
+            return False
+        return (self.redis.place, self.options.namespace) == (other.redis.place, other.options.namespace)
+
+    # -- queues ----------------------------------------------------------------------------------------------------
 
     def base(self, project: str, name: str) -> str:
         """What the keys of a queue begin with: its hash tag, so that all are in one slot."""
@@ -47,11 +69,31 @@ class Store:
         return found
 
     def incarnation(self) -> str:
-        """A new name for a queue's life, 16 digits: a queue that is deleted and made again is another one. Later ones sort later."""
+        """A new incarnation, which names the life of a queue: 16 digits; later ones sort later."""
         return f"{self.now():011x}{random.getrandbits(20):05x}"
 
-    def is_same(self, other: object) -> bool:
-        """Whether another store is this namespace of these servers."""
-        if not isinstance(other, Store):
-            return False
-        return (self.redis.place, self.options.namespace) == (other.redis.place, other.options.namespace)
+    def made(self, project: str, name: str) -> str:
+        """What a script makes a queue of, where there is none."""
+        return "\0".join((self.incarnation(), project, name, "{}" if self.makes_queues else ""))
+
+    def enter(self, project: str, name: str, inc: bytes) -> None:
+        """Put a queue into the register."""
+        self.register.add(project, name, inc, self.base(project, name))
+
+    def stats(self, project: str, name: str) -> Stats:
+        """How full a queue is; zeros for one that there is not."""
+        while True:
+            now = self.now()
+            found = self.redis.run(STATS, self.base(project, name), now)
+            if found != 1:
+                return rows.stats(found, now)
+
+    def forget(self, project: str, name: str) -> None:
+        """Remove a queue with its messages and claims."""
+        while (found := self.redis.run(FORGET, self.base(project, name))) is not None:
+            inc, is_busy = found
+            if not is_busy:
+                self.register.remove(project, name, inc)
+                return
+            # What is on its way to another queue is no longer of this one.
+            self.mover.resend(name, project)

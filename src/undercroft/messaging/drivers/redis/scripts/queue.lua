@@ -26,13 +26,35 @@ local QUEUE = base .. ':queue'
 local BODY, ALL, FREE, LATER, DELAYED, HELD, ENDS, STATE, CLAIMS, DEDUP, DEDUP_ENDS, MOVED, MOVED_ENDS, OUT
 -- Arguments of one command at most: Lua's stack is limited.
 local PART = 1000
+-- Messages of each sort that happen on the way, where a script has something else to do.
+local ON_THE_WAY = 100
 local HEAD, LIFE = '<I8I4H', '<I4I8I8'
+-- Milliseconds for which the place of a message from another queue is known longer than it lives.
+local REMEMBERED = 86400000
 
 local function open(inc)
   local own = base .. ':' .. inc .. ':'
   BODY, ALL, FREE, LATER, DELAYED = own .. 'body', own .. 'all', own .. 'free', own .. 'later', own .. 'delayed'
   HELD, ENDS, STATE, CLAIMS = own .. 'held', own .. 'ends', own .. 'state', own .. 'claims'
   DEDUP, DEDUP_ENDS, MOVED, MOVED_ENDS, OUT = own .. 'dedup', own .. 'dedup_ends', own .. 'moved', own .. 'moved_ends', own .. 'out'
+end
+
+-- Open the queue: its incarnation (false for none), and whether the register has that. `made` says what is made where there is
+-- none: incarnation, project, name and metadata, with U+0000 between; empty for nothing.
+local function open_or_make(made)
+  local inc, listed = unpack(call('HMGET', QUEUE, 'inc', 'listed'))
+  if not inc and made ~= '' then
+    local project, name, meta
+    inc, project, name, meta = string.match(made, '^(%x+)%z(.-)%z(.-)%z(.*)$')
+    call('HSET', QUEUE, 'inc', inc, 'project', project, 'name', name)
+    if meta ~= '' then
+      call('HSET', QUEUE, 'meta', meta)
+    end
+  end
+  if inc then
+    open(inc)
+  end
+  return inc, listed == inc and 1 or 0
 end
 
 -- A command that changes something, with however many arguments.
@@ -84,6 +106,24 @@ local function claim_of(score)
   return kept and string.sub(kept, 1, 12)
 end
 
+-- A score for a claim that ends at a moment, which no claim has; a later moment only where that has 256 of them.
+local function new_score(ends, number)
+  local start = tonumber(number, 16)
+  for moment = ends, ends + 1000 do
+    for index = start, start + 255 do
+      local score = moment * 256 + index % 256
+      if call('HEXISTS', CLAIMS, text(score)) == 0 then
+        return score
+      end
+    end
+  end
+  error('too many claims that end at one moment')
+end
+
+local function keep_claim(score, number, ttl)
+  call('HSET', CLAIMS, text(score), number .. ':' .. ttl, 'c' .. number, text(score))
+end
+
 local function forget_claim(score)
   local number = claim_of(score)
   if number then
@@ -120,6 +160,40 @@ local function remove(places)
     drop(places)
   end
 end
+
+-- Claims, ttl and moment of expiry of a message.
+local function life_of(body, state)
+  if state then
+    return struct.unpack(LIFE, state)
+  end
+  local born, ttl = struct.unpack(HEAD, body)
+  return 0, ttl, born + ttl * 1000
+end
+
+-- What is given of messages, one after the other: place, body, state, number of the live claim. Those that are not there are left
+-- out.
+local function shown(places, now)
+  local bodies, states, scores = gather('HMGET', BODY, places), gather('HMGET', STATE, places), gather('ZMSCORE', HELD, places)
+  local found, claims = {}, {}
+  for index, place in ipairs(places) do
+    if bodies[index] then
+      local score, claim = scores[index], false
+      if is_live(score, now) then
+        claim = claims[score]
+        if claim == nil then
+          claim = claim_of(score) or false
+          claims[score] = claim
+        end
+      end
+      local last = #found
+      found[last + 1], found[last + 2], found[last + 3], found[last + 4] = place, bodies[index], states[index], claim
+    end
+  end
+  return found
+end
+
+-- Messages of each sort that happen on the way, where the script has something else to do.
+local ON_THE_WAY = 100
 
 local function add_free(places)
   local pairs_of = {}
@@ -181,35 +255,4 @@ local function settle(now, most)
     more = more or #found == most
   end
   return removed, more
-end
-
--- Claims, ttl and moment of expiry of a message.
-local function life_of(body, state)
-  if state then
-    return struct.unpack(LIFE, state)
-  end
-  local born, ttl = struct.unpack(HEAD, body)
-  return 0, ttl, born + ttl * 1000
-end
-
--- What is given of messages, one after the other: place, body, state, number of the live claim. Those that are not there are left
--- out.
-local function shown(places, now)
-  local bodies, states, scores = gather('HMGET', BODY, places), gather('HMGET', STATE, places), gather('ZMSCORE', HELD, places)
-  local found, claims = {}, {}
-  for index, place in ipairs(places) do
-    if bodies[index] then
-      local score, claim = scores[index], false
-      if is_live(score, now) then
-        claim = claims[score]
-        if claim == nil then
-          claim = claim_of(score) or false
-          claims[score] = claim
-        end
-      end
-      local last = #found
-      found[last + 1], found[last + 2], found[last + 3], found[last + 4] = place, bodies[index], states[index], claim
-    end
-  end
-  return found
 end

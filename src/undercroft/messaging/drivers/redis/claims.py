@@ -1,0 +1,69 @@
+"""Claims in Redis: messages that are in a set by the claim's moment, so that they come back by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from undercroft.messaging import contract
+from undercroft.messaging.drivers.redis import rows
+from undercroft.messaging.drivers.redis.script import load
+from undercroft.messaging.drivers.redis.store import Store
+from undercroft.messaging.models import Lease, Stored, Taken
+
+CLAIM = load("claim.lua", "move.lua")
+GET = load("claim_get.lua", reads=True)
+RENEW, RELEASE = load("renew.lua"), load("release.lua")
+
+
+class Claim(contract.Claim):
+    """The claims of a data driver."""
+
+    def __init__(self, driver: Any) -> None:
+        super().__init__(driver)
+        self._store: Store = driver.store
+        self._run = self._store.redis.run
+        self._base = self._store.base
+
+    def _create(self, queue: str, lease: Lease, project: str) -> tuple[str, Sequence[Stored]] | None:
+        base, rule = self._base(project, queue), self._rule(queue, project)
+        while True:
+            now = self._store.now()
+            found = self._run(CLAIM, base, now, lease.ttl, lease.grace, lease.limit, *rule)
+            if found is None:
+                return None
+            inc, number, more, messages, waiting = found
+            if waiting:
+                self._store.mover.send(queue, project, inc, waiting)
+            if number is not None:
+                claim = (inc + number).decode()
+                return claim, rows.taken(inc.decode(), claim, messages, now)
+            if not more:
+                return None
+
+    def _rule(self, queue: str, project: str) -> tuple[Any, ...]:
+        """What is said about dead letters where the queue's metadata are in another store."""
+        if not self.driver.keeps_no_queues:
+            return ()
+        dead = self.driver.dead_letters(queue, project)
+        return (1, "", "", "") if dead is None else (1, dead.most, dead.queue, "" if dead.ttl is None else dead.ttl)
+
+    def _get(self, queue: str, claim: str, project: str) -> Taken | None:
+        if not rows.is_id(claim):
+            return None
+        inc, now = claim[: rows.INC], self._store.now()
+        found = self._run(GET, self._base(project, queue), now, inc, claim[rows.INC :])
+        if found is None:
+            return None
+        ends, ttl, messages = found
+        return Taken(claim, ttl, max(0, now - (ends - ttl * 1000)) // 1000, rows.stored(inc, messages, now))
+
+    def _update(self, queue: str, claim: str, lease: Lease, project: str) -> bool:
+        if not rows.is_id(claim):
+            return False
+        inc, number = claim[: rows.INC], claim[rows.INC :]
+        return bool(self._run(RENEW, self._base(project, queue), self._store.now(), inc, number, lease.ttl, lease.grace))
+
+    def _delete(self, queue: str, claim: str, project: str) -> None:
+        if rows.is_id(claim):
+            self._run(RELEASE, self._base(project, queue), self._store.now(), claim[: rows.INC], claim[rows.INC :])

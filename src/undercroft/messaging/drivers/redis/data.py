@@ -1,0 +1,148 @@
+"""The data plane in Redis, and the store that the shared parts of the product ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from oslo_config import cfg
+
+from undercroft.core.capabilities import Gap, never
+from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.findings import Finding
+from undercroft.core.jobs import Locks
+from undercroft.messaging import attributes, contract, settings
+from undercroft.messaging.cache import region
+from undercroft.messaging.drivers.redis import diagnosis, keeping
+from undercroft.messaging.drivers.redis.claims import Claim
+from undercroft.messaging.drivers.redis.control import ControlDriver
+from undercroft.messaging.drivers.redis.messages import Message
+from undercroft.messaging.drivers.redis.store import Options, Store
+from undercroft.messaging.drivers.redis.subscriptions import Subscription
+from undercroft.messaging.errors import QueueDoesNotExist
+from undercroft.messaging.models import Depths
+
+_NOT_DURABLE = "the server acknowledges what is not on its disk yet: that takes `appendonly yes` and `appendfsync always`"
+
+
+class DataDriver(contract.DataDriverBase):
+    """Messages, claims and subscriptions.
+
+    Args:
+        conf: an oslo.config object.
+        cache: a region of dogpile.cache or oslo.cache, or None.
+        control_driver: the other plane, of any engine.
+        url: of the store; the setting `[messaging] connection` unless given.
+        options: options of the URL.
+        store: an open store, in the place of the two.
+    """
+
+    Options = Options
+    _DRIVER_OPTIONS = settings.GROUPS
+    _message_controller = Message
+    _claim_controller = Claim
+    _subscription_controller = Subscription
+    _features: contract.Features | None = None
+
+    def __init__(
+        self,
+        conf: Any,
+        cache: Any,
+        control_driver: Any,
+        *,
+        url: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        store: Store | None = None,
+    ) -> None:
+        super().__init__(conf, cache, control_driver)
+        self.store = store or Store(url or settings.connection(self.conf), options or {})
+        # Else the metadata of queues, dead letters among them, are to be asked of the other plane.
+        self.keeps_no_queues = not self.store.is_same(getattr(control_driver, "store", None))
+        self.makes_queues = not self.keeps_no_queues
+        self._keeper = keeping.Keeper(self.store, self.store.mover)
+        self._gauge = keeping.Gauge(self.store)
+
+    @property
+    def makes_queues(self) -> bool:
+        return self.store.makes_queues
+
+    @makes_queues.setter
+    def makes_queues(self, makes: bool) -> None:
+        self.store.makes_queues = makes
+
+    @property
+    def capabilities(self) -> contract.Features:  # type: ignore[override]  # it depends on the server's settings
+        """What the server's settings allow; found out once, when somebody asks."""
+        if self._features is None:
+            self._features = contract.Features(durability=self._durability())
+        return self._features
+
+    def _durability(self) -> bool | Gap:
+        try:
+            return self.store.redis.is_durable() or never(_NOT_DURABLE)
+        except Unavailable as error:
+            settings.LOG.warning("whether what is acknowledged is on disk is not known: %s", error)
+            return never(_NOT_DURABLE)
+
+    @classmethod
+    def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
+        own = conf if conf is not None else _plain()
+        kept = region() if cache is None else cache
+        store = Store(url, options)
+        return cls(own, kept, ControlDriver(own, kept, store=store), store=store)
+
+    def now(self) -> int:
+        """The moment by the engine's clock, in milliseconds."""
+        return self.store.now()
+
+    def dead_letters(self, queue: str, project: str) -> attributes.DeadLetters | None:
+        """What the metadata of a queue say about dead letters, where the control plane is elsewhere."""
+        if self.control_driver is None:
+            return None
+        try:
+            return attributes.dead_letters(self.control_driver.queue_controller.get(queue, project=project or None))
+        except QueueDoesNotExist:
+            return None
+
+    # -- the store's life ------------------------------------------------------------------------------------------
+
+    def init(self) -> None:
+        self.store.init()
+
+    def locks(self) -> Locks:
+        return self.store.redis.locks()
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
+        if (yield from self.store.redis.diagnose()):
+            yield from diagnosis.queues(self.store, verify=verify)
+
+    def drop(self) -> None:
+        keeping.drop(self.store)
+
+    def close(self) -> None:
+        self.store.redis.close()
+
+    # -- health ----------------------------------------------------------------------------------------------------
+
+    def is_alive(self) -> bool:
+        try:
+            self.store.redis.ping()
+        except (Unavailable, ConfigInvalid):
+            return False
+        return True
+
+    def gc(self) -> None:
+        self._keeper.collect()
+
+    def clean(self) -> int:
+        return self._keeper.sweep().removed
+
+    def depths(self, limit: int) -> Depths:
+        return self._gauge.depths(limit)
+
+
+def _plain() -> cfg.ConfigOpts:
+    """A configuration of defaults."""
+    conf = cfg.ConfigOpts()
+    conf(args=[], project="undercroft", default_config_files=[], default_config_dirs=[])
+    return conf

@@ -1,0 +1,78 @@
+-- Claim the first messages that are free: now, ttl, grace, limit, whether the rule of dead letters is given (1: metadata are in another
+-- store), and that rule: claims (empty for none), queue, ttl (empty for none)
+-- -> incarnation, number of the claim (nil for none), whether more is due (ask again, if there is no claim), the messages (place, value,
+-- state), what is on its way to other queues (see `on_the_way`); nil for no queue.
+local now, span, grace, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local inc, most, target, life, out = unpack(call('HMGET', QUEUE, 'inc', 'dead_most', 'dead_queue', 'dead_ttl', 'out'))
+if not inc then
+  return false
+end
+open(inc)
+if ARGV[5] == '1' then
+  most, target, life = ARGV[6], ARGV[7], ARGV[8]
+end
+most, life = tonumber(most or ''), tonumber(life or '')
+local _, more = settle(now, ON_THE_WAY)
+
+local ends = now + span * 1000
+local found, held, states, looked = {}, {}, {}, 0
+while limit > 0 do
+  local popped = call('ZPOPMIN', FREE, limit)
+  if #popped == 0 then
+    break
+  end
+  local places, gone, expired = {}, {}, 0
+  for index = 1, #popped, 2 do
+    places[#places + 1] = popped[index]
+  end
+  local bodies, lives = gather('HMGET', BODY, places), gather('HMGET', STATE, places)
+  for index, place in ipairs(places) do
+    local claims, ttl, expires = life_of(bodies[index], lives[index])
+    if expires <= now then
+      gone[#gone + 1] = place
+      expired = expired + 1
+    elseif most and claims >= most then
+      local born = struct.unpack(HEAD, bodies[index])
+      if life then
+        born, ttl, expires = now, life, now + life * 1000
+      end
+      send(inc, target, place, bodies[index], born, ttl, expires, claims)
+      gone[#gone + 1] = place
+      out = true
+    else
+      if expires < ends then
+        ttl, expires = span + grace, ends + grace * 1000
+      end
+      local state, last = struct.pack(LIFE, claims + 1, ttl, expires), #found
+      found[last + 1], found[last + 2], found[last + 3] = place, bodies[index], state
+      held[#held + 1] = place
+      states[#states + 1] = place
+      states[#states + 1] = state
+    end
+  end
+  spread('ZREM', ENDS, places)
+  drop(gone)
+  -- Others take the places of those that had expired.
+  looked, limit = looked + expired, expired
+  if looked >= PART then
+    more = true
+    break
+  end
+end
+
+local number = false
+if #held > 0 then
+  number = string.format('%012x', call('HINCRBY', QUEUE, 'claims', 1))
+  local score = new_score(ends, number)
+  local scored = {}
+  for index, place in ipairs(held) do
+    scored[index * 2 - 1], scored[index * 2] = score, place
+  end
+  spread('ZADD', HELD, scored)
+  spread('HSET', STATE, states)
+  keep_claim(score, number, ARGV[2])
+end
+if number or out or more then
+  return {inc, number, more and 1 or 0, found, out and on_the_way() or {}}
+end
+return false
