@@ -62,7 +62,7 @@ def examine(redis: Servers) -> Generator[Finding, None, bool]:
     is_new_enough = True
     for node, found in versions.items():
         is_new_enough &= _version(found) >= OLDEST
-        yield _connection(node, found, redis.place)
+        yield _connection("connection" if len(nodes) == 1 else f"connection: {node}", node, found, redis.place)
     yield _cluster(redis, nodes)
     for node in nodes:
         yield from _durability(redis, node)
@@ -75,12 +75,12 @@ def _version(found: Mapping[str, str]) -> tuple[int, ...]:
     return tuple(int(part) for part in found.get("redis_version", "0").split(".") if part.isdigit())
 
 
-def _connection(node: Node, found: Mapping[str, str], place: str) -> Finding:
+def _connection(check: str, node: Node, found: Mapping[str, str], place: str) -> Finding:
     name = found.get("server_name", "redis")
     shown = f"{name} {found.get(f'{name}_version', found.get('redis_version', '?'))} ({node}) at {place}"
     if _version(found) < OLDEST:
-        return error("connection", shown, "upgrade to 6.2 or later")
-    return ok("connection", shown)
+        return error(check, shown, "upgrade to 6.2 or later")
+    return ok(check, shown)
 
 
 def _cluster(redis: Servers, nodes: Sequence[Node]) -> Finding:
