@@ -1,0 +1,92 @@
+"""Examining what a store of messages holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from undercroft.core.findings import Finding, error, ok, warning
+from undercroft.engines.redis import Call
+from undercroft.messaging.drivers.redis.register import Entry
+from undercroft.messaging.drivers.redis.script import load
+from undercroft.messaging.drivers.redis.store import Store
+
+EXAMINE, VERIFY = load("examine.lua", reads=True), load("verify.lua", reads=True)
+RESTORE = "restore a backup, or delete the queue and make it again"
+# Messages that may have expired before somebody should see to it, and the age of the oldest, in milliseconds.
+_MANY, _LATE = 10_000, 3_600_000
+# Queues of one round trip, and messages of one script.
+_AT_ONCE = 500
+# A key of a queue: the hash tag, then the incarnation where the key is of one.
+_KEY = re.compile(rb"(\{[^}]*:q:[0-9a-f]{32}\}):(?:([0-9a-f]{16}):|(queue)$)")
+
+
+def queues(store: Store, *, verify: bool = False) -> Iterator[Finding]:
+    """How many queues and messages there are, whether what has expired is removed, and whether each queue's sets agree."""
+    made = messages = expired = moving = wrong = 0
+    now = oldest = store.now()
+    for page in store.register.pages(_AT_ONCE):
+        calls = [Call(EXAMINE, store.base(entry.project, entry.name), (now,)) for entry in page]
+        for entry, found in zip(page, store.redis.run_many(calls), strict=True):
+            if found is None:
+                continue
+            has_metadata, total, over, first, out, agree = found
+            made, messages, expired, moving = made + has_metadata, messages + total, expired + over, moving + out
+            oldest = min(oldest, first or now)
+            wrong += not agree or (verify and not _is_right(store, entry))
+    shown = f"{messages:,} in {made:,} queues, expired ones that are not removed yet among them" if made or messages else "none"
+    yield ok("messages", shown)
+    yield _expired(expired, now - oldest)
+    if moving:
+        yield warning(
+            "moved messages", f"{moving:,} are on their way to other queues", "run `undercroft worker`, which moves them on"
+        )
+    if wrong:
+        yield error("statistics", f"{wrong:,} queues count their messages wrongly", RESTORE)
+    else:
+        yield ok("statistics", "every queue counts its messages rightly")
+
+
+def _expired(count: int, late: int) -> Finding:
+    shown = f"{count:,} are still to be removed"
+    if count > _MANY or late > _LATE:
+        return warning(
+            "expired messages", shown, "run `undercroft worker`, or let the host's own collector do it: they take memory"
+        )
+    return ok("expired messages", shown)
+
+
+def _is_right(store: Store, entry: Entry) -> bool:
+    """Whether each message of a queue is in the sets where it belongs."""
+    base, after = store.base(entry.project, entry.name), b""
+    while True:
+        found = store.redis.run(VERIFY, base, after, _AT_ONCE)
+        if found is None or not found[0]:
+            return True
+        after, wrong = found
+        if wrong:
+            return False
+
+
+def references(store: Store) -> Iterator[Finding]:
+    """Whether every queue is in the register, and every key belongs to a queue."""
+    lives: dict[bytes, set[bytes]] = {}
+    for key in store.redis.scan(f"{{{store.options.namespace}:q:*"):
+        if (match := _KEY.match(key)) is not None:
+            base, inc, _ = match.groups()
+            lives.setdefault(base, set()).update({inc} if inc else ())
+    unknown = stray = 0
+    bases = list(lives)
+    for some in (bases[first : first + _AT_ONCE] for first in range(0, len(bases), _AT_ONCE)):
+        reads = [(base.decode(), ("HMGET", base + b":queue", "inc", "listed")) for base in some]
+        for base, (inc, listed) in zip(some, store.redis.commands(reads), strict=True):
+            unknown += inc is not None and listed != inc
+            stray += bool(lives[base] - {inc})
+    yield _counted(
+        "register", unknown, "queues are not in the register", "post to them, or create them again", "every queue is in it"
+    )
+    yield _counted("references", stray, "queues that are gone have left keys", RESTORE, "every key belongs to a queue")
+
+
+def _counted(check: str, count: int, text: str, advice: str, good: str) -> Finding:
+    return error(check, f"{count:,} {text}", advice) if count else ok(check, good)

@@ -1,0 +1,95 @@
+"""The register of queues: the only key that knows the names of all of them.
+
+It is in a slot of its own, so it is not changed together with a queue. A queue is entered after it is made, and struck out after it
+is gone, by its incarnation: what comes late about a former queue changes nothing for a new one of that name. Readers ask the queue
+itself whether it is there, and `keeping` mends what a process that died left undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from undercroft.engines.redis import Redis, Script
+
+_PACKAGE = __package__
+ADD = Script.of(_PACKAGE, "register_add.lua")
+REMOVE = Script.of(_PACKAGE, "register_remove.lua")
+PAGE = Script.of(_PACKAGE, "register_page.lua", reads=True)
+LISTED = Script.of(_PACKAGE, "queue_listed.lua")
+
+
+class Entry(NamedTuple):
+    """A queue of the register, and which incarnation of it was entered."""
+
+    project: str
+    name: str
+    inc: bytes
+
+    @property
+    def member(self) -> bytes:
+        """What the register has it by."""
+        return member(self.project, self.name)
+
+
+class Register:
+    """The names of the queues of one namespace.
+
+    Args:
+        redis: the server, or the cluster.
+        namespace: whose queues.
+    """
+
+    def __init__(self, redis: Redis, namespace: str) -> None:
+        self._redis = redis
+        self.base = f"{{{namespace}:register}}"
+
+    def add(self, project: str, name: str, inc: bytes, base: str, *, lives: bool = False) -> None:
+        """Enter a queue that was made.
+
+        Args:
+            project: whose it is.
+            name: its name.
+            inc: its incarnation.
+            base: the base name of its keys.
+            lives: it was seen to live, so that it replaces whatever is entered.
+        """
+        self._redis.run(ADD, self.base, member(project, name), inc, int(lives))
+        self._redis.run(LISTED, base, inc)
+
+    def remove(self, project: str, name: str, inc: bytes) -> None:
+        """Strike out an incarnation that is gone."""
+        self._redis.run(REMOVE, self.base, member(project, name), inc)
+
+    def names(self, project: str, first: str, after: str, before: str | None, limit: int) -> list[str]:
+        """At most `limit` names of a project from `first` on, behind `after`, and below `before` where it is given, in order."""
+        low = b"(" + member(project, after) if after >= first and after else b"[" + member(project, first)
+        high = b"(" + (project.encode() + b"\1" if before is None else member(project, before))
+        found = self._redis.command(self.base, "ZRANGEBYLEX", f"{self.base}:names", low, high, "LIMIT", 0, limit)
+        return [each.partition(b"\0")[2].decode() for each in found]
+
+    def page(self, after: bytes, limit: int) -> list[Entry]:
+        """At most `limit` queues of any project behind a member; the empty one is the beginning."""
+        found = self._redis.run(PAGE, self.base, after, limit)
+        return [_entry(each, inc) for each, inc in found]
+
+    def pages(self, limit: int) -> Iterator[Sequence[Entry]]:
+        """All queues, by pages."""
+        after = b""
+        while found := self.page(after, limit):
+            yield found
+            after = found[-1].member
+
+    def count(self) -> int:
+        """How many queues are entered."""
+        return int(self._redis.command(self.base, "ZCARD", f"{self.base}:names"))
+
+
+def member(project: str, name: str) -> bytes:
+    """What the register has a queue by; sorts by project, then by name, both by code point."""
+    return f"{project}\0{name}".encode()
+
+
+def _entry(found: bytes, inc: bytes) -> Entry:
+    project, _, name = found.partition(b"\0")
+    return Entry(project.decode(), name.decode(), inc)

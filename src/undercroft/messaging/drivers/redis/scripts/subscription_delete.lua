@@ -1,0 +1,3 @@
+-- Remove a subscription: id.
+remove(ARGV[2])
+return 1
