@@ -11,8 +11,8 @@ from undercroft.core.errors import ConfigInvalid
 
 GROUP = "undercroft."
 
-# Other names of a scheme, as host projects write them.
-SYNONYMS = {"mysql": "mariadb"}
+# Other names of a scheme, as host projects write them, or clients for TLS.
+SYNONYMS = {"mysql": "mariadb", "rediss": "redis"}
 # Schemes whose client library comes with an extra of another name.
 _EXTRAS = {**SYNONYMS, "es": "opensearch"}
 

@@ -22,7 +22,18 @@ from undercroft.messaging.drivers.redis.subscriptions import Subscription
 from undercroft.messaging.errors import QueueDoesNotExist
 from undercroft.messaging.models import Depths
 
-_NOT_DURABLE = "the server acknowledges what is not on its disk yet: that takes `appendonly yes` and `appendfsync always`"
+_NOT_DURABLE = never("unless every master has `appendonly yes` and `appendfsync always`")
+
+
+class _Capabilities:
+    """Those of a store are what its server's settings allow, found out once; those of the class are what every server has."""
+
+    def __get__(self, driver: DataDriver | None, owner: type[DataDriver]) -> contract.Features:
+        if driver is None:
+            return contract.Features(durability=_NOT_DURABLE)
+        if driver._features is None:
+            driver._features = contract.Features(durability=driver._durability())
+        return driver._features
 
 
 class DataDriver(contract.DataDriverBase):
@@ -42,6 +53,7 @@ class DataDriver(contract.DataDriverBase):
     _message_controller = Message
     _claim_controller = Claim
     _subscription_controller = Subscription
+    capabilities = _Capabilities()
     _features: contract.Features | None = None
 
     def __init__(
@@ -70,19 +82,12 @@ class DataDriver(contract.DataDriverBase):
     def makes_queues(self, makes: bool) -> None:
         self.store.makes_queues = makes
 
-    @property
-    def capabilities(self) -> contract.Features:  # type: ignore[override]  # it depends on the server's settings
-        """What the server's settings allow; found out once, when somebody asks."""
-        if self._features is None:
-            self._features = contract.Features(durability=self._durability())
-        return self._features
-
     def _durability(self) -> bool | Gap:
         try:
-            return self.store.redis.is_durable() or never(_NOT_DURABLE)
+            return self.store.redis.is_durable() or _NOT_DURABLE
         except Unavailable as error:
             settings.LOG.warning("whether what is acknowledged is on disk is not known: %s", error)
-            return never(_NOT_DURABLE)
+            return _NOT_DURABLE
 
     @classmethod
     def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
