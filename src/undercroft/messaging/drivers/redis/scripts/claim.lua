@@ -12,53 +12,37 @@ if ARGV[5] == '1' then
   most, target, life = ARGV[6], ARGV[7], ARGV[8]
 end
 most, life = tonumber(most or ''), tonumber(life or '')
-local _, more = settle(now, ON_THE_WAY)
+local _, more = settle(now)
+local places
+places, more = take(limit, now, more)
 
 local ends = now + span * 1000
-local found, held, states, looked = {}, {}, {}, 0
-while limit > 0 do
-  local popped = call('ZPOPMIN', FREE, limit)
-  if #popped == 0 then
-    break
-  end
-  local places, gone, expired = {}, {}, 0
-  for index = 1, #popped, 2 do
-    places[#places + 1] = popped[index]
-  end
-  local bodies, lives = gather('HMGET', BODY, places), gather('HMGET', STATE, places)
-  for index, place in ipairs(places) do
-    local claims, ttl, expires = life_of(bodies[index], lives[index])
-    if expires <= now then
-      gone[#gone + 1] = place
-      expired = expired + 1
-    elseif most and claims >= most then
-      local born = struct.unpack(HEAD, bodies[index])
-      if life then
-        born, ttl, expires = now, life, now + life * 1000
-      end
-      send(inc, target, place, bodies[index], born, ttl, expires, claims)
-      gone[#gone + 1] = place
-      out = true
-    else
-      if expires < ends then
-        ttl, expires = span + grace, ends + grace * 1000
-      end
-      local state, last = struct.pack(LIFE, claims + 1, ttl, expires), #found
-      found[last + 1], found[last + 2], found[last + 3] = place, bodies[index], state
-      held[#held + 1] = place
-      states[#states + 1] = place
-      states[#states + 1] = state
+local found, held, states, dead = {}, {}, {}, {}
+local bodies, lives = gather('HMGET', BODY, places), gather('HMGET', STATE, places)
+for index, place in ipairs(places) do
+  local body = bodies[index]
+  local claims, ttl, expires = life_of(body, lives[index])
+  if most and claims >= most then
+    local born = struct.unpack(HEAD, body)
+    if life then
+      born, ttl, expires = now, life, now + life * 1000
     end
-  end
-  spread('ZREM', ENDS, places)
-  drop(gone)
-  -- Others take the places of those that had expired.
-  looked, limit = looked + expired, expired
-  if looked >= PART then
-    more = true
-    break
+    send(inc, target, place, body, born, ttl, expires, claims)
+    dead[#dead + 1] = place
+    out = true
+  else
+    if expires < ends then
+      ttl, expires = span + grace, ends + grace * 1000
+    end
+    local state, last = struct.pack(LIFE, claims + 1, ttl, expires), #found
+    found[last + 1], found[last + 2], found[last + 3] = place, body, state
+    held[#held + 1] = place
+    states[#states + 1] = place
+    states[#states + 1] = state
   end
 end
+spread('ZREM', ENDS, places)
+drop(dead)
 
 local number = false
 if #held > 0 then

@@ -1,4 +1,4 @@
--- Tidy the queue: now, the most messages of each sort -> messages that were removed, whether more is due, incarnation, what is on its
+-- Tidy the queue: now, the most keys of each sort that are forgotten -> messages that were removed, whether more is due, incarnation, what is on its
 -- way to other queues (see `on_the_way`); nil for no queue.
 local now, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local inc, out = unpack(call('HMGET', QUEUE, 'inc', 'out'))
@@ -6,7 +6,7 @@ if not inc then
   return false
 end
 open(inc)
-local removed, more = settle(now, most)
+local removed, more = settle(now)
 local keys = call('ZRANGEBYSCORE', DEDUP_ENDS, '-inf', now, 'LIMIT', 0, most)
 spread('HDEL', DEDUP, keys)
 spread('ZREM', DEDUP_ENDS, keys)

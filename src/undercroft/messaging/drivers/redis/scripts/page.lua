@@ -8,7 +8,7 @@ if not inc then
   return false
 end
 open(inc)
-local _, more = settle(now, PART)
+local _, more = settle(now)
 if more then
   return {inc, 1, marker, {}}
 end

@@ -12,7 +12,8 @@
 -- :INC:later       sorted set of places with a delay; :INC:delayed has them by the moment when it is over
 -- :INC:held        sorted set of places under a claim, by the claim's score: the moment when it ends * 256 + 0 to 255, which no
 --                  other claim of the queue has at the time
--- :INC:ends        sorted set of places by the moment when they expire, but those under a claim: that prolongs their lives
+-- :INC:ends        sorted set of places by the moment when they expire, but those under a claim: that prolongs their lives. Who has
+--                  expired, and is in the way, is only here and in :INC:all, until its turn to be removed comes
 -- :INC:state       hash: place -> claims (4 bytes), ttl (8), moment when it expires (8), of what was claimed
 -- :INC:claims      hash: score -> number (12 digits), ':', ttl; 'c' and number -> score
 -- :INC:dedup       hash: key -> place, moment when it is forgotten; :INC:dedup_ends has the keys by that moment
@@ -26,8 +27,8 @@ local QUEUE = base .. ':queue'
 local BODY, ALL, FREE, LATER, DELAYED, HELD, ENDS, STATE, CLAIMS, DEDUP, DEDUP_ENDS, MOVED, MOVED_ENDS, OUT
 -- Arguments of one command at most: Lua's stack is limited.
 local PART = 1000
--- Messages of each sort that happen on the way, where a script has something else to do.
-local ON_THE_WAY = 100
+-- Messages of each sort that a script lets happen, so that others need not wait for it; and expired ones that it passes over.
+local AT_ONCE, PASSED = 250, 3000
 local HEAD, LIFE = '<I8I4H', '<I4I8I8'
 -- Milliseconds for which the place of a message from another queue is known longer than it lives.
 local REMEMBERED = 86400000
@@ -224,11 +225,11 @@ local function release(places, now)
   return #gone
 end
 
--- Let happen what is due: claims that are over, delays that are over, lives that are over; at most `most` messages of each.
+-- Let happen what is due: claims that are over, delays that are over, lives that are over; at most AT_ONCE messages of each.
 -- How many are gone, and whether more may be due.
-local function settle(now, most)
+local function settle(now)
   local removed, more = 0, false
-  local found = call('ZRANGEBYSCORE', HELD, '-inf', now * 256 + 255, 'WITHSCORES', 'LIMIT', 0, most)
+  local found = call('ZRANGEBYSCORE', HELD, '-inf', now * 256 + 255, 'WITHSCORES', 'LIMIT', 0, AT_ONCE)
   if #found > 0 then
     local places, last = {}, nil
     for index = 1, #found, 2 do
@@ -239,20 +240,55 @@ local function settle(now, most)
       end
     end
     removed = release(places, now)
-    more = #places == most
+    more = #places == AT_ONCE
   end
-  found = call('ZRANGEBYSCORE', DELAYED, '-inf', now, 'LIMIT', 0, most)
+  found = call('ZRANGEBYSCORE', DELAYED, '-inf', now, 'LIMIT', 0, AT_ONCE)
   if #found > 0 then
     spread('ZREM', DELAYED, found)
     spread('ZREM', LATER, found)
     add_free(found)
-    more = more or #found == most
+    more = more or #found == AT_ONCE
   end
-  found = call('ZRANGEBYSCORE', ENDS, '-inf', now, 'LIMIT', 0, most)
+  found = call('ZRANGEBYSCORE', ENDS, '-inf', now, 'LIMIT', 0, AT_ONCE)
   if #found > 0 then
     remove(found)
     removed = removed + #found
-    more = more or #found == most
+    more = more or #found == AT_ONCE
   end
   return removed, more
+end
+
+-- Take the first messages out of those that are free: their places, and whether there may be some all the same when none is found.
+-- `more` is what `settle` says: without it nothing has expired.
+local function take(limit, now, more)
+  local places = {}
+  if not more then
+    for index, each in ipairs(call('ZPOPMIN', FREE, limit)) do
+      if index % 2 == 1 then
+        places[#places + 1] = each
+      end
+    end
+    return places, false
+  end
+  local passed = 0
+  while #places < limit and passed < PASSED do
+    local found = call('ZRANGE', FREE, 0, AT_ONCE - 1)
+    local ends, used = gather('ZMSCORE', ENDS, found), 0
+    for index, place in ipairs(found) do
+      used = index
+      if tonumber(ends[index]) > now then
+        places[#places + 1] = place
+        if #places == limit then
+          break
+        end
+      else
+        passed = passed + 1
+      end
+    end
+    if used == 0 then
+      break
+    end
+    call('ZREMRANGEBYRANK', FREE, 0, used - 1)
+  end
+  return places, #places == 0
 end

@@ -6,7 +6,7 @@ if not inc then
   return false
 end
 open(inc)
-local _, more = settle(now, PART)
+local _, more = settle(now)
 if more then
   return {inc, 0, 1, out and on_the_way() or {}}
 end

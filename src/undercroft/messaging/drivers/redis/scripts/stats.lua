@@ -7,7 +7,7 @@ if not inc then
   return false
 end
 open(inc)
-local _, more = settle(now, PART)
+local _, more = settle(now)
 if more then
   return 1
 end
