@@ -63,15 +63,14 @@ def broken(failure: Broken) -> UndercroftError:
     return OutcomeUnknown(f"{failure}; repeat the call")
 
 
-def not_connected(failure: exceptions.RedisError, place: str) -> UndercroftError:
+def not_connected(failure: Exception, place: str) -> UndercroftError:
     """The error for a connection that was not made."""
     if isinstance(failure, Refused):
         return refused(failure, place)
     cause = failure.__context__
-    text = f"{place}: {_line(failure)}"
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return Denied(f"{place}: its certificate is not trusted: {cause.verify_message}; name the authority's by ca_certs")
-    return Unsent(text)
+        return Denied(f"{place}: its certificate is not trusted: {cause.verify_message}; ca_certs names a file of those to trust")
+    return Unsent(f"{place}: {_line(failure)}")
 
 
 def unsent(failure: OSError, place: str) -> Unsent:

@@ -68,17 +68,16 @@ class Login:
             Unsent: the server takes none.
             Denied: it does not take the login, or its certificate is not trusted.
         """
-        try:
-            made = connecting.in_time(lambda: self._connect(node), self.place) or self._connect(node)
-        except exceptions.RedisError as failure:
-            raise errors.not_connected(failure, self.place) from failure
-        except OSError as failure:
-            raise errors.Unsent(f"{self.place}: {failure}") from failure
+        made = connecting.in_time(lambda: self._connect(node), self.place) or self._connect(node)
         return Line(made, node, self.place)
 
     def _connect(self, node: Node) -> _Closing:
         own = self._kind(host=node.host, port=node.port, **self._arguments)
-        own.connect()
+        try:
+            own.connect()
+        except (exceptions.RedisError, OSError) as failure:
+            # Here, since another thread that raises it puts another context in the place of the cause.
+            raise errors.not_connected(failure, self.place) from failure
         return _Closing(own)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import msgspec
@@ -43,3 +44,7 @@ class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
         for name in ("connect_timeout", "statement_timeout"):
             if not getattr(self, name) > 0:
                 raise ConfigInvalid(f"{name}: {getattr(self, name):g} is not more than 0")
+        for name in ("ca_certs", "certfile", "keyfile"):
+            file = getattr(self, name)
+            if file is not None and not os.access(file, os.R_OK):
+                raise ConfigInvalid(f"{name}: {file} cannot be read")

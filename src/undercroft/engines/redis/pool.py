@@ -80,14 +80,16 @@ class Pool:
 
     def take(self) -> Line:
         """A connection for the caller alone."""
-        while True:
+        while self._idle:
             try:
                 line = self._idle.pop()
             except IndexError:
-                return self._login.connect(self.node)
+                # Another thread was first.
+                break
             if time.monotonic() - line.idle_since < _IDLE or not line.is_closed():
                 return line
             line.close()
+        return self._login.connect(self.node)
 
     def give(self, line: Line) -> None:
         """Take back a connection, all of whose answers were read."""

@@ -115,12 +115,14 @@ class _Attempt:
             case "NOSCRIPT" if self._request.script is not None and self._words[0] != _EVAL:
                 self._words = (_EVAL, self._request.script.text, *self._words[2:])
             case "MOVED" | "ASK" if self._redirections < _REDIRECTIONS:
+                # The way over a server that is waited for does not count.
                 self._redirections += 1
                 self._redirect(failure)
             case "READONLY":
                 self._pause(told, failure)
                 self._find()
             case code if code in _SOON:
+                self._redirections = 0
                 self._pause(told, failure)
             case _:
                 raise told from failure
