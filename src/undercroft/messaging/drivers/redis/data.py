@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from oslo_config import cfg
 
-from undercroft.core.capabilities import Gap, never
+from undercroft.core.capabilities import never
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.core.jobs import Locks
@@ -32,7 +32,11 @@ class _Capabilities:
         if driver is None:
             return contract.Features(durability=_NOT_DURABLE)
         if driver._features is None:
-            driver._features = contract.Features(durability=driver._durability())
+            try:
+                driver._features = contract.Features(durability=driver.store.redis.is_durable() or _NOT_DURABLE)
+            except Unavailable as error:
+                settings.LOG.warning("whether what is acknowledged is on disk is not known: %s", error)
+                return contract.Features(durability=_NOT_DURABLE)
         return driver._features
 
 
@@ -81,13 +85,6 @@ class DataDriver(contract.DataDriverBase):
     @makes_queues.setter
     def makes_queues(self, makes: bool) -> None:
         self.store.makes_queues = makes
-
-    def _durability(self) -> bool | Gap:
-        try:
-            return self.store.redis.is_durable() or _NOT_DURABLE
-        except Unavailable as error:
-            settings.LOG.warning("whether what is acknowledged is on disk is not known: %s", error)
-            return _NOT_DURABLE
 
     @classmethod
     def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:

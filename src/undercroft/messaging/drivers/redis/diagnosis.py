@@ -60,7 +60,7 @@ def _is_right(store: Store, entry: Entry) -> bool:
     """Whether each message of a queue is in the sets where it belongs."""
     base, after = store.base(entry.project, entry.name), b""
     while True:
-        found = store.redis.run(VERIFY, base, after, _AT_ONCE)
+        found = store.redis.run(VERIFY, base, after, _AT_ONCE, store.now())
         if found is None or not found[0]:
             return True
         after, wrong = found

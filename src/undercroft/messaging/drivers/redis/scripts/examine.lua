@@ -8,9 +8,12 @@ if not inc then
 end
 open(inc)
 local all, held, later = call('ZCARD', ALL), call('ZCARD', HELD), call('ZCARD', LATER)
-local agree = all == call('HLEN', BODY) and all == call('ZCARD', FREE) + later + held
+local expired = call('ZCOUNT', ENDS, '-inf', now)
+-- Some that have expired may be waiting for their removal.
+local removable = all - call('ZCARD', FREE) - later - held
+local agree = all == call('HLEN', BODY) and removable >= 0 and removable <= expired
 agree = agree and call('ZCARD', ENDS) == all - held and call('ZCARD', DELAYED) == later
 local first = call('ZRANGEBYSCORE', ENDS, '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)[2]
 return {
-  call('HEXISTS', QUEUE, 'meta'), all, call('ZCOUNT', ENDS, '-inf', now), tonumber(first or 0), call('HLEN', OUT), agree and 1 or 0,
+  call('HEXISTS', QUEUE, 'meta'), all, expired, tonumber(first or 0), call('HLEN', OUT), agree and 1 or 0,
 }
