@@ -133,19 +133,19 @@ class _Attempt:
         host, _, port = where.partition(" ")[0].rpartition(":")
         if not port.isdigit() or not number.isdigit():
             raise Declined(f"{self._place}: {failure}") from failure
-        pool = self._servers.pool(Node(host.strip("[]") or self._pool().node.host, int(port)))
+        node = Node(host.strip("[]") or self._pool().node.host, int(port))
         if failure.code == "ASK":
-            self._there = pool
+            self._there = self._servers.pool(node)
             return
-        # One slot that moved is seldom the only one.
+        # One slot that moved is seldom the only one. What is found may be older than this answer.
         topology = self._find()
-        topology.move(int(number), pool)
+        topology.move(int(number), self._servers.pool(node))
 
     def _disconnected(self, failure: Unsent | Broken, told: Exception) -> None:
         self._breaks += 1
         if failure.late or self._breaks > _BREAKS or (isinstance(failure, Broken) and not self._request.repeats):
             raise told from failure
-        self._find()
+        self._find(avoided=self._pool().node)
 
     def _pause(self, told: Exception, failure: Exception) -> None:
         seconds = next(self._pauses, None)
@@ -154,6 +154,6 @@ class _Attempt:
             raise told from failure
         threading.Event().wait(seconds)
 
-    def _find(self) -> Topology:
-        self._known = self._servers.find(self._known)
+    def _find(self, avoided: Node | None = None) -> Topology:
+        self._known = self._servers.find(self._known, avoided)
         return self._known

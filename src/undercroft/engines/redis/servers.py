@@ -47,13 +47,18 @@ class Servers:
         """The topology that is known, or a new one."""
         return self.topology or self.find()
 
-    def find(self, stale: Topology | None = None) -> Topology:
+    def find(self, stale: Topology | None = None, avoided: Node | None = None) -> Topology:
         """Find out where keys are, unless another thread has done so since `stale` was known, or a moment ago.
+
+        Args:
+            stale: what was known before.
+            avoided: a server that is asked last.
 
         Raises:
             Unavailable: no server tells.
         """
         nodes = [*(pool.node for pool in stale.masters()), *self._address.nodes] if stale else list(self._address.nodes)
+        nodes.sort(key=lambda node: node == avoided)
         failures = self._failures
         with deadline.holding(self._lock, self._options.connect_timeout * len(set(nodes)), self._late):
             if self._failures != failures:

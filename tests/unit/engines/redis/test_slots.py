@@ -75,6 +75,16 @@ def test_a_slot_that_moved(two, connect):
     assert redis.run(SCRIPT, "bar") == 1, "other slots have not moved"
 
 
+def test_connections_to_a_server_that_others_do_not_know_yet_are_kept(two, connect):
+    """The servers still tell the old layout when one of them sends us on."""
+    redis = connect(f"redis://{two.one.place}")
+    redis.run(SCRIPT, "foo")
+    redis._servers._found_at -= 1
+    two.first = lambda words: f"-MOVED 12182 {two.other.place}\r\n".encode()
+    redis.run(SCRIPT, "foo")
+    assert len(redis._servers.topology.pool("foo")._idle) == 1
+
+
 def test_all_slots_are_looked_up_when_one_moved(two, connect):
     redis = connect(f"redis://{two.one.place}")
     redis.run(SCRIPT, "foo")
