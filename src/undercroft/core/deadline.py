@@ -95,6 +95,24 @@ def until(hang_up: HangUp | None) -> Iterator[None]:
         _hang_up.reset(token)
 
 
+_wait: contextvars.ContextVar[HangUp | None] = contextvars.ContextVar("undercroft_wait", default=None)
+
+
+@contextlib.contextmanager
+def waiting(over: HangUp | None) -> Iterator[None]:
+    """Let what waits in the block for something to happen give up when `over` fires; statements under way go on."""
+    token = _wait.set(over)
+    try:
+        yield
+    finally:
+        _wait.reset(token)
+
+
+def wait_over() -> HangUp | None:
+    """What ends a wait for something to happen."""
+    return _wait.get()
+
+
 def hang_up() -> HangUp | None:
     """What may end the time of the work at hand early."""
     return _hang_up.get()

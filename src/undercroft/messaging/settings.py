@@ -66,6 +66,13 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             help="32 bytes in base64 that encrypt the messages of queues that ask for it; without it such a post is refused.",
         ),
         cfg.IntOpt(
+            "max_waiters",
+            default=1000,
+            min=0,
+            max=100_000,
+            help="The most calls of a process that wait for messages at once, half of them for one project; others answer at once.",
+        ),
+        cfg.IntOpt(
             "metrics_queues", default=1000, min=0, max=100_000, help="The most queues that /metrics tells of, the fullest first."
         ),
     ],

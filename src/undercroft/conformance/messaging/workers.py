@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import multiprocessing.connection
 import multiprocessing.synchronize
 from time import monotonic
 
@@ -83,3 +84,10 @@ def pop_all(number: int, barrier: multiprocessing.synchronize.Barrier, url: str,
     while found := store.message_controller.pop("q", 1 + number):
         store.message_controller.post("taken", [message([number, one["body"]]) for one in found], None)
     store.close()
+
+
+def wait(pipe: multiprocessing.connection.Connection, url: str, namespace: str) -> None:
+    """Wait for messages of `q`; say when it begins. It is killed before they come."""
+    store = undercroft.connect("messaging", url, namespace=namespace)
+    pipe.send("begun")
+    store.claim_controller.create("q", {"ttl": 60, "grace": 60}, wait=20)

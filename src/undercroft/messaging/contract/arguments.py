@@ -16,6 +16,8 @@ LONGEST_NAME = 255
 MOST = 10_000
 # Seconds: a hundred years, so that no moment leaves the calendar.
 LONGEST = 3_155_760_000
+# Seconds that a call may wait for messages.
+LONGEST_WAIT = 20
 # A topic is a queue whose name no queue can have.
 TOPIC = "topic/"
 
@@ -75,6 +77,21 @@ def seconds(value: Any, field: str) -> int:
         raise WrongType(field, f"expected whole seconds, got {type(value).__name__}")
     if not 0 <= value <= LONGEST:
         raise InvalidInput(field, f"{value} is not from 0 to {LONGEST} seconds")
+    return value
+
+
+def wait(value: Any) -> int | None:
+    """Seconds to wait for messages; None for not at all.
+
+    Raises:
+        InvalidInput: it is not a whole number from 1 to 20.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise WrongType("wait", f"expected whole seconds or None, got {type(value).__name__}")
+    if not 1 <= value <= LONGEST_WAIT:
+        raise InvalidInput("wait", f"{value} is not from 1 to {LONGEST_WAIT} seconds")
     return value
 
 

@@ -10,6 +10,10 @@ from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.messaging.contract import arguments
 from undercroft.messaging.errors import ClaimDoesNotExist
 from undercroft.messaging.models import Lease, Stored, Taken
+from undercroft.messaging.waiting import Outlook
+from undercroft.messaging.waiting.hub import Look
+
+Made = tuple[str, Sequence[Stored]]
 
 
 class Claim(abc.ABC):
@@ -26,7 +30,13 @@ class Claim(abc.ABC):
         self.driver = driver
 
     def create(
-        self, queue: str, metadata: Mapping[str, Any], project: str | None = None, limit: int = 10
+        self,
+        queue: str,
+        metadata: Mapping[str, Any],
+        project: str | None = None,
+        limit: int = 10,
+        *,
+        wait: int | None = None,
     ) -> tuple[str | None, Sequence[dict[str, Any]]]:
         """Claim the oldest messages that are free: the id of the claim, and its messages in order.
 
@@ -38,10 +48,20 @@ class Claim(abc.ABC):
         Q31 Where the queue's metadata have `_max_claim_count` and `_dead_letter_queue`, a message that was claimed so often is
             moved to that queue of the project, instead of being handed out. It keeps id, body and claim_count, is free there at
             once, and lives for `_dead_letter_queue_messages_ttl` from then on, where that is set.
+        Q43 `wait` (ours), 1 to 20 seconds: where nothing is free, the call waits that long for a message, and then gives
+            `(None, [])`. It has the message within a second after that was posted, its delay was over, or the claim that had it was
+            released or over. The queue need not exist.
+        Q44 Calls that wait for one queue get its messages in the order in which they came, as far as they are in one process; one
+            message is not a reason for all of them to look. A call that was killed leaves nothing behind that others see.
+        Q45 No more calls wait in a process than `max_waiters` says, half of them for the queues of one project: above that, and
+            once the driver is closed, a call answers as one without `wait` does.
         """
-        own, scope = arguments.name(queue), arguments.project(project)
+        own, scope, seconds = arguments.name(queue), arguments.project(project), arguments.wait(wait)
         lease = _lease(metadata, arguments.limit(limit))
-        found = self._create(own, lease, scope)
+        if seconds is None:
+            found = self._create(own, lease, scope)
+        else:
+            found = self.driver.waiting.wait((scope, own), seconds, lambda asks: self._look(own, lease, scope, asks=asks))
         return (None, []) if found is None else (found[0], self._shown(found[1]))
 
     def get(self, queue: str, claim_id: str | None, project: str | None = None) -> tuple[dict[str, Any], Sequence[dict[str, Any]]]:
@@ -70,6 +90,8 @@ class Claim(abc.ABC):
             raise
         if claim_id is None or not self._update(own, str(claim_id), lease, scope):
             raise ClaimDoesNotExist(str(claim_id), own, project)
+        # It may end sooner than it would have.
+        self.driver.waiting.expect((scope, own), lease.ttl)
 
     def delete(self, queue: str, claim_id: str | None, project: str | None = None) -> None:
         """Release a claim: its messages are free at once.
@@ -79,6 +101,19 @@ class Claim(abc.ABC):
         own, scope = arguments.name(queue), arguments.project(project)
         if claim_id is not None:
             self._delete(own, str(claim_id), scope)
+            self.driver.waiting.signal((scope, own), 1)
+
+    def _look(self, queue: str, lease: Lease, project: str, *, asks: bool) -> Look[Made]:
+        found = self._create_or_outlook(queue, lease, project) if asks else self._create(queue, lease, project)
+        if found is None or isinstance(found, Outlook):
+            return Look(None, found)
+        # The others have to know when this claim is over.
+        return Look(found, Outlook(is_free=False, seconds=lease.ttl), is_full=len(found[1]) >= lease.limit)
+
+    def _create_or_outlook(self, queue: str, lease: Lease, project: str) -> Made | Outlook:
+        """See `_create`; in the place of None, what is to be waited for, read after it. A driver may do both at once."""
+        found = self._create(queue, lease, project)
+        return found or self.driver.outlooks([(project, queue)])[0]
 
     def _shown(self, found: Sequence[Stored]) -> Sequence[dict[str, Any]]:
         return list(map(self.driver.message_controller.shown, found))
@@ -86,7 +121,7 @@ class Claim(abc.ABC):
     # -- to be written by drivers ----------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def _create(self, queue: str, lease: Lease, project: str) -> tuple[str, Sequence[Stored]] | None:
+    def _create(self, queue: str, lease: Lease, project: str) -> Made | None:
         """See `create`; None when there is nothing to claim."""
 
     @abc.abstractmethod

@@ -7,6 +7,7 @@ import collections.abc
 import contextlib
 import dataclasses
 import enum
+import threading
 import time as monotonic
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,10 +29,13 @@ from undercroft.messaging.contract.queue import Queue
 from undercroft.messaging.contract.subscription import Subscription
 from undercroft.messaging.contract.topic import Topic
 from undercroft.messaging.models import Depths
+from undercroft.messaging.waiting import Hub, Key, Outlook, Signals
+from undercroft.messaging.waiting.signals import UNKNOWN
 
 Truth = bool | caps.Gap
 # Messages of the self-test.
 _PROBES = 100
+_making = threading.Lock()
 
 
 class Capabilities(enum.IntEnum):
@@ -134,6 +138,7 @@ class DataDriverBase(_DriverBase, abc.ABC):
         super().__init__(conf, cache)
         self.control_driver = control_driver
         self._controllers: dict[str, Any] = {}
+        self._hub: Hub | None = None
 
     @classmethod
     @abc.abstractmethod
@@ -180,6 +185,24 @@ class DataDriverBase(_DriverBase, abc.ABC):
     _message_controller: ClassVar[type[Message]]
     _claim_controller: ClassVar[type[Claim]]
     _subscription_controller: ClassVar[type[Subscription]]
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> Hub:
+        """Those that wait for messages in this process."""
+        if self._hub is None:
+            with _making:
+                if self._hub is None:
+                    self._hub = Hub(int(settings.value(self.conf, "max_waiters")), self.signals, self.outlooks)
+        return self._hub
+
+    # What opens a connection over which the engine wakes those that wait; None where it cannot, and queues are looked at.
+    signals: Callable[[], Signals] | None = None
+
+    def outlooks(self, keys: Sequence[Key]) -> Sequence[Outlook]:
+        """What these queues have and will have, for those that wait; in one statement, where the engine can tell."""
+        return [UNKNOWN] * len(keys)
 
     @property
     def default_message_ttl(self) -> int:
@@ -238,7 +261,9 @@ class DataDriverBase(_DriverBase, abc.ABC):
         return found
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back. A subclass calls this first: nobody waits any longer then."""
+        if self._hub is not None:
+            self._hub.close()
 
     def gc(self) -> None:
         """Remove what has expired, and what deleted queues had.

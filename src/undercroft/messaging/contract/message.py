@@ -17,6 +17,8 @@ from undercroft.messaging.contract import arguments
 from undercroft.messaging.contract.queue import created, statistics
 from undercroft.messaging.errors import MessageDoesNotExist
 from undercroft.messaging.models import NewMessage, Page, Stats, Stored
+from undercroft.messaging.waiting import Hub
+from undercroft.messaging.waiting.hub import Look
 
 # Messages of one post; the HTTP API allows fewer bytes.
 MOST_POSTED = 10_000
@@ -26,6 +28,7 @@ _JSON = (dict, list, str, int, float, bool, type(None))
 Ids = list[str]
 Shown = list[dict[str, Any]]
 New = list[NewMessage]
+Listed = tuple[Sequence[Stored], str | None]
 _decode = msgspec.json.Decoder().decode
 
 
@@ -57,6 +60,7 @@ class Message(abc.ABC):
         include_claimed: bool = False,
         *,
         include_delayed: bool = False,
+        wait: int | None = None,
     ) -> Iterator[Any]:
         """A page of messages in the order in which they were posted, then the marker of the next page.
 
@@ -68,10 +72,21 @@ class Message(abc.ABC):
             delete: a marker marks the same place when its message is gone, and the id of a message is a marker, too.
         Q16 What a post that has returned stored is on the next list, unless an older post of the same queue is still open: then the
             list waits for that up to 50 ms, and may end before it, but a reader never skips it later.
+        Q46 `wait` (ours), 1 to 20 seconds: where the page is empty, the call waits that long for a message that belongs on it, and
+            gives an empty page then. It has the message within a second, and as `Claim.create` only where there is room to wait;
+            every call that waits has it.
         """
         without = None if echo or client_uuid is None else arguments.client(client_uuid)
         page = Page(arguments.marker(marker), arguments.limit(limit), without, bool(include_claimed), bool(include_delayed))
-        found, last = self._list(arguments.name(queue), arguments.project(project), page)
+        own, scope, seconds = arguments.name(queue), arguments.project(project), arguments.wait(wait)
+        if seconds is None:
+            found, last = self._list(own, scope, page)
+        else:
+            waiting: Hub = self.driver.waiting
+            found, last = waiting.wait((scope, own), seconds, lambda asks: self._look(own, scope, page, asks=asks), reads=True) or (
+                [],
+                None,
+            )
         return iter((list(map(self.shown, found)), last or page.marker or ""))
 
     def first(self, queue: str, project: str | None = None, sort: int = 1) -> dict[str, Any] | None:
@@ -113,7 +128,11 @@ class Message(abc.ABC):
         """
         own, scope, client = arguments.name(queue), arguments.project(project), arguments.client(client_uuid)
         found = self._new(messages)
-        return self._post(own, found, client, scope) if found else []
+        if not found:
+            return []
+        ids = self._post(own, found, client, scope)
+        self._tell(own, scope, found)
+        return ids
 
     def post_once(
         self,
@@ -134,7 +153,10 @@ class Message(abc.ABC):
             answer: makes the answer of the ids.
         """
         own, scope, client = arguments.name(queue), arguments.project(project), arguments.client(client_uuid)
-        return self._post_once(own, self._new(messages), client, scope, receipt, answer)
+        found = self._new(messages)
+        told = self._post_once(own, found, client, scope, receipt, answer)
+        self._tell(own, scope, found)
+        return told
 
     def delete(self, queue: str, message_id: str, project: str | None = None, claim: str | None = None) -> None:
         """Delete one message.
@@ -178,7 +200,11 @@ class Message(abc.ABC):
         source, goal = arguments.name(queue), arguments.name(target, "target")
         if source == goal:
             raise InvalidInput("target", "is the queue itself")
-        return self._redrive(source, goal, arguments.project(project), arguments.limit(limit))
+        scope = arguments.project(project)
+        moved = self._redrive(source, goal, scope, arguments.limit(limit))
+        if moved:
+            self.driver.waiting.signal((scope, goal), moved)
+        return moved
 
     # -- for a control plane that is elsewhere ---------------------------------------------------------------------
 
@@ -192,6 +218,27 @@ class Message(abc.ABC):
     def forget(self, queue: str, project: str | None = None) -> None:
         """Remove every message and claim of the queue, as `Queue.delete` does (ours)."""
         self._forget(arguments.name(queue), arguments.project(project))
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    def _look(self, queue: str, project: str, page: Page, *, asks: bool) -> Look[Listed]:
+        found, last = self._list(queue, project, page)
+        if found:
+            return Look((found, last))
+        # Where claimed and delayed ones are listed, too, time brings nothing.
+        asks = asks and not (page.claimed and page.delayed)
+        return Look(None, self.driver.outlooks([(project, queue)])[0] if asks else None)
+
+    def _tell(self, queue: str, project: str, messages: Sequence[NewMessage]) -> None:
+        """Wake those who wait in this process."""
+        waiting: Hub = self.driver.waiting
+        if not waiting.is_awaited((project, queue)):
+            return
+        now = sum(not message.delay for message in messages)
+        if now:
+            waiting.signal((project, queue), now)
+        if now < len(messages):
+            waiting.expect((project, queue), min(message.delay for message in messages if message.delay))
 
     # -- forms -----------------------------------------------------------------------------------------------------
 
@@ -244,7 +291,7 @@ class Message(abc.ABC):
     # -- to be written by drivers ----------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def _list(self, queue: str, project: str, page: Page) -> tuple[Sequence[Stored], str | None]:
+    def _list(self, queue: str, project: str, page: Page) -> Listed:
         """The messages of the page, and the marker behind the last one; None for an empty page."""
 
     @abc.abstractmethod

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from undercroft.messaging import contract
+from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.drivers.sql import rows
 from undercroft.messaging.drivers.sql.dialects import Dialect, Lane
 from undercroft.messaging.models import Lease, Stored, Taken
+from undercroft.messaging.waiting import Outlook
 
 
 class Claim(contract.Claim):
@@ -19,11 +21,21 @@ class Claim(contract.Claim):
         self._plane: Dialect = driver.plane
 
     def _create(self, queue: str, lease: Lease, project: str) -> tuple[str, Sequence[Stored]] | None:
-        now, foreign = self.driver.now(), self.driver.keeps_no_queues
-        dead = self.driver.dead_letters(queue, project) if foreign else None
-        found = self._plane.claim(Lane(project, queue), lease, now, dead, foreign=foreign)
-        if found is None:
-            return None
+        now = self.driver.now()
+        found = self._plane.claim(Lane(project, queue), lease, now, *self._rule(queue, project))
+        return None if found is None else self._made(found, now)
+
+    def _create_or_outlook(self, queue: str, lease: Lease, project: str) -> tuple[str, Sequence[Stored]] | Outlook:
+        now = self.driver.now()
+        found = self._plane.claim_or_outlook(Lane(project, queue), lease, now, *self._rule(queue, project))
+        return found if isinstance(found, Outlook) else self._made(found, now)
+
+    def _rule(self, queue: str, project: str) -> tuple[DeadLetters | None, bool]:
+        """Where dead letters go, where the queue's metadata are in another store, and whether they are."""
+        foreign = self.driver.keeps_no_queues
+        return self.driver.dead_letters(queue, project) if foreign else None, foreign
+
+    def _made(self, found: rows.Found, now: int) -> tuple[str, Sequence[Stored]]:
         # The claim is new, so that its messages are under it even if it lives no second.
         claim = rows.text(found.claim)
         return claim, [row.stored(now)._replace(claim=claim) for row in found.rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from oslo_config import cfg
@@ -16,11 +16,13 @@ from undercroft.messaging.cache import region
 from undercroft.messaging.drivers.sql import diagnosis
 from undercroft.messaging.drivers.sql.claims import Claim
 from undercroft.messaging.drivers.sql.control import ControlDriver
+from undercroft.messaging.drivers.sql.dialects import Lane
 from undercroft.messaging.drivers.sql.messages import Message
 from undercroft.messaging.drivers.sql.store import Options, Store
 from undercroft.messaging.drivers.sql.subscriptions import Subscription
 from undercroft.messaging.errors import QueueDoesNotExist
 from undercroft.messaging.models import Depths
+from undercroft.messaging.waiting import Key, Outlook
 
 # Messages that `gc` removes at most, and those of one transaction.
 _MOST, _AT_ONCE = 100_000, 1_000
@@ -61,6 +63,8 @@ class DataDriver(contract.DataDriverBase):
         # Else the metadata of queues, dead letters among them, are to be asked of the other plane.
         self.keeps_no_queues = not self.store.is_same(getattr(control_driver, "store", None))
         self.makes_queues = not self.keeps_no_queues
+        self.signals = self.plane.signals
+        self.plane.moved = self._moved
 
     @property
     def makes_queues(self) -> bool:
@@ -89,6 +93,12 @@ class DataDriver(contract.DataDriverBase):
             return attributes.dead_letters(self.control_driver.queue_controller.get(queue, project=project or None))
         except QueueDoesNotExist:
             return None
+
+    def _moved(self, lane: Lane, count: int) -> None:
+        self.waiting.signal(lane, count)
+
+    def outlooks(self, keys: Sequence[Key]) -> Sequence[Outlook]:
+        return self.plane.outlooks([Lane(*key) for key in keys], self.now())
 
     # -- the store's life ------------------------------------------------------------------------------------------
 
@@ -120,6 +130,8 @@ class DataDriver(contract.DataDriverBase):
         self.store.sql.drop()
 
     def close(self) -> None:
+        super().close()
+        self.plane.close()
         self.db.close()
 
     # -- health ----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.drivers.sql.rows import Found, Row, Tally
 from undercroft.messaging.drivers.sql.schema import Tables
 from undercroft.messaging.models import Depth, Depths, Lease, NewMessage
+from undercroft.messaging.waiting import Outlook, Signals
 
 # `again` of a message that was never claimed and has no delay. Moments are behind it.
 FRESH = 0
@@ -88,9 +89,14 @@ class Dialect(abc.ABC):
         self._tables = tables
         # Whether a queue that is made for its first message is one for the control plane, too.
         self.lists_queues = False
+        # Called when messages were moved to a queue, with their number.
+        self.moved: Callable[[Lane, int], None] = _nothing
 
     def prepare(self) -> None:  # noqa: B027 - most need nothing
         """What new tables need before they are used; harmless to repeat."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing open
+        """Finish what is under way beside the calls."""
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -135,7 +141,7 @@ class Dialect(abc.ABC):
     # -- claims ----------------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def claim(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, *, foreign: bool) -> Found | None:
+    def claim(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, foreign: bool) -> Found | None:
         """Claim the first messages that are free.
 
         Args:
@@ -157,6 +163,21 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def release(self, lane: Lane, claim: int, now: int) -> None:
         """Free the messages of a live claim."""
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    @property
+    def signals(self) -> Callable[[], Signals] | None:
+        """What opens a connection over which the engine wakes us; None where it cannot."""
+        return None
+
+    @abc.abstractmethod
+    def outlooks(self, lanes: Sequence[Lane], now: int) -> list[Outlook]:
+        """What queues have that may be claimed, and when they have more without a post."""
+
+    def claim_or_outlook(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, foreign: bool) -> Found | Outlook:
+        """`claim`; where there is nothing, what to wait for, which is read after it or with it."""
+        return self.claim(lane, lease, now, dead, foreign) or self.outlooks([lane], now)[0]
 
     # -- figures ---------------------------------------------------------------------------------------------------
 
@@ -191,6 +212,15 @@ class Dialect(abc.ABC):
         if self.lists_queues:
             values["metadata"] = "{}"
         connection.execute(self._db.dialect.insert_missing(table).values(**values))
+
+
+def _nothing(_lane: Lane, _count: int) -> None:
+    """Tell nobody."""
+
+
+def outlook(is_free: Any, again: int | None, now: int) -> Outlook:
+    """What is free of a queue, and what will be."""
+    return Outlook(bool(is_free), None if again is None else max(0, int(again) - now) / 1000)
 
 
 def last_of(number: int) -> int:

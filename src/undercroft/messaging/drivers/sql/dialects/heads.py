@@ -57,6 +57,12 @@ class Heads:
         self._known: dict[Lane, _Known] = {}
         self._lock = threading.Lock()
 
+    def known(self, lane: Lane) -> Head:
+        """The head of a queue as it was found last."""
+        with self._lock:
+            known = self._known.get(lane)
+            return _NOWHERE if known is None else known.head
+
     def of(self, lane: Lane, now: int) -> Head:
         """The head of a queue, which is looked for now and then."""
         with self._lock:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import functools
 import time as monotonic
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
+from undercroft.core.receipt import Receipt
 from undercroft.engines.sql import gradual, raw
 from undercroft.engines.sql.bulk import literal
 from undercroft.messaging.attributes import DeadLetters
@@ -24,23 +25,29 @@ from undercroft.messaging.drivers.sql.dialects.base import (
     LOOK,
     PATIENCE,
     WITHIN,
+    Answer,
     Lane,
     Refusal,
     Slice,
     Spot,
     depths,
     last_of,
+    outlook,
 )
-from undercroft.messaging.drivers.sql.dialects.heads import Heads
+from undercroft.messaging.drivers.sql.dialects.bell import Bell, listening
+from undercroft.messaging.drivers.sql.dialects.heads import Head, Heads
 from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
 from undercroft.messaging.drivers.sql.schema import LEAST, Tables
 from undercroft.messaging.models import Depths, Lease, NewMessage
+from undercroft.messaging.waiting import Outlook, Signals
 
 Values = Mapping[str, Any]
 _COLUMNS = ", ".join(COLUMNS)
 # More claims than a message can have: the bound of a queue without a rule about dead letters.
 _NEVER = 2**31 - 1
+# In the place of the number of claims: the row is no message, but what there is to wait for.
+_OUTLOOK = -2
 
 
 class PostgreSQL(Steps):
@@ -64,10 +71,18 @@ class PostgreSQL(Steps):
     def __init__(self, db: Any, tables: Tables) -> None:
         super().__init__(db, tables)
         self._heads = Heads(self._look)
+        self._bell = Bell(db, db.options.namespace)
 
     def prepare(self) -> None:
         # The last value of a sequence that gave none yet looks like one that was given.
         self._db.write(lambda c: c.exec_driver_sql(f"SELECT nextval('{self._tables.place}')"))
+
+    def close(self) -> None:
+        self._bell.flush()
+
+    @property
+    def signals(self) -> Callable[[], Signals] | None:
+        return listening(self._db, self._bell)
 
     # -- statements ------------------------------------------------------------------------------------------------
 
@@ -87,7 +102,7 @@ class PostgreSQL(Steps):
 
     def _one(self, statement: str, lane: Lane, values: Values) -> list[Any]:
         """Rows of a statement that changes something, and commits by itself."""
-        given = {"project": lane.project, "name": lane.name, **values}
+        given = {"project": lane.project, "name": lane.name, "key": self._bell.number(lane), **values}
 
         def work(connection: sa.Connection) -> list[Any]:
             with raw.driver(connection) as own:
@@ -132,13 +147,17 @@ class PostgreSQL(Steps):
             "SELECT k.id, k.first + g.n, %(now)s, g.ttl, %(now)s + g.ttl * 1000, "
             "CASE WHEN g.delay > 0 THEN %(now)s + g.delay * 1000 ELSE 0 END, 0, %(client)s, g.body "
             f"FROM k CROSS JOIN {given} RETURNING place), "
-            "tallied AS (INSERT INTO {{tally}} (queue, total, held) SELECT id, %(count)s, 0 FROM q) "
-            "SELECT place FROM made ORDER BY place".replace("{{", "{").replace("}}", "}")
+            "tallied AS (INSERT INTO {{tally}} (queue, total, held) SELECT id, %(count)s, 0 FROM q), "
+            f"a AS MATERIALIZED (SELECT {self._bell.awaited} AS v FROM q) "
+            "SELECT place, a.v FROM made, a ORDER BY place".replace("{{", "{").replace("}}", "}")
         )
 
     def post(self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int) -> list[int]:
+        free = sum(not message.delay for message in messages)
         if any(message.dedup is not None for message in messages):
-            return super().post(lane, client, messages, now)
+            ids = super().post(lane, client, messages, now)
+            self._bell.ring_if_awaited(lane, free)
+            return ids
         values: dict[str, Any] = {"now": now, "client": client, "count": len(messages)}
         first = messages[0]
         if len(messages) == 1:
@@ -156,7 +175,22 @@ class PostgreSQL(Steps):
             }
         while not (found := self._one(statement, lane, values)):
             self._db.write(lambda c: self._ensure(c, lane))
-        return [place for (place,) in found]
+        if found[0][1]:
+            self._bell.ring(lane, free)
+        return [place for place, _ in found]
+
+    def post_once(
+        self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, receipt: Receipt, answer: Answer
+    ) -> bytes:
+        told = super().post_once(lane, client, messages, now, receipt, answer)
+        self._bell.ring_if_awaited(lane, sum(not message.delay for message in messages))
+        return told
+
+    def redrive(self, lane: Lane, target: Lane, limit: int, now: int) -> int:
+        moved = super().redrive(lane, target, limit, now)
+        if moved:
+            self._bell.ring_if_awaited(target, moved)
+        return moved
 
     # -- lists -----------------------------------------------------------------------------------------------------
 
@@ -301,8 +335,14 @@ class PostgreSQL(Steps):
             "chosen AS MATERIALIZED (SELECT * FROM (SELECT * FROM f UNION ALL SELECT * FROM r) b ORDER BY place LIMIT %(limit)s), "
         )
 
-    @functools.cached_property
-    def _claim_front(self) -> str:
+    @functools.lru_cache(maxsize=2)  # noqa: B019 - a store has one, for as long as it lives
+    def _claim_front(self, *, asks: bool) -> str:
+        """The claim; where it asks and nothing is free, one row says what to wait for."""
+        # A message that somebody else has locked is free: it is taken, or it is not.
+        ahead = (
+            f"UNION ALL SELECT 0, NULL, 0, 0, CASE WHEN {' OR '.join(self._has_free())} THEN 1 ELSE 0 END, "
+            f"coalesce({self._next()}, 0), NULL, NULL, {_OUTLOOK}, '', ''::bytea WHERE NOT EXISTS (SELECT 1 FROM chosen) "
+        )
         most = f"coalesce(CASE WHEN %(foreign)s THEN %(most)s ELSE q.dead_most END, {_NEVER})"
         own = ", ".join(f"m.{column}" for column in COLUMNS)
         return self._sql(
@@ -316,19 +356,48 @@ class PostgreSQL(Steps):
             "tallied AS (INSERT INTO {tally} (queue, total, held) SELECT q.id, 0, n.n FROM q, "
             "(SELECT count(*) AS n FROM ok WHERE is_new) n WHERE n.n > 0) "
             f"SELECT {_COLUMNS} FROM taken UNION ALL "
-            f"SELECT chosen.place, NULL, 0, 0, 0, 0, NULL, NULL, -1, '', ''::bytea FROM chosen, q WHERE claims >= {most} ORDER "
-            f"BY place"
+            f"SELECT chosen.place, NULL, 0, 0, 0, 0, NULL, NULL, -1, '', ''::bytea FROM chosen, q WHERE claims >= {most} "
+            f"{ahead if asks else ''}ORDER BY place"
         )
 
-    def claim(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, *, foreign: bool) -> Found | None:
+    @staticmethod
+    def _has_free() -> list[str]:
+        """Whether there is a message that may be claimed, for each of the two sorts."""
+        exists = "EXISTS (SELECT 1 FROM {{message}} WHERE queue = {{mine}} AND {} AND expires > %(now)s)"
+        sorts = ("again = 0 AND place >= %(head)s", "{in_again} AND again > %(low)s AND again <= %(now)s")
+        return [exists.format(sort) for sort in sorts]
+
+    @staticmethod
+    def _next() -> str:
+        """When a delay or a claim ends next."""
+        return (
+            "(SELECT again FROM {message} WHERE queue = {mine} AND {in_again} AND again > %(now)s AND expires > again "
+            "ORDER BY again LIMIT 1)"
+        )
+
+    def claim(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, foreign: bool) -> Found | None:
+        found = self._claim(lane, lease, now, dead, foreign, self._heads.of(lane, now), asks=False)
+        return None if isinstance(found, Outlook) else found
+
+    def claim_or_outlook(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, foreign: bool) -> Found | Outlook:
+        found = self._claim(lane, lease, now, dead, foreign, self._heads.known(lane), asks=True)
+        if isinstance(found, Found):
+            # Where nothing is found, nothing more is asked: that is what most calls that wait do.
+            self._heads.of(lane, now)
+        return found or Outlook(is_free=True, seconds=None)
+
+    def _claim(
+        self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, foreign: bool, head: Head, *, asks: bool
+    ) -> Found | Outlook | None:
         ends = now + lease.ttl * 1000
-        head = self._heads.of(lane, now)
         values = {
             "head": head.place, "low": head.low, "now": now, "limit": lease.limit, "foreign": foreign, "ttl": lease.ttl,
             "ends": ends,
             "most": None if dead is None else dead.most, "life": lease.ttl + lease.grace, "until": ends + lease.grace * 1000,
         }  # fmt: skip
-        found = [Row(*row) for row in self._one(self._claim_front, lane, values)]
+        found = [Row(*row) for row in self._one(self._claim_front(asks=asks), lane, values)]
+        if found and found[0].claims == _OUTLOOK:
+            return outlook(found[0].expires, found[0].again or None, now)
         taken = [row for row in found if row.claims >= 0]
         if len(taken) < len(found):
             self._bury(lane, [row.place for row in found if row.claims < 0], now, dead, foreign=foreign)
@@ -336,8 +405,10 @@ class PostgreSQL(Steps):
 
     def _bury(self, lane: Lane, places: Sequence[int], now: int, dead: DeadLetters | None, *, foreign: bool) -> None:
         """Move those that are still free, and were claimed too often, to where the queue's dead letters go."""
+        moved: list[tuple[Lane, int]] = []
 
         def work(connection: sa.Connection) -> None:
+            moved.clear()
             found = raw.rows(connection, self._find_lane, tuple(lane))
             if not found:
                 return
@@ -353,9 +424,14 @@ class PostgreSQL(Steps):
             )
             if rows:
                 life: dict[str, Any] = {} if rule.ttl is None else {"ttl": rule.ttl, "born": now, "expires": now + rule.ttl * 1000}
-                self._move(connection, lane, Lane(lane.project, rule.queue), queue, rows, [r._replace(**life) for r in rows])
+                target = Lane(lane.project, rule.queue)
+                self._move(connection, lane, target, queue, rows, [r._replace(**life) for r in rows])
+                moved.append((target, len(rows)))
 
         self._db.write(work)
+        for target, count in moved:
+            self.moved(target, count)
+            self._bell.ring_if_awaited(target, count)
 
     @functools.cached_property
     def _pop_front(self) -> str:
@@ -407,9 +483,12 @@ class PostgreSQL(Steps):
     @functools.cached_property
     def _renew(self) -> str:
         return self._sql(
-            "WITH {q} UPDATE {message} SET claim_ttl = %(ttl)s, again = %(ends)s, "
+            f"WITH {{q}}, e AS MATERIALIZED (SELECT max(again) AS v FROM {{message}} WHERE {self._held_by}) "
+            "UPDATE {message} SET claim_ttl = %(ttl)s, again = %(ends)s, "
             "ttl = CASE WHEN expires < %(ends)s THEN %(life)s ELSE ttl END, "
-            f"expires = CASE WHEN expires < %(ends)s THEN %(until)s ELSE expires END WHERE {self._held_by} RETURNING 1"
+            f"expires = CASE WHEN expires < %(ends)s THEN %(until)s ELSE expires END WHERE {self._held_by} "
+            # Who waits for its end has to know where it is sooner.
+            f"RETURNING CASE WHEN (SELECT v FROM e) > %(ends)s THEN {self._bell.awaited} ELSE false END"
         )
 
     def renew(self, lane: Lane, claim: int, lease: Lease, now: int) -> bool:
@@ -418,7 +497,10 @@ class PostgreSQL(Steps):
             "claim": claim, "now": now, "ttl": lease.ttl, "ends": ends, "life": lease.ttl + lease.grace,
             "until": ends + lease.grace * 1000,
         }  # fmt: skip
-        return bool(self._one(self._renew, lane, values))
+        found = self._one(self._renew, lane, values)
+        if found and found[0][0]:
+            self._bell.ring(lane, 0)
+        return bool(found)
 
     @functools.cached_property
     def _release(self) -> str:
@@ -426,11 +508,32 @@ class PostgreSQL(Steps):
             "WITH {q}, freed AS (UPDATE {message} SET claim = NULL, claim_ttl = NULL, again = %(back)s "
             "WHERE queue = {mine} AND claim = %(claim)s AND again > %(now)s RETURNING 1) "
             "INSERT INTO {tally} (queue, total, held) SELECT q.id, 0, -n.n FROM q, (SELECT count(*) AS n FROM freed) n WHERE "
-            "n.n > 0 RETURNING 1"
+            f"n.n > 0 RETURNING -held, {self._bell.awaited}"
         )
 
     def release(self, lane: Lane, claim: int, now: int) -> None:
-        self._one(self._release, lane, {"claim": claim, "now": now, "back": now - BACK})
+        found = self._one(self._release, lane, {"claim": claim, "now": now, "back": now - BACK})
+        if found and found[0][1]:
+            self._bell.ring(lane, int(found[0][0]))
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _outlooks(self) -> str:
+        # Of a queue without a row, no message either.
+        first, second = (exists.replace("{mine}", "k.id") for exists in self._has_free())
+        again = self._next().replace("{mine}", "k.id")
+        return self._sql(
+            f"SELECT {first} OR {second}, {again} FROM (SELECT n, (SELECT id FROM {{queue}} WHERE project = u.project AND "
+            "name = u.name) AS id FROM unnest(%(projects)s::text[], %(names)s::text[]) WITH ORDINALITY AS u(project, name, n)) k "
+            "ORDER BY n"
+        )
+
+    def outlooks(self, lanes: Sequence[Lane], now: int) -> list[Outlook]:
+        values = {
+            "projects": [lane.project for lane in lanes], "names": [lane.name for lane in lanes], "now": now, "head": 0, "low": 0,
+        }  # fmt: skip
+        return [outlook(is_free, again, now) for is_free, again in self._ask(self._outlooks, lanes[0], values)]
 
     # -- figures ---------------------------------------------------------------------------------------------------
 

@@ -24,11 +24,16 @@ from undercroft.messaging.drivers.sql.dialects.base import (
     Slice,
     Spot,
     depths,
+    outlook,
 )
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
 from undercroft.messaging.models import Depths, Lease, NewMessage
+from undercroft.messaging.waiting import Outlook
 
 _COLUMNS = ", ".join(COLUMNS)
+# Queues that one statement looks at.
+_TOGETHER = 100
+_NOTHING = Outlook(is_free=False, seconds=None)
 # The queue's id, as a value within a statement.
 _LANE = "(SELECT id FROM {queue} WHERE project = ? AND name = ?)"
 
@@ -303,8 +308,11 @@ class Steps(Dialect, abc.ABC):
 
     # -- claims ----------------------------------------------------------------------------------------------------
 
-    def claim(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, *, foreign: bool) -> Found | None:
+    def claim(self, lane: Lane, lease: Lease, now: int, dead: DeadLetters | None, foreign: bool) -> Found | None:
+        moved: list[tuple[Lane, int]] = []
+
         def work(connection: sa.Connection) -> Found | None:
+            moved.clear()
             front = self._front(connection, lane, lease.limit, now)
             if front is None:
                 return None
@@ -312,11 +320,16 @@ class Steps(Dialect, abc.ABC):
             rows = front.rows
             if rule is not None and (over := [row for row in rows if row.claims >= rule.most]):
                 life: dict[str, Any] = {} if rule.ttl is None else {"ttl": rule.ttl, "born": now, "expires": now + rule.ttl * 1000}
-                self._move(connection, lane, Lane(lane.project, rule.queue), front.queue, over, [r._replace(**life) for r in over])
+                target = Lane(lane.project, rule.queue)
+                self._move(connection, lane, target, front.queue, over, [r._replace(**life) for r in over])
+                moved.append((target, len(over)))
                 rows = [row for row in rows if row.claims < rule.most]
             return self._take(connection, front.queue, rows, lease, now) if rows else None
 
-        return self._db.write(work)
+        found = self._db.write(work)
+        for target, count in moved:
+            self.moved(target, count)
+        return found
 
     def _take(self, connection: sa.Connection, queue: int, rows: Sequence[Row], lease: Lease, now: int) -> Found:
         """Give locked rows to a new claim."""
@@ -376,6 +389,21 @@ class Steps(Dialect, abc.ABC):
                 self._add_to(connection, lane, 0, -freed)
 
         self._db.write(work)
+
+    def outlooks(self, lanes: Sequence[Lane], now: int) -> list[Outlook]:
+        found: dict[tuple[str, str], Outlook] = {}
+        for first in range(0, len(lanes), _TOGETHER):
+            part = lanes[first : first + _TOGETHER]
+            statement = self._text(
+                "SELECT q.project, q.name, EXISTS (SELECT 1 FROM {message} m"
+                f"{self.by_again} WHERE m.queue = q.id AND m.again <= ? AND m.expires > ?), "
+                f"(SELECT m.again FROM {{message}} m{self.by_again} WHERE m.queue = q.id AND m.again > ? AND m.expires > m.again "
+                "ORDER BY m.again LIMIT 1) FROM {queue} q WHERE " + " OR ".join(["(q.project = ? AND q.name = ?)"] * len(part))
+            )
+            values = (now, now, now, *(value for lane in part for value in lane))
+            for project, name, is_free, again in self._db.alone(functools.partial(raw.rows, statement=statement, values=values)):
+                found[project, name] = outlook(is_free, again, now)
+        return [found.get(lane, _NOTHING) for lane in lanes]
 
     # -- figures ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,83 @@
+"""What a driver offers to those that wait."""
+
+from __future__ import annotations
+
+import abc
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from undercroft.messaging.waiting.lanes import Key
+
+
+class Outlook(NamedTuple):
+    """What a queue has, and will have without a post.
+
+    Attributes:
+        is_free: whether it has messages that may be claimed; others may be about to take them.
+        seconds: until a delay or a claim ends next; None when there is none.
+    """
+
+    is_free: bool
+    seconds: float | None
+
+
+# Of an engine that was not asked: there may be something at any moment.
+UNKNOWN = Outlook(is_free=True, seconds=None)
+
+
+class Signals(abc.ABC):
+    """A connection over which the engine tells that a queue has messages. Used by one thread, but for `interrupt`.
+
+    Its methods raise errors of ours when the connection is broken. It is closed then, and another one is opened.
+    """
+
+    @abc.abstractmethod
+    def watch(self, keys: Sequence[Key]) -> Sequence[bool]:
+        """Register that somebody waits for these queues; of each, whether what is posted to it from now on gives a signal."""
+
+    @abc.abstractmethod
+    def unwatch(self, keys: Sequence[Key]) -> None:
+        """End the registration of queues that are watched."""
+
+    @abc.abstractmethod
+    def read(self, seconds: float | None) -> Sequence[tuple[Key, int]]:
+        """Wait so long for signals, without an end when None: queues, and how many messages each has more.
+
+        Empty when there was none, or after an `interrupt`.
+        """
+
+    @abc.abstractmethod
+    def interrupt(self) -> None:
+        """Let a `read` return, the next one when there is none at the moment."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Give the connection back, and with it every registration."""
+
+
+class Quiet(Signals):
+    """Of an engine that tells nothing."""
+
+    def __init__(self) -> None:
+        self._interrupted = threading.Event()
+
+    def watch(self, keys: Sequence[Key]) -> Sequence[bool]:
+        """Of none."""
+        return [False] * len(keys)
+
+    def unwatch(self, keys: Sequence[Key]) -> None:
+        """Nothing is registered."""
+
+    def read(self, seconds: float | None) -> Sequence[tuple[Key, int]]:
+        """Wait, without a signal."""
+        self._interrupted.wait(seconds)
+        self._interrupted.clear()
+        return ()
+
+    def interrupt(self) -> None:
+        """See `Signals`."""
+        self._interrupted.set()
+
+    def close(self) -> None:
+        """Nothing is open."""
