@@ -7,12 +7,10 @@ sends them again, so that those of a process that died arrive, too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
+from undercroft.engines.redis import Redis
 from undercroft.messaging.drivers.redis.script import load
-
-if TYPE_CHECKING:
-    from undercroft.messaging.drivers.redis.store import Store
 
 REDRIVE, WAITING = load("redrive.lua", "move.lua"), load("waiting.lua", "move.lua")
 RECEIVE, ARRIVED = load("receive.lua"), load("arrived.lua")
@@ -30,6 +28,17 @@ class Sent(NamedTuple):
     packed: bytes
 
 
+class Queues(Protocol):
+    """What is asked of the store; see there."""
+
+    redis: Redis
+
+    def now(self) -> int: ...
+    def base(self, project: str, name: str) -> str: ...
+    def made(self, project: str, name: str) -> str: ...
+    def enter(self, project: str, name: str, inc: bytes) -> None: ...
+
+
 class Mover:
     """Moves messages between the queues of a project.
 
@@ -37,7 +46,7 @@ class Mover:
         store: the store.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Queues) -> None:
         self._store = store
 
     def send(self, queue: str, project: str, inc: bytes, found: Sequence[bytes]) -> None:
