@@ -43,15 +43,6 @@ def test_it_is_asked_once_a_minute(server, monkeypatch):
     assert server.asked == 2
 
 
-def test_a_jump_of_this_machine_changes_nothing(server, monkeypatch):
-    found = EngineClock(server.read)
-    before = found.now()
-    wall = time.wall
-    monkeypatch.setattr(time, "wall", lambda: wall() + dt.timedelta(days=1))
-    assert found.now() - before < dt.timedelta(seconds=5)
-    assert server.asked == 1
-
-
 def test_a_bound_clock_moves_it_and_a_jump_has_the_engine_asked_again(server, monkeypatch):
     found = EngineClock(server.read)
     moment = time.wall() + dt.timedelta(days=3)
