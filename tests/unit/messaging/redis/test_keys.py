@@ -11,6 +11,7 @@ import pytest
 from tests.unit.messaging.redis.conftest import commands
 from undercroft.conformance.messaging.data import claim, claimed, counts, ids, listed, make, page, post
 from undercroft.conformance.once import RECEIPT
+from undercroft.messaging import ClaimDoesNotExist
 from undercroft.messaging.drivers.redis import DataDriver, rows
 
 LEASE = {"ttl": 60, "grace": 60}
@@ -118,3 +119,28 @@ def test_claims_that_end_at_one_moment_are_many(store: DataDriver) -> None:
         assert message["body"] == number
     store.store.now = lambda: now + 60_003
     assert listed(store, limit=1_000) == list(range(600))
+
+
+def test_ids_and_claims_that_a_server_lost_are_not_given_again(store: DataDriver) -> None:
+    """As a power cut or a replica that takes over leaves it: with what was a second before."""
+    make(store, "q")
+    now = store.now()
+    base = store.store.base("", "q")
+    store.store.now = lambda: now
+    post(store, "before")
+    kept = {key: store.store.redis.command(base, "DUMP", key) for key in store.store.redis.scan("{undercroft:q:*")}
+    lost = post(store, *range(5_000))
+    made, _ = claimed(store)
+    _, marker = page(store, limit=10_000)
+    for key in store.store.redis.scan("{undercroft:q:*"):
+        store.store.redis.command(base, "UNLINK", key, writes=True)
+    for key, value in kept.items():
+        store.store.redis.command(base, "RESTORE", key, 0, value, writes=True)
+    store.store.now = lambda: now + 1_000
+    new = post(store, *range(10))
+    assert not set(new) & set(lost)
+    assert page(store, marker=marker)[0][0]["body"] == 0
+    other, _ = claimed(store)
+    assert made != other
+    with pytest.raises(ClaimDoesNotExist):
+        store.claim_controller.get("q", made)

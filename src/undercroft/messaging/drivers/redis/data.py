@@ -122,6 +122,7 @@ class DataDriver(contract.DataDriverBase):
         keeping.drop(self.store)
 
     def close(self) -> None:
+        super().close()
         self.store.redis.close()
 
     # -- health ----------------------------------------------------------------------------------------------------

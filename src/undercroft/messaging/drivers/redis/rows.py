@@ -1,6 +1,6 @@
 """What scripts about messages give, and the texts that ids are outside.
 
-A message's id is the incarnation of its queue, 16 digits, and its place in there, 12 digits, all hexadecimal: texts sort as the
+A message's id is the incarnation of its queue, 16 digits, and its place in there, 13 digits, all hexadecimal: texts sort as the
 messages were posted. So is a claim's id, with the number of the claim.
 """
 
@@ -19,12 +19,12 @@ _HEAD = struct.Struct("<QIH")
 _MOVED = 0x8000
 # Claims that took it, ttl, moment when it expires: of a message that was claimed.
 _STATE = struct.Struct("<IQQ")
-_ID = re.compile("[0-9a-f]{28}", re.ASCII)
+_ID = re.compile("[0-9a-f]{29}", re.ASCII)
 # What a script gives of a message: its place, its body with the head, its state and its claim's number, where it has these.
 FIELDS = 4
 Row = Sequence[Any]
 # Digits of an id that are its queue's incarnation; the others are the place, or the claim's number.
-INC, PLACE = 16, 12
+INC, PLACE = 16, 13
 
 
 def is_id(text: str) -> bool:
@@ -45,7 +45,7 @@ def stored(inc: str, found: Row, now: int) -> list[Stored]:
         born, ttl, length = head(body)
         name = inc + place.decode()
         if length & _MOVED:
-            name, length = body[14:42].decode(), length - _MOVED + 28
+            name, length = body[14:43].decode(), length - _MOVED + 29
         if state is None:
             claims, expires = 0, born + ttl * 1000
         else:
@@ -65,7 +65,7 @@ def taken(inc: str, claim: str, found: Row, now: int) -> list[Stored]:
         born, _, length = head(body)
         name = inc + place.decode()
         if length & _MOVED:
-            name, length = body[14:42].decode(), length - _MOVED + 28
+            name, length = body[14:43].decode(), length - _MOVED + 29
         claims, ttl, _ = unpack(state)
         age = (now - born) // 1000 if now > born else 0
         rows.append(Stored(name, ttl, age, body[14 + length :], claim, claims, born))
@@ -81,7 +81,7 @@ def in_order(found: Row) -> Row:
 def edge(inc: str, place: bytes, head: bytes, now: int) -> Edge:
     """The first or the last message of a queue, of whose value the beginning is enough."""
     born, _, length = _HEAD.unpack_from(head)
-    name = head[14:42].decode() if length & _MOVED else inc + place.decode()
+    name = head[14:43].decode() if length & _MOVED else inc + place.decode()
     return Edge(name, max(0, now - born) // 1000, born)
 
 
@@ -96,4 +96,4 @@ def stats(found: Row | None, now: int) -> Stats:
 
 def ids(inc: str, places: Iterable[int]) -> list[str]:
     """The ids of places."""
-    return [f"{inc}{place:012x}" for place in places]
+    return [f"{inc}{place:013x}" for place in places]

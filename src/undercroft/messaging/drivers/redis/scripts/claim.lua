@@ -1,9 +1,10 @@
--- Claim the first messages that are free: now, ttl, grace, limit, whether the rule of dead letters is given (1: metadata are in another
--- store), and that rule: claims (empty for none), queue, ttl (empty for none)
--- -> incarnation, number of the claim (nil for none), whether more is due (ask again, if there is no claim), the messages (place, value,
--- state), what is on its way to other queues (see `on_the_way`); nil for no queue.
+-- Claim the first messages that are free: now, ttl, grace, limit, whether the rule of dead letters is given (1: metadata are in
+-- another store), and that rule: claims (empty for none), queue, ttl (empty for none)
+-- -> incarnation, number of the claim (nil for none), whether more is due (ask again, if there is no claim), the messages (place,
+-- value, state), what is on its way to other queues (see `on_the_way`); nil for no queue.
 local now, span, grace, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local inc, most, target, life, out = unpack(call('HMGET', QUEUE, 'inc', 'dead_most', 'dead_queue', 'dead_ttl', 'out'))
+local inc, claims_made, most, target, life, out =
+  unpack(call('HMGET', QUEUE, 'inc', 'claims', 'dead_most', 'dead_queue', 'dead_ttl', 'out'))
 if not inc then
   return false
 end
@@ -46,7 +47,7 @@ drop(dead)
 
 local number = false
 if #held > 0 then
-  number = string.format('%012x', call('HINCRBY', QUEUE, 'claims', 1))
+  number = digits(new_numbers('claims', claims_made, 1, now))
   local score = new_score(ends, number)
   local scored = {}
   for index, place in ipairs(held) do

@@ -5,5 +5,5 @@ local score = call('HGET', CLAIMS, 'c' .. number)
 if not is_live(score, now) then
   return false
 end
-local ttl = tonumber(string.sub(call('HGET', CLAIMS, score), 14))
+local ttl = tonumber(string.sub(call('HGET', CLAIMS, score), DIGITS + 2))
 return {math.floor(tonumber(score) / 256), ttl, shown(call('ZRANGEBYSCORE', HELD, score, score), now)}

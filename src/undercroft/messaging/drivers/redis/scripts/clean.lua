@@ -1,5 +1,5 @@
--- Tidy the queue: now, the most keys of each sort that are forgotten -> messages that were removed, whether more is due, incarnation, what is on its
--- way to other queues (see `on_the_way`); nil for no queue.
+-- Tidy the queue: now, the most keys of each sort that are forgotten -> messages that were removed, whether more is due,
+-- incarnation, what is on its way to other queues (see `on_the_way`); nil for no queue.
 local now, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local inc, out = unpack(call('HMGET', QUEUE, 'inc', 'out'))
 if not inc then
@@ -13,7 +13,7 @@ spread('ZREM', DEDUP_ENDS, keys)
 local ids, forgotten, later = call('ZRANGEBYSCORE', MOVED_ENDS, '-inf', now, 'LIMIT', 0, most), {}, {}
 for index, moved in ipairs(gather('HMGET', MOVED, ids)) do
   -- A claim may have prolonged its life.
-  if moved and call('HEXISTS', BODY, string.sub(moved, 1, 12)) == 1 then
+  if moved and call('HEXISTS', BODY, string.sub(moved, 1, DIGITS)) == 1 then
     later[#later + 1] = now + REMEMBERED
     later[#later + 1] = ids[index]
   else

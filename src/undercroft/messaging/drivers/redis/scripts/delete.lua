@@ -1,5 +1,6 @@
 -- Delete one message: now, incarnation and place that its id has, the claim (its id, empty for none)
--- -> 0 it is gone, or was not there; 1 there is no such claim; 2 the message is under no claim; 3 it is under one; 4 under another one
+-- -> 0 it is gone, or was not there; 1 there is no such claim; 2 the message is under no claim; 3 it is under one; 4 under another
+-- one
 local now, inc, place, claim = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 open(inc)
 local score = call('ZSCORE', HELD, place)
@@ -15,7 +16,7 @@ if not score and not call('ZSCORE', ALL, place) then
   if not moved then
     return 0
   end
-  place = string.sub(moved, 1, 12)
+  place = string.sub(moved, 1, DIGITS)
   score = call('ZSCORE', HELD, place)
   if not score and not call('ZSCORE', ALL, place) then
     return 0

@@ -18,7 +18,7 @@ end
 if call('EXISTS', MOVED) == 1 then
   for index, moved in ipairs(gather('HMGET', MOVED, foreign)) do
     if moved then
-      places[#places + 1] = string.sub(moved, 1, 12)
+      places[#places + 1] = string.sub(moved, 1, DIGITS)
       named[#places] = foreign[index]
     end
   end

@@ -1,6 +1,6 @@
--- What is to be said of a queue at once: the moment -> 1 where it has metadata, messages, how many of them have expired, the moment when
--- the first of these did (0 for none), how many are on their way to another queue, 1 where its sets agree in their sizes; nil where it
--- is gone.
+-- What is to be said of a queue at once: the moment -> 1 where it has metadata, messages, how many of them have expired, the
+-- moment when the first of these did (0 for none), how many are on their way to another queue, 1 where its sets agree in their
+-- sizes; nil where it is gone.
 local now = tonumber(ARGV[1])
 local inc = call('HGET', QUEUE, 'inc')
 if not inc then

@@ -1,5 +1,5 @@
--- The first message of the queue, or the last one: now, 1 or -1 -> incarnation, the message (see `shown`); nil for none; 1 when more
--- has to happen before: ask again.
+-- The first message of the queue, or the last one: now, 1 or -1 -> incarnation, the message (see `shown`); nil for none; 1 when
+-- more has to happen before: ask again.
 local inc, now = call('HGET', QUEUE, 'inc'), tonumber(ARGV[1])
 if not inc then
   return false

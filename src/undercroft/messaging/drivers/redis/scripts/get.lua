@@ -15,7 +15,7 @@ end
 if call('EXISTS', MOVED) == 1 then
   for _, moved in ipairs(gather('HMGET', MOVED, ids)) do
     if moved then
-      places[#places + 1] = string.sub(moved, 1, 12)
+      places[#places + 1] = string.sub(moved, 1, DIGITS)
     end
   end
 end

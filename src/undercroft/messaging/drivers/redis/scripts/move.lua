@@ -1,16 +1,16 @@
--- Messages on their way to another queue, which may be in another slot: they are in :out until that has them. Whoever finds some there
--- sends them again; a queue takes a message once only, by how often it has moved.
+-- Messages on their way to another queue, which may be in another slot: they are in :out until that has them. Whoever finds some
+-- there sends them again; a queue takes a message once only, by how often it has moved.
 
 -- Put a message on its way, one that is in no set but :all: its place, value, what it is to have, and the name of the other queue.
 local function send(inc, target, place, body, born, ttl, expires, claims)
   local _, _, length = struct.unpack(HEAD, body)
   local id, rest, moves = inc .. place, string.sub(body, 15), 0
   if length >= 0x8000 then
-    id, rest, length = string.sub(body, 15, 42), string.sub(body, 43), length - 0x8000
+    id, rest, length = string.sub(body, 15, 14 + ID), string.sub(body, 15 + ID), length - 0x8000
   end
   local known = call('HGET', MOVED, id)
   if known then
-    moves = tonumber(string.sub(known, 13))
+    moves = tonumber(string.sub(known, DIGITS + 1))
   end
   call('HSET', OUT, place, cmsgpack.pack({target, id, moves + 1, born, ttl, expires, claims, length, rest}))
   call('HSET', QUEUE, 'out', 1)

@@ -1,6 +1,7 @@
--- A page of messages: now, marker (an id, or empty), limit, whether a client's are left out (1), that client, whether those under a
--- claim are on it (1), whether those with a delay are (1)
--- -> incarnation, whether this is not the end (ask again, behind the marker), the marker, the messages (see `shown`); nil for no queue.
+-- A page of messages: now, marker (an id, or empty), limit, whether a client's are left out (1), that client, whether those under
+-- a claim are on it (1), whether those with a delay are (1)
+-- -> incarnation, whether this is not the end (ask again, behind the marker), the marker, the messages (see `shown`); nil for no
+-- queue.
 local now, marker, limit, is_filtered, client = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', ARGV[5]
 local with_claimed, with_delayed = ARGV[6] == '1', ARGV[7] == '1'
 local inc = call('HGET', QUEUE, 'inc')
@@ -17,7 +18,7 @@ local after = 0
 if marker ~= '' then
   local moved = call('HGET', MOVED, marker)
   if moved then
-    after = tonumber(string.sub(moved, 1, 12), 16)
+    after = tonumber(string.sub(moved, 1, DIGITS), 16)
   elseif string.sub(marker, 1, 16) == inc then
     after = tonumber(string.sub(marker, 17), 16)
   elseif marker > inc then
@@ -63,7 +64,7 @@ local function is_from(body)
   local _, _, length = struct.unpack(HEAD, body)
   local first = 15
   if length >= 0x8000 then
-    first, length = 43, length - 0x8000
+    first, length = 15 + ID, length - 0x8000
   end
   return string.sub(body, first, first + length - 1) == client
 end

@@ -1,5 +1,5 @@
--- Remove the first messages that are free: now, limit -> incarnation, whether more is due (ask again, if there are none), the messages
--- (place, value, state, nil); nil for no queue.
+-- Remove the first messages that are free: now, limit -> incarnation, whether more is due (ask again, if there are none), the
+-- messages (place, value, state, nil); nil for no queue.
 local inc, now, limit = call('HGET', QUEUE, 'inc'), tonumber(ARGV[1]), tonumber(ARGV[2])
 if not inc then
   return false

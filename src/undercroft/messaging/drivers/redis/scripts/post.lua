@@ -1,15 +1,15 @@
--- Store messages without delay and dedup id: now, what is made where there is no queue (see open_or_make), then moment of expiry and
--- value of each -> incarnation, whether the register has it, first place; nil where nothing is to be made.
-local inc, listed = open_or_make(ARGV[2])
+-- Store messages without delay and dedup id: now, what is made where there is no queue (see open_or_make), then moment of expiry
+-- and value of each -> incarnation, whether the register has it, first place; nil where nothing is to be made.
+local inc, listed, last = open_or_make(ARGV[2])
 if not inc then
   return false
 end
 local count = (#ARGV - 2) / 2
-local first = call('HINCRBY', QUEUE, 'place', count) - count + 1
+local first = new_numbers('place', last, count, tonumber(ARGV[1]))
 local bodies, places, ends = {}, {}, {}
 for index = 1, count do
   local number, at = first + index - 1, index * 2
-  local place = string.format('%012x', number)
+  local place = digits(number)
   bodies[at - 1], bodies[at] = place, ARGV[at + 2]
   places[at - 1], places[at] = number, place
   ends[at - 1], ends[at] = ARGV[at + 1], place

@@ -1,6 +1,6 @@
 -- Store messages with all that they may have: now, what is made where there is no queue, key of a receipt (empty for none), its
--- digest, its answer, moment when it is forgotten, milliseconds until its key goes, the ids that the answer was made of; then of each
--- message moment of expiry, value, end of its delay, dedup key (both empty for none).
+-- digest, its answer, moment when it is forgotten, milliseconds until its key goes, the ids that the answer was made of; then of
+-- each message moment of expiry, value, end of its delay, dedup key (both empty for none).
 -- -> 0, incarnation, whether the register has it, places
 --    1, incarnation, places: what the ids would be, where the answer was made of others; nothing is stored
 --    2, digest, answer: of the first post with the receipt
@@ -16,7 +16,8 @@ end
 local FIRST, EACH = 9, 4
 local count = (#ARGV - FIRST + 1) / EACH
 local inc, last = unpack(call('HMGET', QUEUE, 'inc', 'place'))
-inc, last = inc or string.sub(ARGV[2], 1, 16), tonumber(last or 0)
+inc = inc or string.sub(ARGV[2], 1, 16)
+local upcoming = first_number(last, now)
 open(inc)
 
 -- Which messages have been stored already, and the places of the others.
@@ -28,8 +29,8 @@ for index = 0, count - 1 do
   end
 end
 for index, kept in ipairs(gather('HMGET', DEDUP, keys)) do
-  if kept and tonumber(string.sub(kept, 13)) > now then
-    known[keys[index]] = string.sub(kept, 1, 12)
+  if kept and tonumber(string.sub(kept, DIGITS + 1)) > now then
+    known[keys[index]] = string.sub(kept, 1, DIGITS)
   end
 end
 local places, fresh = {}, {}
@@ -38,8 +39,8 @@ for index = 1, count do
   local dedup = ARGV[at + 3]
   local place = known[dedup]
   if not place then
-    last = last + 1
-    place = string.format('%012x', last)
+    place = digits(upcoming)
+    upcoming = upcoming + 1
     fresh[#fresh + 1] = at
     if dedup ~= '' then
       known[dedup] = place
@@ -57,8 +58,7 @@ if count > 0 then
   inc, listed = open_or_make(ARGV[2])
 end
 if #fresh > 0 then
-  local number = last - #fresh
-  call('HSET', QUEUE, 'place', text(last))
+  local number = new_numbers('place', last, #fresh, now) - 1
   local bodies, all, free, later, delayed, ends, deduped, dedup_ends = {}, {}, {}, {}, {}, {}, {}, {}
   local function add(list, first, second)
     list[#list + 1] = first
@@ -66,7 +66,7 @@ if #fresh > 0 then
   end
   for _, at in ipairs(fresh) do
     number = number + 1
-    local expires, delay, dedup, place = ARGV[at], ARGV[at + 2], ARGV[at + 3], string.format('%012x', number)
+    local expires, delay, dedup, place = ARGV[at], ARGV[at + 2], ARGV[at + 3], digits(number)
     add(bodies, place, ARGV[at + 1])
     add(all, number, place)
     add(ends, expires, place)

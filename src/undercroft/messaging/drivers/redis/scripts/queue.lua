@@ -1,12 +1,12 @@
 -- A queue's keys, and what scripts about its messages begin with.
 --
 -- KEYS[1] is the base of all names, with the hash tag of the queue's slot. A life of a queue has an incarnation, INC, so that keys
--- which an id leads to are never those of another life. A place is 12 hexadecimal digits, and counts within its incarnation.
+-- which an id leads to are never those of another life. A place, and the number of a claim, is 13 hexadecimal digits.
 --
--- :queue           hash: inc, place (the last one given), claims (the last one's number), project, name, meta (JSON), listed (the
---                  incarnation that the register has), dead_most, dead_queue, dead_ttl, out (there are messages in :out)
+-- :queue           hash: inc, place (the last one given, as a number), claims (the last one's number), project, name, meta (JSON),
+--                  listed (the incarnation that the register has), dead_most, dead_queue, dead_ttl, out (there is something in :out)
 -- :INC:body        hash: place -> moment of the post (8 bytes), ttl (4), length of the client's name (2), that name, body. With
---                  0x8000 in the length, the 28 digits of the id of a message from another queue are before the name
+--                  0x8000 in the length, the 29 digits of the id of a message from another queue are before the name
 -- :INC:all         sorted set of all places. Each of them is in one more of these:
 -- :INC:free        sorted set of places that may be claimed
 -- :INC:later       sorted set of places with a delay; :INC:delayed has them by the moment when it is over
@@ -15,7 +15,7 @@
 -- :INC:ends        sorted set of places by the moment when they expire, but those under a claim: that prolongs their lives. Who has
 --                  expired, and is in the way, is only here and in :INC:all, until its turn to be removed comes
 -- :INC:state       hash: place -> claims (4 bytes), ttl (8), moment when it expires (8), of what was claimed
--- :INC:claims      hash: score -> number (12 digits), ':', ttl; 'c' and number -> score
+-- :INC:claims      hash: score -> number (13 digits), ':', ttl; 'c' and number -> score
 -- :INC:dedup       hash: key -> place, moment when it is forgotten; :INC:dedup_ends has the keys by that moment
 -- :INC:moved       hash: id -> place, how often it has moved, of messages from other queues; :INC:moved_ends has the ids by the
 --                  moment when they are forgotten
@@ -30,6 +30,7 @@ local PART = 1000
 -- Messages of each sort that a script lets happen, so that others need not wait for it; and expired ones that it passes over.
 local AT_ONCE, PASSED = 250, 3000
 local HEAD, LIFE = '<I8I4H', '<I4I8I8'
+local DIGITS, ID = 13, 29
 -- Milliseconds for which the place of a message from another queue is known longer than it lives.
 local REMEMBERED = 86400000
 
@@ -40,10 +41,10 @@ local function open(inc)
   DEDUP, DEDUP_ENDS, MOVED, MOVED_ENDS, OUT = own .. 'dedup', own .. 'dedup_ends', own .. 'moved', own .. 'moved_ends', own .. 'out'
 end
 
--- Open the queue: its incarnation (false for none), and whether the register has that. `made` says what is made where there is
--- none: incarnation, project, name and metadata, with U+0000 between; empty for nothing.
+-- Open the queue: its incarnation (false for none), whether the register has that, the last place given. `made` says what is made
+-- where there is none: incarnation, project, name and metadata, with U+0000 between; empty for nothing.
 local function open_or_make(made)
-  local inc, listed = unpack(call('HMGET', QUEUE, 'inc', 'listed'))
+  local inc, listed, last = unpack(call('HMGET', QUEUE, 'inc', 'listed', 'place'))
   if not inc and made ~= '' then
     local project, name, meta
     inc, project, name, meta = string.match(made, '^(%x+)%z(.-)%z(.-)%z(.*)$')
@@ -55,7 +56,7 @@ local function open_or_make(made)
   if inc then
     open(inc)
   end
-  return inc, listed == inc and 1 or 0
+  return inc, listed == inc and 1 or 0, last
 end
 
 -- A command that changes something, with however many arguments.
@@ -96,6 +97,23 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
+local function digits(number)
+  return string.format('%013x', number)
+end
+
+-- The number behind the last one that was given out. It is not below the moment, so that a server that has lost what it gave out
+-- last, in a power cut or when a replica took over, does not give it out again: ids stay unique, and markers lead on.
+local function first_number(last, now)
+  return math.max(tonumber(last or 0) + 1, now * 512)
+end
+
+-- Give out `count` numbers, of which `field` has the last one: the first.
+local function new_numbers(field, last, count, now)
+  local first = first_number(last, now)
+  call('HSET', QUEUE, field, text(first + count - 1))
+  return first
+end
+
 -- Whether a claim of this score is not over.
 local function is_live(score, now)
   return score and tonumber(score) >= (now + 1) * 256
@@ -104,7 +122,7 @@ end
 -- The number of the claim of a score; nil where it is forgotten.
 local function claim_of(score)
   local kept = call('HGET', CLAIMS, text(score))
-  return kept and string.sub(kept, 1, 12)
+  return kept and string.sub(kept, 1, DIGITS)
 end
 
 -- A score for a claim that ends at a moment, which no claim has; a later moment only where that has 256 of them.

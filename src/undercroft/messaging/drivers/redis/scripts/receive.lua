@@ -1,22 +1,22 @@
 -- Take messages from another queue, each once: now, what is made where there is no queue (see open_or_make), what was sent
 -- -> incarnation, whether the register has it; nil where nothing is to be made.
 local now = tonumber(ARGV[1])
-local inc, listed = open_or_make(ARGV[2])
+local inc, listed, last = open_or_make(ARGV[2])
 if not inc then
   return false
 end
 for index = 3, #ARGV do
   local _, id, moves, born, ttl, expires, claims, length, rest = unpack(cmsgpack.unpack(ARGV[index]))
   local known = call('HGET', MOVED, id)
-  if expires > now and not (known and tonumber(string.sub(known, 13)) >= moves) then
-    local number = call('HINCRBY', QUEUE, 'place', 1)
-    local place = string.format('%012x', number)
+  if expires > now and not (known and tonumber(string.sub(known, DIGITS + 1)) >= moves) then
+    last = new_numbers('place', last, 1, now)
+    local place = digits(last)
     call('HSET', BODY, place, struct.pack(HEAD, born, ttl, length + 0x8000) .. id .. rest)
     if claims > 0 or expires ~= born + ttl * 1000 then
       call('HSET', STATE, place, struct.pack(LIFE, claims, ttl, expires))
     end
-    call('ZADD', ALL, number, place)
-    call('ZADD', FREE, number, place)
+    call('ZADD', ALL, last, place)
+    call('ZADD', FREE, last, place)
     call('ZADD', ENDS, expires, place)
     call('HSET', MOVED, id, place .. text(moves))
     -- Remembered longer than it lives, for markers and for what is sent again.

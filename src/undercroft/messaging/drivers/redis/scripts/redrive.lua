@@ -1,4 +1,5 @@
--- Put the first messages that are free on their way to another queue, as if they were posted now: now, name of that queue, limit, bytes
+-- Put the first messages that are free on their way to another queue, as if they were posted now: now, name of that queue, limit,
+-- bytes
 -- -> incarnation, how many, whether more is due (ask again), what is on its way (see `on_the_way`); nil for no queue.
 local now, target, limit, room = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local inc, out = unpack(call('HMGET', QUEUE, 'inc', 'out'))

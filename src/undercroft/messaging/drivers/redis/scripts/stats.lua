@@ -1,6 +1,6 @@
--- How full the queue is: now -> whether it has metadata, messages, those under a claim, incarnation, and where there are messages the
--- places of the first and the last one with the beginnings of their values; nil for no queue; 1 when more has to happen before: ask
--- again.
+-- How full the queue is: now -> whether it has metadata, messages, those under a claim, incarnation, and where there are messages
+-- the places of the first and the last one with the beginnings of their values; nil for no queue; 1 when more has to happen
+-- before: ask again.
 local now = tonumber(ARGV[1])
 local inc, meta = unpack(call('HMGET', QUEUE, 'inc', 'meta'))
 if not inc then
@@ -16,6 +16,6 @@ if found[2] > 0 then
   local first, last = call('ZRANGE', ALL, 0, 0)[1], call('ZRANGE', ALL, -1, -1)[1]
   local bodies = call('HMGET', BODY, first, last)
   -- The head, and the id of a message from another queue.
-  found[5], found[6], found[7], found[8] = first, string.sub(bodies[1], 1, 42), last, string.sub(bodies[2], 1, 42)
+  found[5], found[6], found[7], found[8] = first, string.sub(bodies[1], 1, 14 + ID), last, string.sub(bodies[2], 1, 14 + ID)
 end
 return found

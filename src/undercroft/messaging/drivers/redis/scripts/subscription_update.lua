@@ -1,5 +1,5 @@
--- Change a subscription: id, ttl, subscriber, options, each empty to keep what it is -> 1; 0 where another one has the subscriber; nil
--- where there is none.
+-- Change a subscription: id, ttl, subscriber, options, each empty to keep what it is -> 1; 0 where another one has the subscriber;
+-- nil where there is none.
 local id, ttl, subscriber, options = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local record = find(id)
 if not record then
