@@ -11,6 +11,9 @@ from undercroft.core import time
 
 # How long a reading is gone by.
 _AGE_NS = 60 * 10**9
+# Where our clock is moved, the difference of both clocks is rounded to this, in microseconds: readings of one clock differ a
+# little, and what is due at a moment has to be due for every object that asks.
+_STEP = 10_000
 # By what this machine's clock has to part from the monotonic one to have been set, in microseconds.
 _JUMP = 500_000
 
@@ -47,7 +50,7 @@ class EngineClock:
         if known is None or monotonic.monotonic_ns() - known.began > _AGE_NS or (time.is_bound() and _has_jumped(known)):
             known = self._known = self._read()
         if time.is_bound():
-            return time.to_micros(time.now()) + known.theirs - known.ours
+            return time.to_micros(time.now()) + (known.theirs - known.ours + _STEP // 2) // _STEP * _STEP
         return known.theirs + (monotonic.monotonic_ns() - known.began) // 1_000
 
     def _read(self) -> _Reading:

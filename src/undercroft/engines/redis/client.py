@@ -197,6 +197,10 @@ class Redis:
         """See `diagnosis.examine`."""
         return diagnosis.examine(self)
 
+    def check(self) -> None:
+        """Raise `ConfigInvalid` where a server is older than the drivers are made for."""
+        diagnosis.check(self)
+
     def ping(self) -> None:
         """Raise `Unavailable` unless every master answers."""
         for node in self.masters():

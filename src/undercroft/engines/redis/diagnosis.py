@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from undercroft.core import findings, time
-from undercroft.core.errors import Declined, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Declined, UndercroftError
 from undercroft.core.findings import Finding, error, ok, warning
 from undercroft.engines.redis.address import Node
 
@@ -49,6 +49,15 @@ def info(redis: Servers, node: Node, section: str) -> Mapping[str, str]:
     """What a server tells of itself."""
     lines = redis.ask_node(node, "INFO", section).decode().splitlines()
     return dict(line.partition(":")[::2] for line in lines if ":" in line)
+
+
+def check(redis: Servers) -> None:
+    """Raise `ConfigInvalid` where a server is older than the drivers are made for."""
+    for node in redis.masters():
+        found = info(redis, node, "server")
+        if _version(found) < OLDEST:
+            version = found.get("redis_version", "?")
+            raise ConfigInvalid(f"{redis.place}: {node} is version {version}; upgrade to {'.'.join(map(str, OLDEST))} or later")
 
 
 def examine(redis: Servers) -> Generator[Finding, None, bool]:

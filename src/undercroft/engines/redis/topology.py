@@ -117,6 +117,9 @@ def discover(nodes: Iterable[Node], pools: Pools, place: str, database: int) -> 
         if isinstance(slots, list):
             if database:
                 raise ConfigInvalid(f"{place}: a cluster has database 0 only")
+            if not slots:
+                failure = Unavailable(f"{place}: no server of the cluster has slots, as {node} says")
+                continue
             return _cluster(slots, node, pools, place)
         if isinstance(slots, Refused):
             if _is_master(role):

@@ -117,6 +117,8 @@ class DataDriver(contract.DataDriverBase):
     def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
         if (yield from self.store.redis.diagnose()):
             yield from diagnosis.queues(self.store, verify=verify)
+            if verify:
+                yield from diagnosis.references(self.store)
 
     def drop(self) -> None:
         keeping.drop(self.store)

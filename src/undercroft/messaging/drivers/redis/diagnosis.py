@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from undercroft.core.findings import Finding, error, ok, warning
 from undercroft.engines.redis import Call
@@ -12,6 +13,7 @@ from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.drivers.redis.store import Store
 
 EXAMINE, VERIFY = load("examine.lua", reads=True), load("verify.lua", reads=True)
+_REMOVE = "remove the keys: nothing reads them"
 RESTORE = "restore a backup, or delete the queue and make it again"
 # Messages that may have expired before somebody should see to it, and the age of the oldest, in milliseconds.
 _MANY, _LATE = 10_000, 3_600_000
@@ -70,22 +72,39 @@ def _is_right(store: Store, entry: Entry) -> bool:
 
 def references(store: Store) -> Iterator[Finding]:
     """Whether every queue is in the register, and every key belongs to a queue."""
-    lives: dict[bytes, set[bytes]] = {}
+    # A key of each incarnation, by the base name of the queue's keys.
+    lives: dict[bytes, dict[bytes, bytes]] = {}
     for key in store.redis.scan(f"{{{store.options.namespace}:q:*"):
         if (match := _KEY.match(key)) is not None:
             base, inc, _ = match.groups()
-            lives.setdefault(base, set()).update({inc} if inc else ())
-    unknown = stray = 0
-    bases = list(lives)
-    for some in (bases[first : first + _AT_ONCE] for first in range(0, len(bases), _AT_ONCE)):
-        reads = [(base.decode(), ("HMGET", base + b":queue", "inc", "listed")) for base in some]
-        for base, (inc, listed) in zip(some, store.redis.commands(reads), strict=True):
-            unknown += inc is not None and listed != inc
-            stray += bool(lives[base] - {inc})
+            lives.setdefault(base, {}).update({inc: key} if inc else {})
+    unlisted, strays = _suspects(store, lives)
+    # Queues come and go while this goes on: what is wrong stays wrong.
+    unlisted, _ = _suspects(store, {base: lives[base] for base in unlisted})
+    strays = [key for key, there in zip(strays, _asked(store, strays, "EXISTS"), strict=True) if there]
     yield _counted(
-        "register", unknown, "queues are not in the register", "post to them, or create them again", "every queue is in it"
+        "register", len(unlisted), "queues are not in the register", "post to them, or create them again", "every queue is in it"
     )
-    yield _counted("references", stray, "queues that are gone have left keys", RESTORE, "every key belongs to a queue")
+    yield _counted("references", len(strays), "queues that are gone have left keys", _REMOVE, "every key belongs to a queue")
+
+
+def _suspects(store: Store, lives: Mapping[bytes, Mapping[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:
+    """The bases of queues that the register does not have, and keys of lives that are over."""
+    unlisted, strays = [], []
+    found = _asked(store, [base + b":queue" for base in lives], "HMGET", "inc", "listed")
+    for (base, keys), (inc, listed) in zip(lives.items(), found, strict=True):
+        if inc is not None and listed != inc:
+            unlisted.append(base)
+        strays += [key for one, key in keys.items() if one != inc]
+    return unlisted, strays
+
+
+def _asked(store: Store, keys: Sequence[bytes], command: str, *words: str) -> list[Any]:
+    """The answers to a command about each of many keys."""
+    found: list[Any] = []
+    for some in (keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)):
+        found += store.redis.commands([(key.decode(), (command, key, *words)) for key in some])
+    return found
 
 
 def _counted(check: str, count: int, text: str, advice: str, good: str) -> Finding:

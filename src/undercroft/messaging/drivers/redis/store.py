@@ -47,8 +47,8 @@ class Store:
         self._bases: dict[tuple[str, str], str] = {}
 
     def init(self) -> None:
-        """See whether the servers answer: keys need no making."""
-        self.redis.ping()
+        """See whether the servers answer, and are what the scripts need: keys need no making."""
+        self.redis.check()
 
     def is_same(self, other: object) -> bool:
         """Whether another store is this namespace of these servers."""
