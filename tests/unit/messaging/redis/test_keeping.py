@@ -32,7 +32,7 @@ def test_the_collector_sees_every_queue(store: DataDriver, monkeypatch: pytest.M
         assert store.clean() == 0
         store.gc()
         base = store.store.base("", "z")
-        assert store.store.redis.command(base, "HGET", f"{base}:queue", "place") == b"1"
+        assert store.store.redis.command(base, "HGET", f"{base}:queue", "place") is not None
         assert keeping.Keeper(store.store, store.store.mover).sweep().removed == 0
         assert counts(store, "z") == (0, 0, 0)
 

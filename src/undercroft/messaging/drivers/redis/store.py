@@ -44,6 +44,7 @@ class Store:
         self.mover = Mover(self)
         self.now = self.redis.now
         self.makes_queues = False
+        self._last = 0
         self._bases: dict[tuple[str, str], str] = {}
 
     def init(self) -> None:
@@ -70,7 +71,9 @@ class Store:
 
     def incarnation(self) -> str:
         """A new incarnation, which names the life of a queue: 16 digits; later ones sort later."""
-        return f"{self.now():011x}{random.getrandbits(20):05x}"
+        # The moment and a random number: within a millisecond, a process counts on.
+        self._last = max(self._last + 1, self.now() << 20 | random.getrandbits(20))
+        return f"{self._last:016x}"
 
     def made(self, project: str, name: str) -> str:
         """What a script makes a queue of, where there is none."""
