@@ -10,21 +10,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from undercroft.cli.main import main
-from undercroft.messaging.drivers.sql.messages import Message
+from undercroft.messaging.drivers.redis.messages import Message as RedisMessage
+from undercroft.messaging.drivers.sql.messages import Message as SqlMessage
 
 _LATE = 1.0
-_post: Any = Message._post
 
 
-def late(self: Message, queue: str, messages: Sequence[Any], client: str, project: str) -> list[str]:
-    """Store them a moment later."""
-    timer = threading.Timer(_LATE, _post, (self, queue, messages, client, project))
-    timer.daemon = True
-    timer.start()
-    return [f"{place:016x}" for place, _ in enumerate(messages)]
+def delay(kind: Any) -> None:
+    """Let a kind of controllers store messages a moment after it has answered."""
+    post = kind._post
+
+    def late(self: Any, queue: str, messages: Sequence[Any], client: str, project: str) -> list[str]:
+        timer = threading.Timer(_LATE, post, (self, queue, messages, client, project))
+        timer.daemon = True
+        timer.start()
+        return [f"{place:016x}" for place, _ in enumerate(messages)]
+
+    kind._post = late
 
 
-Message._post = late  # type: ignore[method-assign]  # what this twin is for
+delay(SqlMessage)
+delay(RedisMessage)
 
 if __name__ == "__main__":
     main()

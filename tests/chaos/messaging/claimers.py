@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import undercroft
+from tests.chaos.messaging import scripted
 from tests.chaos.workloads import COMMIT_SECONDS
 from undercroft.core.errors import Unavailable
 from undercroft.messaging import ClaimDoesNotExist, ClaimDoesNotMatch, DataDriverBase, MessageNotClaimed, MessageNotClaimedBy
@@ -145,10 +146,12 @@ def hold(
 
 def _without_lock(store: Any) -> None:
     """A claim that looks for messages first, and takes them a moment later without looking again."""
+    if not hasattr(store, "plane"):
+        scripted.claim_in_two_steps(store)
+        return
     plane = store.plane
 
-    def claim(lane: Lane, lease: Lease, now: int, _dead: Any, *, foreign: bool) -> Found | None:
-        del foreign
+    def claim(lane: Lane, lease: Lease, now: int, *_: Any) -> Found | None:
         front = store.db.write(lambda connection: plane._front(connection, lane, lease.limit, now))
         if front is None:
             return None
@@ -163,14 +166,14 @@ def _lasting(seconds: int) -> Callable[[Any], None]:
     """Claims that last so much longer than they should."""
 
     def change(store: Any) -> None:
-        plane = store.plane
-        claim, renew = plane.claim, plane.renew
+        claims = store.claim_controller
+        create, update = claims._create, claims._update
 
         def longer(lease: Lease) -> Lease:
             return lease._replace(ttl=lease.ttl + seconds)
 
-        plane.claim = lambda lane, lease, *rest, **more: claim(lane, longer(lease), *rest, **more)
-        plane.renew = lambda lane, number, lease, now: renew(lane, number, longer(lease), now)
+        claims._create = lambda queue, lease, project: create(queue, longer(lease), project)
+        claims._update = lambda queue, claim, lease, project: update(queue, claim, longer(lease), project)
 
     return change
 

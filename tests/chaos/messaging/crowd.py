@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import undercroft
+from tests.chaos.messaging import scripted
 from undercroft.messaging import DataDriverBase
 
 QUEUE = "crowd"
@@ -21,18 +22,36 @@ _IDLE = 0.005
 
 
 def late(store: Any, wait: Callable[[], object]) -> None:
-    """Let every transaction of a store that writes wait before its commit; single statements are transactions then, too."""
+    """Let every transaction of a store that writes wait before its commit; single statements are transactions then, too.
+
+    Where there are none, a call waits before it.
+    """
+    if not hasattr(store, "plane"):
+        run = store.message_controller._run
+
+        def later(*arguments: Any) -> Any:
+            wait()
+            return run(*arguments)
+
+        store.message_controller._run = later
+        return
     store.db.write_alone = store.db.write
     sa.event.listen(store.db._writer, "commit", lambda _: wait())
 
 
 def write(
-    pipe: multiprocessing.connection.Connection, url: str, options: dict[str, Any], seed: int, number: int, posts: int
+    pipe: multiprocessing.connection.Connection, url: str, options: dict[str, Any], seed: int, number: int, posts: int, twin: bool
 ) -> None:
     """Post so often. The first message of each post stays, the others may be taken."""
     rng = random.Random(f"{seed}/{number}")
     store: Any = undercroft.connect("messaging", url, **options)
-    late(store, lambda: threading.Event().wait(rng.uniform(0, DELAY)))
+
+    def wait() -> None:
+        threading.Event().wait(rng.uniform(0, DELAY))
+
+    late(store, wait)
+    if twin and not hasattr(store, "plane"):
+        scripted.post_in_two_steps(store, wait)
     pipe.send("ready")
     pipe.recv()
     for n in range(posts):
@@ -86,7 +105,9 @@ def page(store: DataDriverBase, marker: str | None, limit: int) -> tuple[list[di
 
 
 def blind(store: Any) -> None:
-    """A reader that takes no notice of posts that are still open."""
+    """A reader that takes no notice of posts that are still open; where none ever is, the twin is of the posts."""
+    if not hasattr(store, "plane"):
+        return
     plane = store.plane
     if hasattr(plane, "_last_sure"):
         plane._last_sure = lambda _: 2**62

@@ -22,8 +22,9 @@ HOUR = 3_600
 QUEUE, PROJECT, CLIENT = "q", "p'%", uuid.UUID(int=1)
 # Messages of a post, and of a claim; messages that one pop removes.
 SIZES, CLAIMED, POPPED = (1, 4, 15, 30), (2, 5, 20), 20
-# Seconds that messages live: between two steps, or into a claim, which prolongs them.
-TTLS = (9_000, 7_500, 30_600, 144_000)
+# Seconds that messages live: until between two steps, or into a claim, which prolongs them. Two processes read an engine's clock
+# some milliseconds apart: none ends at the moment of a step.
+TTLS = (9_000, 7_500, 30_600, 142_200)
 # Of a claim, and of one that is renewed.
 TTL, RENEWED, GRACE = 600, 1_200, 300
 # A page that has all of a queue.
@@ -229,9 +230,10 @@ class Ledger:
         The steps of an operation that has several are each done or not, in their order; each call is done whole or not at all.
         """
         after = self.copy()
-        if done.kind not in ("renew", "delete", "pop"):
+        if done.kind == "post":
             after.enter(done)
             return after
+        # An engine may let happen what is due when it is first asked about it, even if nothing is claimed then.
         after.set(done.at)
         with at(done.at):
             found = everything(store)

@@ -7,6 +7,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import undercroft
@@ -39,14 +40,7 @@ def repeat(
     store: Any = undercroft.connect("messaging", url, **options)
     store.now()
     if dies:
-        store.db.write_alone = store.db.write
-        whole = store.db._write_once
-
-        def write(work: Any) -> Any:
-            whole(work)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        store.db._write_once = write
+        _die_after_writing(store)
     begin = threading.Barrier(THREADS)
 
     def one(_: int) -> str | None:
@@ -63,3 +57,20 @@ def repeat(
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         pipe.send(sorted({told for told in pool.map(one, range(THREADS)) if told}))
     store.close()
+
+
+def _die_after_writing(store: Any) -> None:
+    """Let the process die when something is stored, and nobody has been told."""
+
+    def whole(write: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            write(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        return call
+
+    if hasattr(store, "plane"):
+        store.db.write_alone = store.db.write
+        store.db._write_once = whole(store.db._write_once)
+    else:
+        store.message_controller._run = whole(store.message_controller._run)

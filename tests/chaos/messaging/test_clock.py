@@ -113,7 +113,7 @@ def returned(store: Any, ids: list[str], call: float) -> tuple[float, float]:
     return first, time.monotonic() - call
 
 
-def jumped(opener: Opener, clock: Clock, *, twin: bool = False) -> list[str]:
+def jumped(opener: Opener, clock: Clock, *jumps: int, twin: bool = False) -> list[str]:
     """What goes wrong while the clock of a client is set forth and back."""
     store, wrong = opener.opened[0], []
     with client(opener, clock, twin=twin) as other:
@@ -121,7 +121,7 @@ def jumped(opener: Opener, clock: Clock, *, twin: bool = False) -> list[str]:
         assert max(other("ages")) < JUMP
         if clocked.claim(store, 600) != ids:
             wrong.append("no claim")
-        for ahead in (JUMP, -JUMP, BESIDE):
+        for ahead in jumps:
             clock.set(ahead)
             if other("claim", 600):
                 wrong.append(f"{ahead}: a claim is freed early")
@@ -144,13 +144,13 @@ def jumped(opener: Opener, clock: Clock, *, twin: bool = False) -> list[str]:
 
 
 def test_claims_end_by_the_clock_of_the_engine(server: Opener, clock: Clock, record):
-    wrong = jumped(server, clock)
+    wrong = jumped(server, clock, JUMP, -JUMP, BESIDE)
     record(jumps=3, wrong=len(wrong))
     assert wrong == []
 
 
 def test_a_client_that_looks_at_the_clock_once_frees_claims_early(server: Opener, clock: Clock, record):
-    wrong = jumped(server, clock, twin=True)
+    wrong = jumped(server, clock, JUMP, twin=True)
     record(wrong=len(wrong))
     assert any("freed early" in each for each in wrong)
 

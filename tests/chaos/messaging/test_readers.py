@@ -27,7 +27,7 @@ CALLS = 100
 
 
 @pytest.fixture
-def server(opener: Opener) -> Opener:
+def shared(opener: Opener) -> Opener:
     """An empty namespace on an engine that has several writers at a time."""
     opener()
     if not opener.target.host:
@@ -36,13 +36,23 @@ def server(opener: Opener) -> Opener:
     return opener
 
 
+@pytest.fixture
+def server(shared: Opener) -> Opener:
+    """The same, of one that has transactions."""
+    if not hasattr(shared.opened[0], "plane"):
+        # Not a gap: the same.
+        pytest.skip("a post is one step of this engine: there is none that is still open")
+    return shared
+
+
 @contextlib.contextmanager
 def another_transaction(opener: Opener) -> Iterator[None]:
     """A transaction elsewhere in the server that has written, and stays open."""
-    if not opener.target.host:
+    store = opener(init=False)
+    if not opener.target.host or not hasattr(store, "plane"):
         yield
         return
-    db = opener(init=False).db
+    db = store.db
     engine = db.engine
     table = sa.Table(f"{opener.namespace}_elsewhere", sa.MetaData(), sa.Column("x", sa.Integer))
     table.create(engine)
@@ -60,7 +70,7 @@ def crowded(opener: Opener, seed: int, posts: int, *, twin: bool = False) -> tup
     store = opener()
     options = {"namespace": opener.namespace}
     with another_transaction(opener), contextlib.ExitStack() as stack:
-        writers = [stack.enter_context(life(crowd.write, opener.url, options, seed, number, posts)) for number in range(WRITERS)]
+        writers = [stack.enter_context(life(crowd.write, opener.url, options, seed, n, posts, twin)) for n in range(WRITERS)]
         takers = [stack.enter_context(life(crowd.take, opener.url, options, seed + number)) for number in range(TAKERS)]
         readers = [stack.enter_context(life(crowd.read, opener.url, options, limit, twin)) for limit in LIMITS]
         for each in (*writers, *takers, *readers):
@@ -112,8 +122,9 @@ def test_readers_skip_and_repeat_nothing(opener: Opener, seed: int, record, figu
         assert [n for by, n, _ in orders[0] if by == number] == list(range(posts))
 
 
-def test_a_reader_that_takes_no_notice_of_open_posts_skips(server: Opener, seed: int, record):
-    _, _, figures = crowded(server, seed, 12, twin=True)
+def test_a_reader_that_takes_no_notice_of_open_posts_skips(shared: Opener, seed: int, record):
+    """The twin; where a post is one step of the engine, it is two here."""
+    _, _, figures = crowded(shared, seed, 12, twin=True)
     record(**figures)
     assert figures["skipped"] > 0
 

@@ -12,7 +12,8 @@ import socket
 import socketserver
 import threading
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import redis
 
@@ -22,6 +23,8 @@ from undercroft.conformance.plugin import Opener
 # A script that writes, or one that reads: a client cannot tell before it has sent the script.
 _SCRIPT = re.compile(rb"\r\n\$\d+\r\nEVAL(?:SHA)?\r\n")
 _PASSWORD = "secret"
+T = TypeVar("T")
+_shared: dict[tuple[str, str], Any] = {}
 
 
 class _Proxy(socketserver.ThreadingTCPServer):
@@ -58,20 +61,42 @@ class _Connection(socketserver.BaseRequestHandler):
 
 
 @contextlib.contextmanager
-def _answered(opener: Opener, error: str) -> Iterator[Refusal]:
-    """Every script is answered with an error."""
+def _once(opener: Opener, name: str, make: Callable[[Opener], contextlib.AbstractContextManager[T]]) -> Iterator[T]:
+    """What `make` gives; ways of one opener that are prepared at a time share it, and a service at its URL."""
+    key = (name, opener.namespace)
+    if key not in _shared:
+        stack = contextlib.ExitStack()
+        _shared[key] = [stack.enter_context(make(opener)), stack, 0]
+    _shared[key][2] += 1
+    try:
+        yield _shared[key][0]
+    finally:
+        _shared[key][2] -= 1
+        if not _shared[key][2]:
+            _shared.pop(key)[1].close()
+
+
+@contextlib.contextmanager
+def _proxy(opener: Opener) -> Iterator[_Proxy]:
     parts = urllib.parse.urlsplit(opener.url)
     with _Proxy((parts.hostname or "", parts.port or 6379)) as proxy:
         threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield proxy
+        finally:
+            proxy.shutdown()
+
+
+@contextlib.contextmanager
+def _answered(opener: Opener, error: str) -> Iterator[Refusal]:
+    """Every script is answered with an error."""
+    with _once(opener, "proxy", _proxy) as proxy:
 
         def answer_with(error: str) -> None:
             proxy.error = f"-{error} {TOLD}\r\n".encode() if error else b""
 
-        url = named(opener, parts._replace(netloc=f"127.0.0.1:{proxy.server_address[1]}").geturl())
-        try:
-            yield Refusal(url, functools.partial(answer_with, error), functools.partial(answer_with, ""))
-        finally:
-            proxy.shutdown()
+        url = named(opener, urllib.parse.urlsplit(opener.url)._replace(netloc=f"127.0.0.1:{proxy.server_address[1]}").geturl())
+        yield Refusal(url, functools.partial(answer_with, error), functools.partial(answer_with, ""))
 
 
 @contextlib.contextmanager
@@ -88,43 +113,22 @@ def _user(opener: Opener) -> Iterator[tuple[redis.Redis, str, str]]:
 
 
 @contextlib.contextmanager
-def _rights(opener: Opener) -> Iterator[Refusal]:
-    """The right to run scripts is withdrawn."""
-    with _user(opener) as (server, user, url):
-        yield Refusal(
-            url,
-            lambda: server.execute_command("ACL", "SETUSER", user, "-eval", "-evalsha"),
-            lambda: server.execute_command("ACL", "SETUSER", user, "+eval", "+evalsha"),
-        )
+def _rule(opener: Opener, begin: Sequence[str], end: Sequence[str], *, kill: bool = False) -> Iterator[Refusal]:
+    """The user is set to something else; `kill`: the connections are closed, since what is set is asked when they are made."""
+    with _once(opener, "user", _user) as (server, user, url):
 
+        def refuse() -> None:
+            server.execute_command("ACL", "SETUSER", user, *begin)
+            if kill:
+                server.execute_command("CLIENT", "KILL", "USER", user)
 
-@contextlib.contextmanager
-def _keys(opener: Opener) -> Iterator[Refusal]:
-    """The keys are somebody else's."""
-    with _user(opener) as (server, user, url):
-        yield Refusal(
-            url,
-            lambda: server.execute_command("ACL", "SETUSER", user, "resetkeys", "~other:*"),
-            lambda: server.execute_command("ACL", "SETUSER", user, "~*"),
-        )
-
-
-@contextlib.contextmanager
-def _login(opener: Opener) -> Iterator[Refusal]:
-    """The user's password is another one, and the connections are closed."""
-    with _user(opener) as (server, user, url):
-
-        def begin() -> None:
-            server.execute_command("ACL", "SETUSER", user, "resetpass", ">another")
-            server.execute_command("CLIENT", "KILL", "USER", user)
-
-        yield Refusal(url, begin, lambda: server.execute_command("ACL", "SETUSER", user, f">{_PASSWORD}"))
+        yield Refusal(url, refuse, lambda: server.execute_command("ACL", "SETUSER", user, *end))
 
 
 WAYS: Mapping[str, Way] = {
-    "rights withdrawn (NOPERM)": _rights,
-    "keys of somebody else (NOPERM)": _keys,
-    "password changed (WRONGPASS)": _login,
+    "rights withdrawn (NOPERM)": functools.partial(_rule, begin=["-eval", "-evalsha"], end=["+eval", "+evalsha"]),
+    "keys of somebody else (NOPERM)": functools.partial(_rule, begin=["resetkeys", "~other:*"], end=["~*"]),
+    "password changed (WRONGPASS)": functools.partial(_rule, begin=["resetpass", ">other"], end=[f">{_PASSWORD}"], kill=True),
     "memory full (OOM)": functools.partial(_answered, error="OOM command not allowed when used memory > 'maxmemory'."),
     "disk full (MISCONF)": functools.partial(_answered, error="MISCONF Errors writing to the AOF file"),
     "read only (READONLY)": functools.partial(_answered, error="READONLY You can't write against a read only replica."),
