@@ -17,8 +17,8 @@ from undercroft.messaging.models import Depth, Depths
 
 LOOK = Script.of(__package__, "look.lua", reads=True)
 CLEAN, STATS = load("clean.lua", "move.lua"), load("stats.lua")
-# Queues of one round trip; those that a call looks at, whatever it finds.
-_AT_ONCE, _LOOKED = 500, 20_000
+# Queues of one round trip, for which others wait: some milliseconds. Those that a call looks at, whatever it finds.
+_AT_ONCE, _LOOKED = 100, 20_000
 # Messages after which a call of `clean` ends; queues that are cleaned in one round trip, and how far each.
 _ENOUGH, _TOGETHER, _PART = 1_000, 2, 1_000
 # Messages after which `collect` ends.

@@ -5,6 +5,10 @@ if not inc then
   return false
 end
 local own = KEYS[1] .. ':' .. inc .. ':'
+-- Most have nothing at all.
+if redis.call('EXISTS', own .. 'all', own .. 'out', own .. 'dedup_ends', own .. 'moved_ends') == 0 then
+  return {inc, 0}
+end
 -- The score of a claim begins with the moment when it is over.
 local over = string.format('%.0f', tonumber(now) * 256 + 255)
 -- Messages may be on their way to another queue.
