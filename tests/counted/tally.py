@@ -18,6 +18,8 @@ import opensearchpy
 import sqlalchemy as sa
 from pymongo import monitoring
 
+from undercroft.engines.redis.line import Line
+
 _CONTROL = re.compile(r"\s*(BEGIN|START TRANSACTION|SET TRANSACTION|COMMIT|ROLLBACK)\b", re.IGNORECASE)
 # What libpq's trace of the protocol has of each message: who sent it (F: we), its length, its kind, and its contents, which may
 # have several lines.
@@ -66,6 +68,7 @@ def tally() -> Iterator[Tally]:
         _documents.current = found
         stack.callback(setattr, _documents, "current", None)
         _count_opensearch(found, stack)
+        _count_redis(found, stack)
         for name, listener, target in (("do_connect", connecting, sa.Engine), ("checkout", handed_out, sa.pool.Pool)):
             sa.event.listen(target, name, listener)
             stack.callback(sa.event.remove, target, name, listener)
@@ -117,6 +120,21 @@ def _count_opensearch(found: Tally, stack: contextlib.ExitStack) -> None:
 
     opensearchpy.Transport.perform_request = request  # type: ignore[assignment, method-assign]
     stack.callback(setattr, opensearchpy.Transport, "perform_request", perform)
+
+
+# -- Redis: what a connection sends at once, which is a round trip ------------------------------------------------------------
+
+
+def _count_redis(found: Tally, stack: contextlib.ExitStack) -> None:
+    for name in ("ask", "send"):
+        send = getattr(Line, name)
+
+        def counted(line: Line, packed: bytes, seconds: float, send: Any = send) -> Any:
+            found.statements.append(packed[:200].decode(errors="replace"))
+            return send(line, packed, seconds)
+
+        setattr(Line, name, counted)
+        stack.callback(setattr, Line, name, send)
 
 
 # -- sqlite3: subclasses of its own classes ----------------------------------------------------------------------------

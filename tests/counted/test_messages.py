@@ -1,12 +1,17 @@
-"""What an operation on messages exchanges with its engine, BEGIN and COMMIT included: it does not grow with the messages."""
+"""What an operation on messages exchanges with its engine, BEGIN and COMMIT included: it does not grow with the messages.
+
+Where an operation is a script, the engine's own commands are counted, too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.chaos import servers
 from tests.conftest import opener_of
 from tests.counted.tally import tally
 from undercroft.conformance.plugin import Opener
@@ -16,9 +21,12 @@ pytestmark = pytest.mark.kind("messaging")
 # Operations of a kind that are counted; fewer than a claim looks again for its front after.
 TIMES = 4
 LEASE = {"ttl": 60, "grace": 60}
+# Of one script; theirs of a claim of 10 are 5,113 behind 5,000 claimed messages.
+MOST_COMMANDS = 20
 # Round trips by dialect. SQLite has none: there a transaction is what costs.
-MOST = {"postgresql": 1, "mariadb": 4}
-OTHERS = {
+MOST = {"postgresql": 1, "mariadb": 4, "redis": 1}
+OTHERS: dict[str, dict[str, int]] = {
+    "redis": {},
     "postgresql": {"list": 2, "delete_absent": 2},
     "mariadb": {"list": 9, "stats": 7, "get": 4, "delete_moved": 6, "delete_absent": 4},
 }
@@ -115,8 +123,8 @@ def test_round_trips(engine, tmp_path, name):
     opener = opener_of(engine, tmp_path)
     try:
         opener().queue_controller.create("q", project="p")
-        # The first time makes what is there afterwards.
-        _, before, after = (exchanged(opener, OPERATIONS[name], times) for times in (0, 0, TIMES))
+        # The first time makes what is there afterwards; a script is sent as a whole once.
+        _, before, after = (exchanged(opener, OPERATIONS[name], times) for times in (1, 0, TIMES))
         more = len(after) - len(before)
         if engine.driver in MOST:
             assert more <= TIMES * OTHERS[engine.driver].get(name, MOST[engine.driver]), after[-8:]
@@ -126,3 +134,43 @@ def test_round_trips(engine, tmp_path, name):
             assert begun == TIMES, after[-12:]
     finally:
         opener.clear()
+
+
+# -- scripts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Opener]:
+    """Stores on a server that nobody else asks."""
+    if "redis" not in servers.names("messaging"):
+        pytest.skip("NOT RUN: needs Redis")
+    with servers.own("redis", durable=False) as server:
+        yield servers.opener_on(server, "messaging")
+
+
+def commands(store: Any) -> int:
+    """Commands that the server has carried out, those of scripts among them."""
+    told = store.store.redis.command(None, "INFO", "commandstats").decode()
+    return sum(int(calls) for name, calls in re.findall(r"cmdstat_([^:]+):calls=(\d+)", told) if not name.startswith("info"))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_commands_of_a_script(alone: Opener, name: str, record):
+    """They are as many with few messages as with many, of which most are claimed."""
+    found = {}
+    for there, claimed in ((100, 0), (6_000, 5_000)):
+        store: Any = alone()
+        store.message_controller.post("q", [{"ttl": 600, "body": n} for n in range(there)], "c", "p")
+        for _ in range(claimed // 20):
+            store.claim_controller.create("q", LEASE, "p", 20)
+        step = OPERATIONS[name](store)
+        # The first one may have to send the script.
+        step()
+        before = commands(store)
+        for _ in range(TIMES - 1):
+            step()
+        found[there] = (commands(store) - before) / (TIMES - 1)
+        store.drop()
+        alone.close(store)
+    record(commands=found[100])
+    assert found[6_000] == found[100] <= MOST_COMMANDS

@@ -90,7 +90,7 @@ class Stores(testing.TestBase):
             assert kept.get("q", posted, "p")["age"] == 1
 
     def test_capabilities(self) -> None:
-        assert drivers.DataDriver.BASE_CAPABILITIES == tuple(storage.Capabilities)
+        assert tuple(storage.Capabilities) == drivers.DataDriver.BASE_CAPABILITIES
         # One of our engines says of its server whether what it acknowledges is on a disk.
         lacking = set() if self.driver.ours.capabilities.durability is True else {storage.Capabilities.DURABILITY}
         assert self.driver.capabilities == tuple(each for each in storage.Capabilities if each not in lacking)
