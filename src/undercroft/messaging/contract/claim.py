@@ -116,7 +116,8 @@ class Claim(abc.ABC):
         return found or self.driver.outlooks([(project, queue)])[0]
 
     def _shown(self, found: Sequence[Stored]) -> Sequence[dict[str, Any]]:
-        return list(map(self.driver.message_controller.shown, found))
+        messages: Sequence[dict[str, Any]] = self.driver.message_controller.shown(found)
+        return messages
 
     # -- to be written by drivers ----------------------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ class Message(abc.ABC):
                 [],
                 None,
             )
-        return iter((list(map(self.shown, found)), last or page.marker or ""))
+        return iter((self.shown(found), last or page.marker or ""))
 
     def first(self, queue: str, project: str | None = None, sort: int = 1) -> dict[str, Any] | None:
         """The oldest message of the queue, claimed ones included, or the newest; it has `created`, too.
@@ -97,7 +97,7 @@ class Message(abc.ABC):
         if sort not in {1, -1}:
             raise InvalidInput("sort", f"{sort!r} is neither 1, the oldest first, nor -1, the newest first")
         found = self._first(arguments.name(queue), arguments.project(project), sort)
-        return None if found is None else {**self.shown(found), "created": created(found.created)}
+        return None if found is None else {**self.shown([found])[0], "created": created(found.created)}
 
     def get(self, queue: str, message_id: str, project: str | None = None) -> dict[str, Any]:
         """One message.
@@ -108,12 +108,12 @@ class Message(abc.ABC):
         found = self._get(own, [str(message_id)], scope)
         if not found:
             raise MessageDoesNotExist(str(message_id), own, project)
-        return self.shown(found[0])
+        return self.shown(found)[0]
 
     def bulk_get(self, queue: str, message_ids: Iterable[str], project: str | None = None) -> Iterator[dict[str, Any]]:
         """Those of the messages that there are, in the order of the queue; unknown ids are passed over."""
         found = self._get(arguments.name(queue), self._ids(message_ids), arguments.project(project))
-        return iter(list(map(self.shown, found)))
+        return iter(self.shown(found))
 
     def post(self, queue: str, messages: Iterable[Mapping[str, Any]], client_uuid: Any, project: str | None = None) -> Ids:
         """Store messages.
@@ -188,7 +188,7 @@ class Message(abc.ABC):
         Q26 Claimed and delayed ones are passed over. No message is given to two callers. An unknown queue is empty.
         """
         found = self._pop(arguments.name(queue), arguments.limit(limit), arguments.project(project))
-        return list(map(self.shown, found))
+        return self.shown(found)
 
     def redrive(self, queue: str, target: str, project: str | None = None, *, limit: int = 1_000) -> int:
         """Move messages that may be claimed from a queue, such as one of dead letters, to another one of the project (ours).
@@ -242,20 +242,24 @@ class Message(abc.ABC):
 
     # -- forms -----------------------------------------------------------------------------------------------------
 
-    def shown(self, found: Stored) -> dict[str, Any]:
-        """A message in the contract's form."""
-        body = _decode(found.body)
-        message = {
-            "id": found.id,
-            "ttl": found.ttl,
-            "age": found.age,
-            "body": body,
-            "claim_id": found.claim,
-            "claim_count": found.claims,
-        }
+    def shown(self, found: Sequence[Stored]) -> Shown:
+        """Messages in the contract's form."""
+        messages = [
+            {
+                "id": one.id,
+                "ttl": one.ttl,
+                "age": one.age,
+                "body": _decode(one.body),
+                "claim_id": one.claim,
+                "claim_count": one.claims,
+            }
+            for one in found
+        ]
+        # Asked once an answer: to ask the configuration takes longer than to make a message.
         if self._with_checksum:
-            message["checksum"] = checksum(body)
-        return message
+            for message in messages:
+                message["checksum"] = checksum(message["body"])
+        return messages
 
     @property
     def _with_checksum(self) -> bool:
