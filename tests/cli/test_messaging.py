@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -129,6 +130,8 @@ def test_a_reserved_attribute_that_is_misspelt_is_noted(queue):
         (("post", "here", "1", "--ttl", "1500ms"), "whole seconds"),
         (("claim", "here", "--renew", "1", "--release", "1"), "--renew and --release contradict each other"),
         (("claim", "here", "--limit", "0"), "--limit"),
+        (("claim", "here", "--wait", "21"), "--wait"),
+        (("claim", "here", "--wait", "5", "--finish", "1"), "--wait and --finish contradict each other"),
         (("pop", "here", "--limit", "10001"), "--limit"),
         (("tail", "here", "--marker", "1", "--new"), "--marker and --new contradict each other"),
         (("redrive", "here", "--to", "here"), "target: is the queue itself"),
@@ -363,6 +366,26 @@ def test_a_tail_goes_on_at_its_marker(queue):
     assert queue("tail", "empty", "--new").stderr == "marker: none\n"
 
 
+def test_a_claim_that_waits(queue, place):
+    began = time.monotonic()
+    none = queue("claim", "jobs", "--wait", 1)
+    assert json.loads(none.stdout)["id"] is None
+    assert "no message is free" in none.stderr
+    assert time.monotonic() - began >= 1
+
+    def post():
+        time.sleep(0.5)
+        with opened(place) as store:
+            store.message_controller.post("jobs", [{"body": 1}], None)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        posting = pool.submit(post)
+        found = json.loads(queue("claim", "jobs", "--wait", 20).stdout)
+        posting.result()
+    assert bodies(found["messages"]) == [1]
+    assert time.monotonic() - began < 10
+
+
 def test_a_tail_that_follows(queue, place):
     posted(queue, "jobs", 1)
     command = [
@@ -375,14 +398,15 @@ def test_a_tail_that_follows(queue, place):
         "--store",
         place,
         "--follow",
-        "--every",
-        "50ms",
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["body"] == 1
+        time.sleep(0.5)
         (second,) = posted(queue, "jobs", 2)
+        began = time.monotonic()
         assert json.loads(process.stdout.readline())["body"] == 2
+        assert time.monotonic() - began < 1
         # A line is out before it counts as read: one that is not sure comes again.
         time.sleep(0.5)
         process.send_signal(2)

@@ -15,7 +15,7 @@ from oslo_config import cfg
 from undercroft.api import auth, failures, handover, health, idempotency, kind, openapi, wire
 from undercroft.api.call import Answer, Call, Rule
 from undercroft.api.kind import Served
-from undercroft.api.limits import Budget, Turn
+from undercroft.api.limits import Budget, Busy, Turn
 from undercroft.api.nearby import Nearby
 from undercroft.api.routes import Route
 from undercroft.core import deadline, registry, settings
@@ -26,6 +26,8 @@ REQUEST_ID = "x-openstack-request-id"
 # Posts that may wait to be stored together with others. Each has a thread, which sleeps.
 GATHERED = 128
 _IDLE_THREADS = 8
+# Connections of those that wait, whatever their number: a few look at once, and one wakes them.
+_WAITING = 9
 # Threads of a server beyond those that requests may keep busy: for posts that wait, for health, and for refusals.
 SPARE_THREADS = GATHERED + _IDLE_THREADS
 _CONNECT_SECONDS = 2.0
@@ -52,6 +54,7 @@ class Service:
         share = min(conf.api.long_share, max(1, conf.api.long_requests - 1))
         self._long = Budget(conf.api.long_requests, conf.api.long_deadline, patience=0.0, share=share)
         self._gathered = Budget(GATHERED, conf.api.deadline, patience=0.0)
+        self._waiting = Budget(conf.api.waiting_requests, conf.api.deadline, patience=0.0)
 
     def responder(self, served: Served, route: Route) -> Callable[..., None]:
         """The framework's method for a route of a kind."""
@@ -71,12 +74,16 @@ class Service:
             sent = f"{below}?{req.query_string}" if req.query_string else below
             call = Call(
                 store, beside, caller, query, None, path, receipt, self._conf, base, req.get_header("Last-Event-ID"), sent, headers,
-                len(raw),
+                len(raw), hang_up=handover.hang_up(req),
             )  # fmt: skip
+            if (seconds := None if route.waits is None else route.waits(query)) is not None and self._answer_waiting(
+                route, call, raw, req, resp, seconds
+            ):
+                return
             is_long = route.is_long is not None and route.is_long(query)
             if not is_long:
                 with self._turn(route) as turn:
-                    body = None if route.body is None or (route.may_be_empty and not raw) else wire.decode(raw, route.body)
+                    body = _body(route, raw)
                     is_long = route.is_long_body is not None and route.is_long_body(body)
                     if not is_long:
                         _write(resp, route.handler(call._replace(body=body, end_turn=turn.end)))
@@ -122,6 +129,23 @@ class Service:
             return
         with self._gathered.turn(), self._ordinary.turn(deadline.remaining()) as turn:
             yield turn
+
+    def _answer_waiting(
+        self, route: Route, call: Call[Any, Any], raw: bytes, req: falcon.Request, resp: falcon.Response, seconds: int
+    ) -> bool:
+        """Answer a request that waits, outside the turns of others; False where it may not wait."""
+        try:
+            turn = self._waiting.take() if handover.may_wait(req) else None
+        except Busy:
+            turn = None
+        if turn is None:
+            return False
+        try:
+            with deadline.within(seconds + self._waiting.seconds), deadline.waiting(handover.wait_over(req)):
+                _write(resp, route.handler(call._replace(body=_body(route, raw), wait=seconds)))
+        finally:
+            turn.end()
+        return True
 
     def _answer_long(self, served: Served, route: Route, call: Call[Any, Any], resp: falcon.Response, owner: str | None) -> None:
         turn = self._long.take(owner)
@@ -169,6 +193,10 @@ class _Parts:
 
     # A server that forgets to close gives the turn back all the same.
     __del__ = close
+
+
+def _body(route: Route, raw: bytes) -> Any:
+    return None if route.body is None or (route.may_be_empty and not raw) else wire.decode(raw, route.body)
 
 
 def _write(resp: falcon.Response, answer: Answer) -> None:
@@ -241,7 +269,7 @@ def open_stores(conf: cfg.ConfigOpts) -> dict[str, Any]:
 
 
 def _opened(name: str, url: str, conf: cfg.ConfigOpts) -> Any:
-    connections = conf.api.requests + conf.api.long_requests + _IDLE_THREADS
+    connections = conf.api.requests + conf.api.long_requests + _IDLE_THREADS + _WAITING
     wanted = {
         "pool_size": -(-connections // 4),
         "connect_timeout": _CONNECT_SECONDS,

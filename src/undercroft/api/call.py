@@ -11,6 +11,7 @@ from oslo_config import cfg
 
 from undercroft.core import time
 from undercroft.core.caller import Caller
+from undercroft.core.deadline import HangUp
 from undercroft.core.receipt import Receipt
 
 Store = TypeVar("Store")
@@ -54,6 +55,8 @@ class Call(NamedTuple, Generic[Store, Beside]):
         sent: the path below the kind's prefix and the query string, as the caller wrote them.
         headers: the request's headers that the route names, by these names; those that were sent.
         size: bytes of the body.
+        wait: for how many seconds the handler may wait for something to happen; None for not at all.
+        hang_up: fires when the client has gone; None where that is not told.
         end_turn: lets another request have this one's turn; for a handler that goes on to wait for others.
     """
 
@@ -70,6 +73,8 @@ class Call(NamedTuple, Generic[Store, Beside]):
     sent: str = ""
     headers: Mapping[str, str] = {}
     size: int = 0
+    wait: int | None = None
+    hang_up: HangUp | None = None
     end_turn: Callable[[], None] = _nothing
 
 

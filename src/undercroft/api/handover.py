@@ -10,6 +10,10 @@ from undercroft.core import deadline
 REFUSAL = "undercroft.refusal"
 # A `deadline.HangUp`, which fires when the client has gone.
 HANG_UP = "undercroft.hang_up"
+# Whether the request may wait for something to happen: whether it has a thread that nobody else needs.
+MAY_WAIT = "undercroft.may_wait"
+# A `deadline.HangUp`, which fires when it is to wait no longer.
+WAIT_OVER = "undercroft.wait_over"
 
 
 def check(req: falcon.Request) -> None:
@@ -17,6 +21,17 @@ def check(req: falcon.Request) -> None:
     refusal: Exception | None = req.env.get(REFUSAL)
     if refusal is not None:
         raise refusal
+
+
+def may_wait(req: falcon.Request) -> bool:
+    """Whether this request may wait; where the server does not tell, it may."""
+    return bool(req.env.get(MAY_WAIT, True))
+
+
+def wait_over(req: falcon.Request) -> deadline.HangUp | None:
+    """What fires when this request is to wait no longer; None where the server does not tell."""
+    found: deadline.HangUp | None = req.env.get(WAIT_OVER)
+    return found
 
 
 def hang_up(req: falcon.Request) -> deadline.HangUp | None:

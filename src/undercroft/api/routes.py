@@ -39,6 +39,8 @@ class Route:
         body_media: content types of the body, of which a request has one; empty for JSON, whatever a request calls it.
         keeps_receipts: whether a POST has a key that makes its repetition harmless; one that has not refuses a key.
         media: content types of the answer.
+        waits: how many seconds a query lets the request wait for something to happen; None for never. The handler goes by
+            `Call.wait`.
         takes_rest: whether the last variable part is all that is left of the path, with its slashes.
     """
 
@@ -61,6 +63,7 @@ class Route:
     body_media: tuple[str, ...] = ()
     keeps_receipts: bool = True
     media: tuple[str, ...] = (falcon.MEDIA_JSON,)
+    waits: Callable[[Any], int | None] | None = None
     takes_rest: bool = False
 
     @property

@@ -42,6 +42,12 @@ _SHARED: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt("max_body", default=1024 * 1024, min=1024, help="Bytes that the body of a request may have."),
         cfg.IntOpt("requests", default=16, min=1, help="Ordinary requests that a process works on at once."),
         _seconds("deadline", 4.5, 0.5, "Time that an ordinary request may take: 4500ms."),
+        cfg.IntOpt(
+            "waiting_requests",
+            default=1000,
+            min=0,
+            help="Requests of a process that wait for something to happen (`wait=`) at once; others are answered without a wait.",
+        ),
         cfg.IntOpt("long_requests", default=4, min=1, help="Long requests (everything at once, large pages) at once."),
         cfg.IntOpt("long_share", default=2, min=1, help="Long requests that one project may have under way at once."),
         _seconds("long_deadline", 60.0, 0.5, "Time that a long request may take: 60s."),

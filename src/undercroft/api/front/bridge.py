@@ -33,6 +33,7 @@ class Bridge:
         self._front = front
         self._under_way: set[Exchange] = set()
         self._heeds_signals = False
+        self._ends = False
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -42,6 +43,8 @@ class Bridge:
             self._heed_signals()
         exchange = Exchange(self._front, scope, receive, send)
         self._under_way.add(exchange)
+        if self._ends:
+            exchange.end_wait()
         try:
             await exchange.run()
         finally:
@@ -61,11 +64,17 @@ class Bridge:
                 signal.signal(number, _WITHOUT_A_SERVER[number])
                 signal.raise_signal(number)
             else:
+                loop.call_soon_threadsafe(self._end_waits)
                 loop.call_soon_threadsafe(loop.call_later, _FINISH_SECONDS, self._hurry)
 
         if threading.current_thread() is threading.main_thread():
             for number in _WITHOUT_A_SERVER:
                 signal.signal(number, heed)
+
+    def _end_waits(self) -> None:
+        self._ends = True
+        for exchange in self._under_way:
+            exchange.end_wait()
 
     def _hurry(self) -> None:
         for exchange in self._under_way:
@@ -81,5 +90,5 @@ def from_settings() -> Bridge:
     """The application of this process's settings; what the server is pointed to."""
     conf = settings.current()
     api = conf.api
-    threads = Threads(threads_of(conf) - api.long_requests, api.long_requests, _SPARE)
+    threads = Threads(threads_of(conf) - api.long_requests, api.long_requests, _SPARE, api.waiting_requests)
     return Bridge(Front(app.create_app(conf), threads, Bodies(api.held_bodies), api.max_body, api.body_deadline, api.send_deadline))

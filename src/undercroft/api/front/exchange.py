@@ -34,6 +34,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 _ALIVE = "/healthz"
 # A body that has come by then is taken with its headers, in one call; for others the application is asked first if it wants them.
 _TOGETHER = 0.05
+# What the query of a request has that may wait. One that hides it is answered without a wait.
+_WAIT = b"wait="
 # Who has waited so long for a thread is better told to come again.
 _PATIENCE = 1.0
 # An answer that takes longer is given up when its client has gone.
@@ -98,6 +100,7 @@ class Exchange:
         self._threads = front.threads
         self._context = contextvars.copy_context()
         self._hang_up = HangUp()
+        self._wait_over = HangUp()
         self._length = Announced(scope["headers"], front.max_body).length
         self._is_gone = False
         self._inbox = Inbox(receive, self._length, front.bodies, self._lose)
@@ -127,9 +130,14 @@ class Exchange:
         self._inbox.refuse(Busy("the service is about to end; try again"))
         self._hang_up.fire()
 
+    def end_wait(self) -> None:
+        """Answer now, where the request waits for something to happen."""
+        self._wait_over.fire()
+
     def _lose(self) -> None:
         self._is_gone = True
         self._hang_up.fire()
+        self._wait_over.fire()
 
     # -- the three sorts of requests -------------------------------------------------------------------------------
 
@@ -174,7 +182,7 @@ class Exchange:
         environ[handover.HANG_UP] = self._hang_up
         if refusal is not None:
             environ[handover.REFUSAL] = refusal
-        pool = self._threads.spare if refusal is not None or self._scope["path"].rstrip("/") == _ALIVE else self._threads.work
+        pool = self._pool(environ)
         answer = _Answer()
         try:
             await self._in_thread(pool, self._call, environ, answer, time.monotonic())
@@ -196,6 +204,15 @@ class Exchange:
         if body is None:
             self._inbox.throw_away()
             await self._inbox.arrives(_LINGER)
+
+    def _pool(self, environ: dict[str, Any]) -> Pool:
+        """The threads that this request may have. What waits has its own: those of others are few."""
+        if handover.REFUSAL in environ or self._scope["path"].rstrip("/") == _ALIVE:
+            return self._threads.spare
+        waits = _WAIT in self._scope["query_string"] and self._threads.waits.has_room
+        environ[handover.MAY_WAIT] = waits
+        environ[handover.WAIT_OVER] = self._wait_over
+        return self._threads.waits if waits else self._threads.work
 
     def _call(self, environ: dict[str, Any], answer: _Answer, asked: float) -> None:
         if handover.REFUSAL not in environ and time.monotonic() - asked > _PATIENCE:

@@ -30,6 +30,11 @@ class Pool:
         self._threads = 0
         self._busy = 0
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a call would have a thread at once."""
+        return self._busy < self._size
+
     def run(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Call in a thread. To be used from one event loop."""
         loop = asyncio.get_running_loop()
@@ -69,15 +74,17 @@ def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | Non
 
 
 class Threads:
-    """Three pools, so that nothing waits behind work of another sort.
+    """Four pools, so that nothing waits behind work of another sort.
 
     Args:
         work: threads that answer requests.
         parts: threads that go on with answers that are sent in parts.
         spare: threads for what takes no time: the question whether the process lives, and refusals.
+        waits: threads for requests that wait for something to happen: they sleep.
     """
 
-    def __init__(self, work: int, parts: int, spare: int) -> None:
+    def __init__(self, work: int, parts: int, spare: int, waits: int = 0) -> None:
         self.work = Pool(work, "undercroft-work")
         self.parts = Pool(parts, "undercroft-parts")
         self.spare = Pool(spare, "undercroft-spare")
+        self.waits = Pool(waits, "undercroft-waits")

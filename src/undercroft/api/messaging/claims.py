@@ -21,8 +21,12 @@ def post_claim(call: MessagingCall) -> Answer:
     at = door.place(call)
     lease = _lease(call, call.body or Lease(), SHORTEST)
     most = door.limit(call.query.limit, call.conf.messaging.max_messages_per_claim_or_pop)
-    claim, found = call.store.claim_controller.create(at.key, lease, at.project, most)
+    claim, found = call.store.claim_controller.create(at.key, lease, at.project, most, wait=call.wait)
     if claim is None or not found:
+        return Answer(204)
+    if call.wait and call.hang_up is not None and call.hang_up.fired:
+        # Its client went while it waited: others have these messages at once.
+        call.store.claim_controller.delete(at.key, claim, at.project)
         return Answer(204)
     try:
         messages = _messages(call, at, claim, found)

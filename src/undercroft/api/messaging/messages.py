@@ -130,6 +130,8 @@ def list_messages(call: MessagingCall) -> Answer:
     at = door.place(call)
     messages, most = call.store.message_controller, call.conf.messaging.max_messages_per_page
     if asked.ids:
+        if asked.wait is not None:
+            raise Refused(API, "wait goes with a page, not with ids")
         door.limit(len(asked.ids), most, field="the number of ids")
         found = [shown(call, at, each) for each in messages.bulk_get(at.key, asked.ids, at.project)]
         if not found:
@@ -137,7 +139,7 @@ def list_messages(call: MessagingCall) -> Answer:
         return Answer(200, Messages(found))
     page = messages.list(
         at.key, at.project, asked.marker, door.limit(asked.limit, most), asked.echo, call.headers[door.CLIENT],
-        asked.include_claimed, include_delayed=asked.include_delayed,
+        asked.include_claimed, include_delayed=asked.include_delayed, wait=call.wait,
     )  # fmt: skip
     found = [shown(call, at, each) for each in next(page)]
     return Answer(200, Messages(found, queries.next_links(call, next(page), is_empty=not found)))

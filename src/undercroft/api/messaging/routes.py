@@ -38,6 +38,10 @@ def _own(method: str, path: str, handler: Any, answers: dict[int, Any], **named:
     return _route(method, path, handler, Rule.OWN, answers, **{**common, **named})
 
 
+def _waits(query: schemas.MessagesQuery | schemas.ClaimQuery) -> int | None:
+    return query.wait
+
+
 def _of_both(base: str, name: str) -> Iterator[Route]:
     """The routes that queues and topics have."""
     one = f"{base}/{name}"
@@ -73,6 +77,7 @@ def _of_both(base: str, name: str) -> Iterator[Route]:
         messages.list_messages,
         {200: schemas.Messages},
         query=schemas.MessagesQuery,
+        waits=_waits,
     )
     yield _own(
         "DELETE", f"{one}/messages", messages.delete_messages, {200: schemas.Popped, 204: None}, query=schemas.DeleteMessagesQuery
@@ -122,7 +127,7 @@ ROUTES: tuple[Route, ...] = (
     _own("POST", f"{_QUEUE}/share", signatures.share, {200: schemas.Signed}, body=schemas.Share),
     _own(
         "POST", f"{_QUEUE}/claims", claims.post_claim, {201: schemas.Messages, 204: None}, query=schemas.ClaimQuery,
-        body=schemas.Lease, may_be_empty=True,
+        body=schemas.Lease, may_be_empty=True, waits=_waits,
     ),
     _own("GET", f"{_QUEUE}/claims/{{claim_id}}", claims.get_claim, {200: schemas.ClaimOut}),
     _own("PATCH", f"{_QUEUE}/claims/{{claim_id}}", claims.patch_claim, {204: None}, body=schemas.Lease),

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
+from undercroft.messaging.contract.arguments import LONGEST_WAIT
 from undercroft.messaging.contract.message import MOST_POSTED
 
 
@@ -63,6 +64,13 @@ MOST_WORDS = 20
 
 Marker = Annotated[str | None, Meta(description="Where the page begins: behind this; that of a `next` link.")]
 Limit = Annotated[int | None, Meta(description="The most items; 10 when left out. The settings say how many it may be.")]
+Wait = Annotated[
+    Annotated[int, Meta(ge=1, le=LONGEST_WAIT)] | None,
+    Meta(
+        description="Seconds to wait where there is nothing: the answer comes as soon as there is something, else empty after that "
+        "time; at once where too many wait already.",
+    ),
+]
 Ids = Annotated[list[str], Meta(max_length=MOST_IDS)]
 
 
@@ -86,6 +94,7 @@ class MessagesQuery(Struct, forbid_unknown_fields=True):
     include_claimed: bool = False
     include_delayed: bool = False
     ids: Ids = []
+    wait: Wait = None
 
 
 class DeleteMessagesQuery(Struct, forbid_unknown_fields=True):
@@ -106,6 +115,7 @@ class ClaimQuery(Struct, forbid_unknown_fields=True):
     """How many messages are claimed."""
 
     limit: Limit = None
+    wait: Wait = None
 
 
 class PageQuery(Struct, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 
 import rich_click as click
 
@@ -11,6 +12,8 @@ from undercroft.cli import exporting, spans, stores
 from undercroft.cli.messaging import bodies, options
 
 _PAGE = 1_000
+# Seconds that a look waits for more messages; one that answers sooner had no room to wait, and is repeated after the pause.
+_WAIT, _PAUSE = 20, 1.0
 
 
 @click.command()
@@ -20,12 +23,18 @@ _PAGE = 1_000
     "--marker", metavar="MARKER", help="Begin after this marker, or after the message with this id. Default: the oldest message."
 )
 @click.option("--new", "only_new", is_flag=True, help="Begin after the newest message that there is.")
-@click.option("--follow", is_flag=True, help="Wait for more messages, until an interrupt.")
+@click.option("--follow", is_flag=True, help="Wait for more messages, until an interrupt: each is printed within a second.")
 @click.option(
-    "--every", callback=spans.option(bare="s"), metavar="SPAN", default="1s", show_default=True, help="Time between two looks."
+    "--every", "_every", callback=spans.option(bare="s"), metavar="SPAN", help="Deprecated: nothing is looked for in intervals now."
 )
 def tail(
-    queue: str, store: str | None, project: str | None, marker: str | None, only_new: bool, follow: bool, every: dt.timedelta
+    queue: str,
+    store: str | None,
+    project: str | None,
+    marker: str | None,
+    only_new: bool,
+    follow: bool,
+    _every: dt.timedelta | None,
 ) -> None:
     """Print messages in the order of their posting, as JSON lines, claimed and delayed ones included. Nothing is removed.
 
@@ -50,13 +59,18 @@ def tail(
         pause = threading.Event()
         try:
             while True:
-                page = messages.list(queue, project, marker, _PAGE, echo=True, include_claimed=True, include_delayed=True)
+                began = time.monotonic()
+                page = messages.list(
+                    queue, project, marker, _PAGE, echo=True, include_claimed=True, include_delayed=True,
+                    wait=_WAIT if follow else None,
+                )  # fmt: skip
                 found = shown.opened(next(page))
                 exporting.show(f"{output.json_line(message)}\n".encode() for message in found)
                 marker = next(page)
                 if not found:
                     if not follow:
                         break
-                    pause.wait(max(0.05, every.total_seconds()))
+                    if time.monotonic() - began < _PAUSE:
+                        pause.wait(_PAUSE)
         finally:
             click.echo(f"marker: {marker or 'none'}", err=True)

@@ -29,6 +29,12 @@ _MOST = 10_000
     help="How much longer than the claim its messages live, at least. Default: [messaging] default_claim_grace.",
 )
 @click.option("--limit", type=click.IntRange(1, _MOST), default=10, show_default=True, help="Maximum number of messages.")
+@click.option(
+    "--wait",
+    type=click.IntRange(1, 20),
+    metavar="SECONDS",
+    help="Where no message is free, wait that long for one: 1 to 20 seconds. Default: do not wait.",
+)
 @click.option("--renew", metavar="CLAIM", help="Renew this claim instead: its life begins again, with --ttl and --grace.")
 @click.option("--release", metavar="CLAIM", help="Release this claim instead: others can claim its messages at once.")
 @click.option("--finish", metavar="CLAIM", help="Delete the messages of this claim instead: the work is done.")
@@ -39,6 +45,7 @@ def claim(
     ttl: dt.timedelta | None,
     grace: dt.timedelta | None,
     limit: int,
+    wait: int | None,
     renew: str | None,
     release: str | None,
     finish: str | None,
@@ -47,11 +54,13 @@ def claim(
 
     Others cannot claim these messages before the claim ends. When the work is done, delete them with --finish; when it will not be
     done, release them with --release. A claim that is neither renewed nor finished ends after its ttl, and its messages can be
-    claimed again. Where no message is free, `id` is null.
+    claimed again. Where no message is free, `id` is null. With --wait, the command has a message within a second after it was
+    posted, its delay was over, or another claim on it ended.
 
     \b
     Examples:
       undercroft queue claim jobs --ttl 5m --limit 1
+      undercroft queue claim jobs --wait 20 | jq .messages
       undercroft queue claim jobs --renew 4d1fe2 --ttl 10m
       undercroft queue claim jobs --finish 4d1fe2
       undercroft queue claim jobs --release 4d1fe2
@@ -63,6 +72,8 @@ def claim(
     named = {"--renew": renew, "--release": release, "--finish": finish}
     if len(given := [name for name, value in named.items() if value is not None]) > 1:
         raise click.UsageError(f"{given[0]} and {given[1]} contradict each other")
+    if given and wait is not None:
+        raise click.UsageError(f"--wait and {given[0]} contradict each other")
     with stores.opened(store, "messaging") as opened:
         claims = opened.claim_controller
         metadata = {
@@ -82,7 +93,7 @@ def claim(
             click.echo(f"{finish}: {number(len(ids), 'messages')} deleted")
         else:
             shown = bodies.Bodies(opened, queue, project)
-            found, messages = claims.create(queue, metadata, project, limit)
+            found, messages = claims.create(queue, metadata, project, limit, wait=wait)
             try:
                 readable = shown.opened(messages)
             except UndercroftError:

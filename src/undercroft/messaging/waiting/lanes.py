@@ -9,8 +9,8 @@ import time
 # A project, and the name of a queue.
 Key = tuple[str, str]
 NEVER = float("inf")
-# Seconds between two looks at a queue of which nothing is heard; each is twice as long as the one before.
-FIRST_PAUSE, LAST_PAUSE = 0.02, 0.5
+# The most seconds between two looks at a queue of which nothing is heard; each pause is twice as long as the one before.
+FIRST_PAUSE, LAST_PAUSE = 0.5 / 2**5, 0.5
 
 
 class Waiter:
@@ -146,5 +146,6 @@ class Lane:
 
     def pace(self) -> None:
         """Look again after a pause, longer than the one before."""
-        self.looks_at = time.monotonic() + self.pause
+        # At multiples of it, so that several queues are looked at together.
+        self.looks_at = (time.monotonic() // self.pause + 1) * self.pause
         self.pause = min(2 * self.pause, LAST_PAUSE)

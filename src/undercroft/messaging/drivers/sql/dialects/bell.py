@@ -90,14 +90,20 @@ class Bell:
         number = self.number(key)
         self._tell(statement, {"channel": self.channel, "text": self._text({number: count}), "key": number})
 
-    def flush(self) -> None:
-        """Tell what is still to be told."""
+    def _flush(self) -> None:
         with self._lock:
             later, self._later = self._later, {}
             self._rung |= dict.fromkeys(later, time.monotonic())
         told = list(later.items())
         for first in range(0, len(told), _TOGETHER):
             self._send(dict(told[first : first + _TOGETHER]))
+
+    def close(self) -> None:
+        """Tell what is still to be told, and wait until it is."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _keep(self, number: int, count: int) -> None:
         self._later[number] = self._later.get(number, 0) + count
@@ -110,7 +116,7 @@ class Bell:
         pause = threading.Event()
         while True:
             pause.wait(_GAP)
-            self.flush()
+            self._flush()
             with self._lock:
                 if not self._later:
                     self._thread = None

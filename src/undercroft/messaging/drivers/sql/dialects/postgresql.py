@@ -78,7 +78,7 @@ class PostgreSQL(Steps):
         self._db.write(lambda c: c.exec_driver_sql(f"SELECT nextval('{self._tables.place}')"))
 
     def close(self) -> None:
-        self._bell.flush()
+        self._bell.close()
 
     @property
     def signals(self) -> Callable[[], Signals] | None:

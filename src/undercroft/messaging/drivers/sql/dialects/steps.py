@@ -312,8 +312,8 @@ class Steps(Dialect, abc.ABC):
         moved: list[tuple[Lane, int]] = []
 
         def work(connection: sa.Connection) -> Found | None:
-            moved.clear()
             front = self._front(connection, lane, lease.limit, now)
+            moved.clear()
             if front is None:
                 return None
             rule = dead if foreign else front.dead
