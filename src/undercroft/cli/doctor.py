@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def doctor(kind: str | None, given: tuple[str, ...], verify: bool, output_format: str) -> None:
     """Examine a store: does it answer, may we use it, are its tables current, its clock right, its commits durable, its sums exact?
 
-    Changes nothing, and may be run beside everything else. Of MongoDB and OpenSearch it says what these servers tell.
+    Changes nothing, and may be run beside everything else. Of MongoDB, OpenSearch and Redis it says what these servers tell.
 
     \b
     Examples:
