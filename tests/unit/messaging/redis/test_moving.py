@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from undercroft.conformance.messaging.data import at, bodies, claim, claimed, counts, everything, ids, listed, make, post
+from undercroft.core.errors import Unavailable
 from undercroft.core.findings import Level
 from undercroft.messaging.drivers.redis import DataDriver, claims, moving
 
@@ -121,3 +122,18 @@ def test_a_redrive_of_large_messages_is_sent_in_parts(store: DataDriver) -> None
     assert store.message_controller.redrive("q", "other", limit=40) == 40
     assert ids(everything(store, "other")) == posted[:40]
     assert ids(everything(store)) == posted[40:]
+
+
+def test_a_claim_has_its_messages_although_dead_letters_cannot_go_on(store: DataDriver, posted: list[str]) -> None:
+    """The server of the other queue may not answer; here it has something else in the place of the queue."""
+    fresh = post(store, "a")
+    base = store.store.base("", "dead")
+    store.store.redis.command(base, "SET", f"{base}:queue", "x", writes=True)
+    made, found = claimed(store)
+    assert ids(found) == fresh
+    store.claim_controller.delete("q", made)
+    with pytest.raises(Unavailable):
+        claim(store)
+    store.store.redis.command(base, "DEL", f"{base}:queue", writes=True)
+    claim(store)
+    assert ids(everything(store, "dead")) == [*posted, *fresh]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from undercroft.core.errors import Unavailable
 from undercroft.messaging import contract
 from undercroft.messaging.drivers.redis import rows
 from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.drivers.redis.store import Store
 from undercroft.messaging.models import Lease, Stored, Taken
+from undercroft.messaging.settings import LOG
 
 CLAIM = load("claim.lua", "move.lua")
 GET = load("claim_get.lua", reads=True)
@@ -34,12 +36,21 @@ class Claim(contract.Claim):
                 return None
             inc, number, more, messages, waiting = found
             if waiting:
-                self._store.mover.send(queue, project, inc, waiting)
+                self._send(queue, project, inc, waiting, is_made=number is not None)
             if number is not None:
                 claim = (inc + number).decode()
                 return claim, rows.taken(inc.decode(), claim, messages, now)
             if not more:
                 return None
+
+    def _send(self, queue: str, project: str, inc: bytes, waiting: Sequence[bytes], *, is_made: bool) -> None:
+        """Bring dead letters to their queue; that of a claim that is made may fail: who claimed would not learn of its messages."""
+        try:
+            self._store.mover.send(queue, project, inc, waiting)
+        except Unavailable as error:
+            if not is_made:
+                raise
+            LOG.warning("dead letters of queue %r of project %r are still on their way: %s", queue, project, error)
 
     def _rule(self, queue: str, project: str) -> tuple[Any, ...]:
         """What is said about dead letters where the queue's metadata are in another store."""
