@@ -16,7 +16,8 @@ from undercroft.messaging import DataDriverBase
 
 pytestmark = pytest.mark.kind("messaging")
 LEASE = {"ttl": 60, "grace": 60}
-SECONDS = 3
+SECONDS = 2
+ONCE = ("clock_timestamp", "utc_timestamp", "\nTIME\r", "\nCLUSTER\r", "\nEVAL\r", "\nSUBSCRIBE\r")
 # Statements of looks at what is waited for, where the engine tells nothing: more often at first, then each half second.
 LOOKS = 8 + 2 * SECONDS
 
@@ -45,7 +46,8 @@ def statements(opener: Opener, act: Callable[[DataDriverBase], Any], before: Cal
 
 
 def asked(queries: list[str]) -> list[str]:
-    return [query for query in queries if "clock_timestamp" not in query and "utc_timestamp" not in query]
+    """Without what a process asks once, or once a minute."""
+    return [query for query in queries if not any(word in query for word in ONCE)]
 
 
 def wait(store: DataDriverBase, seconds: int = SECONDS, queue: str = "q") -> None:
@@ -79,8 +81,8 @@ def test_many_that_wait(opener):
     opener.close(store)
 
 
-def test_a_post_for_which_a_process_waits(opener):
-    """Only then it costs a round trip more, and a number of them together do not cost one each."""
+def test_a_post_for_which_a_process_waits(opener, engine):
+    """Only then it costs a round trip more where others are told, and a number of them together do not cost one each."""
     other = opener(init=False)
     posts = 50
 
@@ -108,5 +110,5 @@ def test_a_post_for_which_a_process_waits(opener):
         opener.close(store)
     told = [query for query in asked(counted.queries)[before:] if "pg_notify" in query]
     assert not any("pg_notify" in query for query in alone)
-    if store.signals:
+    if engine.driver == "postgresql" and store.signals:
         assert 1 <= len(told) <= posts / 2, told

@@ -36,6 +36,10 @@ class Dedicated:
         """The server that it is to."""
         return str(self._line.node)
 
+    def fileno(self) -> int:
+        """Of its socket, to wait for several at once: what comes is read until there is none, since it may have been kept back."""
+        return self._line.fileno()
+
     def send(self, *words: Word) -> None:
         """Send a command; its answer is read by `read`.
 

@@ -171,6 +171,10 @@ class Line:
             raise ConnectionResetError("the server closed it")
         self._reader.feed(self._piece, 0, count)
 
+    def fileno(self) -> int:
+        """Of its socket, to wait for several at once."""
+        return self._socket.fileno()
+
     def is_closed(self) -> bool:
         """Whether the server has closed it, or has sent what nobody asked for."""
         if self._poll is None:

@@ -110,9 +110,11 @@ class Keeper:
     # -- what wakes them -------------------------------------------------------------------------------------------
 
     def signal(self, key: Key, count: int) -> None:
-        """A queue has so many messages more that may be claimed."""
+        """This process has put so many messages more into a queue, or freed them."""
         with self._lock:
-            self._wake(key, count)
+            lane = self.lanes.get(key)
+            if lane is not None and not (lane.is_heard and self._signals.hears_itself):
+                self._wake(key, count)
 
     def expect(self, key: Key, seconds: float) -> None:
         """A queue has more that may be claimed by then."""

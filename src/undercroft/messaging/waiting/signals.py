@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from undercroft.messaging.waiting.lanes import Key
 
@@ -22,6 +22,11 @@ class Outlook(NamedTuple):
     seconds: float | None
 
 
+def outlook(is_free: Any, again: int | None, now: int) -> Outlook:
+    """What a driver found: whether something is free, and a moment when more will be, in milliseconds since 1970."""
+    return Outlook(bool(is_free), None if again is None else max(0, int(again) - now) / 1000)
+
+
 # Of an engine that was not asked: there may be something at any moment.
 UNKNOWN = Outlook(is_free=True, seconds=None)
 
@@ -30,7 +35,12 @@ class Signals(abc.ABC):
     """A connection over which the engine tells that a queue has messages. Used by one thread, but for `interrupt`.
 
     Its methods raise errors of ours when the connection is broken. It is closed then, and another one is opened.
+
+    Attributes:
+        hears_itself: whether it gives signals of what its own process posts, too.
     """
+
+    hears_itself: ClassVar[bool] = False
 
     @abc.abstractmethod
     def watch(self, keys: Sequence[Key]) -> Sequence[bool]:

@@ -12,8 +12,13 @@ from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.drivers.redis.store import Store
 from undercroft.messaging.models import Lease, Stored, Taken
 from undercroft.messaging.settings import LOG
+from undercroft.messaging.waiting import Outlook
+from undercroft.messaging.waiting.signals import UNKNOWN, outlook
 
-CLAIM = load("claim.lua", "move.lua")
+_NOTHING = Outlook(is_free=False, seconds=None)
+Made = tuple[str, Sequence[Stored]]
+
+CLAIM = load("claim.lua", "move.lua", "coming.lua")
 GET = load("claim_get.lua", reads=True)
 RENEW, RELEASE = load("renew.lua"), load("release.lua")
 
@@ -27,13 +32,22 @@ class Claim(contract.Claim):
         self._run = self._store.redis.run
         self._base = self._store.base
 
-    def _create(self, queue: str, lease: Lease, project: str) -> tuple[str, Sequence[Stored]] | None:
+    def _create(self, queue: str, lease: Lease, project: str) -> Made | None:
+        found = self._claim(queue, lease, project, asks=0)
+        return None if isinstance(found, Outlook) else found
+
+    def _create_or_outlook(self, queue: str, lease: Lease, project: str) -> Made | Outlook:
+        return self._claim(queue, lease, project, asks=1)
+
+    def _claim(self, queue: str, lease: Lease, project: str, *, asks: int) -> Made | Outlook:
         base, rule = self._base(project, queue), self._rule(queue, project)
         while True:
             now = self._store.now()
-            found = self._run(CLAIM, base, now, lease.ttl, lease.grace, lease.limit, *rule)
+            found = self._run(CLAIM, base, now, lease.ttl, lease.grace, lease.limit, asks, *rule)
             if found is None:
-                return None
+                return _NOTHING
+            if isinstance(found, int):
+                return outlook(False, found, now)
             inc, number, more, messages, waiting = found
             if waiting:
                 self._send(queue, project, inc, waiting, is_made=number is not None)
@@ -41,7 +55,8 @@ class Claim(contract.Claim):
                 claim = (inc + number).decode()
                 return claim, rows.taken(inc.decode(), claim, messages, now)
             if not more:
-                return None
+                # Some are on their way to another queue.
+                return UNKNOWN
 
     def _send(self, queue: str, project: str, inc: bytes, waiting: Sequence[bytes], *, is_made: bool) -> None:
         """Bring dead letters to their queue; that of a claim that is made may fail: who claimed would not learn of its messages."""

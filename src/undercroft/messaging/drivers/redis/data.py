@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from oslo_config import cfg
@@ -13,7 +14,7 @@ from undercroft.core.findings import Finding
 from undercroft.core.jobs import Locks
 from undercroft.messaging import attributes, contract, settings
 from undercroft.messaging.cache import region
-from undercroft.messaging.drivers.redis import diagnosis, keeping
+from undercroft.messaging.drivers.redis import diagnosis, keeping, signals
 from undercroft.messaging.drivers.redis.claims import Claim
 from undercroft.messaging.drivers.redis.control import ControlDriver
 from undercroft.messaging.drivers.redis.messages import Message
@@ -21,6 +22,7 @@ from undercroft.messaging.drivers.redis.store import Options, Store
 from undercroft.messaging.drivers.redis.subscriptions import Subscription
 from undercroft.messaging.errors import QueueDoesNotExist
 from undercroft.messaging.models import Depths
+from undercroft.messaging.waiting import Key, Outlook
 
 _NOT_DURABLE = never("unless every master has `appendonly yes` and `appendfsync always`")
 
@@ -77,6 +79,7 @@ class DataDriver(contract.DataDriverBase):
         self.makes_queues = not self.keeps_no_queues
         self._keeper = keeping.Keeper(self.store, self.store.mover)
         self._gauge = keeping.Gauge(self.store)
+        self.signals = functools.partial(signals.Channel, self.store)
 
     @property
     def makes_queues(self) -> bool:
@@ -105,6 +108,9 @@ class DataDriver(contract.DataDriverBase):
             return attributes.dead_letters(self.control_driver.queue_controller.get(queue, project=project or None))
         except QueueDoesNotExist:
             return None
+
+    def outlooks(self, keys: Sequence[Key]) -> Sequence[Outlook]:
+        return signals.outlooks(self.store, keys)
 
     # -- the store's life ------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
--- Claim the first messages that are free: now, ttl, grace, limit, whether the rule of dead letters is given (1: metadata are in
+-- Claim the first messages that are free: now, ttl, grace, limit, whether to say what there is to wait for (1), whether the rule of dead letters is given (1: metadata are in
 -- another store), and that rule: claims (empty for none), queue, ttl (empty for none)
 -- -> incarnation, number of the claim (nil for none), whether more is due (ask again, if there is no claim), the messages (place,
 -- value, state), what is on its way to other queues (see `on_the_way`); nil for no queue.
@@ -9,8 +9,8 @@ if not inc then
   return false
 end
 open(inc)
-if ARGV[5] == '1' then
-  most, target, life = ARGV[6], ARGV[7], ARGV[8]
+if ARGV[6] == '1' then
+  most, target, life = ARGV[7], ARGV[8], ARGV[9]
 end
 most, life = tonumber(most or ''), tonumber(life or '')
 local _, more = settle(now)
@@ -60,4 +60,4 @@ end
 if number or out or more then
   return {inc, number, more and 1 or 0, found, out and on_the_way() or {}}
 end
-return false
+return ARGV[5] == '1' and coming(now)

@@ -18,4 +18,5 @@ spread('HSET', BODY, bodies)
 spread('ZADD', ALL, places)
 spread('ZADD', FREE, places)
 spread('ZADD', ENDS, ends)
+tell(count)
 return {inc, listed, first}

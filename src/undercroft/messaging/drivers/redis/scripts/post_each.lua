@@ -91,6 +91,7 @@ if #fresh > 0 then
     spread('HSET', DEDUP, deduped)
     spread('ZADD', DEDUP_ENDS, dedup_ends)
   end
+  tell(#free / 2)
 end
 if key ~= '' then
   call('SET', receipt, cmsgpack.pack({ARGV[6], ARGV[4], ARGV[5]}), 'PX', ARGV[7])

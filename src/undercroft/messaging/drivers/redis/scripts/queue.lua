@@ -21,6 +21,7 @@
 --                  moment when they are forgotten
 -- :INC:out         hash: place -> what is on its way to another queue; see move.lua
 -- :receipt:KEY     string: what a post was answered
+-- :waits           string: the channel on which those are told who wait for messages; it goes by itself soon after the last did
 
 local call, base = redis.call, KEYS[1]
 local QUEUE = base .. ':queue'
@@ -57,6 +58,15 @@ local function open_or_make(made)
     open(inc)
   end
   return inc, listed == inc and 1 or 0, last
+end
+
+-- Tell those who wait that there are `count` messages more, or, with 0, that there is something else to wait for.
+local function tell(count)
+  local channel = call('GET', base .. ':waits')
+  if channel then
+    -- A user who may not publish stores all the same; those who wait find it later.
+    redis.pcall('PUBLISH', channel, base .. ' ' .. count)
+  end
 end
 
 -- A command that changes something, with however many arguments.

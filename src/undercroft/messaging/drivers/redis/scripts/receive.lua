@@ -23,4 +23,5 @@ for index = 3, #ARGV do
     call('ZADD', MOVED_ENDS, expires + REMEMBERED, id)
   end
 end
+tell(#ARGV - 2)
 return {inc, listed}

@@ -5,6 +5,8 @@ local score = call('HGET', CLAIMS, 'c' .. number)
 if not is_live(score, now) then
   return 0
 end
-release(call('ZRANGEBYSCORE', HELD, score, score), now)
+local places = call('ZRANGEBYSCORE', HELD, score, score)
+release(places, now)
 forget_claim(score)
+tell(#places)
 return 1

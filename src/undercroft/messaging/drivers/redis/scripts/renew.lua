@@ -22,4 +22,7 @@ end
 spread('ZADD', HELD, scored)
 spread('HSET', STATE, changed)
 keep_claim(score, number, ARGV[4])
+if score < tonumber(old) then
+  tell(0)
+end
 return 1

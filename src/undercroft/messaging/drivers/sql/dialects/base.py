@@ -218,11 +218,6 @@ def _nothing(_lane: Lane, _count: int) -> None:
     """Tell nobody."""
 
 
-def outlook(is_free: Any, again: int | None, now: int) -> Outlook:
-    """What is free of a queue, and what will be."""
-    return Outlook(bool(is_free), None if again is None else max(0, int(again) - now) / 1000)
-
-
 def last_of(number: int) -> int:
     """The last place of a post of that number."""
     return (number + 1 << WITHIN) - 1

@@ -32,7 +32,6 @@ from undercroft.messaging.drivers.sql.dialects.base import (
     Spot,
     depths,
     last_of,
-    outlook,
 )
 from undercroft.messaging.drivers.sql.dialects.bell import Bell, listening
 from undercroft.messaging.drivers.sql.dialects.heads import Head, Heads
@@ -41,6 +40,7 @@ from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
 from undercroft.messaging.drivers.sql.schema import LEAST, Tables
 from undercroft.messaging.models import Depths, Lease, NewMessage
 from undercroft.messaging.waiting import Outlook, Signals
+from undercroft.messaging.waiting.signals import outlook
 
 Values = Mapping[str, Any]
 _COLUMNS = ", ".join(COLUMNS)

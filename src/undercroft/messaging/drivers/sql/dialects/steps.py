@@ -24,11 +24,11 @@ from undercroft.messaging.drivers.sql.dialects.base import (
     Slice,
     Spot,
     depths,
-    outlook,
 )
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
 from undercroft.messaging.models import Depths, Lease, NewMessage
 from undercroft.messaging.waiting import Outlook
+from undercroft.messaging.waiting.signals import outlook
 
 _COLUMNS = ", ".join(COLUMNS)
 # Queues that one statement looks at.
