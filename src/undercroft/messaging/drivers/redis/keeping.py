@@ -23,6 +23,8 @@ _AT_ONCE, _LOOKED = 100, 20_000
 _ENOUGH, _TOGETHER, _PART = 1_000, 2, 1_000
 # Messages after which `collect` ends.
 _MOST = 100_000
+# Milliseconds within which a queue is made after it was entered.
+_COMING = 600_000
 # Queues that are counted exactly, as candidates for the fullest.
 _CANDIDATES = 1_000
 
@@ -101,7 +103,8 @@ class Keeper:
     def _mend(self, entry: Entry, inc: bytes | None) -> None:
         """Let the register say what the queue says."""
         if inc is None:
-            self._store.register.remove(entry.project, entry.name, entry.inc)
+            if entry.named < self._store.now() - _COMING:
+                self._store.register.remove(entry.project, entry.name, entry.inc)
         elif inc != entry.inc:
             self._store.register.add(entry.project, entry.name, inc, self._base(entry), lives=True)
 

@@ -102,8 +102,9 @@ class Message(contract.Message):
     def _post_each(self, queue: str, messages: Sequence[NewMessage], client: str, project: str) -> Texts:
         now = self._store.now()
         values = _each(messages, client, now)
-        _, inc, listed, places = self._run(
-            POST_EACH, self._base(project, queue), now, self._store.made(project, queue), "", "", "", "", "", "", *values
+        base, kept = self._base(project, queue), ("",) * 6
+        _, inc, listed, places = self._run(POST_EACH, base, now, b"", *kept, *values) or self._run(
+            POST_EACH, base, now, self._store.made(project, queue), *kept, *values
         )
         if not listed:
             self._store.enter(project, queue, inc)
@@ -118,14 +119,18 @@ class Message(contract.Message):
         receipt: Receipt,
         answer: Callable[[Sequence[str]], bytes],
     ) -> bytes:
-        now, base, made = self._store.now(), self._base(project, queue), self._store.made(project, queue)
+        now, base, made = self._store.now(), self._base(project, queue), ""
         values = _each(messages, client, now)
         told, expected = (b"", _NONE) if messages else (answer([]), "")
         while True:
             # The answer is of the ids, and is stored with the messages: it is made of what the ids would be, as long as others come
             # in between.
             kept = (receipt.key, receipt.digest, told, now + _KEPT, _LINGERS, expected)
-            done, *found = self._run(POST_EACH, base, now, made, *kept, *values)
+            given = self._run(POST_EACH, base, now, made, *kept, *values)
+            if given is None:
+                made = self._store.made(project, queue)
+                continue
+            done, *found = given
             if done == _STORED:
                 if not found[1]:
                     self._store.enter(project, queue, found[0])

@@ -58,8 +58,8 @@ class Mover:
             self._store.redis.run(ARRIVED, base, inc, *(each.place for each in part))
 
     def _receive(self, target: str, project: str, packed: Sequence[bytes]) -> None:
-        base, now = self._store.base(project, target), self._store.now()
-        inc, listed = self._store.redis.run(RECEIVE, base, now, self._store.made(project, target), *packed)
+        base, now, run = self._store.base(project, target), self._store.now(), self._store.redis.run
+        inc, listed = run(RECEIVE, base, now, b"", *packed) or run(RECEIVE, base, now, self._store.made(project, target), *packed)
         if not listed:
             self._store.enter(project, target, inc)
 

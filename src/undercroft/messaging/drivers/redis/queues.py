@@ -89,9 +89,12 @@ class Queue(contract.Queue):
 
     def _create(self, name: str, metadata: dict[str, Any], project: str) -> bool:
         base = self._store.base(project, name)
-        made, inc, listed = self._store.redis.run(CREATE, base, self._store.incarnation(), project, name, *_fields(metadata))
+        run, fields = self._store.redis.run, _fields(metadata)
+        made, inc, listed = run(CREATE, base, b"", project, name, *fields) or run(
+            CREATE, base, self._store.announce(project, name), project, name, *fields
+        )
         if not listed:
-            self._store.register.add(project, name, inc, base)
+            self._store.enter(project, name, inc)
         return bool(made)
 
     def _exists(self, name: str, project: str) -> bool:

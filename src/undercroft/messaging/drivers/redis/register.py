@@ -1,8 +1,9 @@
 """The register of queues: the only key that knows the names of all of them.
 
-It is in a slot of its own, so it is not changed together with a queue. A queue is entered after it is made, and struck out after it
-is gone, by its incarnation: what comes late about a former queue changes nothing for a new one of that name. Readers ask the queue
-itself whether it is there, and `keeping` mends what a process that died left undone.
+It is in a slot of its own, so it is not changed together with a queue. A queue is entered before it is made, so that none is missed
+when its maker dies, and once more when it is there. It is struck out after it is gone, by its incarnation: what comes late about a
+former queue changes nothing for a new one of that name. Readers ask the queue itself whether it is there, and `keeping` mends what
+a process that died left undone.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ class Entry(NamedTuple):
         """What the register has it by."""
         return member(self.project, self.name)
 
+    @property
+    def named(self) -> int:
+        """When the incarnation was named, in milliseconds since 1970."""
+        return int(self.inc or b"0", 16) >> 20
+
 
 class Register:
     """The names of the queues of one namespace.
@@ -43,6 +49,10 @@ class Register:
     def __init__(self, redis: Redis, namespace: str) -> None:
         self._redis = redis
         self.base = f"{{{namespace}:register}}"
+
+    def announce(self, project: str, name: str, inc: str) -> None:
+        """Enter a queue that is about to be made."""
+        self._redis.run(ADD, self.base, member(project, name), inc, 0)
 
     def add(self, project: str, name: str, inc: bytes, base: str, *, lives: bool = False) -> None:
         """Enter a queue that was made.

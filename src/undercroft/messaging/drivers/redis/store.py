@@ -7,12 +7,14 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from undercroft.core.errors import Unavailable
 from undercroft.engines.redis import EngineOptions, Redis
 from undercroft.messaging.drivers.redis import rows
 from undercroft.messaging.drivers.redis.moving import Mover
 from undercroft.messaging.drivers.redis.register import Register
 from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.models import Stats
+from undercroft.messaging.settings import LOG
 
 # Names of keys that are remembered.
 _KNOWN = 10_000
@@ -75,13 +77,23 @@ class Store:
         self._last = max(self._last + 1, self.now() << 20 | random.getrandbits(20))
         return f"{self._last:016x}"
 
+    def announce(self, project: str, name: str) -> str:
+        """Enter a queue that is about to be made, under a new incarnation, which is given back."""
+        inc = self.incarnation()
+        self.register.announce(project, name, inc)
+        return inc
+
     def made(self, project: str, name: str) -> str:
-        """What a script makes a queue of, where there is none."""
-        return "\0".join((self.incarnation(), project, name, "{}" if self.makes_queues else ""))
+        """What a script makes a queue of; to be asked for where there is none."""
+        return "\0".join((self.announce(project, name), project, name, "{}" if self.makes_queues else ""))
 
     def enter(self, project: str, name: str, inc: bytes) -> None:
-        """Put a queue into the register."""
-        self.register.add(project, name, inc, self.base(project, name))
+        """Say in the register, and in the queue, that the queue is there. Whoever stores something the next time does it else."""
+        try:
+            self.register.add(project, name, inc, self.base(project, name))
+        except Unavailable as error:
+            # What was stored is stored: the caller must not take it for undone.
+            LOG.warning("queue %r of project %r is not in the register yet: %s", name, project, error)
 
     def stats(self, project: str, name: str) -> Stats:
         """How full a queue is; zeros for one that there is not."""

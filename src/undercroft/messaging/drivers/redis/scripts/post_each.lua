@@ -1,9 +1,10 @@
--- Store messages with all that they may have: now, what is made where there is no queue, key of a receipt (empty for none), its
+-- Store messages with all that they may have: now, what is made where there is no queue (see open_or_make), key of a receipt (empty for none), its
 -- digest, its answer, moment when it is forgotten, milliseconds until its key goes, the ids that the answer was made of; then of
 -- each message moment of expiry, value, end of its delay, dedup key (both empty for none).
 -- -> 0, incarnation, whether the register has it, places
 --    1, incarnation, places: what the ids would be, where the answer was made of others; nothing is stored
 --    2, digest, answer: of the first post with the receipt
+--    nil where nothing is to be made
 local now, key, expected = tonumber(ARGV[1]), ARGV[3], ARGV[8]
 local receipt = base .. ':receipt:' .. key
 if key ~= '' then
@@ -16,6 +17,9 @@ end
 local FIRST, EACH = 9, 4
 local count = (#ARGV - FIRST + 1) / EACH
 local inc, last = unpack(call('HMGET', QUEUE, 'inc', 'place'))
+if not inc and ARGV[2] == '' and count > 0 then
+  return false
+end
 inc = inc or string.sub(ARGV[2], 1, 16)
 local upcoming = first_number(last, now)
 open(inc)
