@@ -32,6 +32,8 @@ _KEPT = KEPT.days * 86_400_000
 _LINGERS = _KEPT + 3_600_000
 # No ids are of this text, nor is a claim.
 _NONE = "-"
+# What stands for all ids, and how often an answer is made of ids that others then were faster to have.
+_ANY, _ROUNDS = "any", 3
 Texts = list[str]
 
 
@@ -119,29 +121,26 @@ class Message(contract.Message):
         receipt: Receipt,
         answer: Callable[[Sequence[str]], bytes],
     ) -> bytes:
-        now, base, made = self._store.now(), self._base(project, queue), ""
+        now, base, made, rounds = self._store.now(), self._base(project, queue), "", 0
         values = _each(messages, client, now)
         told, expected = (b"", _NONE) if messages else (answer([]), "")
         while True:
             # The answer is of the ids, and is stored with the messages: it is made of what the ids would be, as long as others come
-            # in between.
-            kept = (receipt.key, receipt.digest, told, now + _KEPT, _LINGERS, expected)
-            given = self._run(POST_EACH, base, now, made, *kept, *values)
-            if given is None:
+            # in between. Where they go on to, the ids are kept in its place.
+            kept = (receipt.key, receipt.digest, told, now + _KEPT, _LINGERS, expected if rounds < _ROUNDS else _ANY)
+            found = self._run(POST_EACH, base, now, made, *kept, *values)
+            if found is None:
                 made = self._store.made(project, queue)
-                continue
-            done, *found = given
-            if done == _STORED:
-                if not found[1]:
-                    self._store.enter(project, queue, found[0])
-                return told
-            if done != _OTHER_IDS:
-                digest, first = found
-                if digest.decode() != receipt.digest:
-                    raise Conflict("this Idempotency-Key was used for another request in the last 24 hours; take a new key")
-                return bytes(first)
-            inc, places = found
-            expected, told = inc + places, answer(_ids(inc, places))
+            elif found[0] == _OTHER_IDS:
+                _, inc, places = found
+                expected, told, rounds = inc + places, answer(_ids(inc, places)), rounds + 1
+            elif found[0] == _STORED:
+                _, inc, listed, places = found
+                if not listed:
+                    self._store.enter(project, queue, inc)
+                return told if rounds < _ROUNDS else answer(_ids(inc, places))
+            else:
+                return _first(receipt, answer, *found[1:])
 
     # -- deletion --------------------------------------------------------------------------------------------------
 
@@ -202,6 +201,13 @@ def _each(messages: Sequence[NewMessage], client: str, now: int) -> list[Any]:
         delay = now + message.delay * 1000 if message.delay else ""
         values += (now + message.ttl * 1000, rows.packed(message, sender, now), delay, message.dedup or "")
     return values
+
+
+def _first(receipt: Receipt, answer: Callable[[Sequence[str]], bytes], digest: bytes, told: bytes | None, *ids: bytes) -> bytes:
+    """The answer of the first post under a receipt, or one that is made of its ids."""
+    if digest.decode() != receipt.digest:
+        raise Conflict("this Idempotency-Key was used for another request in the last 24 hours; take a new key")
+    return answer(_ids(*ids)) if told is None else told
 
 
 def _ids(inc: bytes, places: bytes) -> Texts:

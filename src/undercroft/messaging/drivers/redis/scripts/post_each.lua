@@ -1,9 +1,9 @@
 -- Store messages with all that they may have: now, what is made where there is no queue (see open_or_make), key of a receipt (empty for none), its
--- digest, its answer, moment when it is forgotten, milliseconds until its key goes, the ids that the answer was made of; then of
--- each message moment of expiry, value, end of its delay, dedup key (both empty for none).
+-- digest, its answer, moment when it is forgotten, milliseconds until its key goes, the ids that the answer was made of (`any` to
+-- store whatever they are, and keep the ids in the place of the answer); then of each message moment of expiry, value, end of its delay, dedup key (both empty for none).
 -- -> 0, incarnation, whether the register has it, places
 --    1, incarnation, places: what the ids would be, where the answer was made of others; nothing is stored
---    2, digest, answer: of the first post with the receipt
+--    2, digest, answer: of the first post with the receipt; 2, digest, false, incarnation, places where that kept the ids
 --    nil where nothing is to be made
 local now, key, expected = tonumber(ARGV[1]), ARGV[3], ARGV[8]
 local receipt = base .. ':receipt:' .. key
@@ -11,7 +11,7 @@ if key ~= '' then
   local kept = call('GET', receipt)
   kept = kept and cmsgpack.unpack(kept)
   if kept and tonumber(kept[1]) > now then
-    return {2, kept[2], kept[3]}
+    return {2, kept[2], kept[3], kept[4], kept[5]}
   end
 end
 local FIRST, EACH = 9, 4
@@ -53,7 +53,8 @@ for index = 1, count do
   places[index] = place
 end
 local joined = table.concat(places)
-if key ~= '' and count > 0 and expected ~= inc .. joined then
+local keeps_ids = expected == 'any'
+if key ~= '' and count > 0 and not keeps_ids and expected ~= inc .. joined then
   return {1, inc, joined}
 end
 
@@ -98,6 +99,7 @@ if #fresh > 0 then
   tell(#free / 2)
 end
 if key ~= '' then
-  call('SET', receipt, cmsgpack.pack({ARGV[6], ARGV[4], ARGV[5]}), 'PX', ARGV[7])
+  local kept = keeps_ids and {ARGV[6], ARGV[4], false, inc, joined} or {ARGV[6], ARGV[4], ARGV[5]}
+  call('SET', receipt, cmsgpack.pack(kept), 'PX', ARGV[7])
 end
 return {0, inc, listed, joined}
