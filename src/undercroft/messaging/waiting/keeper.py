@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from undercroft.core import deadline
 from undercroft.core.errors import UndercroftError
-from undercroft.messaging.waiting.lanes import FIRST_PAUSE, NEVER, Key, Lane, Waiter
+from undercroft.messaging.waiting.lanes import FIRST_PAUSE, NEVER, Key, Lane, Plan, Timetable, Waiter
 from undercroft.messaging.waiting.signals import Outlook, Quiet, Signals
 
 LOG = logging.getLogger(__name__)
@@ -46,8 +43,7 @@ class Keeper:
         self._lock = threading.Lock()
         self.lanes: dict[Key, Lane] = {}
         self._fresh: list[Lane] = []
-        self._due: list[tuple[float, int, Lane]] = []
-        self._numbers = itertools.count()
+        self._timetable = Timetable()
         self._sleeps_until = NEVER
         self._signals: Signals = Quiet()
         self._connects_at = 0.0 if self._connect else NEVER
@@ -68,7 +64,9 @@ class Keeper:
                 self._stir()
             if lane.is_empty:
                 lane.pause = FIRST_PAUSE
-                lane.looks_at = NEVER if lane.is_heard or not lane.is_ready else time.monotonic() + lane.pause
+                lane.looks_at = NEVER
+                if lane.is_ready and not lane.is_heard:
+                    lane.pace()
             is_behind = lane.has_claimers and not reads
             lane.add(waiter, reads=reads)
             self._schedule(lane)
@@ -102,7 +100,7 @@ class Keeper:
         with self._lock:
             lane.remove(waiter)
             if hands_on or waiter.is_woken:
-                lane.wake(1)
+                lane.wake_claimers(1)
             if lane.is_empty:
                 lane.leaves_at = time.monotonic() + _LINGER
                 self._schedule(lane)
@@ -129,7 +127,7 @@ class Keeper:
         lane = self.lanes.get(key)
         if lane is not None:
             lane.pause = FIRST_PAUSE
-            # Of none, somebody has to look what there is to wait for.
+            # One looks in any case: there may be something else to wait for.
             lane.wake(max(1, count))
 
     def close(self) -> None:
@@ -146,11 +144,8 @@ class Keeper:
     # -- the thread ------------------------------------------------------------------------------------------------
 
     def _schedule(self, lane: Lane) -> None:
-        due = lane.due
-        if due < NEVER:
-            heapq.heappush(self._due, (due, next(self._numbers), lane))
-            if due < self._sleeps_until:
-                self._stir()
+        if self._timetable.add(lane) < self._sleeps_until:
+            self._stir()
 
     def _stir(self) -> None:
         self._sleeps_until = 0.0
@@ -173,27 +168,19 @@ class Keeper:
         with self._lock:
             plan, signals = self._plan(), self._signals
             if plan is None:
-                self._thread = None
-                self.lanes.clear()
-                self._signals = Quiet()
+                # Another thread begins anew.
+                self._thread, self._signals = None, Quiet()
                 self._connects_at = 0.0 if self._connect else NEVER
+                self.lanes.clear()
         if plan is None:
             signals.close()
             return True
         if plan.connects:
             self._open()
         with deadline.within(_ANSWERS):
-            if plan.gone:
-                self._signals.unwatch(plan.gone)
-            asked = [*plan.fresh, *plan.polled] if self._connect else plan.fresh
-            if asked:
-                self._watch(asked)
-            if polled := [lane for lane in plan.polled if not lane.is_heard]:
-                self._poll(polled)
+            self._do(plan)
         with self._lock:
-            until = self._due[0][0] if self._due else NEVER
-            if self.lanes:
-                until = min(until, self._connects_at)
+            until = min(self._timetable.first, self._connects_at) if self.lanes else NEVER
             if self._fresh or self.is_closed:
                 until = 0.0
             self._sleeps_until = until
@@ -205,7 +192,15 @@ class Keeper:
             self._is_idle = had_none and not self.lanes and until == NEVER
         return False
 
-    def _plan(self) -> _Plan | None:
+    def _do(self, plan: Plan) -> None:
+        if plan.gone:
+            self._signals.unwatch(plan.gone)
+        if asked := [*plan.fresh, *plan.polled] if self._connect else plan.fresh:
+            self._watch(asked)
+        if polled := [lane for lane in plan.polled if not lane.is_heard]:
+            self._poll(polled)
+
+    def _plan(self) -> Plan | None:
         """What is due now; None when the thread is to end."""
         is_idle, self._is_idle = self._is_idle and not self.lanes, False
         if self.is_closed or is_idle:
@@ -213,9 +208,8 @@ class Keeper:
         now = time.monotonic()
         gone: list[Key] = []
         polled: list[Lane] = []
-        while self._due and self._due[0][0] <= now:
-            _, _, lane = heapq.heappop(self._due)
-            if self.lanes.get(lane.key) is not lane or lane.due > now:
+        while (lane := self._timetable.pop(now)) is not None:
+            if self.lanes.get(lane.key) is not lane:
                 continue
             if lane.leaves_at <= now:
                 del self.lanes[lane.key]
@@ -233,7 +227,7 @@ class Keeper:
                     polled.append(lane)
             self._schedule(lane)
         fresh, self._fresh = self._fresh, []
-        return _Plan(fresh, polled, gone, self._connects_at <= now and bool(self.lanes))
+        return Plan(fresh, polled, gone, self._connects_at <= now and bool(self.lanes))
 
     def _open(self) -> None:
         """Open what the engine wakes us with; until that succeeds, queues are looked at."""
@@ -277,10 +271,10 @@ class Keeper:
                 # What came before is found by a look.
                 if is_heard or not lane.is_ready:
                     lane.wake(1)
-                lane.is_ready, lane.is_heard = True, is_heard
-                if not is_heard:
+                if not is_heard and not lane.is_ready:
                     lane.pace()
                     self._schedule(lane)
+                lane.is_ready, lane.is_heard = True, is_heard
 
     def _poll(self, lanes: Sequence[Lane]) -> None:
         """See which of these have something."""
@@ -305,12 +299,3 @@ class Keeper:
                     lane.expect(outlook.seconds)
                 lane.pace()
                 self._schedule(lane)
-
-
-class _Plan(NamedTuple):
-    """What the thread does next: queues to be watched, looked at, and watched no longer; whether it connects first."""
-
-    fresh: list[Lane]
-    polled: list[Lane]
-    gone: list[Key]
-    connects: bool

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import threading
 import time
+from typing import NamedTuple
 
 # A project, and the name of a queue.
 Key = tuple[str, str]
@@ -62,7 +64,8 @@ class Waiter:
         if not self.is_over and self.error is None:
             self._event.wait(max(0.0, ends - time.monotonic()))
         if self.error is not None:
-            raise self.error
+            # It is raised by others, too.
+            raise self.error.with_traceback(None)
         return self.is_woken and not self.is_over
 
 
@@ -121,6 +124,10 @@ class Lane:
         One that is awake already is one of them: it wakes the next when it leaves something, so that nobody is overtaken.
         """
         self.wake_readers()
+        self.wake_claimers(count)
+
+    def wake_claimers(self, count: int) -> None:
+        """Wake so many of those that take messages away."""
         for waiter in itertools.islice(self._claimers, count):
             waiter.wake()
 
@@ -149,3 +156,40 @@ class Lane:
         # At multiples of it, so that several queues are looked at together.
         self.looks_at = (time.monotonic() // self.pause + 1) * self.pause
         self.pause = min(2 * self.pause, LAST_PAUSE)
+
+
+class Timetable:
+    """When there is something to be done with which queue. Used under the hub's lock."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, Lane]] = []
+        self._numbers = itertools.count()
+
+    @property
+    def first(self) -> float:
+        """The next moment."""
+        return self._due[0][0] if self._due else NEVER
+
+    def add(self, lane: Lane) -> float:
+        """Enter a queue with its moment as it is now, which is given back; an earlier entry has no effect then."""
+        due = lane.due
+        if due < NEVER:
+            heapq.heappush(self._due, (due, next(self._numbers), lane))
+        return due
+
+    def pop(self, now: float) -> Lane | None:
+        """A queue whose moment has come; None for none."""
+        while self._due and self._due[0][0] <= now:
+            lane = heapq.heappop(self._due)[2]
+            if lane.due <= now:
+                return lane
+        return None
+
+
+class Plan(NamedTuple):
+    """What is to be done next: queues to be watched, looked at, and watched no longer; whether it connects first."""
+
+    fresh: list[Lane]
+    polled: list[Lane]
+    gone: list[Key]
+    connects: bool
