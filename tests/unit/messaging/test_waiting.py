@@ -15,6 +15,7 @@ from undercroft.core import deadline
 from undercroft.core.errors import Unavailable
 from undercroft.messaging.waiting import Hub, Key, Outlook, Signals, keeper
 from undercroft.messaging.waiting.hub import Look
+from undercroft.messaging.waiting.lanes import Waiter
 from undercroft.messaging.waiting.room import Room
 
 KEY = ("p", "q")
@@ -325,3 +326,20 @@ def test_a_forked_process_has_nobody_waiting(source, hub, pool, monkeypatch):
     hub.signal(KEY, 1)
     hub.close()
     assert call.result() is None
+
+
+def test_what_is_kept_does_not_grow_with_the_calls(hub: Hub) -> None:
+    found = Look("found", Outlook(is_free=False, seconds=60))
+    for _ in range(500):
+        assert hub.wait(KEY, 1, lambda _: found) == "found"
+    assert len(hub._keeper._timetable._due) < 20
+
+
+def test_who_comes_while_the_store_is_closed_does_not_wait(hub: Hub) -> None:
+    hub.close()
+    waiter = Waiter()
+    lane, _ = hub._keeper.enter(KEY, waiter, reads=False)
+    began = time.monotonic()
+    assert not waiter.sleep(began + 20)
+    assert time.monotonic() - began < 1
+    hub._keeper.leave(lane, waiter, hands_on=False)

@@ -70,7 +70,10 @@ class Keeper:
             is_behind = lane.has_claimers and not reads
             lane.add(waiter, reads=reads)
             self._schedule(lane)
-            if self._thread is None or not self._thread.is_alive():
+            if self.is_closed:
+                # Since the caller saw that it is not.
+                waiter.end()
+            elif self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="undercroft-waiting", daemon=True)
                 self._thread.start()
         return lane, is_behind

@@ -79,15 +79,16 @@ class Lane:
         wakes_at: when a delay or a claim ends next, as far as it is known.
         looks_at: when to look at it, although nothing was heard.
         leaves_at: when it is forgotten, unless somebody comes.
+        entered_at: its moment in the timetable.
     """
 
-    __slots__ = ("_claimers", "_readers", "is_heard", "is_ready", "key", "leaves_at", "looks_at", "pause", "wakes_at")
+    __slots__ = ("_claimers", "_readers", "entered_at", "is_heard", "is_ready", "key", "leaves_at", "looks_at", "pause", "wakes_at")
 
     def __init__(self, key: Key, *, is_ready: bool) -> None:
         self.key = key
         self.is_ready = is_ready
         self.is_heard = False
-        self.wakes_at = self.looks_at = self.leaves_at = NEVER
+        self.wakes_at = self.looks_at = self.leaves_at = self.entered_at = NEVER
         self.pause = FIRST_PAUSE
         # A woken one keeps its place until it finds something.
         self._claimers: dict[Waiter, None] = {}
@@ -159,7 +160,11 @@ class Lane:
 
 
 class Timetable:
-    """When there is something to be done with which queue. Used under the hub's lock."""
+    """When there is something to be done with which queue. Used under the hub's lock.
+
+    A queue has one entry that counts, the earliest: the moments of busy queues come closer and go further away all the time, and an
+    entry for each of them would be there until it is due.
+    """
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Lane]] = []
@@ -171,18 +176,23 @@ class Timetable:
         return self._due[0][0] if self._due else NEVER
 
     def add(self, lane: Lane) -> float:
-        """Enter a queue with its moment as it is now, which is given back; an earlier entry has no effect then."""
+        """Enter a queue with its moment as it is now, which is given back."""
         due = lane.due
-        if due < NEVER:
+        if due < lane.entered_at:
+            lane.entered_at = due
             heapq.heappush(self._due, (due, next(self._numbers), lane))
         return due
 
     def pop(self, now: float) -> Lane | None:
         """A queue whose moment has come; None for none."""
         while self._due and self._due[0][0] <= now:
-            lane = heapq.heappop(self._due)[2]
+            moment, _, lane = heapq.heappop(self._due)
+            if moment != lane.entered_at:
+                continue
+            lane.entered_at = NEVER
             if lane.due <= now:
                 return lane
+            self.add(lane)
         return None
 
 
