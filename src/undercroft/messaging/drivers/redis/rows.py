@@ -62,11 +62,13 @@ def taken(inc: str, claim: str, found: Row, now: int) -> list[Stored]:
     rows: list[Stored] = []
     head, unpack = _HEAD.unpack_from, _STATE.unpack
     for place, body, state in zip(found[::3], found[1::3], found[2::3], strict=True):
-        born, _, length = head(body)
+        born, ttl, length = head(body)
         name = inc + place.decode()
         if length & _MOVED:
             name, length = body[14:43].decode(), length - _MOVED + 29
-        claims, ttl, _ = unpack(state)
+        claims = 1
+        if state is not None:
+            claims, ttl, _ = unpack(state)
         age = (now - born) // 1000 if now > born else 0
         rows.append(Stored(name, ttl, age, body[14 + length :], claim, claims, born))
     return rows

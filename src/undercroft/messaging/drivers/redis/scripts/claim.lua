@@ -1,7 +1,7 @@
 -- Claim the first messages that are free: now, ttl, grace, limit, whether to say what there is to wait for (1), whether the rule of dead letters is given (1: metadata are in
 -- another store), and that rule: claims (empty for none), queue, ttl (empty for none)
 -- -> incarnation, number of the claim (nil for none), whether more is due (ask again, if there is no claim), the messages (place,
--- value, state), what is on its way to other queues (see `on_the_way`); nil for no queue.
+-- value, state or nil), what is on its way to other queues (see `on_the_way`); nil for no queue.
 local now, span, grace, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local inc, claims_made, most, target, life, out =
   unpack(call('HMGET', QUEUE, 'inc', 'claims', 'dead_most', 'dead_queue', 'dead_ttl', 'out'))
@@ -32,14 +32,18 @@ for index, place in ipairs(places) do
     dead[#dead + 1] = place
     out = true
   else
+    local state, last = false, #found
     if expires < ends then
-      ttl, expires = span + grace, ends + grace * 1000
+      state = struct.pack(LIFE, claims + 1, span + grace, ends + grace * 1000)
+    elseif claims > 0 then
+      state = struct.pack(LIFE, claims + 1, ttl, expires)
     end
-    local state, last = struct.pack(LIFE, claims + 1, ttl, expires), #found
+    if state then
+      states[#states + 1] = place
+      states[#states + 1] = state
+    end
     found[last + 1], found[last + 2], found[last + 3] = place, body, state
     held[#held + 1] = place
-    states[#states + 1] = place
-    states[#states + 1] = state
   end
 end
 spread('ZREM', ENDS, places)
@@ -49,9 +53,9 @@ local number = false
 if #held > 0 then
   number = digits(new_numbers('claims', claims_made, 1, now))
   local score = new_score(ends, number)
-  local scored = {}
+  local scored, written = {}, text(score)
   for index, place in ipairs(held) do
-    scored[index * 2 - 1], scored[index * 2] = score, place
+    scored[index * 2 - 1], scored[index * 2] = written, place
   end
   spread('ZADD', HELD, scored)
   spread('HSET', STATE, states)

@@ -43,7 +43,7 @@ end
 local expires
 if score then
   local _
-  _, _, expires = struct.unpack(LIFE, call('HGET', STATE, place))
+  _, _, expires = struct.unpack(LIFE, held_states({place})[1])
 else
   expires = tonumber(call('ZSCORE', ENDS, place))
 end

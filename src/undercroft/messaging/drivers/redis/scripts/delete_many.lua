@@ -41,7 +41,7 @@ if #ARGV > count + 2 then
     else
       if score then
         local _
-        _, _, expires = struct.unpack(LIFE, call('HGET', STATE, place))
+        _, _, expires = struct.unpack(LIFE, held_states({place})[1])
       end
       if expires and tonumber(expires) > now then
         return {1, named[index]}

@@ -14,7 +14,8 @@
 --                  other claim of the queue has at the time
 -- :INC:ends        sorted set of places by the moment when they expire, but those under a claim: that prolongs their lives. Who has
 --                  expired, and is in the way, is only here and in :INC:all, until its turn to be removed comes
--- :INC:state       hash: place -> claims (4 bytes), ttl (8), moment when it expires (8), of what was claimed
+-- :INC:state       hash: place -> claims (4 bytes), ttl (8), moment when it expires (8), of what was claimed; but while a first claim
+--                  lasts that did not prolong its life: most messages are deleted then, and it need never be written
 -- :INC:claims      hash: score -> number (13 digits), ':', ttl; 'c' and number -> score
 -- :INC:dedup       hash: key -> place, moment when it is forgotten; :INC:dedup_ends has the keys by that moment
 -- :INC:moved       hash: id -> place, how often it has moved, of messages from other queues; :INC:moved_ends has the ids by the
@@ -199,6 +200,24 @@ local function life_of(body, state)
   return 0, ttl, born + ttl * 1000
 end
 
+-- The states of messages under claims, and by their numbers in the list those that are not written.
+local function held_states(places)
+  local states, missing, at = gather('HMGET', STATE, places), {}, {}
+  for index, place in ipairs(places) do
+    if not states[index] then
+      missing[#missing + 1] = place
+      at[#missing] = index
+    end
+  end
+  local unwritten = {}
+  for number, body in ipairs(gather('HMGET', BODY, missing)) do
+    local born, ttl = struct.unpack(HEAD, body)
+    states[at[number]] = struct.pack(LIFE, 1, ttl, born + ttl * 1000)
+    unwritten[at[number]] = true
+  end
+  return states, unwritten
+end
+
 -- What is given of messages, one after the other: place, body, state, number of the live claim. Those that are not there are left
 -- out.
 local function shown(places, now)
@@ -206,7 +225,11 @@ local function shown(places, now)
   local found, claims = {}, {}
   for index, place in ipairs(places) do
     if bodies[index] then
-      local score, claim = scores[index], false
+      local score, state, claim = scores[index], states[index], false
+      if score and not state then
+        local born, ttl = struct.unpack(HEAD, bodies[index])
+        state = struct.pack(LIFE, 1, ttl, born + ttl * 1000)
+      end
       if is_live(score, now) then
         claim = claims[score]
         if claim == nil then
@@ -215,7 +238,7 @@ local function shown(places, now)
         end
       end
       local last = #found
-      found[last + 1], found[last + 2], found[last + 3], found[last + 4] = place, bodies[index], states[index], claim
+      found[last + 1], found[last + 2], found[last + 3], found[last + 4] = place, bodies[index], state, claim
     end
   end
   return found
@@ -234,8 +257,8 @@ end
 
 -- Free messages whose claim is over; how many had expired, and are gone.
 local function release(places, now)
-  local states = gather('HMGET', STATE, places)
-  local back, ends, gone = {}, {}, {}
+  local states, unwritten = held_states(places)
+  local back, ends, gone, written = {}, {}, {}, {}
   for index, place in ipairs(places) do
     local _, _, expires = struct.unpack(LIFE, states[index])
     if expires <= now then
@@ -244,9 +267,14 @@ local function release(places, now)
       back[#back + 1] = place
       ends[#ends + 1] = expires
       ends[#ends + 1] = place
+      if unwritten[index] then
+        written[#written + 1] = place
+        written[#written + 1] = states[index]
+      end
     end
   end
   spread('ZREM', HELD, places)
+  spread('HSET', STATE, written)
   add_free(back)
   spread('ZADD', ENDS, ends)
   drop(gone)
@@ -291,10 +319,10 @@ end
 local function take(limit, now, more)
   local places = {}
   if not more then
-    for index, each in ipairs(call('ZPOPMIN', FREE, limit)) do
-      if index % 2 == 1 then
-        places[#places + 1] = each
-      end
+    -- ZPOPMIN would give the scores, too, and to write these takes longer than a second command.
+    places = call('ZRANGE', FREE, 0, limit - 1)
+    if #places > 0 then
+      call('ZREMRANGEBYRANK', FREE, 0, #places - 1)
     end
     return places, false
   end

@@ -9,10 +9,10 @@ local places = call('ZRANGEBYSCORE', HELD, old, old)
 forget_claim(old)
 local ends = now + span * 1000
 local score = new_score(ends, number)
-local scored, changed = {}, {}
-for index, state in ipairs(gather('HMGET', STATE, places)) do
+local scored, changed, written = {}, {}, text(score)
+for index, state in ipairs(held_states(places)) do
   local place = places[index]
-  scored[index * 2 - 1], scored[index * 2] = score, place
+  scored[index * 2 - 1], scored[index * 2] = written, place
   local claims, _, expires = struct.unpack(LIFE, state)
   if expires < ends then
     changed[#changed + 1] = place

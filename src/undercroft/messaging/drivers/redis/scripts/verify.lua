@@ -18,7 +18,7 @@ for index = 1, #places do
   local right = body and (sets == 1 or sets == 0 and tonumber(ends[index] or 'inf') <= now)
   right = right and (later[index] and true or false) == (delayed[index] and true or false)
   if score then
-    right = right and not ends[index] and states[index] and claim_of(score)
+    right = right and not ends[index] and claim_of(score)
   else
     local _, _, expires = life_of(body or string.rep('\0', 14), states[index])
     right = right and ends[index] and tonumber(ends[index]) == expires
