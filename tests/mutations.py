@@ -1,7 +1,9 @@
-"""Break the SQL drivers, the export worker and the base of datasources on purpose, one way after another, and see that their
-tests notice.
+"""Break the drivers, the export worker and the base of datasources on purpose, one way after another, and see that their tests
+notice.
 
     python tests/mutations.py [--store KIND=URL] [--only WORDS] [--workers N]
+
+Those of the driver for Redis need a store there: --store messaging=redis://...
 
 Each mutation is made in a temporary copy of the package; the repository is not touched. The exit code is 1 when one survives,
 or when the copy fails without any. It takes some minutes.
@@ -25,6 +27,8 @@ EVENTS = "events/drivers/sql/"
 METERING = "metering/drivers/sql/"
 MESSAGING = "messaging/drivers/sql/"
 STEPS = MESSAGING + "dialects/steps.py"
+REDIS = "messaging/drivers/redis/"
+SCRIPTS = REDIS + "scripts/"
 GRADUAL = "engines/sql/gradual.py"
 EXPORT = "export/"
 SOURCES = "datasources/"
@@ -51,6 +55,10 @@ class Mutation:
     def kind(self) -> str:
         """Whose suite has to notice."""
         return self.suite or self.file.partition("/")[0]
+
+    def is_of(self, url: str) -> bool:
+        """Whether a store at that URL runs what is broken."""
+        return self.file.startswith(REDIS) == url.startswith("redis")
 
     def applied(self, package: pathlib.Path) -> str:
         """The file's text, broken.
@@ -599,6 +607,155 @@ MUTATIONS = [
     Mutation("first of any order", "messaging/contract/message.py", "if sort not in {1, -1}:", "if False:"),
     Mutation("limit of nothing", "messaging/contract/arguments.py", "if not 1 <= value <= MOST:", "if not 0 <= value <= MOST:"),
     Mutation("a redrive into itself", "messaging/contract/message.py", "if source == goal:", "if False:"),
+    Mutation(
+        "Redis: claim that leaves its messages among the free",
+        SCRIPTS + "queue.lua",
+        "call('ZPOPMIN', FREE, limit)",
+        "call('ZRANGE', FREE, 0, limit - 1, 'WITHSCORES')",
+    ),
+    Mutation(
+        "Redis: claims that are not over are freed",
+        SCRIPTS + "queue.lua",
+        "call('ZRANGEBYSCORE', HELD, '-inf', now * 256 + 255, 'WITHSCORES'",
+        "call('ZRANGEBYSCORE', HELD, '-inf', '+inf', 'WITHSCORES'",
+    ),
+    Mutation(
+        "Redis: freed messages are behind all others",
+        SCRIPTS + "queue.lua",
+        "pairs_of[index * 2] = tonumber(place, 16), place",
+        "pairs_of[index * 2] = 9e15, place",
+    ),
+    Mutation(
+        "Redis: a delay that never ends",
+        SCRIPTS + "queue.lua",
+        "call('ZRANGEBYSCORE', DELAYED, '-inf', now,",
+        "call('ZRANGEBYSCORE', DELAYED, '-inf', 0,",
+    ),
+    Mutation(
+        "Redis: what has expired stays",
+        SCRIPTS + "queue.lua",
+        "call('ZRANGEBYSCORE', ENDS, '-inf', now, 'LIMIT'",
+        "call('ZRANGEBYSCORE', ENDS, '-inf', 0, 'LIMIT'",
+    ),
+    Mutation(
+        "Redis: two claims that end together are one",
+        SCRIPTS + "queue.lua",
+        "if call('HEXISTS', CLAIMS, text(score)) == 0 then",
+        "if true then",
+    ),
+    Mutation(
+        "Redis: grace dropped",
+        SCRIPTS + "claim.lua",
+        "ttl, expires = span + grace, ends + grace * 1000",
+        "ttl, expires = span + grace, ends",
+    ),
+    Mutation(
+        "Redis: claims not counted",
+        SCRIPTS + "claim.lua",
+        "struct.pack(LIFE, claims + 1, ttl, expires)",
+        "struct.pack(LIFE, claims, ttl, expires)",
+    ),
+    Mutation(
+        "Redis: one claim more before a dead letter",
+        SCRIPTS + "claim.lua",
+        "if most and claims >= most then",
+        "if most and claims > most then",
+    ),
+    Mutation(
+        "Redis: renewal that does not prolong",
+        SCRIPTS + "renew.lua",
+        "local ends = now + span * 1000",
+        "local ends = math.floor(tonumber(old) / 256)",
+    ),
+    Mutation("Redis: renewal of a claim that is over", SCRIPTS + "renew.lua", "if not is_live(old, now) then", "if not old then"),
+    Mutation("Redis: renewal that does not prolong the messages", SCRIPTS + "renew.lua", "if expires < ends then", "if false then"),
+    Mutation(
+        "Redis: release that frees nothing",
+        SCRIPTS + "release.lua",
+        "release(call('ZRANGEBYSCORE', HELD, score, score), now)\n",
+        "",
+    ),
+    Mutation(
+        "Redis: a claim that is over is found", SCRIPTS + "claim_get.lua", "if not is_live(score, now) then", "if not score then"
+    ),
+    Mutation(
+        "Redis: any claim deletes", SCRIPTS + "delete.lua", "if claim ~= inc .. (claim_of(score) or '') then", "if false then"
+    ),
+    Mutation(
+        "Redis: several deleted before a look at their claims",
+        SCRIPTS + "delete_many.lua",
+        "local scores = gather('ZMSCORE', HELD, places)\n",
+        "local scores = gather('ZMSCORE', HELD, places)\ndrop(places)\n",
+    ),
+    Mutation("Redis: a claim of others deletes in bulk", SCRIPTS + "delete_many.lua", "if not claims[claim] then", "if false then"),
+    Mutation(
+        "Redis: an id of another life of the queue deletes",
+        SCRIPTS + "delete_many.lua",
+        "if string.sub(id, 1, 16) == inc then",
+        "if true then",
+    ),
+    Mutation(
+        "Redis: an id of another life of the queue is found",
+        SCRIPTS + "get.lua",
+        "if string.sub(id, 1, 16) == inc then",
+        "if true then",
+    ),
+    Mutation(
+        "Redis: a message is taken again",
+        SCRIPTS + "receive.lua",
+        "not (known and tonumber(string.sub(known, DIGITS + 1)) >= moves)",
+        "true",
+    ),
+    Mutation(
+        "Redis: an id that moved is forgotten",
+        SCRIPTS + "receive.lua",
+        "call('HSET', MOVED, id, place .. text(moves))",
+        "call('HSET', MOVED, id, '0000000000000' .. text(moves))",
+    ),
+    Mutation(
+        "Redis: redrive keeps the count of claims",
+        SCRIPTS + "redrive.lua",
+        "local _, ttl = life_of(body, call('HGET', STATE, place))\n  send(inc, target, place, body, now, ttl, now + ttl * 1000, 0)",
+        "local claims, ttl = life_of(body, call('HGET', STATE, place))\n"
+        "  send(inc, target, place, body, now, ttl, now + ttl * 1000, claims)",
+    ),
+    Mutation(
+        "Redis: project left out of the key of a queue",
+        REDIS + "store.py",
+        'f"{project}\\0{name}".encode()',
+        'f"\\0{name}".encode()',
+    ),
+    Mutation("Redis: marker that is included", SCRIPTS + "page.lua", "'(' .. text(after)", "text(after)"),
+    Mutation("Redis: own messages only", SCRIPTS + "page.lua", "not is_from(bodies[index])", "is_from(bodies[index])"),
+    Mutation(
+        "Redis: statistics count what has expired", SCRIPTS + "stats.lua", "local _, more = settle(now)", "local more = false"
+    ),
+    Mutation("Redis: delay ignored", SCRIPTS + "post_each.lua", "    if delay ~= '' then", "    if false then"),
+    Mutation("Redis: dedup forgotten", SCRIPTS + "post_each.lua", "spread('HSET', DEDUP, deduped)", "spread('HSET', DEDUP, {})"),
+    Mutation(
+        "Redis: dedup id remembered for ever",
+        SCRIPTS + "post_each.lua",
+        "tonumber(string.sub(kept, DIGITS + 1)) > now then",
+        "tonumber(string.sub(kept, DIGITS + 1)) > 0 then",
+    ),
+    Mutation(
+        "Redis: receipt forgotten",
+        SCRIPTS + "post_each.lua",
+        "call('SET', receipt, cmsgpack",
+        "call('SET', receipt .. now, cmsgpack",
+    ),
+    Mutation(
+        "Redis: a register without a look at the incarnation",
+        SCRIPTS + "register_remove.lua",
+        "if redis.call('HGET', incs, ARGV[1]) == ARGV[2] then",
+        "if true then",
+    ),
+    Mutation(
+        "Redis: a subscription that has expired keeps its subscriber's place",
+        SCRIPTS + "subscription_create.lua",
+        "  if find(taken) then",
+        "  if true then",
+    ),
 ]
 
 
@@ -643,7 +800,11 @@ def main() -> int:
     given = parser.parse_args()
     known = STORES | {name: STORES[kind] for name, (_, kind) in OWN_TESTS.items()}
     stores = dict([given.store.split("=", 1)]) if given.store else known
-    chosen = [mutation for mutation in MUTATIONS if given.only in mutation.name and mutation.kind in stores]
+    chosen = [
+        mutation
+        for mutation in MUTATIONS
+        if given.only in mutation.name and mutation.kind in stores and mutation.is_of(stores[mutation.kind])
+    ]
     survivors = []
     with tempfile.TemporaryDirectory() as folder:
         package = pathlib.Path(folder) / "undercroft"

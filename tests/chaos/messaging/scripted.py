@@ -10,13 +10,13 @@ from typing import Any
 
 from tests.chaos.workloads import COMMIT_SECONDS
 from undercroft.engines.redis import Call, Script
-from undercroft.messaging.drivers.redis import claims, keeping, messages
+from undercroft.messaging.drivers.redis import claims, keeping, messages, rows
 from undercroft.messaging.models import NewMessage
 
 # Messages that a script cleans up: of 250 each those whose claims are over, and those that are free.
 PART = 500
 _PRELUDE = (importlib.resources.files("undercroft.messaging.drivers.redis") / "scripts" / "queue.lua").read_text()
-_PLACES = "call('HINCRBY', QUEUE, 'place', count) - count + 1"
+_PLACES = "new_numbers('place', last, count, tonumber(ARGV[1]))"
 _FREED = "spread('ZADD', FREE, "
 
 
@@ -92,7 +92,7 @@ def freed_apart(store: Any) -> None:
         threading.Event().wait(COMMIT_SECONDS)
         if script is messages.POST_EACH and found[0] == 0:
             inc, joined = found[1], found[3].decode()
-            store.store.redis.run(free, base, inc, *(joined[first : first + 12] for first in range(0, len(joined), 12)))
+            store.store.redis.run(free, base, inc, *(joined[at : at + rows.PLACE] for at in range(0, len(joined), rows.PLACE)))
         return found
 
     def post(queue: str, given: list[NewMessage], client: str, project: str) -> list[str]:
