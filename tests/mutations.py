@@ -607,11 +607,12 @@ MUTATIONS = [
     Mutation("first of any order", "messaging/contract/message.py", "if sort not in {1, -1}:", "if False:"),
     Mutation("limit of nothing", "messaging/contract/arguments.py", "if not 1 <= value <= MOST:", "if not 0 <= value <= MOST:"),
     Mutation("a redrive into itself", "messaging/contract/message.py", "if source == goal:", "if False:"),
+    Mutation("Redis: claimed messages are under no claim", SCRIPTS + "claim.lua", "spread('ZADD', HELD, scored)", ""),
     Mutation(
-        "Redis: claim that leaves its messages among the free",
-        SCRIPTS + "queue.lua",
-        "call('ZPOPMIN', FREE, limit)",
-        "call('ZRANGE', FREE, 0, limit - 1, 'WITHSCORES')",
+        "Redis: a claim that leaves a message free",
+        SCRIPTS + "claim.lua",
+        "spread('ZREM', ENDS, places)\n",
+        "spread('ZREM', ENDS, {unpack(places, 2)})\nif #places > 2 then\n  add_free({places[1]})\nend\n",
     ),
     Mutation(
         "Redis: claims that are not over are freed",
