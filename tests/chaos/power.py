@@ -32,27 +32,39 @@ class Call(NamedTuple):
     at: int | None = None
 
 
+def tracer(log: pathlib.Path) -> list[str]:
+    """The words before a command that is to be traced."""
+    strace = ["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "10000000", "-e", f"trace={TRACED}", "-e", "signal=none"]
+    return [*strace, "-o", str(log)]
+
+
 def trace(command: Sequence[str], log: pathlib.Path, folder: pathlib.Path, **options: object) -> list[Call]:
     """Run a command under strace; its calls on the files of `folder`, in order."""
-    strace = ["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "10000000", "-e", f"trace={TRACED}", "-e", "signal=none"]
-    subprocess.run([*strace, "-o", str(log), *command], check=True, **options)  # type: ignore[call-overload]
+    subprocess.run([*tracer(log), *command], check=True, **options)  # type: ignore[call-overload]
     return list(calls(log, folder))
 
 
-def calls(log: pathlib.Path, folder: pathlib.Path) -> Iterator[Call]:
-    """The calls that changed something in `folder`."""
+def calls(log: pathlib.Path, folder: pathlib.Path, told: bytes | None = None) -> Iterator[Call]:
+    """The calls that changed something in `folder`; and one named `told` for each that says these words elsewhere."""
     inside = str(folder)
     # Looked for as strace writes it: to decode what the writers write would take most of the test's time.
-    escaped = "".join(f"\\x{byte:02x}" for byte in inside.encode())
+    escaped = _escaped(inside.encode())
+    words = told and _escaped(told)
     with log.open() as lines:
         for line in lines:
             if escaped not in line and inside not in line:
+                if words and words in line and "write" in line:
+                    yield Call("told", "")
                 continue
             # Two threads at once would leave the order open; the writers here have one.
             assert "unfinished ..." not in line, _text(line[:4096])
             found = _LINE.match(line)
             if found and (call := _call(found[1], found[2], int(found[3]))) and call.path.startswith(inside):
                 yield call
+
+
+def _escaped(data: bytes) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in data)
 
 
 def _call(name: str, arguments: str, result: int) -> Call | None:
