@@ -639,12 +639,6 @@ MUTATIONS = [
         "call('ZRANGEBYSCORE', ENDS, '-inf', 0, 'LIMIT'",
     ),
     Mutation(
-        "Redis: two claims that end together are one",
-        SCRIPTS + "queue.lua",
-        "if call('HEXISTS', CLAIMS, text(score)) == 0 then",
-        "if true then",
-    ),
-    Mutation(
         "Redis: grace dropped",
         SCRIPTS + "claim.lua",
         "ttl, expires = span + grace, ends + grace * 1000",
@@ -670,12 +664,6 @@ MUTATIONS = [
     ),
     Mutation("Redis: renewal of a claim that is over", SCRIPTS + "renew.lua", "if not is_live(old, now) then", "if not old then"),
     Mutation("Redis: renewal that does not prolong the messages", SCRIPTS + "renew.lua", "if expires < ends then", "if false then"),
-    Mutation(
-        "Redis: release that frees nothing",
-        SCRIPTS + "release.lua",
-        "release(call('ZRANGEBYSCORE', HELD, score, score), now)\n",
-        "",
-    ),
     Mutation(
         "Redis: a claim that is over is found", SCRIPTS + "claim_get.lua", "if not is_live(score, now) then", "if not score then"
     ),
@@ -756,6 +744,23 @@ MUTATIONS = [
         SCRIPTS + "subscription_create.lua",
         "  if find(taken) then",
         "  if true then",
+    ),
+    Mutation("Redis: release that frees nothing", SCRIPTS + "release.lua", "release(places, now)\n", ""),
+    Mutation("Redis: a post that tells nobody", SCRIPTS + "post.lua", "tell(count)\n", ""),
+    Mutation("Redis: a release that tells nobody", SCRIPTS + "release.lua", "tell(#places)\n", ""),
+    Mutation("Redis: a dead letter that tells nobody", SCRIPTS + "receive.lua", "tell(#ARGV - 2)\n", ""),
+    Mutation(
+        "Redis: the end of a claim is not waited for",
+        SCRIPTS + "coming.lua",
+        "local first = held[2] and",
+        "local first = false and",
+    ),
+    Mutation("Redis: the end of a delay is not waited for", SCRIPTS + "coming.lua", "tonumber(delayed[2])", "nil"),
+    Mutation(
+        "Redis: a queue that is waited for is not named",
+        REDIS + "signals.py",
+        '        self._store.redis.commands([(name, ("SET", name, self._name, "PX", _WAITS)) for name in names])\n',
+        "        del names\n",
     ),
 ]
 
