@@ -55,7 +55,7 @@ def _conditions(run: dict[str, Any]) -> str:
 
 
 def _parts(results: dict[str, Any]) -> list[str]:
-    return [part for part in ("rates", "behind", "snapshot", "stats", "race") if part in results]
+    return [part for part in ("rates", "behind", "snapshot", "stats", "race", "waiters") if part in results]
 
 
 def _tables(part: str, run: dict[str, Any]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -68,8 +68,11 @@ def _tables(part: str, run: dict[str, Any]) -> Iterator[tuple[str, list[str], li
         yield "Beside a snapshot that is held open for three minutes", *_snapshot(found)
     elif part == "stats":
         yield "Statistics of a large queue", *_stats(found)
-    else:
+    elif part == "race":
         yield from raced.tables(found)
+    else:
+        yield "Beside 100 calls that wait", *_beside(found)
+        yield "A service on which 500 requests wait: 99th percentile of others", *_served(found)
 
 
 def _rates(found: dict[str, Any]) -> Iterator[list[str]]:
@@ -105,6 +108,28 @@ def _snapshot(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             last = f"{each['last quarter'] / each['without']:.2f}"
             aimed = told(share, 0.8) if name == "postgresql" else ""
             rows.append([name, f"{each['without']:,.0f}", f"{each['beside']:,.0f}", f"{share:.2f}", last, aimed])
+    return head, rows
+
+
+def _beside(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    head = ["what", "without, messages/s", "beside them", "share", "aim"]
+    rows = []
+    for name, each in found.items():
+        for step, sides in each["rates"].items() if name != "flushes" else ():
+            share = sides["beside"] / sides["alone"]
+            numbers = (f"{sides['alone']:,.0f}", f"{sides['beside']:,.0f}")
+            rows.append([f"{name}: {NAMES[step]}, 4 clients", *numbers, f"{share:.2f}", told(share, 0.9)])
+    return head, rows
+
+
+def _served(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    head = ["what", "without, ms", "beside them, ms", "times", "aim"]
+    rows = []
+    for name, each in found.items():
+        if name != "flushes":
+            alone, beside = each["service"]["alone"], each["service"]["beside"]
+            times = beside / alone
+            rows.append([name, f"{alone:.1f}", f"{beside:.1f}", f"{times:.1f}", f"3, {'met' if times <= 3 else 'NOT MET'}"])
     return head, rows
 
 

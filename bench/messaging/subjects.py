@@ -72,6 +72,10 @@ class Ours(Subject):
     def delete_all(self, claim: Any) -> None:
         self._messages.bulk_delete(workload.QUEUE, claim[1], workload.PROJECT)
 
+    def wait(self, number: int) -> None:
+        """Wait for a message of a queue where none comes."""
+        self._claims.create(f"idle-{number}", {"ttl": LEASE, "grace": 60}, workload.PROJECT, wait=20)
+
     def stats(self) -> dict[str, Any]:
         """Statistics of the queue."""
         found: dict[str, Any] = self.store.queue_controller.stats(workload.QUEUE, workload.PROJECT)

@@ -6,6 +6,7 @@ python -m bench.messaging.worker SUBJECT URL
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -71,6 +72,21 @@ class Worker:
             taken.append(time.perf_counter() - start)
             messages += done
         return {"calls": len(taken), "messages": messages, "seconds": time.perf_counter() - began, "taken": taken}
+
+    def crowd(self, count: int) -> dict[str, Any]:
+        """Let so many calls wait, each for a queue where nothing comes, until this process ends."""
+
+        ours = self.subject
+        assert isinstance(ours, subjects.Ours)
+
+        def wait(number: int) -> None:
+            while True:
+                ours.wait(number)
+
+        for number in range(count):
+            threading.Thread(target=wait, args=(number,), daemon=True).start()
+        threading.Event().wait(1)
+        return {}
 
     def _send(self, count: int) -> Callable[[], int]:
         def step() -> int:

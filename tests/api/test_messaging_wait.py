@@ -146,13 +146,17 @@ def test_a_query_that_hides_it_does_not_wait(own):
 
 def test_a_client_that_hangs_up_waits_no_longer(own):
     request = (
-        f"POST /messaging/v2/queues/q/claims?wait=20 HTTP/1.1\r\nHost: x\r\nClient-ID: {own.headers['Client-ID']}\r\n"
+        f"POST /messaging/v2/queues/q/claims?wait=20 HTTP/1.1\r\nHost: 127.0.0.1\r\nClient-ID: {own.headers['Client-ID']}\r\n"
         f"X-Project-ID: {own.project}\r\nContent-Length: 0\r\n\r\n"
     )
     with contextlib.closing(socket.create_connection(("127.0.0.1", own.service.port))) as connection:
         connection.sendall(request.encode())
         settle()
         settle()
+        # Else it did not wait at all.
+        connection.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
     settle()
     own.post("q", 1)
     settle()

@@ -168,7 +168,8 @@ def test_one_that_fails_wakes_the_next(source, hub, pool):
     def fail(asks: bool) -> Look[int]:
         if source.messages:
             raise Unavailable("broken")
-        return source.look(asks)
+        found: Look[int] = source.look(asks)
+        return found
 
     first = pool.submit(hub.wait, KEY, 5, fail)
     settle(0.05)
@@ -288,7 +289,8 @@ def test_a_client_that_hangs_up(source, hub, pool):
 
     def wait() -> int | None:
         with deadline.waiting(over):
-            return hub.wait(KEY, 20, source.look)
+            found: int | None = hub.wait(KEY, 20, source.look)
+            return found
 
     call = pool.submit(wait)
     behind = pool.submit(hub.wait, KEY, 5, source.look)
