@@ -641,8 +641,8 @@ MUTATIONS = [
     Mutation(
         "Redis: grace dropped",
         SCRIPTS + "claim.lua",
-        "ttl, expires = span + grace, ends + grace * 1000",
-        "ttl, expires = span + grace, ends",
+        "span + grace, ends + grace * 1000)",
+        "span + grace, ends)",
     ),
     Mutation(
         "Redis: claims not counted",
