@@ -8,6 +8,7 @@ import time as monotonic
 import pytest
 
 from undercroft.core import time
+from undercroft.core.errors import Unavailable
 from undercroft.engines import clock
 from undercroft.engines.clock import EngineClock
 
@@ -19,10 +20,13 @@ class Engine:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.is_away = False
         self._begin = time.wall() - dt.timedelta(seconds=monotonic.monotonic())
 
     def read(self) -> dt.datetime:
         self.asked += 1
+        if self.is_away:
+            raise Unavailable("away")
         return self._begin + dt.timedelta(seconds=monotonic.monotonic()) + AHEAD
 
 
@@ -39,8 +43,31 @@ def test_it_is_asked_once_a_minute(server, monkeypatch):
     assert found.micros() > first
     assert server.asked == 1
     monkeypatch.setattr(clock, "_AGE_NS", 0)
+    found = EngineClock(server.read)
     found.now()
-    assert server.asked == 2
+    found.now()
+    assert server.asked == 3
+
+
+def test_it_goes_on_while_its_server_is_away(server, monkeypatch):
+    """Of a cluster, the servers that have a queue may answer, although the one whose clock it is does not."""
+    server.is_away = True
+    found = EngineClock(server.read)
+    with pytest.raises(Unavailable):
+        found.now()
+    server.is_away = False
+    monkeypatch.setattr(clock, "_AGE_NS", 0)
+    first = found.micros()
+    server.is_away = True
+    assert found.micros() > first
+    assert found.micros() > first
+    assert server.asked == 3
+    monkeypatch.setattr(clock, "_AGAIN_NS", 0)
+    assert abs(found.now() - time.wall() - AHEAD) < dt.timedelta(seconds=1)
+    server.is_away = False
+    found._asks_at = 0
+    found.now()
+    assert server.asked == 4
 
 
 def test_a_bound_clock_moves_it_and_a_jump_has_the_engine_asked_again(server, monkeypatch):
