@@ -19,7 +19,7 @@ from undercroft.engines.redis import Call
 from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.drivers.redis.store import Store
 from undercroft.messaging.waiting import Key, Outlook, Signals
-from undercroft.messaging.waiting.signals import outlook
+from undercroft.messaging.waiting.signals import UNKNOWN, outlook
 
 OUTLOOK = load("outlook.lua", "coming.lua", reads=True)
 # Milliseconds that a queue counts as waited for, and seconds after which that is said again.
@@ -31,8 +31,14 @@ _NONE = Outlook(is_free=False, seconds=None)
 
 def outlooks(store: Store, keys: Sequence[Key]) -> list[Outlook]:
     """What queues have and will have; one round trip a server."""
-    now = store.now()
-    found = store.redis.run_many([Call(OUTLOOK, store.base(*key), (now,)) for key in keys])
+    try:
+        now = store.now()
+        found = store.redis.run_many([Call(OUTLOOK, store.base(*key), (now,)) for key in keys])
+    except Unavailable:
+        if len(store.redis.masters()) == 1:
+            raise
+        # The servers of other queues may answer: each of those that wait looks, and is told what holds for its own.
+        return [UNKNOWN] * len(keys)
     return [_NONE if each is None else outlook(each[0], each[1], now) for each in found]
 
 
@@ -51,13 +57,13 @@ class Channel(Signals):
         self._keys: dict[bytes, Key] = {}
         self._renews_at = time.monotonic() + _AGAIN
         self._is_asked = False
-        self._waker, self._woken = socket.socketpair()
-        self._waker.setblocking(False)
-        self._woken.setblocking(False)
         self._line = store.redis.dedicated()
         self._line.send("SUBSCRIBE", self._name)
         if self._line.read(_ANSWERS) is None:
             raise Unavailable(f"{store.redis.place}: no answer to a subscription")
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self._woken.setblocking(False)
         self._poll = select.poll()
         for each in (self._line, self._woken):
             self._poll.register(each, select.POLLIN)
