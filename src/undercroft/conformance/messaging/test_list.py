@@ -149,6 +149,21 @@ def test_echo_is_of_the_client(store: DataDriverBase) -> None:
     assert walk(store, 1, client_uuid=CLIENT) == walk(store, 2, client_uuid=CLIENT) == [0, 2, 4]
 
 
+@clause("Q14", "Q15")
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_any_limit_passes_over_what_is_left_out(store: DataDriverBase, limit: int) -> None:
+    """However many one client has between those of others."""
+    make(store, "q")
+    wanted = []
+    for others, own in ((0, 40), (2, 1), (5, 0), (1, 150), (9, 3)):
+        wanted += [["other", own, n] for n in range(others)]
+        if others:
+            post(store, *wanted[-others:], client=OTHER)
+        if own:
+            post(store, *range(own))
+    assert walk(store, limit, client_uuid=CLIENT) == wanted
+
+
 @clause("Q14")
 def test_a_post_without_a_client_is_everybodys(store: DataDriverBase) -> None:
     store.message_controller.post("q", [{"ttl": 60, "body": "a"}], None)

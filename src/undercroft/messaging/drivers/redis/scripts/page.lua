@@ -71,13 +71,16 @@ end
 
 local looked, kept = 0, {}
 while true do
-  -- Bounded, so that nobody waits long for a page that nearly everything is left out of.
-  local count = math.min(limit - #kept, PART)
+  -- More at once the more was left out; bounded, so that nobody waits long for a page that nearly everything is left out of.
+  local count = math.min(math.max(limit - #kept, looked), PART)
   local places, is_last, last = candidates(count)
   local bodies = is_filtered and gather('HMGET', BODY, places)
   for index, place in ipairs(places) do
     if not bodies or not is_from(bodies[index]) then
       kept[#kept + 1] = place
+      if #kept == limit then
+        return {inc, 0, inc .. place, shown(kept, now)}
+      end
     end
   end
   if last then
@@ -85,7 +88,7 @@ while true do
     marker = inc .. last
   end
   looked = looked + count
-  if is_last or #kept >= limit then
+  if is_last then
     return {inc, 0, marker, shown(kept, now)}
   end
   if looked >= 2 * PART then
