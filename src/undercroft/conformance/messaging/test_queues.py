@@ -25,6 +25,7 @@ from undercroft.conformance.messaging.data import (
 )
 from undercroft.conformance.rows import rows
 from undercroft.conformance.threads import numbered
+from undercroft.core.errors import InvalidInput
 from undercroft.messaging import ClaimDoesNotExist, DataDriverBase, MessageDoesNotExist, QueueDoesNotExist
 
 # Of each pair that an engine may take for the same, both.
@@ -172,6 +173,12 @@ def test_a_marker_need_not_exist(store: DataDriverBase, marker: str | None, firs
 
 
 @clause("Q3")
+def test_a_marker_that_is_no_text_is_refused(store: DataDriverBase) -> None:
+    with pytest.raises(InvalidInput):
+        store.queue_controller.list(marker="a\ud800")
+
+
+@clause("Q3")
 def test_pages_while_queues_come_and_go(store: DataDriverBase) -> None:
     make(store, "a", "c", "e")
     first, marker = items(store.queue_controller.list(limit=2))
@@ -213,7 +220,10 @@ def test_a_filter_comes_before_the_limit(store: DataDriverBase) -> None:
 
 
 @clause("Q4")
-@rows(("name", "wanted"), [("a", ["a"]), ("A", []), ("aa", ["aa"]), ("%", []), ("a%", []), ("", []), ("b", ["b"])])
+@rows(
+    ("name", "wanted"),
+    [("a", ["a"]), ("A", []), ("aa", ["aa"]), ("%", []), ("a%", []), ("", []), ("b", ["b"]), ("a\0", []), ("a\ud800", [])],
+)
 def test_a_queue_by_its_name(store: DataDriverBase, name: str, wanted: list[str]) -> None:
     for each in ("a", "aa", "b"):
         store.queue_controller.create(each, {"k": 1})

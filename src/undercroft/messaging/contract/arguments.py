@@ -103,8 +103,20 @@ def marker(value: Any) -> str | None:
 
 
 def name_marker(value: Any) -> str:
-    """A marker among names, empty for the beginning: no name has U+0000, and not every engine compares it with one."""
-    return (marker(value) or "").partition("\0")[0]
+    """A marker among names, empty for the beginning: no name has U+0000, and not every engine compares it with one.
+
+    Raises:
+        InvalidInput: it has half a surrogate pair.
+    """
+    return words.text((marker(value) or "").partition("\0")[0], "marker")
+
+
+def is_text(value: str) -> bool:
+    """Whether a store may have it, as a name."""
+    try:
+        return words.text(value, "name") == value
+    except InvalidInput:
+        return False
 
 
 def client(value: Any) -> str:

@@ -45,7 +45,7 @@ class Queue(abc.ABC):
             Both come before the limit.
         """
         wanted = None if name is None else str(name)
-        if wanted is not None and "\0" in wanted:
+        if wanted is not None and not arguments.is_text(wanted):
             return iter(([], ""))
         rows = self._list(
             arguments.project(project),

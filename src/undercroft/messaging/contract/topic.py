@@ -44,7 +44,7 @@ class Topic:
         name: str | None = None,
     ) -> Iterator[Any]:
         """A page of the project's topics, then the marker of the next page; see `Queue.list`."""
-        if name is not None and "\0" in str(name):
+        if name is not None and not arguments.is_text(str(name)):
             return iter(([], ""))
         rows = self._queues._list(
             arguments.project(project),
