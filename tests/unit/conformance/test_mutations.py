@@ -1,4 +1,4 @@
-"""The mutations of tests/mutations.py still fit the driver; running them is a matter of minutes, and done by hand."""
+"""The mutations of tests/mutations.py still fit the drivers; running them is a matter of minutes, and done by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ FOUND = runpy.run_path(str(pathlib.Path(__file__).parents[2] / "mutations.py"))
 def test_a_mutation_fits_and_is_still_python(mutation: Any) -> None:
     broken = mutation.applied(FOUND["PACKAGE"])
     assert broken != (FOUND["PACKAGE"] / mutation.file).read_text()
-    compile(broken, mutation.file, "exec")
+    # What a script of an engine is, only the engine knows.
+    if mutation.file.endswith(".py"):
+        compile(broken, mutation.file, "exec")
 
 
 def test_there_are_enough() -> None:

@@ -133,6 +133,18 @@ def test_a_claim_ends_with_its_ttl(store: DataDriverBase, ttl: int) -> None:
         assert [(one["body"], one["claim_count"]) for one in found] == [("a", 2)]
 
 
+@clause("Q28", "Q33")
+def test_a_claim_that_is_over_is_not_renewed(store: DataDriverBase) -> None:
+    """Also when this is the first that is asked of the queue since."""
+    with at(0):
+        post(store, "a")
+        made, _ = claimed(store, ttl=60)
+    with at(60 + BEHIND):
+        with pytest.raises(ClaimDoesNotExist):
+            store.claim_controller.update("q", made, {"ttl": 60, "grace": 60})
+        assert listed(store) == ["a"]
+
+
 @clause("Q28")
 @promise("C2")
 def test_a_claim_made_within_a_second_lasts_its_whole_ttl(store: DataDriverBase) -> None:

@@ -293,6 +293,23 @@ def test_of_sixteen_that_make_a_queue_one_does(store: DataDriverBase, open_store
         assert store.queue_controller.get(name, "p") == {"by": made.index(True)}
 
 
+@clause("Q3", "Q7", "Q8")
+@assumes("concurrent_writers")
+def test_a_queue_that_comes_and_goes_is_listed_as_it_is(store: DataDriverBase, open_store: OpenStore) -> None:
+    controllers = [store.queue_controller, open_store(init=False).queue_controller]
+
+    def come_or_go(number: int) -> None:
+        if number % 2:
+            controllers[0].create("q")
+        else:
+            controllers[1].delete("q")
+
+    for _ in range(200):
+        store.queue_controller.create("q")
+        numbered(4, come_or_go)
+        assert queues(store) == (["q"] if store.queue_controller.exists("q") else [])
+
+
 @clause("Q8")
 @needs("claims")
 def test_with_a_queue_go_its_messages_and_claims(store: DataDriverBase) -> None:
@@ -344,6 +361,7 @@ def test_messages_of_a_deleted_queue_never_come_back(store: DataDriverBase, open
             assert counts(store) == counts(other) == (1, 0, 1)
             for each in (store, other):
                 each.gc()
+                assert list(each.message_controller.bulk_get("q", old)) == []
                 each.message_controller.bulk_delete("q", old)
             assert listed(store) == listed(other) == [f"{n}c"]
             other.queue_controller.delete("q")
