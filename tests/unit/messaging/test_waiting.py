@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import os
 import queue
 import threading
 import time
@@ -320,14 +322,25 @@ def test_the_thread_ends_when_nobody_waits(source, monkeypatch):
     hub.close()
 
 
-def test_a_forked_process_has_nobody_waiting(source, hub, pool, monkeypatch):
-    call = pool.submit(hub.wait, KEY, 1, source.look)
+def test_a_forked_process_has_nobody_waiting(source, hub, pool):
+    call = pool.submit(hub.wait, KEY, 5, source.look)
     settle()
-    monkeypatch.setattr(hub, "_process", -1)
-    assert not hub.is_awaited(KEY)
+    child = os.fork()
+    if not child:
+        # Ends without the parent's tests, whatever happens.
+        with contextlib.ExitStack() as stack:
+            stack.callback(os._exit, 1)
+            assert not hub.is_awaited(KEY)
+            assert hub.wait(KEY, 0.2, source.look) is None
+            assert hub.room.taken == 0
+            hub.close()
+            stack.pop_all()
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert hub.is_awaited(KEY)
+    source.messages.append(1)
     hub.signal(KEY, 1)
-    hub.close()
-    assert call.result() is None
+    assert call.result() == 1
 
 
 def test_what_is_kept_does_not_grow_with_the_calls(hub: Hub) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
@@ -56,10 +57,11 @@ class Hub:
         self._most = most
         self._connect = connect
         self._outlooks = outlooks
-        self._begin()
+        self.begin()
+        _all.add(self)
 
-    def _begin(self) -> None:
-        self._process = os.getpid()
+    def begin(self) -> None:
+        """Begin with nobody who waits; a forked process has none of its parent's threads."""
         self._turns = threading.BoundedSemaphore(_LOOKS)
         self._keeper = Keeper(self._connect, self._outlooks)
         self.room = Room(self._most, max(1, self._most // 2))
@@ -78,9 +80,6 @@ class Hub:
         Raises:
             Unavailable: the engine does not answer.
         """
-        if self._process != os.getpid():
-            # A forked process has none of its parent's threads, and none of those that wait.
-            self._begin()
         ends = time.monotonic() + seconds
         over = deadline.wait_over()
         with self.room.seat(key[0]) as has_seat:
@@ -130,7 +129,7 @@ class Hub:
 
     def is_awaited(self, key: Key) -> bool:
         """Whether somebody waits for a queue in this process, or did just now."""
-        return key in self._keeper.lanes and self._process == os.getpid()
+        return key in self._keeper.lanes
 
     def signal(self, key: Key, count: int) -> None:
         """A queue has so many messages more that may be claimed."""
@@ -144,5 +143,16 @@ class Hub:
 
     def close(self) -> None:
         """Let nobody wait any longer, and give the connection back."""
-        if self._process == os.getpid():
-            self._keeper.close()
+        self._keeper.close()
+
+
+_all: weakref.WeakSet[Hub] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for each in list(_all):
+        each.begin()
+
+
+# Before any thread of the child: two that came first would begin twice, and one of them be told of nothing.
+os.register_at_fork(after_in_child=_after_fork)
