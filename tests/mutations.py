@@ -638,6 +638,10 @@ MUTATIONS = [
         "call('ZRANGEBYSCORE', ENDS, '-inf', now, 'LIMIT'",
         "call('ZRANGEBYSCORE', ENDS, '-inf', 0, 'LIMIT'",
     ),
+    Mutation("Redis: a post tells nobody who waits", SCRIPTS + "post.lua", "tell(count)\n", ""),
+    Mutation("Redis: a release tells nobody who waits", SCRIPTS + "release.lua", "tell(#places)\n", ""),
+    Mutation("Redis: a shorter claim tells nobody who waits", SCRIPTS + "renew.lua", "  tell(0)\n", ""),
+    Mutation("Redis: who waits for the end of a claim is not told", SCRIPTS + "claim.lua", " and coming(now)", " and false"),
     Mutation(
         "Redis: grace dropped",
         SCRIPTS + "claim.lua",
