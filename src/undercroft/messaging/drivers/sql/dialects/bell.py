@@ -19,6 +19,7 @@ import select
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,6 +56,11 @@ class Bell:
         # What a transaction that frees messages asks, before it ends.
         self.awaited = f"NOT ({tries})"
         self.number = functools.lru_cache(maxsize=10_000)(self._number)
+        self.begin()
+        _all.add(self)
+
+    def begin(self) -> None:
+        """Begin with nothing to tell; what a forked process has of its parent is the parent's to tell."""
         self._lock = threading.Lock()
         self._rung: dict[int, float] = {}
         self._later: dict[int, int] = {}
@@ -136,6 +142,17 @@ class Bell:
 
     def _text(self, counts: dict[int, int]) -> str:
         return " ".join((self.sender, *(f"{number}:{count}" for number, count in counts.items())))
+
+
+_all: weakref.WeakSet[Bell] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for each in list(_all):
+        each.begin()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Listener(Signals):
