@@ -143,9 +143,10 @@ def jumped(opener: Opener, clock: Clock, *jumps: int, twin: bool = False) -> lis
     return wrong
 
 
-def test_claims_end_by_the_clock_of_the_engine(server: Opener, clock: Clock, record):
-    wrong = jumped(server, clock, JUMP, -JUMP, BESIDE)
-    record(jumps=3, wrong=len(wrong))
+def test_claims_end_by_the_clock_of_the_engine(server: Opener, clock: Clock, record, figure):
+    jumps = figure((JUMP, -JUMP), (JUMP, -JUMP, BESIDE))
+    wrong = jumped(server, clock, *jumps)
+    record(jumps=len(jumps), wrong=len(wrong))
     assert wrong == []
 
 

@@ -68,7 +68,7 @@ def ask(service: Service, number: int) -> tuple[int, float, str | None]:
 def test_black_hole(server: Opener, record):
     with proxied(url_of(server)) as (proxy, url), serving(None, messaging=url, auth="none") as service:
         # Connections that were good when the hole opened, as well as new ones.
-        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        with concurrent.futures.ThreadPoolExecutor(36) as pool:
             assert {status for status, *_ in pool.map(lambda n: ask(service, n), range(48))} <= {200, 201, 204}
             proxy.silence()
             # More than may be under way at once.
