@@ -428,6 +428,19 @@ def test_claims_that_run_out_together_are_claimed_in_order(store: DataDriverBase
         assert {one["claim_count"] for one in everything(store)} == {2}
 
 
+@clause("Q29")
+def test_claims_that_ended_together_in_any_order(store: DataDriverBase) -> None:
+    """The oldest messages come first, though their claims were the last to end."""
+    with at(0):
+        post(store, *range(1_000))
+        for number in range(10):
+            claimed(store, limit=100, ttl=100 - number)
+    with at(101):
+        assert bodies(claimed(store, limit=10, ttl=60)[1]) == list(range(10))
+        assert bodies(store.message_controller.pop("q", 10)) == list(range(10, 20))
+        assert bodies(claimed(store, limit=980, ttl=60)[1]) == list(range(20, 1_000))
+
+
 @clause("Q28")
 @promise("C2")
 def test_a_real_claim_ends_after_real_seconds(store: DataDriverBase) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engines import run
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Level
 
@@ -47,7 +48,9 @@ def test_a_replica_in_the_place_of_its_master(replica, connect, url):
 
 @pytest.mark.parametrize("slots", [(), ("CLUSTER", "ADDSLOTSRANGE", 0, 99)])
 def test_a_cluster_that_lacks_slots(started, connect, slots):
-    client = connect(started("--cluster-enabled yes"))
+    # By default the bus is on a port 10,000 behind the server's own, which may be taken.
+    (bus,) = run.free_ports(1)
+    client = connect(started(f"--cluster-enabled yes --cluster-port {bus}"))
     if slots:
         client.ask_node(client._servers._address.nodes[0], *slots)
     found = {one.check: one for one in client.diagnose()}

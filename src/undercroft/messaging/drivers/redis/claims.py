@@ -9,7 +9,7 @@ from undercroft.core.errors import Unavailable
 from undercroft.messaging import contract
 from undercroft.messaging.drivers.redis import rows
 from undercroft.messaging.drivers.redis.script import load
-from undercroft.messaging.drivers.redis.store import Store
+from undercroft.messaging.drivers.redis.store import Store, patience
 from undercroft.messaging.models import Lease, Stored, Taken
 from undercroft.messaging.settings import LOG
 from undercroft.messaging.waiting import Outlook
@@ -41,9 +41,9 @@ class Claim(contract.Claim):
 
     def _claim(self, queue: str, lease: Lease, project: str, *, asks: int) -> Made | Outlook:
         base, rule = self._base(project, queue), self._rule(queue, project)
-        while True:
+        for waits in patience():
             now = self._store.now()
-            found = self._run(CLAIM, base, now, lease.ttl, lease.grace, lease.limit, asks, *rule)
+            found = self._run(CLAIM, base, now, lease.ttl, lease.grace, lease.limit, asks, waits, *rule)
             if found is None:
                 return _NOTHING
             if isinstance(found, int):
@@ -55,8 +55,9 @@ class Claim(contract.Claim):
                 claim = (inc + number).decode()
                 return claim, rows.taken(inc.decode(), claim, messages, now)
             if not more:
-                # Some are on their way to another queue.
-                return UNKNOWN
+                break
+        # Some are on their way to another queue.
+        return UNKNOWN
 
     def _send(self, queue: str, project: str, inc: bytes, waiting: Sequence[bytes], *, is_made: bool) -> None:
         """Bring dead letters to their queue; that of a claim that is made may fail: who claimed would not learn of its messages."""

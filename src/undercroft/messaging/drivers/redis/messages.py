@@ -10,7 +10,7 @@ from undercroft.core.receipt import KEPT, Receipt
 from undercroft.messaging import contract
 from undercroft.messaging.drivers.redis import rows
 from undercroft.messaging.drivers.redis.script import load
-from undercroft.messaging.drivers.redis.store import Store
+from undercroft.messaging.drivers.redis.store import Store, patience
 from undercroft.messaging.errors import (
     ClaimDoesNotExist,
     ClaimDoesNotMatch,
@@ -174,14 +174,15 @@ class Message(contract.Message):
         raise ClaimDoesNotMatch(which[0].decode(), queue, given)
 
     def _pop(self, queue: str, limit: int, project: str) -> Sequence[Stored]:
-        while True:
+        for waits in patience():
             now = self._store.now()
-            found = self._run(POP, self._base(project, queue), now, limit)
+            found = self._run(POP, self._base(project, queue), now, limit, waits)
             if found is None:
                 return []
             inc, more, messages = found
             if messages or not more:
                 return rows.stored(inc.decode(), messages, now)
+        return []
 
     def _redrive(self, queue: str, target: str, project: str, limit: int) -> int:
         return self._store.mover.redrive(queue, target, project, limit)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from undercroft.core.errors import Unavailable
@@ -18,6 +19,8 @@ from undercroft.messaging.settings import LOG
 
 # Names of keys that are remembered.
 _KNOWN = 10_000
+# Scripts of a claim that let what is due happen, 250 messages each, before it takes what there is.
+_PATIENCE = 20
 STATS, FORGET = load("stats.lua", reads=True), load("forget.lua")
 
 
@@ -112,3 +115,11 @@ class Store:
                 return
             # What is on its way to another queue is no longer of this one.
             self.mover.resend(name, project)
+
+
+def patience() -> Iterator[int]:
+    """Whether a claim is to wait until all messages are free that are to be (1): the first times, so that it gets the first ones.
+
+    Where still more became free at once, it takes of those that are.
+    """
+    return itertools.chain(itertools.repeat(1, _PATIENCE), itertools.repeat(0))

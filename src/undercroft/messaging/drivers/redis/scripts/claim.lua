@@ -1,5 +1,6 @@
--- Claim the first messages that are free: now, ttl, grace, limit, whether to say what there is to wait for (1), whether the rule of dead letters is given (1: metadata are in
--- another store), and that rule: claims (empty for none), queue, ttl (empty for none)
+-- Claim the first messages that are free: now, ttl, grace, limit, whether to say what there is to wait for (1), whether to claim
+-- only when all are free that are to be (1), whether the rule of dead letters is given (1: metadata are in another store), and that
+-- rule: claims (empty for none), queue, ttl (empty for none)
 -- -> incarnation, number of the claim (nil for none), whether more is due (ask again, if there is no claim), the messages (place,
 -- value, state or nil), what is on its way to other queues (see `on_the_way`); nil for no queue.
 local now, span, grace, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -9,11 +10,14 @@ if not inc then
   return false
 end
 open(inc)
-if ARGV[6] == '1' then
-  most, target, life = ARGV[7], ARGV[8], ARGV[9]
+if ARGV[7] == '1' then
+  most, target, life = ARGV[8], ARGV[9], ARGV[10]
 end
 most, life = tonumber(most or ''), tonumber(life or '')
-local _, more = settle(now)
+local _, more, late = settle(now)
+if late and ARGV[6] == '1' then
+  return {inc, false, 1, {}, {}}
+end
 local places
 places, more = take(limit, now, more)
 

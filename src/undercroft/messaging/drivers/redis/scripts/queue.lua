@@ -282,9 +282,9 @@ local function release(places, now)
 end
 
 -- Let happen what is due: claims that are over, delays that are over, lives that are over; at most AT_ONCE messages of each.
--- How many are gone, and whether more may be due.
+-- How many are gone, whether more may be due, and whether messages are among that which will be free then.
 local function settle(now)
-  local removed, more = 0, false
+  local removed, late = 0, false
   local found = call('ZRANGEBYSCORE', HELD, '-inf', now * 256 + 255, 'WITHSCORES', 'LIMIT', 0, AT_ONCE)
   if #found > 0 then
     local places, last = {}, nil
@@ -296,22 +296,23 @@ local function settle(now)
       end
     end
     removed = release(places, now)
-    more = #places == AT_ONCE
+    late = #places == AT_ONCE
   end
   found = call('ZRANGEBYSCORE', DELAYED, '-inf', now, 'LIMIT', 0, AT_ONCE)
   if #found > 0 then
     spread('ZREM', DELAYED, found)
     spread('ZREM', LATER, found)
     add_free(found)
-    more = more or #found == AT_ONCE
+    late = late or #found == AT_ONCE
   end
+  local more = late
   found = call('ZRANGEBYSCORE', ENDS, '-inf', now, 'LIMIT', 0, AT_ONCE)
   if #found > 0 then
     remove(found)
     removed = removed + #found
     more = more or #found == AT_ONCE
   end
-  return removed, more
+  return removed, more, late
 end
 
 -- Take the first messages out of those that are free: their places, and whether there may be some all the same when none is found.
