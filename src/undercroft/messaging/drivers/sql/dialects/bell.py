@@ -240,6 +240,8 @@ class Listener(Signals):
     def close(self) -> None:
         self._waker.close()
         self._woken.close()
+        # Of a connection that was lost, too: nothing else closes that, and its client library warns of it.
+        self._own.close()
         # Not back to the pool: the session has locks and listens.
         self._connection.invalidate()
         self._connection.close()
