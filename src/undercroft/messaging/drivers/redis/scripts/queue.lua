@@ -175,7 +175,10 @@ local function drop(places)
   if #places > 0 then
     spread('ZREM', ALL, places)
     spread('HDEL', BODY, places)
-    spread('HDEL', STATE, places)
+    -- In many queues no message has one.
+    if call('EXISTS', STATE) == 1 then
+      spread('HDEL', STATE, places)
+    end
   end
 end
 
