@@ -91,5 +91,6 @@ def test_no_power_cut_takes_what_was_acknowledged(kind: str, tmp_path: pathlib.P
 def test_twin_synchronous_normal_loses(kind: str, tmp_path: pathlib.Path, seed: int, record, figure):
     found = after_cuts(kind, tmp_path, seed, *figure((60, 15), (200, 200)), synchronous="normal")
     record(**found)
-    assert found["lost_something"] > found["cuts"] // 2
+    # A cut just behind a checkpoint loses nothing.
+    assert found["lost_something"] > found["cuts"] // 4
     assert found["syncs_of_the_log"] < found["commits"]

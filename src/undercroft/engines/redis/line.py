@@ -96,10 +96,9 @@ class Line:
 
     Attributes:
         node: the server.
-        idle_since: when it came back to the pool, by the monotonic clock.
     """
 
-    __slots__ = ("_own", "_piece", "_place", "_poll", "_reader", "_socket", "idle_since", "node")
+    __slots__ = ("_own", "_piece", "_place", "_poll", "_reader", "_socket", "node")
 
     def __init__(self, made: _Closing, node: Node, place: str) -> None:
         self._own = made.own
@@ -111,7 +110,6 @@ class Line:
         self._piece = bytearray(_PIECE)
         self._poll: select.poll | None = None
         self.node = node
-        self.idle_since = 0.0
 
     def ask(self, packed: bytes, seconds: float) -> Any:
         """The answer to a packed command, within so many seconds.

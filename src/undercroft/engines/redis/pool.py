@@ -16,9 +16,6 @@ from undercroft.engines.redis.line import Line, Login
 from undercroft.engines.redis.options import EngineOptions
 from undercroft.engines.watchdog import unless_hung_up
 
-# Seconds after which a connection may have been closed by the server without our having noticed.
-_IDLE = 1.0
-
 
 class Pool:
     """Connections to `node`, the one that was used last first. Shared by threads; a deque's own steps are all the locking.
@@ -86,7 +83,8 @@ class Pool:
             except IndexError:
                 # Another thread was first.
                 break
-            if time.monotonic() - line.idle_since < _IDLE or not line.is_closed():
+            # Asked each time, for about a microsecond: what is sent on a closed connection has no known outcome.
+            if not line.is_closed():
                 return line
             line.close()
         return self._login.connect(self.node)
@@ -97,7 +95,6 @@ class Pool:
         if len(self._idle) >= self._most or self._is_closed or deadline.remaining() == 0:
             line.close()
             return
-        line.idle_since = time.monotonic()
         self._idle.append(line)
 
     def connect(self) -> Line:
