@@ -8,8 +8,9 @@ from undercroft.conformance.messaging.data import at, everything, ids, listed, m
 from undercroft.conformance.once import RECEIPT
 from undercroft.core.errors import Unavailable
 from undercroft.messaging.contract.topic import queue_of
-from undercroft.messaging.drivers.redis import DataDriver, rows
+from undercroft.messaging.drivers.redis import DataDriver, register, rows
 from undercroft.messaging.drivers.redis.messages import POST
+from undercroft.messaging.drivers.redis.queues import CREATE
 from undercroft.messaging.drivers.redis.register import Entry
 from undercroft.messaging.models import NewMessage
 
@@ -77,7 +78,7 @@ def test_the_register_loses_a_queue(store: DataDriver) -> None:
         post(store, "a")
         (entry,) = entries(store)
         base = store.store.base("", "q")
-        store.store.register.remove(*entry)
+        store.store.redis.run(register.REMOVE, store.store.register.base, entry.member, entry.inc)
         store.store.redis.command(base, "HDEL", f"{base}:queue", "listed", writes=True)
         assert queues(store) == []
         again()
@@ -108,9 +109,21 @@ def test_what_is_entered_late_replaces_no_new_queue(store: DataDriver) -> None:
     store.queue_controller.delete("q")
     make(store, "q")
     store.store.register.add("", "q", gone, store.store.base("", "q"))
-    store.store.register.remove("", "q", gone)
+    store.store.register.remove("", "q", gone, store.store.base("", "q"))
     assert queues(store) == ["q"]
     assert entries(store) == [Entry("", "q", life(store))]
+
+
+def test_one_that_was_named_before_a_former_queue_stays_in_the_register(store: DataDriver) -> None:
+    """The former one is gone, but still entered, while this one is made."""
+    base, run = store.store.base("", "q"), store.store.redis.run
+    early, late = "0" * 16, "f" * 16
+    store.store.register.add("", "q", late.encode(), base)
+    run(CREATE, base, early, "", "q", "{}", "", "", "")
+    store.store.register.add("", "q", early.encode(), base)
+    store.store.register.remove("", "q", late.encode(), base)
+    assert queues(store) == ["q"]
+    assert entries(store) == [Entry("", "q", early.encode())]
 
 
 def test_an_entry_of_a_former_queue_is_mended(store: DataDriver) -> None:

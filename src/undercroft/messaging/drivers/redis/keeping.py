@@ -104,7 +104,7 @@ class Keeper:
         """Let the register say what the queue says."""
         if inc is None:
             if entry.named < self._store.now() - _COMING:
-                self._store.register.remove(entry.project, entry.name, entry.inc)
+                self._store.register.remove(entry.project, entry.name, entry.inc, self._base(entry))
         elif inc != entry.inc:
             self._store.register.add(entry.project, entry.name, inc, self._base(entry), lives=True)
 

@@ -67,9 +67,14 @@ class Register:
         self._redis.run(ADD, self.base, member(project, name), inc, int(lives))
         self._redis.run(LISTED, base, inc)
 
-    def remove(self, project: str, name: str, inc: bytes) -> None:
-        """Strike out an incarnation that is gone."""
-        self._redis.run(REMOVE, self.base, member(project, name), inc)
+    def remove(self, project: str, name: str, inc: bytes, base: str) -> None:
+        """Strike out an incarnation that is gone; `base` is the base name of its keys."""
+        if not self._redis.run(REMOVE, self.base, member(project, name), inc):
+            return
+        # One that was made since has been satisfied with this entry, where it had been named before the one that is gone.
+        lives = self._redis.command(base, "HGET", f"{base}:queue", "inc")
+        if lives is not None:
+            self.add(project, name, lives, base, lives=True)
 
     def names(self, project: str, first: str, after: str, before: str | None, limit: int) -> list[str]:
         """At most `limit` names of a project from `first` on, behind `after`, and below `before` where it is given, in order."""

@@ -111,7 +111,7 @@ class Store:
         while (found := self.redis.run(FORGET, self.base(project, name))) is not None:
             inc, is_busy = found
             if not is_busy:
-                self.register.remove(project, name, inc)
+                self.register.remove(project, name, inc, self.base(project, name))
                 return
             # What is on its way to another queue is no longer of this one.
             self.mover.resend(name, project)
