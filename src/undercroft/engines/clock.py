@@ -15,8 +15,8 @@ _AGE_NS, _AGAIN_NS = 60 * 10**9, 5 * 10**9
 # Seconds that it may take to answer, where there is a reading to go by.
 _ANSWERS = 1.0
 # Where our clock is moved, the difference of both clocks is rounded to this, in microseconds: readings of one clock differ a
-# little, and what is due at a moment has to be due for every object that asks.
-_STEP = 10_000
+# little, more on a busy machine, and what is due at a moment has to be due for every object that asks.
+_STEP = 100_000
 # By what this machine's clock has to part from the monotonic one to have been set, in microseconds.
 _JUMP = 500_000
 
