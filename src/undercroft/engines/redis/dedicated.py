@@ -29,6 +29,7 @@ class Dedicated:
         self._seconds = seconds
         self._place = place
         self._sending = threading.Lock()
+        self._reading = threading.Lock()
         self._is_closed = False
 
     @property
@@ -58,11 +59,11 @@ class Dedicated:
         Raises:
             Unavailable: the connection broke, was closed, or the client hung up; or the server's answer is an error.
         """
-        self._check()
         left = deadline.remaining()
         until = time.monotonic() + (timeout if left is None else min(timeout, left))
         try:
-            with unless_hung_up(self._line, Line.cut):
+            with self._reading, unless_hung_up(self._line, Line.cut):
+                self._check()
                 return self._line.read(until)
         except Refused as answer:
             raise refused(answer, self._place) from answer
@@ -78,5 +79,7 @@ class Dedicated:
     def close(self) -> None:
         """Close it; a thread that reads gets an error."""
         self._is_closed = True
-        # The handle itself is closed with the last one that holds it: a thread that reads must not meet another's.
+        # Ends what other threads wait for; the handle goes when they have left, so that they never meet another's.
         self._line.cut()
+        with self._sending, self._reading:
+            self._line.close()
