@@ -92,6 +92,13 @@ def value(conf: Any, name: str) -> Any:
 GROUPS = tuple(OPTIONS.items())
 
 
+def defaults() -> cfg.ConfigOpts:
+    """A configuration of defaults, for a store that is opened without one."""
+    conf = cfg.ConfigOpts()
+    conf(args=[], project="undercroft", default_config_files=[], default_config_dirs=[])
+    return conf
+
+
 def connection(conf: Any) -> str:
     """The URL of the store, from the configuration.
 

@@ -31,7 +31,7 @@ class Refused(exceptions.ResponseError):
 
 
 class _Failed(Unavailable):
-    """There is no answer.
+    """The command got no answer.
 
     Attributes:
         late: True when the time was over.

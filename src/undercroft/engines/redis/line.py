@@ -103,7 +103,7 @@ class Line:
     def __init__(self, made: _Closing, node: Node, place: str) -> None:
         self._own = made.own
         self._place = f"{place} ({node})"
-        # There is no public way to the socket.
+        # redis-py has no public attribute for the socket.
         self._socket: socket.socket = self._own._sock
         # Its annotations know no bytearray.
         self._reader: Any = hiredis.Reader(protocolError=exceptions.InvalidResponse, replyError=Refused, notEnoughData=_MORE)

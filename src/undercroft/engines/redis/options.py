@@ -34,7 +34,7 @@ class EngineOptions(msgspec.Struct, kw_only=True, frozen=True):
     keyfile: str | None = None
 
     def check(self) -> None:
-        """Raise `ConfigInvalid` for values that cannot be meant."""
+        """Raise `ConfigInvalid` for values that are out of range, and for files that cannot be read."""
         if not _NAMESPACE.fullmatch(self.namespace):
             raise ConfigInvalid(
                 f"namespace: {self.namespace[:40]!r} is not a lower-case letter followed by at most 30 of a-z, 0-9, _"

@@ -19,7 +19,7 @@ from undercroft.core import capabilities as caps
 from undercroft.core.errors import UndercroftError, Unsupported
 from undercroft.core.findings import Finding
 from undercroft.core.jobs import Locks
-from undercroft.messaging import settings
+from undercroft.messaging import attributes, settings
 from undercroft.messaging.contract.catalogue import CatalogueBase
 from undercroft.messaging.contract.claim import Claim
 from undercroft.messaging.contract.flavors import FlavorsBase
@@ -28,6 +28,7 @@ from undercroft.messaging.contract.pools import PoolsBase
 from undercroft.messaging.contract.queue import Queue
 from undercroft.messaging.contract.subscription import Subscription
 from undercroft.messaging.contract.topic import Topic
+from undercroft.messaging.errors import QueueDoesNotExist
 from undercroft.messaging.models import Depths
 from undercroft.messaging.waiting import Hub, Key, Outlook, Signals
 from undercroft.messaging.waiting.signals import UNKNOWN
@@ -271,6 +272,15 @@ class DataDriverBase(_DriverBase, abc.ABC):
         Q42 Removes nothing that anybody could still see. Bounded work a call, in parts that others need not wait for; any number
             of processes may call it at any time.
         """
+
+    def dead_letters(self, queue: str, project: str) -> attributes.DeadLetters | None:
+        """What the metadata of a queue say about dead letters, where the control plane is elsewhere."""
+        if self.control_driver is None:
+            return None
+        try:
+            return attributes.dead_letters(self.control_driver.queue_controller.get(queue, project=project or None))
+        except QueueDoesNotExist:
+            return None
 
     # -- ours: what the shared parts of the product ask of a store -------------------------------------------------
 

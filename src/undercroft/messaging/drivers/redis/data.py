@@ -6,13 +6,11 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from oslo_config import cfg
-
 from undercroft.core.capabilities import never
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.core.jobs import Locks
-from undercroft.messaging import attributes, contract, settings
+from undercroft.messaging import contract, settings
 from undercroft.messaging.cache import region
 from undercroft.messaging.drivers.redis import diagnosis, keeping, signals
 from undercroft.messaging.drivers.redis.claims import Claim
@@ -20,7 +18,6 @@ from undercroft.messaging.drivers.redis.control import ControlDriver
 from undercroft.messaging.drivers.redis.messages import Message
 from undercroft.messaging.drivers.redis.store import Options, Store
 from undercroft.messaging.drivers.redis.subscriptions import Subscription
-from undercroft.messaging.errors import QueueDoesNotExist
 from undercroft.messaging.models import Depths
 from undercroft.messaging.waiting import Key, Outlook
 
@@ -91,7 +88,7 @@ class DataDriver(contract.DataDriverBase):
 
     @classmethod
     def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
-        own = conf if conf is not None else _plain()
+        own = conf if conf is not None else settings.defaults()
         kept = region() if cache is None else cache
         store = Store(url, options)
         return cls(own, kept, ControlDriver(own, kept, store=store), store=store)
@@ -99,15 +96,6 @@ class DataDriver(contract.DataDriverBase):
     def now(self) -> int:
         """The moment by the engine's clock, in milliseconds."""
         return self.store.now()
-
-    def dead_letters(self, queue: str, project: str) -> attributes.DeadLetters | None:
-        """What the metadata of a queue say about dead letters, where the control plane is elsewhere."""
-        if self.control_driver is None:
-            return None
-        try:
-            return attributes.dead_letters(self.control_driver.queue_controller.get(queue, project=project or None))
-        except QueueDoesNotExist:
-            return None
 
     def outlooks(self, keys: Sequence[Key]) -> Sequence[Outlook]:
         return signals.outlooks(self.store, keys)
@@ -150,10 +138,3 @@ class DataDriver(contract.DataDriverBase):
 
     def depths(self, limit: int) -> Depths:
         return self._gauge.depths(limit)
-
-
-def _plain() -> cfg.ConfigOpts:
-    """A configuration of defaults."""
-    conf = cfg.ConfigOpts()
-    conf(args=[], project="undercroft", default_config_files=[], default_config_dirs=[])
-    return conf

@@ -32,7 +32,7 @@ _KEPT = KEPT.days * 86_400_000
 _LINGERS = _KEPT + 3_600_000
 # No ids are of this text, nor is a claim.
 _NONE = "-"
-# What stands for all ids, and how often an answer is made of ids that others then were faster to have.
+# Accepts whatever ids the script assigns; and how many times the answer is computed from expected ids before that is used.
 _ANY, _ROUNDS = "any", 3
 Texts = list[str]
 

@@ -1,7 +1,7 @@
 """Messages that go to another queue, in steps, since that may be on another server.
 
-The queue puts them on their way, the other one takes them, each once, and the first forgets them. Whoever finds some on their way
-sends them again, so that those of a process that died arrive, too.
+The source queue moves them to its outgoing hash, the target queue stores each of them once, and the source queue then deletes them.
+Every claim and every cleaning sends outgoing messages again, so that a move continues after a process has died.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who waits for messages in Redis, and how they are told.
+"""Redis: notify processes that wait for messages.
 
 A process that waits for a queue sets a key in the queue's slot, which goes by itself. The scripts that add or free messages
 publish, where that key is, on the channel that it names: within the round trip of the post, and at no cost for queues that nothing

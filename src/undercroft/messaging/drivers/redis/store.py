@@ -113,7 +113,7 @@ class Store:
             if not is_busy:
                 self.register.remove(project, name, inc, self.base(project, name))
                 return
-            # What is on its way to another queue is no longer of this one.
+            # Finish moves to other queues first: those messages must not be deleted with this queue.
             self.mover.resend(name, project)
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from oslo_config import cfg
-
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.engines.sql import gradual
 from undercroft.engines.sql.leases import Leases
-from undercroft.messaging import attributes, contract, settings
+from undercroft.messaging import contract, settings
 from undercroft.messaging.cache import region
 from undercroft.messaging.drivers.sql import diagnosis
 from undercroft.messaging.drivers.sql.claims import Claim
@@ -20,7 +18,6 @@ from undercroft.messaging.drivers.sql.dialects import Lane
 from undercroft.messaging.drivers.sql.messages import Message
 from undercroft.messaging.drivers.sql.store import Options, Store
 from undercroft.messaging.drivers.sql.subscriptions import Subscription
-from undercroft.messaging.errors import QueueDoesNotExist
 from undercroft.messaging.models import Depths
 from undercroft.messaging.waiting import Key, Outlook
 
@@ -76,7 +73,7 @@ class DataDriver(contract.DataDriverBase):
 
     @classmethod
     def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
-        own = conf if conf is not None else _plain()
+        own = conf if conf is not None else settings.defaults()
         kept = region() if cache is None else cache
         store = Store(url, options)
         return cls(own, kept, ControlDriver(own, kept, store=store), store=store)
@@ -84,15 +81,6 @@ class DataDriver(contract.DataDriverBase):
     def now(self) -> int:
         """The moment by the engine's clock, in milliseconds."""
         return self.store.now()
-
-    def dead_letters(self, queue: str, project: str) -> attributes.DeadLetters | None:
-        """What the metadata of a queue say about dead letters, where the control plane is elsewhere."""
-        if self.control_driver is None:
-            return None
-        try:
-            return attributes.dead_letters(self.control_driver.queue_controller.get(queue, project=project or None))
-        except QueueDoesNotExist:
-            return None
 
     def _moved(self, lane: Lane, count: int) -> None:
         self.waiting.signal(lane, count)
@@ -154,10 +142,3 @@ class DataDriver(contract.DataDriverBase):
 
     def depths(self, limit: int) -> Depths:
         return self.plane.depths(limit, self.now()) if limit else Depths([], 0)
-
-
-def _plain() -> cfg.ConfigOpts:
-    """A configuration of defaults."""
-    conf = cfg.ConfigOpts()
-    conf(args=[], project="undercroft", default_config_files=[], default_config_dirs=[])
-    return conf
