@@ -50,8 +50,11 @@ def command(name: str, key: str, *words: str | int) -> Callable[[Any], object]:
 
 
 def unentered(store: Any) -> None:
-    (entry,) = store.store.register.page(b"", 1)
-    store.store.register.remove(*entry)
+    """The entry is taken out by its key: the register itself enters a queue again that it sees to live."""
+    register = store.store.register
+    (entry,) = register.page(b"", 1)
+    taken = store.store.redis.command(register.base, "ZREM", f"{register.base}:names", entry.member, writes=True)
+    assert taken == 1
     command("HDEL", "queue", "listed")(store)
 
 
