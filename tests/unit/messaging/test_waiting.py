@@ -191,7 +191,7 @@ def test_a_moment_that_comes_wakes_one(source, hub, pool):
     began = time.monotonic()
     source.messages.append(1)
     assert call.result() == 1
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2  # of five, without its moment
 
 
 def test_what_another_one_has_locked_is_looked_at_again(source, hub):
@@ -216,7 +216,7 @@ def test_without_signals_a_message_is_found(source, deaf, pool):
     began = time.monotonic()
     source.messages.append(1)
     assert call.result() == 1
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 3  # of five, if queues were not looked at
 
 
 def test_a_connection_that_is_lost(source, hub, pool):

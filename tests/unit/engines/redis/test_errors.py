@@ -57,7 +57,7 @@ def test_it_is_not_waited_for_when_no_time_is_left(scripted, connect):
     begin = time.monotonic()
     with deadline.within(0.1), pytest.raises(Unavailable, match="TRYAGAIN"):
         redis.run(WRITE, "k")
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < 2
 
 
 def test_a_script_that_the_server_lost_is_sent_once(scripted, connect):
@@ -219,7 +219,7 @@ def test_a_server_that_drips_does_not_hold_a_call(scripted, connect):
     begin = time.monotonic()
     with deadline.within(0.5), pytest.raises(Unavailable):
         redis.command("k", "GET", "k")
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 5
     end.set()
     listener.close()
 
