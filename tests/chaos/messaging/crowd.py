@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import multiprocessing.connection
 import random
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 import undercroft
 from tests.chaos.messaging import scripted
+from undercroft.core.errors import Unavailable
 from undercroft.messaging import DataDriverBase
 
 QUEUE = "crowd"
@@ -39,6 +41,15 @@ def late(store: Any, wait: Callable[[], object]) -> None:
     sa.event.listen(store.db._writer, "commit", lambda _: wait())
 
 
+def insist(call: Callable[[], Any]) -> Any:
+    """Repeat a call until it is done: a file that others hold for long has no turn for everybody. Done twice, it would be seen."""
+    while True:
+        try:
+            return call()
+        except Unavailable:
+            continue
+
+
 def write(
     pipe: multiprocessing.connection.Connection, url: str, options: dict[str, Any], seed: int, number: int, posts: int, twin: bool
 ) -> None:
@@ -55,7 +66,8 @@ def write(
     pipe.send("ready")
     pipe.recv()
     for n in range(posts):
-        store.message_controller.post(QUEUE, [{"ttl": 3_600, "body": [number, n, k]} for k in range(EACH)], None)
+        messages = [{"ttl": 3_600, "body": [number, n, k]} for k in range(EACH)]
+        insist(functools.partial(store.message_controller.post, QUEUE, messages, None))
     pipe.send("done")
     store.close()
 
@@ -67,12 +79,13 @@ def take(pipe: multiprocessing.connection.Connection, url: str, options: dict[st
     pipe.send("ready")
     taken = 0
     while not pipe.poll():
-        claim, found = store.claim_controller.create(QUEUE, {"ttl": 60, "grace": 60}, None, rng.randint(1, 20))
+        most = rng.randint(1, 20)
+        claim, found = insist(functools.partial(store.claim_controller.create, QUEUE, {"ttl": 60, "grace": 60}, None, most))
         for each in found:
             if each["body"][2]:
-                store.message_controller.delete(QUEUE, each["id"], None, claim)
+                insist(functools.partial(store.message_controller.delete, QUEUE, each["id"], None, claim))
                 taken += 1
-        store.claim_controller.delete(QUEUE, claim)
+        insist(functools.partial(store.claim_controller.delete, QUEUE, claim))
         threading.Event().wait(_IDLE)
     pipe.send(taken)
     store.close()
