@@ -42,7 +42,7 @@ def late(store: Any, wait: Callable[[], object]) -> None:
 
 
 def insist(call: Callable[[], Any]) -> Any:
-    """Repeat a call until it is done: a file that others hold for long has no turn for everybody. Done twice, it would be seen."""
+    """Repeat a call until it succeeds: SQLite gives some writers no turn before the deadline. A call done twice would be noticed."""
     while True:
         try:
             return call()

@@ -90,7 +90,7 @@ def freed_apart(store: Any) -> None:
     def run(script: Script, base: str, *arguments: Any) -> Any:
         found = store.store.redis.run(posts.get(script, script), base, *arguments)
         threading.Event().wait(COMMIT_SECONDS)
-        # Nothing: there is no queue yet, and the post makes one next.
+        # None means that there is no queue yet; the post then makes it.
         if script is messages.POST_EACH and found is not None and found[0] == 0:
             inc, joined = found[1], found[3].decode()
             store.store.redis.run(free, base, inc, *(joined[at : at + rows.PLACE] for at in range(0, len(joined), rows.PLACE)))

@@ -61,7 +61,7 @@ class Hub:
         _all.add(self)
 
     def begin(self) -> None:
-        """Begin with nobody who waits; a forked process has none of its parent's threads."""
+        """Begin without waiting calls; a forked process has none of its parent's threads."""
         self._turns = threading.BoundedSemaphore(_LOOKS)
         self._keeper = Keeper(self._connect, self._outlooks)
         self.room = Room(self._most, max(1, self._most // 2))
@@ -69,7 +69,7 @@ class Hub:
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     def wait(self, key: Key, seconds: float, look: Callable[[bool], Look[T]], *, reads: bool = False) -> T | None:
-        """Look at a queue until something is found, at most so long; at once, when there is no room to wait.
+        """Look at a queue until something is found or the time is over; once only, where there is no room to wait.
 
         Args:
             key: the queue.

@@ -1,4 +1,4 @@
-"""PostgreSQL: who waits for a queue, and how they are told that it has messages.
+"""PostgreSQL: which sessions wait for a queue, and how they are notified of its messages.
 
 A process that waits for a queue holds an advisory lock of its session, exclusively: one of a few (`SLOTS`) whose key is made of
 the queue. A post tries to share each of them until its transaction ends. Where it cannot, a process waits, and is told by NOTIFY
@@ -72,7 +72,7 @@ class Bell:
         return f"{self._token}-{os.getpid()}"
 
     def _number(self, key: Key) -> int:
-        """What stands for a queue, which need not exist. Two that have the same are woken together."""
+        """The key of a queue, which need not exist. Queues that share a key are woken together."""
         text = "\0".join((self._namespace, *key)).encode("utf-8", "surrogatepass")
         return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), signed=True)
 

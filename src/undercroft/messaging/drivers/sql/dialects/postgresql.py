@@ -46,7 +46,7 @@ Values = Mapping[str, Any]
 _COLUMNS = ", ".join(COLUMNS)
 # More claims than a message can have: the bound of a queue without a rule about dead letters.
 _NEVER = 2**31 - 1
-# In the place of the number of claims: the row is no message, but what there is to wait for.
+# Marks, in the column of the number of claims, a row that tells what to wait for instead of a message.
 _OUTLOOK = -2
 
 
@@ -487,7 +487,7 @@ class PostgreSQL(Steps):
             "UPDATE {message} SET claim_ttl = %(ttl)s, again = %(ends)s, "
             "ttl = CASE WHEN expires < %(ends)s THEN %(life)s ELSE ttl END, "
             f"expires = CASE WHEN expires < %(ends)s THEN %(until)s ELSE expires END WHERE {self._held_by} "
-            # Who waits for its end has to know where it is sooner.
+            # A call that waits for the end of a claim has to know when that is sooner.
             f"RETURNING CASE WHEN (SELECT v FROM e) > %(ends)s THEN {self._bell.awaited} ELSE false END"
         )
 
