@@ -42,7 +42,7 @@ def late(store: Any, wait: Callable[[], object]) -> None:
 
 
 def insist(call: Callable[[], Any]) -> Any:
-    """Repeat a call until it succeeds: SQLite gives some writers no turn before the deadline. A call done twice would be noticed."""
+    """Repeat a call until it succeeds: SQLite gives some writers no turn before the deadline. Doing it twice would be noticed."""
     while True:
         try:
             return call()
