@@ -317,7 +317,8 @@ def sessions(engine: str, pins: Sequence[Pin], required: Sequence[Setting]) -> s
 def skeleton(kind: str, drivers: dict[str, Any]) -> str:
     """What a driver of a kind has to write, from the abstract methods of its contract; it can be instantiated as printed."""
     driver = next(iter(drivers.values()))
-    contract = next(base for base in driver.__mro__ if inspect.isabstract(base))
+    # Drivers of several engines may share a base between theirs and the contract's.
+    contract = next(base for base in driver.__mro__ if base.__module__.startswith(f"undercroft.{kind}.contract"))
     module = sys.modules[contract.__module__]
     capabilities = type(driver.capabilities).__name__
     uses = {"Any", "Self", capabilities}

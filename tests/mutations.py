@@ -721,7 +721,10 @@ MUTATIONS = [
     Mutation("Redis: marker that is included", SCRIPTS + "page.lua", "'(' .. text(after)", "text(after)"),
     Mutation("Redis: own messages only", SCRIPTS + "page.lua", "not is_from(bodies[index])", "is_from(bodies[index])"),
     Mutation(
-        "Redis: statistics count what has expired", SCRIPTS + "stats.lua", "local _, more = settle(now)", "local more = false"
+        "Redis: statistics count what has expired",
+        SCRIPTS + "stats.lua",
+        "local refusal = unready(inc, now)",
+        "local refusal = open(inc)",
     ),
     Mutation("Redis: delay ignored", SCRIPTS + "post_each.lua", "    if delay ~= '' then", "    if false then"),
     Mutation("Redis: dedup forgotten", SCRIPTS + "post_each.lua", "spread('HSET', DEDUP, deduped)", "spread('HSET', DEDUP, {})"),

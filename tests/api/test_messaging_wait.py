@@ -127,7 +127,7 @@ def test_they_take_no_turn_of_others(own, beside):
     for _ in range(20):
         own.post("other", 1)
     assert time.monotonic() - began < 3
-    # There is no room for another one: it is answered at once.
+    # The limit of waiting calls is reached, so the server answers immediately.
     began = time.monotonic()
     late = claim(own, "late", wait=20)
     assert late.answer.status_code == 204

@@ -90,7 +90,7 @@ def freed_apart(store: Any) -> None:
     def run(script: Script, base: str, *arguments: Any) -> Any:
         found = store.store.redis.run(posts.get(script, script), base, *arguments)
         threading.Event().wait(COMMIT_SECONDS)
-        # None means that there is no queue yet; the post then makes it.
+        # The script returns nil if the queue does not exist; the driver then creates the queue and runs it again.
         if script is messages.POST_EACH and found is not None and found[0] == 0:
             inc, joined = found[1], found[3].decode()
             store.store.redis.run(free, base, inc, *(joined[at : at + rows.PLACE] for at in range(0, len(joined), rows.PLACE)))

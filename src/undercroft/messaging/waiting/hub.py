@@ -69,7 +69,7 @@ class Hub:
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     def wait(self, key: Key, seconds: float, look: Callable[[bool], Look[T]], *, reads: bool = False) -> T | None:
-        """Look at a queue until something is found or the time is over; once only, where there is no room to wait.
+        """Look at a queue until something is found or the timeout expires. Without a free waiter slot it looks once.
 
         Args:
             key: the queue.

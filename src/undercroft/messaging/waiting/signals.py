@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import contextlib
+import socket
 import threading
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -64,6 +66,34 @@ class Signals(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Give the connection back, and with it every registration."""
+
+
+class Interrupt:
+    """Lets a `read` return that polls sockets; one of these is among them."""
+
+    def __init__(self) -> None:
+        self._sends, self._receives = socket.socketpair()
+        self._sends.setblocking(False)
+        self._receives.setblocking(False)
+
+    def fileno(self) -> int:
+        """What to poll; ready for reading once it was fired."""
+        return self._receives.fileno()
+
+    def fire(self) -> None:
+        """Make it ready; any thread may call this, also after the end."""
+        # A full buffer is enough.
+        with contextlib.suppress(OSError):
+            self._sends.send(b"x")
+
+    def clear(self) -> None:
+        """Make it wait again."""
+        self._receives.recv(4_096)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._sends.close()
+        self._receives.close()
 
 
 class Quiet(Signals):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from undercroft.core.capabilities import never
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.core.jobs import Locks
 from undercroft.messaging import contract, settings
-from undercroft.messaging.cache import region
 from undercroft.messaging.drivers.redis import diagnosis, keeping, signals
 from undercroft.messaging.drivers.redis.claims import Claim
 from undercroft.messaging.drivers.redis.control import ControlDriver
@@ -19,6 +18,7 @@ from undercroft.messaging.drivers.redis.messages import Message
 from undercroft.messaging.drivers.redis.store import Options, Store
 from undercroft.messaging.drivers.redis.subscriptions import Subscription
 from undercroft.messaging.models import Depths
+from undercroft.messaging.planes import DataPlane
 from undercroft.messaging.waiting import Key, Outlook
 
 _NOT_DURABLE = never("unless every master has `appendonly yes` and `appendfsync always`")
@@ -39,63 +39,23 @@ class _Capabilities:
         return driver._features
 
 
-class DataDriver(contract.DataDriverBase):
-    """Messages, claims and subscriptions.
+class DataDriver(DataPlane[Store]):
+    """Messages, claims and subscriptions; see `DataPlane` for the arguments."""
 
-    Args:
-        conf: an oslo.config object.
-        cache: a region of dogpile.cache or oslo.cache, or None.
-        control_driver: the other plane, of any engine.
-        url: of the store; the setting `[messaging] connection` unless given.
-        options: options of the URL.
-        store: an open store, in the place of the two.
-    """
-
+    _store = Store
+    _control_plane = ControlDriver
     Options = Options
-    _DRIVER_OPTIONS = settings.GROUPS
     _message_controller = Message
     _claim_controller = Claim
     _subscription_controller = Subscription
     capabilities = _Capabilities()
     _features: contract.Features | None = None
 
-    def __init__(
-        self,
-        conf: Any,
-        cache: Any,
-        control_driver: Any,
-        *,
-        url: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        store: Store | None = None,
-    ) -> None:
-        super().__init__(conf, cache, control_driver)
-        self.store = store or Store(url or settings.connection(self.conf), options or {})
-        # Else the metadata of queues, dead letters among them, are to be asked of the other plane.
-        self.keeps_no_queues = not self.store.is_same(getattr(control_driver, "store", None))
-        self.makes_queues = not self.keeps_no_queues
+    def __init__(self, conf: Any, cache: Any, control_driver: Any, **opened: Any) -> None:
+        super().__init__(conf, cache, control_driver, **opened)
         self._keeper = keeping.Keeper(self.store, self.store.mover)
         self._gauge = keeping.Gauge(self.store)
         self.signals = functools.partial(signals.Channel, self.store)
-
-    @property
-    def makes_queues(self) -> bool:
-        return self.store.makes_queues
-
-    @makes_queues.setter
-    def makes_queues(self, makes: bool) -> None:
-        self.store.makes_queues = makes
-
-    @classmethod
-    def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
-        own = conf if conf is not None else settings.defaults()
-        kept = region() if cache is None else cache
-        store = Store(url, options)
-        return cls(own, kept, ControlDriver(own, kept, store=store), store=store)
-
-    def now(self) -> int:
-        """The moment by the engine's clock, in milliseconds."""
-        return self.store.now()
 
     def outlooks(self, keys: Sequence[Key]) -> Sequence[Outlook]:
         return signals.outlooks(self.store, keys)

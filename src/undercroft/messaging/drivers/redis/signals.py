@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import select
-import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +18,7 @@ from undercroft.engines.redis import Call
 from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.drivers.redis.store import Store
 from undercroft.messaging.waiting import Key, Outlook, Signals
-from undercroft.messaging.waiting.signals import UNKNOWN, outlook
+from undercroft.messaging.waiting.signals import UNKNOWN, Interrupt, outlook
 
 OUTLOOK = load("outlook.lua", "coming.lua", reads=True)
 # Milliseconds that a queue counts as waited for, and seconds after which that is said again.
@@ -61,11 +60,9 @@ class Channel(Signals):
         self._line.send("SUBSCRIBE", self._name)
         if self._line.read(_ANSWERS) is None:
             raise Unavailable(f"{store.redis.place}: no answer to a subscription")
-        self._waker, self._woken = socket.socketpair()
-        self._waker.setblocking(False)
-        self._woken.setblocking(False)
+        self._interrupt = Interrupt()
         self._poll = select.poll()
-        for each in (self._line, self._woken):
+        for each in (self._line, self._interrupt):
             self._poll.register(each, select.POLLIN)
 
     def watch(self, keys: Sequence[Key]) -> Sequence[bool]:
@@ -89,8 +86,8 @@ class Channel(Signals):
             self._renew()
             left = _AGAIN
         ready = dict(self._poll.poll(1000 * (left if seconds is None else min(left, seconds))))
-        if self._woken.fileno() in ready:
-            self._woken.recv(4_096)
+        if self._interrupt.fileno() in ready:
+            self._interrupt.clear()
         heard: list[tuple[Key, int]] = []
         while self._line.fileno() in ready and (message := self._line.read(_PIECE)) is not None:
             self._is_asked = False
@@ -114,12 +111,9 @@ class Channel(Signals):
         return [] if key is None else [(key, int(count))]
 
     def interrupt(self) -> None:
-        # Full is enough, and closed is late.
-        with contextlib.suppress(OSError):
-            self._waker.send(b"x")
+        self._interrupt.fire()
 
     def close(self) -> None:
-        self._waker.close()
-        self._woken.close()
+        self._interrupt.close()
         with contextlib.suppress(UndercroftError):
             self._line.close()

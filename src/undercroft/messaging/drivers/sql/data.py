@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.engines.sql import gradual
 from undercroft.engines.sql.leases import Leases
-from undercroft.messaging import contract, settings
-from undercroft.messaging.cache import region
 from undercroft.messaging.drivers.sql import diagnosis
 from undercroft.messaging.drivers.sql.claims import Claim
 from undercroft.messaging.drivers.sql.control import ControlDriver
@@ -19,68 +17,29 @@ from undercroft.messaging.drivers.sql.messages import Message
 from undercroft.messaging.drivers.sql.store import Options, Store
 from undercroft.messaging.drivers.sql.subscriptions import Subscription
 from undercroft.messaging.models import Depths
+from undercroft.messaging.planes import DataPlane
 from undercroft.messaging.waiting import Key, Outlook
 
 # Messages that `gc` removes at most, and those of one transaction.
 _MOST, _AT_ONCE = 100_000, 1_000
 
 
-class DataDriver(contract.DataDriverBase):
-    """Messages, claims and subscriptions.
+class DataDriver(DataPlane[Store]):
+    """Messages, claims and subscriptions; see `DataPlane` for the arguments."""
 
-    Args:
-        conf: an oslo.config object.
-        cache: a region of dogpile.cache or oslo.cache, or None.
-        control_driver: the other plane, of any engine.
-        url: of the store; the setting `[messaging] connection` unless given.
-        options: options of the URL.
-        store: an open store, in the place of the two.
-    """
-
+    _store = Store
+    _control_plane = ControlDriver
     ephemeral = "sqlite:///{tmp}/messaging.db"
     Options = Options
-    _DRIVER_OPTIONS = settings.GROUPS
     _message_controller = Message
     _claim_controller = Claim
     _subscription_controller = Subscription
 
-    def __init__(
-        self,
-        conf: Any,
-        cache: Any,
-        control_driver: Any,
-        *,
-        url: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        store: Store | None = None,
-    ) -> None:
-        super().__init__(conf, cache, control_driver)
-        self.store = store or Store(url or settings.connection(self.conf), options or {})
+    def __init__(self, conf: Any, cache: Any, control_driver: Any, **opened: Any) -> None:
+        super().__init__(conf, cache, control_driver, **opened)
         self.db, self.tables, self.plane = self.store.db, self.store.tables, self.store.plane
-        # Else the metadata of queues, dead letters among them, are to be asked of the other plane.
-        self.keeps_no_queues = not self.store.is_same(getattr(control_driver, "store", None))
-        self.makes_queues = not self.keeps_no_queues
         self.signals = self.plane.signals
         self.plane.moved = self._moved
-
-    @property
-    def makes_queues(self) -> bool:
-        return self.plane.lists_queues
-
-    @makes_queues.setter
-    def makes_queues(self, makes: bool) -> None:
-        self.plane.lists_queues = makes
-
-    @classmethod
-    def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
-        own = conf if conf is not None else settings.defaults()
-        kept = region() if cache is None else cache
-        store = Store(url, options)
-        return cls(own, kept, ControlDriver(own, kept, store=store), store=store)
-
-    def now(self) -> int:
-        """The moment by the engine's clock, in milliseconds."""
-        return self.store.now()
 
     def _moved(self, lane: Lane, count: int) -> None:
         self.waiting.signal(lane, count)
@@ -91,8 +50,7 @@ class DataDriver(contract.DataDriverBase):
     # -- the store's life ------------------------------------------------------------------------------------------
 
     def init(self) -> None:
-        self.store.sql.upgrade()
-        self.plane.prepare()
+        self.store.init()
 
     def check(self) -> list[str]:
         """What keeps the tables from being what this version needs; empty when nothing does."""

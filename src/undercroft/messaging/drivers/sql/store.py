@@ -34,6 +34,20 @@ class Store:
         self.plane = own(self.db, self.tables)
         self.sql = SqlStore(self.db, KIND, self.tables.metadata)
 
+    def init(self) -> None:
+        """Create or upgrade the tables."""
+        self.sql.upgrade()
+        self.plane.prepare()
+
+    @property
+    def makes_queues(self) -> bool:
+        """Whether a message makes its queue for the control plane, too."""
+        return self.plane.lists_queues
+
+    @makes_queues.setter
+    def makes_queues(self, makes: bool) -> None:
+        self.plane.lists_queues = makes
+
     def now(self) -> int:
         """The moment by the engine's clock, in milliseconds."""
         return time.to_micros(self.db.now()) // 1000

@@ -5,13 +5,9 @@
 local now, marker, limit, is_filtered, client = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', ARGV[5]
 local with_claimed, with_delayed = ARGV[6] == '1', ARGV[7] == '1'
 local inc = call('HGET', QUEUE, 'inc')
-if not inc then
-  return false
-end
-open(inc)
-local _, more = settle(now)
-if more then
-  return {inc, 1, marker, {}}
+local refusal = unready(inc, now)
+if refusal ~= nil then
+  return refusal and {inc, 1, marker, {}}
 end
 
 local after = 0

@@ -318,6 +318,17 @@ local function settle(now)
   return removed, more, late
 end
 
+-- Open a queue and let what is due happen, for a script that needs that first: nil when it is done, false where there is no queue, 1
+-- when more is due.
+local function unready(inc, now)
+  if not inc then
+    return false
+  end
+  open(inc)
+  local _, more = settle(now)
+  return more and 1 or nil
+end
+
 -- Take the first messages out of those that are free: their places, and whether there may be some all the same when none is found.
 -- `more` is what `settle` says: without it nothing has expired.
 local function take(limit, now, more)

@@ -3,13 +3,9 @@
 -- -> incarnation, how many, whether more is due (ask again), what is on its way (see `on_the_way`); nil for no queue.
 local now, target, limit, room = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local inc, out = unpack(call('HMGET', QUEUE, 'inc', 'out'))
-if not inc then
-  return false
-end
-open(inc)
-local _, more = settle(now)
-if more then
-  return {inc, 0, 1, out and on_the_way() or {}}
+local refusal = unready(inc, now)
+if refusal ~= nil then
+  return refusal and {inc, 0, 1, out and on_the_way() or {}}
 end
 local places, sent = call('ZRANGE', FREE, 0, math.min(limit, PART) - 1), {}
 for _, place in ipairs(places) do

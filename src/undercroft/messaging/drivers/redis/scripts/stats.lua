@@ -3,13 +3,9 @@
 -- before: ask again.
 local now = tonumber(ARGV[1])
 local inc, meta = unpack(call('HMGET', QUEUE, 'inc', 'meta'))
-if not inc then
-  return false
-end
-open(inc)
-local _, more = settle(now)
-if more then
-  return 1
+local refusal = unready(inc, now)
+if refusal ~= nil then
+  return refusal
 end
 local found = {meta and 1 or 0, call('ZCARD', ALL), call('ZCARD', HELD), inc}
 if found[2] > 0 then

@@ -16,7 +16,6 @@ import hashlib
 import os
 import secrets
 import select
-import socket
 import threading
 import time
 import weakref
@@ -27,6 +26,7 @@ from undercroft.core.errors import UndercroftError
 from undercroft.engines.sql import Database, raw
 from undercroft.engines.sql.bulk import literal
 from undercroft.messaging.waiting import Key, Signals
+from undercroft.messaging.waiting.signals import Interrupt
 
 # Processes that can wait for one queue and be told; a further one looks for itself. They are the first half of a key, as negative
 # numbers: the others are ids of queues.
@@ -170,14 +170,12 @@ class Listener(Signals):
         self._hears = False
         self._heard: list[str] = []
         self._keys: dict[int, dict[Key, int]] = {}
-        self._waker, self._woken = socket.socketpair()
-        self._waker.setblocking(False)
-        self._woken.setblocking(False)
+        self._interrupt = Interrupt()
         own: Any = self._connection.connection.driver_connection
         own.add_notify_handler(lambda notify: self._heard.append(notify.payload))
         self._own = own
         self._poll = select.poll()
-        for each in (own, self._woken):
+        for each in (own, self._interrupt):
             self._poll.register(each, select.POLLIN)
 
     def watch(self, keys: Sequence[Key]) -> Sequence[bool]:
@@ -215,8 +213,8 @@ class Listener(Signals):
     def read(self, seconds: float | None) -> Sequence[tuple[Key, int]]:
         if not self._heard:
             ready = dict(self._poll.poll(None if seconds is None else seconds * 1000))
-            if self._woken.fileno() in ready:
-                self._woken.recv(4_096)
+            if self._interrupt.fileno() in ready:
+                self._interrupt.clear()
             if self._own.fileno() in ready:
                 with self._db.using(self._connection), raw.driver(self._connection):
                     self._own.pgconn.consume_input()
@@ -233,13 +231,10 @@ class Listener(Signals):
         return [(key, int(count)) for number, _, count in counts for key in self._keys.get(int(number), ())]
 
     def interrupt(self) -> None:
-        # Full is enough, and closed is late.
-        with contextlib.suppress(OSError):
-            self._waker.send(b"x")
+        self._interrupt.fire()
 
     def close(self) -> None:
-        self._waker.close()
-        self._woken.close()
+        self._interrupt.close()
         # Of a connection that was lost, too: nothing else closes that, and its client library warns of it.
         self._own.close()
         # Not back to the pool: the session has locks and listens.
