@@ -741,21 +741,13 @@ MUTATIONS = [
         "call('SET', receipt .. now, cmsgpack",
     ),
     Mutation(
-        "Redis: a register without a look at the incarnation",
-        SCRIPTS + "register_remove.lua",
-        "if redis.call('HGET', incs, ARGV[1]) == ARGV[2] then",
-        "if true then",
-    ),
-    Mutation(
         "Redis: a subscription that has expired keeps its subscriber's place",
         SCRIPTS + "subscription_create.lua",
         "  if find(taken) then",
         "  if true then",
     ),
     Mutation("Redis: release that frees nothing", SCRIPTS + "release.lua", "release(places, now)\n", ""),
-    Mutation("Redis: a post that tells nobody", SCRIPTS + "post.lua", "tell(count)\n", ""),
-    Mutation("Redis: a release that tells nobody", SCRIPTS + "release.lua", "tell(#places)\n", ""),
-    Mutation("Redis: a dead letter that tells nobody", SCRIPTS + "receive.lua", "tell(#ARGV - 2)\n", ""),
+    Mutation("Redis: a dead letter wakes no waiting call", SCRIPTS + "receive.lua", "tell(#ARGV - 2)\n", ""),
     Mutation(
         "Redis: the end of a claim is not waited for",
         SCRIPTS + "coming.lua",

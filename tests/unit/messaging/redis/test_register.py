@@ -11,7 +11,7 @@ from undercroft.messaging.contract.topic import queue_of
 from undercroft.messaging.drivers.redis import DataDriver, register, rows
 from undercroft.messaging.drivers.redis.messages import POST
 from undercroft.messaging.drivers.redis.queues import CREATE
-from undercroft.messaging.drivers.redis.register import Entry
+from undercroft.messaging.drivers.redis.register import REMOVE, Entry, member
 from undercroft.messaging.models import NewMessage
 
 
@@ -111,6 +111,16 @@ def test_what_is_entered_late_replaces_no_new_queue(store: DataDriver) -> None:
     store.store.register.add("", "q", gone, store.store.base("", "q"))
     store.store.register.remove("", "q", gone, store.store.base("", "q"))
     assert queues(store) == ["q"]
+    assert entries(store) == [Entry("", "q", life(store))]
+
+
+def test_a_late_removal_leaves_a_new_queue_entered(store: DataDriver) -> None:
+    """At every moment: what the register mends afterwards would be missing from lists for a while."""
+    make(store, "q")
+    gone = life(store)
+    store.queue_controller.delete("q")
+    make(store, "q")
+    assert store.store.redis.run(REMOVE, store.store.register.base, member("", "q"), gone) == 0
     assert entries(store) == [Entry("", "q", life(store))]
 
 
