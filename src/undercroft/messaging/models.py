@@ -35,6 +35,8 @@ class Stored(NamedTuple):
         claim: the id of its live claim.
         claims: how many claims took it.
         created: when it was posted, in milliseconds since 1970.
+        client: who posted it.
+        expires: when it is over, in milliseconds since 1970; 0 where the driver was not asked for it.
     """
 
     id: str
@@ -44,6 +46,28 @@ class Stored(NamedTuple):
     claim: str | None
     claims: int
     created: int
+    client: str = ""
+    expires: int = 0
+
+
+class Arrival(NamedTuple):
+    """A message that comes from another store.
+
+    Attributes:
+        id: what it is found by from now on. It begins with `~`, so it is no id that a store gives.
+        born, ttl, expires: when it was posted (milliseconds since 1970), its seconds, when it is over.
+        claims: how many claims took it.
+        client: who posted it.
+        body: JSON text in UTF-8.
+    """
+
+    id: str
+    born: int
+    ttl: int
+    expires: int
+    claims: int
+    client: str
+    body: bytes
 
 
 class Page(NamedTuple):
@@ -156,3 +180,65 @@ class Subscriber(NamedTuple):
     age: int
     options: dict[str, Any]
     confirmed: bool
+
+
+class Subscribed(NamedTuple):
+    """A subscription by its queue and its id."""
+
+    project: str
+    queue: str
+    subscription: str
+
+
+class Due(NamedTuple):
+    """A subscription that has something to be sent; `ticket` says which lease of it this is."""
+
+    subscribed: Subscribed
+    ticket: int
+
+
+class Posted(NamedTuple):
+    """An entry of the outbox.
+
+    Attributes:
+        ticket: names it for `remove`.
+        project, queue: where it was posted.
+        id: the message's.
+        ttl, expires: its seconds, and when it is over, in milliseconds since 1970.
+        body: JSON text in UTF-8.
+    """
+
+    ticket: Any
+    project: str
+    queue: str
+    id: str
+    ttl: int
+    expires: int
+    body: bytes
+
+
+class Mapped(NamedTuple):
+    """An entry of the catalogue.
+
+    Attributes:
+        project, queue: what it is of.
+        pool: the name that the catalogue shows.
+        state: what the pooled driver keeps of it; empty where it was inserted through the host's interface.
+        version: changes with each change.
+    """
+
+    project: str
+    queue: str
+    pool: str
+    state: bytes
+    version: int
+
+
+class Pool(NamedTuple):
+    """A pool; `flavor` is empty for none."""
+
+    name: str
+    uri: str
+    weight: int
+    flavor: str
+    options: dict[str, Any]

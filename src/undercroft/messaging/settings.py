@@ -23,6 +23,8 @@ LIMITS: list[cfg.Opt] = [
     cfg.IntOpt("max_queues_per_page", default=20, min=1, max=1000, help="The most queues of a page."),
     cfg.IntOpt("max_messages_per_page", default=20, min=1, max=1000, help="The most messages of a page, and of a list of ids."),
     cfg.IntOpt("max_subscriptions_per_page", default=20, min=1, max=1000, help="The most subscriptions of a page."),
+    cfg.IntOpt("max_pools_per_page", default=20, min=1, max=1000, help="The most pools of a page."),
+    cfg.IntOpt("max_flavors_per_page", default=20, min=1, max=1000, help="The most flavors of a page."),
     cfg.IntOpt("max_messages_per_claim_or_pop", default=20, min=1, max=1000, help="The most messages of a claim or a pop."),
     cfg.IntOpt("max_queue_metadata", default=65_536, min=1, max=1_048_576, help="Bytes of a queue's metadata as JSON."),
     cfg.IntOpt("max_messages_post_size", default=262_144, min=1, max=1_048_576, help="Bytes of a post with all its messages."),
@@ -72,6 +74,44 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             max=100_000,
             help="The most calls of a process that wait for messages at once, half of them for one project; others answer at once.",
         ),
+        cfg.BoolOpt(
+            "pooling",
+            default=False,
+            help="Whether queues are spread over the pools that are registered in the store, instead of being in the store itself.",
+        ),
+        cfg.BoolOpt(
+            "enable_virtual_pool",
+            default=False,
+            help="With pooling: whether the store itself takes queues for as long as no pool is registered.",
+        ),
+        cfg.BoolOpt(
+            "admin_mode", default=False, help="Whether pools, changes of flavors and the self-test of the store are served."
+        ),
+        cfg.BoolOpt(
+            "require_confirmation",
+            default=False,
+            help="Whether a subscriber gets messages only after it has confirmed the subscription.",
+        ),
+        cfg.IntOpt("notify_parallel", default=16, min=1, max=256, help="Subscribers that a process notifies at the same time."),
+        cfg.ListOpt(
+            "notify_allow",
+            default=[],
+            help="Networks such as 10.1.0.0/16 whose addresses subscribers may have although they are not public.",
+        ),
+        cfg.StrOpt("notify_cafile", default=None, help="File of the authorities that sign the certificates of subscribers."),
+        cfg.StrOpt(
+            "smtp_host", default=None, help="Server that takes mail for subscribers of mailto; without it they are refused."
+        ),
+        cfg.PortOpt("smtp_port", default=25, help="Port of that server."),
+        cfg.StrOpt(
+            "smtp_security",
+            default="starttls",
+            choices=["starttls", "tls", "none"],
+            help="`starttls`: the connection is encrypted after it was made; `tls`: from the start; `none`: it is not.",
+        ),
+        cfg.StrOpt("smtp_user", default=None, help="Name to log in with; none for no login."),
+        cfg.StrOpt("smtp_password", default=None, secret=True, help="Its password."),
+        cfg.StrOpt("smtp_sender", default="undercroft@localhost", help="Address that mail comes from."),
         cfg.IntOpt(
             "metrics_queues", default=1000, min=0, max=100_000, help="The most queues that /metrics tells of, the fullest first."
         ),

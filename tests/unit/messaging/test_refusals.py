@@ -80,7 +80,7 @@ each_ask = pytest.mark.parametrize("ask", asks(DataDriver()))
 
 def test_every_method_is_asked(store: DataDriver) -> None:
     """The list above has all that a controller offers."""
-    named = {name.split()[-1] for name in asks(store)} | {"redrive", "shown", "calculate_resource_count"}
+    named = {name.split()[-1] for name in asks(store)} | {"redrive", "receive", "known", "shown", "calculate_resource_count"}
     for controller in (store.queue_controller, store.message_controller, store.claim_controller, store.subscription_controller):
         public = {name for name, _ in inspect.getmembers(type(controller), inspect.isfunction) if not name.startswith("_")}
         assert public <= named

@@ -81,4 +81,5 @@ def test_secrets_are_marked() -> None:
         "connection",
         "secret_key",
         "encryption_key",
+        "smtp_password",
     }

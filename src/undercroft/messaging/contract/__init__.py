@@ -10,6 +10,7 @@ from undercroft.messaging.contract.claim import Claim
 from undercroft.messaging.contract.drivers import Capabilities, ControlDriverBase, DataDriverBase, Features
 from undercroft.messaging.contract.flavors import FlavorsBase
 from undercroft.messaging.contract.message import Message
+from undercroft.messaging.contract.outbox import Outbox
 from undercroft.messaging.contract.pools import PoolsBase
 from undercroft.messaging.contract.queue import Queue
 from undercroft.messaging.contract.subscription import Subscription
@@ -24,6 +25,7 @@ __all__ = [
     "Features",
     "FlavorsBase",
     "Message",
+    "Outbox",
     "PoolsBase",
     "Queue",
     "Subscription",

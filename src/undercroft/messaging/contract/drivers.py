@@ -24,6 +24,7 @@ from undercroft.messaging.contract.catalogue import CatalogueBase
 from undercroft.messaging.contract.claim import Claim
 from undercroft.messaging.contract.flavors import FlavorsBase
 from undercroft.messaging.contract.message import Message
+from undercroft.messaging.contract.outbox import Outbox
 from undercroft.messaging.contract.pools import PoolsBase
 from undercroft.messaging.contract.queue import Queue
 from undercroft.messaging.contract.subscription import Subscription
@@ -134,6 +135,8 @@ class DataDriverBase(_DriverBase, abc.ABC):
     ephemeral: ClassVar[str | None] = None
     # Whether a message makes its queue (Q21). A host that makes queues itself sets it to False before the first call.
     makes_queues: bool = True
+    # Whether a post to a queue that has subscriptions goes to the outbox, too. A host that notifies itself sets it to False.
+    notifies: bool = True
 
     def __init__(self, conf: Any, cache: Any, control_driver: Any) -> None:
         super().__init__(conf, cache)
@@ -177,6 +180,14 @@ class DataDriverBase(_DriverBase, abc.ABC):
         found: Subscription = self._once("subscription", type(self)._subscription_controller)
         return found
 
+    @property
+    def outbox(self) -> Outbox:
+        """What is still to be sent to subscribers."""
+        if not hasattr(type(self), "_outbox"):
+            raise Unsupported("this store has no outbox yet")
+        found: Outbox = self._once("outbox", type(self)._outbox)
+        return found
+
     def _once(self, name: str, make: Callable[[Any], Any]) -> Any:
         if name not in self._controllers:
             self._controllers[name] = make(self)
@@ -186,6 +197,7 @@ class DataDriverBase(_DriverBase, abc.ABC):
     _message_controller: ClassVar[type[Message]]
     _claim_controller: ClassVar[type[Claim]]
     _subscription_controller: ClassVar[type[Subscription]]
+    _outbox: ClassVar[type[Outbox]]
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from undercroft.core import bounds, document
-from undercroft.core.errors import InvalidInput, WrongType
+from undercroft.core.errors import InvalidInput, Unsupported, WrongType
 from undercroft.core.receipt import Receipt
 from undercroft.messaging.contract import arguments
 from undercroft.messaging.contract.queue import created, statistics
 from undercroft.messaging.errors import MessageDoesNotExist
-from undercroft.messaging.models import NewMessage, Page, Stats, Stored
+from undercroft.messaging.models import Arrival, NewMessage, Page, Stats, Stored
 from undercroft.messaging.waiting import Hub
 from undercroft.messaging.waiting.hub import Look
 
@@ -219,6 +219,29 @@ class Message(abc.ABC):
         """Remove every message and claim of the queue, as `Queue.delete` does (ours)."""
         self._forget(arguments.name(queue), arguments.project(project))
 
+    # -- for messages that come from another store -----------------------------------------------------------------
+
+    def receive(self, queue: str, arrivals: Sequence[Arrival], project: str | None = None) -> None:
+        """Store messages that were posted to another store, each once, behind those that are there (ours).
+
+        Q47 They keep their ids, ages, lives and counts of claims, may be claimed at once, and are found by their ids as any
+            other; these are markers, too. One whose id was received before is passed over, also when it is gone, until a day
+            after it expired; so is one that has expired. All are stored when it returns. The queue need not exist.
+        """
+        own, scope = arguments.name(queue), arguments.project(project)
+        if arrivals:
+            self._receive(own, arrivals, scope)
+            self.driver.waiting.signal((scope, own), len(arrivals))
+
+    def known(self, queue: str, dedup_ids: Iterable[str], project: str | None = None) -> dict[str, str]:
+        """Which of these `dedup_id`s the queue remembers, each with the id of its message (ours).
+
+        Q48 What Q22 would pass over is here, and nothing else.
+        """
+        wanted = {digest(one): one for one in dedup_ids}
+        found = self._known(arguments.name(queue), list(wanted), arguments.project(project)) if wanted else {}
+        return {wanted[key]: message for key, message in found.items()}
+
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     def _look(self, queue: str, project: str, page: Page, *, asks: bool) -> Look[Listed]:
@@ -284,7 +307,7 @@ class Message(abc.ABC):
             arguments.seconds(self.driver.default_message_ttl if ttl is None else ttl, f"{field}.ttl"),
             arguments.seconds(message.get("delay") or 0, f"{field}.delay"),
             document.encoded(body, f"{field}.body").encode(),
-            None if dedup is None else hashlib.blake2b(dedup.encode("utf-8", "surrogatepass"), digest_size=16).digest(),
+            None if dedup is None else digest(dedup),
         )
 
     @staticmethod
@@ -345,6 +368,19 @@ class Message(abc.ABC):
     @abc.abstractmethod
     def _forget(self, queue: str, project: str) -> None:
         """See `forget`."""
+
+    def _receive(self, queue: str, arrivals: Sequence[Arrival], project: str) -> None:
+        """See `receive`; there is one at least."""
+        raise Unsupported("this store takes no messages from another one yet")
+
+    def _known(self, queue: str, keys: Sequence[bytes], project: str) -> dict[bytes, str]:
+        """See `known`; keys are those of `NewMessage.dedup`, and none is there twice."""
+        raise Unsupported("this store does not tell what it remembers yet")
+
+
+def digest(dedup: str) -> bytes:
+    """What a `dedup_id` is remembered by."""
+    return hashlib.blake2b(dedup.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def checksum(body: Any) -> str:
