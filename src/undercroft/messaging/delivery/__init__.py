@@ -1,0 +1,1 @@
+"""Delivery: what was posted to a queue is sent to its subscribers."""

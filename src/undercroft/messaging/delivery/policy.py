@@ -1,0 +1,118 @@
+"""When a notification that was not taken is sent again: the host's retry policy.
+
+Retries come in four phases: with no delay, with the minimum delay, with delays that grow, with the maximum delay. What a policy
+does not say, or says with a value of another type, is the default's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from undercroft.messaging.attributes import RETRY_POLICY
+
+# Seconds between two delays that grow, on average.
+_STEP = 5
+
+
+class Policy(NamedTuple):
+    """How often to try again, and how long after a failure; spans are seconds.
+
+    Attributes:
+        retries_with_no_delay, minimum_delay_retries, maximum_delay_retries: how many retries a phase has.
+        minimum_delay, maximum_delay: the delays of two of the phases, between which those of the third are.
+        retry_backoff_function: how the delays of that grow.
+    """
+
+    retries_with_no_delay: int = 3
+    minimum_delay_retries: int = 3
+    minimum_delay: int = 5
+    maximum_delay: int = 30
+    maximum_delay_retries: int = 3
+    retry_backoff_function: str = "linear"
+
+
+def chosen(metadata: Mapping[str, Any], options: Mapping[str, Any]) -> Policy:
+    """The policy of a subscription: its own, that of its queue, or the default one.
+
+    Where either of the two says `ignore_subscription_override`, the queue's wins. They are not mixed: what the one that wins does
+    not say is the default's.
+
+    Args:
+        metadata: those of the queue.
+        options: those of the subscription.
+    """
+    ours, queues = _object(options.get(RETRY_POLICY)), _object(metadata.get(RETRY_POLICY))
+    ignores = ours.get("ignore_subscription_override") is True or queues.get("ignore_subscription_override") is True
+    return _policy(queues if ignores else ours or queues)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _policy(given: Mapping[str, Any]) -> Policy:
+    fits = {name: value for name, value in given.items() if name in _FITS and _FITS[name](value)}
+    return Policy()._replace(**fits)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
+def delay(policy: Policy, failures: int) -> int | None:
+    """Seconds to wait after a failure before the notification is sent again; None when it is not to be.
+
+    Args:
+        policy: see there.
+        failures: how often it was sent in vain, 1 or more.
+    """
+    place = failures - 1
+    if place < policy.retries_with_no_delay:
+        return 0
+    place -= policy.retries_with_no_delay
+    if place < policy.minimum_delay_retries:
+        return policy.minimum_delay
+    place -= policy.minimum_delay_retries
+    count = _growing(policy)
+    if place < count:
+        return _FUNCTIONS[policy.retry_backoff_function](policy.minimum_delay, policy.maximum_delay, place, count)
+    return policy.maximum_delay if place - count < policy.maximum_delay_retries else None
+
+
+def _growing(policy: Policy) -> int:
+    """How many delays grow."""
+    spread = max(0, policy.maximum_delay - policy.minimum_delay)
+    # Upstream's linear function begins a further step, where the others leave it out.
+    return -(-spread // _STEP) if policy.retry_backoff_function == "linear" else spread // _STEP
+
+
+def _linear(least: int, _most: int, place: int, _count: int) -> int:
+    return least + place * _STEP
+
+
+def _arithmetic(least: int, most: int, place: int, count: int) -> int:
+    # Each delay is longer than the one before by one and the same further difference.
+    return least if count == 1 else least + (most - least) * place * (place + 1) // (count * (count - 1))
+
+
+def _geometric(least: int, most: int, place: int, count: int) -> int:
+    # There is no factor from 0 to anything.
+    first = max(1, least)
+    if count == 1:
+        return least
+    # Rounded, so that the last one is `most` and not a little less.
+    return int(round(first * (most / first) ** (place / (count - 1)), 6))
+
+
+# Upstream's exponential function gives the same delays as its geometric one.
+_FUNCTIONS: dict[str, Callable[[int, int, int, int], int]] = {
+    "linear": _linear,
+    "arithmetic": _arithmetic,
+    "geometric": _geometric,
+    "exponential": _geometric,
+}
+_FITS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(Policy._fields, _is_count),
+    "retry_backoff_function": lambda value: isinstance(value, str) and value in _FUNCTIONS,
+}
