@@ -242,3 +242,10 @@ class Pool(NamedTuple):
     weight: int
     flavor: str
     options: dict[str, Any]
+
+
+class Flavor(NamedTuple):
+    """A flavor; `capabilities` are JSON, what its pools were said to offer."""
+
+    name: str
+    capabilities: Any

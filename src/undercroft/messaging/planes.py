@@ -36,7 +36,7 @@ S = TypeVar("S", bound=Store)
 
 
 class ControlPlane(contract.ControlDriverBase, Generic[S]):
-    """Queues and their metadata.
+    """Queues and their metadata, pools, flavors, and the catalogue.
 
     Args:
         conf: an oslo.config object.
@@ -49,6 +49,9 @@ class ControlPlane(contract.ControlDriverBase, Generic[S]):
     _DRIVER_OPTIONS = settings.GROUPS
     _store: type[S]
     _queue_controller: ClassVar[type[contract.Queue]]
+    _pools_controller: ClassVar[type[contract.PoolsBase]]
+    _flavors_controller: ClassVar[type[contract.FlavorsBase]]
+    _catalogue_controller: ClassVar[type[contract.CatalogueBase]]
 
     def __init__(
         self,
@@ -66,6 +69,21 @@ class ControlPlane(contract.ControlDriverBase, Generic[S]):
     def queue_controller(self) -> contract.Queue:
         """The queues."""
         return self._queue_controller(self)
+
+    @functools.cached_property
+    def pools_controller(self) -> contract.PoolsBase:
+        """The pools."""
+        return self._pools_controller(self)
+
+    @functools.cached_property
+    def flavors_controller(self) -> contract.FlavorsBase:
+        """The flavors."""
+        return self._flavors_controller(self)
+
+    @functools.cached_property
+    def catalogue_controller(self) -> contract.CatalogueBase:
+        """The catalogue."""
+        return self._catalogue_controller(self)
 
     def now(self) -> int:
         """The moment by the engine's clock, in milliseconds."""

@@ -12,6 +12,7 @@ from undercroft.conformance import processes
 from undercroft.conformance.messaging.data import bodies, claim, follow, message, page, post
 
 ROUNDS, EACH = 12, 3
+COUNTED = 15
 _PATIENCE = 60
 
 
@@ -91,3 +92,17 @@ def wait(pipe: multiprocessing.connection.Connection, url: str, namespace: str) 
     store = undercroft.connect("messaging", url, namespace=namespace)
     pipe.send("begun")
     store.claim_controller.create("q", {"ttl": 60, "grace": 60}, wait=20)
+
+
+def count_in_catalogue(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str) -> None:
+    """Add 1 to what an entry of the catalogue keeps, by compare and set."""
+    store = undercroft.connect("messaging", url, namespace=namespace)
+    catalogue = store.control_driver.catalogue_controller
+    barrier.wait(60)
+    for _ in range(COUNTED):
+        while True:
+            found = catalogue._find("p", "q")
+            before, version = (0, None) if found is None else (int(found.state), found.version)
+            if catalogue._put("p", "q", str(number), str(before + 1).encode(), version):
+                break
+    store.close()

@@ -18,6 +18,8 @@ MOST = 10_000
 LONGEST = 3_155_760_000
 # Seconds that a call may wait for messages.
 LONGEST_WAIT = 20
+# The weight of a pool.
+HEAVIEST = 2**32 - 1
 # A topic is a queue whose name no queue can have.
 TOPIC = "topic/"
 
@@ -68,6 +70,22 @@ def limit(value: Any, field: str = "limit") -> int:
         raise WrongType(field, f"expected a whole number, got {type(value).__name__}")
     if not 1 <= value <= MOST:
         raise InvalidInput(field, f"{value} is not from 1 to {MOST:,}")
+    return value
+
+
+def limit_or_all(value: Any) -> int | None:
+    """The most items of a page; None, which 0 stands for, is all of them."""
+    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
+        return None
+    return limit(value)
+
+
+def weight(value: Any) -> int:
+    """How much of all a pool takes, a whole number from 0 to 2^32-1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise WrongType("weight", f"expected a whole number, got {type(value).__name__}")
+    if not 0 <= value <= HEAVIEST:
+        raise InvalidInput("weight", f"{value} is not from 0 to {HEAVIEST}")
     return value
 
 

@@ -14,6 +14,9 @@ tally        what is added to the number of a queue's messages (`total`) and of 
              up, so that no two writers of a queue wait for each other. Folded now and then
 dedup        which message a `dedup_id` of a queue made, for as long as that is to be remembered
 subscription a subscription; `digest` is of its subscriber, since a URI may be too long for an index
+pool         a pool; `digest` is of its URI, which no two have. `flavor` is empty for none
+flavor       a flavor of a project
+catalogue    which pool a queue is in, and what the pooled driver keeps of it (`state`); `version` changes with each change
 slot         (MariaDB) what each connection announces before it posts; see its dialect
 idempotency  receipts of writes that were asked for under a key (see engines.sql.receipts)
 setting      (SQLite) the last place that was given
@@ -53,6 +56,9 @@ class Tables:
     tally: sa.Table
     dedup: sa.Table
     subscription: sa.Table
+    pool: sa.Table
+    flavor: sa.Table
+    catalogue: sa.Table
     slot: sa.Table
     idempotency: sa.Table
     place: str
@@ -150,6 +156,33 @@ def tables(namespace: str) -> Tables:
             sa.Column("confirmed", sa.SmallInteger, nullable=False),
             index("subscription_digest", "project", "queue", "digest", unique=True),
             index("subscription_expires", "expires"),
+        ),
+        pool=table(
+            "pool",
+            sa.Column("name", types.word(255), primary_key=True),
+            sa.Column("uri", types.LongText, nullable=False),
+            sa.Column("digest", types.key_bytes(16), nullable=False),
+            number("weight"),
+            sa.Column("flavor", types.word(255), nullable=False),
+            sa.Column("options", types.LongText, nullable=False),
+            index("pool_digest", "digest", unique=True),
+            index("pool_flavor", "flavor"),
+        ),
+        flavor=table(
+            "flavor",
+            sa.Column("project", types.word(256), primary_key=True),
+            sa.Column("name", types.word(255), primary_key=True),
+            sa.Column("capabilities", types.LongText, nullable=False),
+        ),
+        catalogue=table(
+            "catalogue",
+            sa.Column("project", types.word(256), primary_key=True),
+            sa.Column("queue", types.word(255), primary_key=True),
+            sa.Column("pool", types.word(255), nullable=False),
+            sa.Column("state", types.Bytes, nullable=False),
+            number("version"),
+            index("catalogue_pool", "pool"),
+            **clustered,
         ),
         slot=table("slot", key("connection"), number("queue"), number("floor")),
         idempotency=receipts.table(metadata, prefix),
