@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import email.utils
 import os
 import socket
 import ssl
@@ -14,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from undercroft.core import deadline, registry, time
+from undercroft.core import deadline, registry
 from undercroft.core.errors import ConfigInvalid, InvalidInput, NotFound, NotPermitted, TooLarge, Unavailable
 from undercroft.engines.watchdog import limited
 
@@ -25,8 +23,6 @@ except ImportError as error:
 
 # Bytes of an answer; and characters of an error's own text that are repeated.
 LARGEST, _SHOWN = 256 * 2**20, 200
-# Seconds that a service may ask to wait; one that asks for more is mistaken.
-_LONGEST_WAIT = 86_400.0
 NOT_NOW = (408, 429)
 
 Parameters = Sequence[tuple[str, str]]
@@ -305,19 +301,6 @@ def told(body: bytes) -> str:
     texts += [found.faultstring, found.description, found.message, found.title]
     text = " ".join(next((text for text in texts if text), "").split())
     return f": {text[:_SHOWN]}" if text else ""
-
-
-def retry_after(text: str | None) -> float | None:
-    """Seconds that a service asks to wait: a number, or an HTTP date."""
-    if not text:
-        return None
-    if text.strip().isascii() and text.strip().isdigit():
-        return min(float(text.strip()[:9]), _LONGEST_WAIT)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    return min(max(0.0, (time.as_utc(moment) - time.now()) / dt.timedelta(seconds=1)), _LONGEST_WAIT)
 
 
 def _text(error: Exception) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from undercroft.core.errors import Unavailable
 from undercroft.engines import http
+from undercroft.engines.pauses import retry_after
 from undercroft.export.errors import FilterRefused, MetricsMoved, SourceForbidden, SourceUnavailable
 from undercroft.export.settings import Settings
 
@@ -90,5 +91,5 @@ def _failure(answer: http.Answer, what: str) -> Exception:
     if status in _MOVED or 300 <= status < 400:
         return MetricsMoved(f"the metrics have moved, this endpoint serves them no longer: {text}", status)
     if status >= 500 or status in http.NOT_NOW or status < 400:
-        return SourceUnavailable(text, retry_after=http.retry_after(answer.headers.get("retry-after")))
+        return SourceUnavailable(text, retry_after=retry_after(answer.headers.get("retry-after")))
     return FilterRefused("", text)

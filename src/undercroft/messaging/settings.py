@@ -98,9 +98,25 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             default=[],
             help="Networks such as 10.1.0.0/16 whose addresses subscribers may have although they are not public.",
         ),
-        cfg.StrOpt("notify_cafile", default=None, help="File of the authorities that sign the certificates of subscribers."),
         cfg.StrOpt(
-            "smtp_host", default=None, help="Server that takes mail for subscribers of mailto; without it they are refused."
+            "notify_cafile",
+            default=None,
+            help="File of the authorities that sign the certificates of subscribers; by default those that the machine trusts.",
+        ),
+        cfg.StrOpt(
+            "public_url",
+            default=None,
+            help="URL of this API as subscribers reach it, with its prefix /messaging, for confirmations; by default that by which "
+            "the subscription was made.",
+        ),
+        cfg.StrOpt(
+            "external_confirmation_url",
+            default=None,
+            help="Page that confirms a subscription when it is opened, for mail; it gets the parameters of the host's. Without it "
+            "the mail says which call confirms.",
+        ),
+        cfg.StrOpt(
+            "smtp_host", default=None, help="Server that takes mail for subscribers of mailto; without it they are sent nothing."
         ),
         cfg.PortOpt("smtp_port", default=25, help="Port of that server."),
         cfg.StrOpt(
