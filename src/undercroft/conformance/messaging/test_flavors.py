@@ -53,6 +53,10 @@ def test_a_flavor_is_of_its_project(flavors: FlavorsBase) -> None:
     assert items(flavors.list("P")) == ([], "")
     with pytest.raises(FlavorDoesNotExist):
         flavors.get("gold", "P")
+    for project, is_anywhere in (("p", True), (None, False)):
+        flavors.delete("gold", project)
+        assert flavors.is_anywhere("gold") is is_anywhere
+    assert flavors.is_anywhere("GOLD") is False
 
 
 @clause("P10")

@@ -67,6 +67,10 @@ class FlavorsBase(abc.ABC):
         """Remove every flavor, of all projects."""
         self._drop_all()
 
+    def is_anywhere(self, name: str) -> bool:
+        """Whether any project has a flavor of this name; ours, for those who look after pools."""
+        return self._is_anywhere(_name(name))
+
     # -- to be written by drivers ----------------------------------------------------------------------------------
 
     @abc.abstractmethod
@@ -88,6 +92,10 @@ class FlavorsBase(abc.ABC):
     @abc.abstractmethod
     def _delete(self, name: str, project: str) -> None:
         """Remove a flavor."""
+
+    @abc.abstractmethod
+    def _is_anywhere(self, name: str) -> bool:
+        """Whether any project has such a flavor."""
 
     @abc.abstractmethod
     def _drop_all(self) -> None:

@@ -63,6 +63,10 @@ class Flavors(contract.FlavorsBase):
         gone = self._table.delete().where(self._is(name, project))
         self._db.write(lambda c: c.execute(gone))
 
+    def _is_anywhere(self, name: str) -> bool:
+        wanted = sa.select(self._table.c.name).where(self._table.c.name == name).limit(1)
+        return self._db.read(lambda c: c.execute(wanted).first()) is not None
+
     def _drop_all(self) -> None:
         self._db.write(lambda c: c.execute(self._table.delete()))
 
