@@ -7,15 +7,14 @@ import contextlib
 import datetime as dt
 import functools
 import logging
-import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 from click.exceptions import Exit
 
-from undercroft.cli import failures, stores
+from undercroft.cli import failures, stopping, stores
 from undercroft.core import kinds
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def worker(ctx: click.Context, kind: str | None, given: tuple[str, ...], once: b
         LOG.warning(note)
     chosen = stores.chosen(kind, given, LOG.warning)
     failed: list[str] = []
-    with contextlib.ExitStack() as stack, _until_signal() as stop:
+    with contextlib.ExitStack() as stack, stopping.until_signal() as stop:
         opened = {name: stack.enter_context(stores.opened(url, name)) for name, url in chosen.items()}
         runners = _runners(opened, stop, failed)
         names = ", ".join(job.name for runner in runners for job in runner.jobs) or f"none: {_why_none(chosen)}"
@@ -128,25 +127,3 @@ def _watched(job: Job, failed: list[str]) -> Job:
             raise
 
     return Job(job.name, job.every, run)
-
-
-@contextlib.contextmanager
-def _until_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; a second one of them ends the process at once, as it would have without us."""
-    stop = threading.Event()
-    before: dict[signal.Signals, Any] = {}
-
-    def told(*_: object) -> None:
-        stop.set()
-        restore()
-
-    def restore() -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        before[each] = signal.signal(each, told)
-    try:
-        yield stop
-    finally:
-        restore()

@@ -81,6 +81,12 @@ _SHARED: dict[str, list[cfg.Opt]] = {
             default=3600,
             help="Time from one run of postponed work to the next: 1h; 0 does none. A number without a unit is in seconds.",
         ),
+        cfg.Opt(
+            "notify_interval",
+            Span("s", whole=True, least=0),
+            default=1,
+            help="Time from one look for notifications to the next: 1s; 0 sends none. A number without a unit is in seconds.",
+        ),
     ],
 }
 

@@ -13,8 +13,7 @@ from undercroft.api.messaging.bodies import check_integers
 from undercroft.api.messaging.door import MessagingCall
 from undercroft.api.messaging.refusals import API, BODY, Refused
 from undercroft.core import document
-from undercroft.core.errors import Unsupported
-from undercroft.core.names import unknown
+from undercroft.core.errors import InvalidInput, Unsupported
 from undercroft.messaging.attributes import (
     DEAD_LETTER_QUEUE,
     DEAD_LETTER_TTL,
@@ -26,20 +25,11 @@ from undercroft.messaging.attributes import (
     MAX_POST_SIZE,
     RETRY_POLICY,
 )
+from undercroft.messaging.delivery import policy as policies
 from undercroft.messaging.sealing import SETTING
 
 SHORTEST_TTL = 60
 _MOST_CLAIMS = 2**31 - 1
-_RETRIES = {
-    "retries_with_no_delay": 3,
-    "minimum_delay_retries": 3,
-    "minimum_delay": 5,
-    "maximum_delay": 30,
-    "maximum_delay_retries": 3,
-}
-_FUNCTION, _OVERRIDE = "retry_backoff_function", "ignore_subscription_override"
-_FUNCTIONS = ("linear", "arithmetic", "exponential", "geometric")
-_LEAST_SPREAD = 10
 _LONGEST_KEY = 255
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -124,24 +114,10 @@ def check_retry_policy(policy: Any, name: str) -> None:
         policy: what was sent.
         name: how errors call it.
     """
-    if not isinstance(policy, dict):
-        raise Refused(API, f"{name} is an object, not {_short(policy)}")
-    known = (*_RETRIES, _FUNCTION, _OVERRIDE)
-    for key, value in policy.items():
-        if key not in known:
-            raise Refused(API, f"{name} has " + unknown("key", key, known))
-        if key == _OVERRIDE:
-            is_right, expected = isinstance(value, bool), "true or false"
-        elif key == _FUNCTION:
-            is_right, expected = value in _FUNCTIONS, f"one of {', '.join(_FUNCTIONS)}"
-        else:
-            is_right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_CLAIMS
-            expected = "a whole number, 0 or more"
-        if not is_right:
-            raise Refused(API, f"{name}.{key} is {expected}, not {_short(value)}")
-    spread = policy.get("maximum_delay", _RETRIES["maximum_delay"]) - policy.get("minimum_delay", _RETRIES["minimum_delay"])
-    if spread < _LEAST_SPREAD:
-        raise Refused(API, f"{name}: maximum_delay is at least {_LEAST_SPREAD} seconds more than minimum_delay, not {spread}")
+    try:
+        policies.check(policy, name)
+    except InvalidInput as error:
+        raise Refused(API, str(error)) from None
 
 
 def _short(value: Any) -> str:

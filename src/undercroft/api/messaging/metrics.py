@@ -1,4 +1,4 @@
-"""What `/metrics` shows of queues."""
+"""What `/metrics` shows of queues, and of what subscribers are still to be sent."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from undercroft.api.gauges import Gauge
+from undercroft.core.errors import Unsupported
 from undercroft.messaging import DataDriverBase
+from undercroft.messaging.contract.outbox import LANE
 
 _LABELS = ("project", "queue")
+_SUBSCRIPTION = ("project", "subscription")
 
 
 def gauges(store: DataDriverBase, conf: cfg.ConfigOpts) -> Sequence[Gauge]:
-    """Depths of the fullest queues, by one statement; none where `[messaging] metrics_queues` is 0."""
+    """Depths of the fullest queues and subscriptions, by a statement each; none where `[messaging] metrics_queues` is 0."""
     limit = conf.messaging.metrics_queues
     if not limit:
         return ()
     found = store.depths(limit)
     named = [((depth.project, depth.queue), depth) for depth in found.queues]
     return (
+        *_backlog(store, limit),
         Gauge("free", "Messages that may be claimed, or have a delay.", _LABELS, [(labels, depth.free) for labels, depth in named]),
         Gauge("claimed", "Messages under a live claim.", _LABELS, [(labels, depth.claimed) for labels, depth in named]),
         Gauge(
@@ -29,4 +33,34 @@ def gauges(store: DataDriverBase, conf: cfg.ConfigOpts) -> Sequence[Gauge]:
             [(labels, depth.oldest_age) for labels, depth in named],
         ),
         Gauge("queues_left_out", "Queues beyond [messaging] metrics_queues, which are not shown.", (), [((), found.left_out)]),
+    )
+
+
+def _backlog(store: DataDriverBase, limit: int) -> Sequence[Gauge]:
+    try:
+        outbox = store.outbox
+    except Unsupported:
+        return ()
+    found = outbox.backlog(limit)
+    named = [((depth.project, depth.queue.removeprefix(LANE)), depth) for depth in found.queues]
+    return (
+        Gauge("outbox", "Messages that no worker has handed out to subscriptions yet.", (), [((), outbox.waiting())]),
+        Gauge(
+            "subscription_waiting",
+            "Messages that a subscriber is still to be sent, those under way included.",
+            _SUBSCRIPTION,
+            [(labels, depth.free + depth.claimed) for labels, depth in named],
+        ),
+        Gauge(
+            "subscription_oldest_age_seconds",
+            "Seconds since the oldest of them was handed out.",
+            _SUBSCRIPTION,
+            [(labels, depth.oldest_age) for labels, depth in named],
+        ),
+        Gauge(
+            "subscriptions_left_out",
+            "Subscriptions with waiting messages beyond [messaging] metrics_queues, which are not shown.",
+            (),
+            [((), found.left_out)],
+        ),
     )

@@ -6,6 +6,7 @@ import abc
 import collections.abc
 import contextlib
 import dataclasses
+import datetime as dt
 import enum
 import threading
 import time as monotonic
@@ -16,6 +17,7 @@ from typing import Any, ClassVar, Self
 from oslo_config import cfg
 
 from undercroft.core import capabilities as caps
+from undercroft.core import time
 from undercroft.core.errors import UndercroftError, Unsupported
 from undercroft.core.findings import Finding
 from undercroft.core.jobs import Locks
@@ -221,6 +223,10 @@ class DataDriverBase(_DriverBase, abc.ABC):
     def default_message_ttl(self) -> int:
         """Seconds that a message lives whose sender did not say."""
         return int(settings.value(self.conf, "default_message_ttl"))
+
+    def now(self) -> int:
+        """The moment by the engine's clock, in milliseconds; the machine's, where the engine has none."""
+        return (time.now() - time.EPOCH) // dt.timedelta(milliseconds=1)
 
     # -- health ----------------------------------------------------------------------------------------------------
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from undercroft.core.errors import InvalidInput
+from undercroft.core.names import unknown
 from undercroft.messaging.attributes import RETRY_POLICY
 
-# Seconds between two delays that grow, on average.
-_STEP = 5
+OVERRIDE = "ignore_subscription_override"
+# Seconds between two delays that grow, on average, and between the two delays of a policy.
+_STEP, LEAST_SPREAD = 5, 10
 
 
 class Policy(NamedTuple):
@@ -43,7 +46,7 @@ def chosen(metadata: Mapping[str, Any], options: Mapping[str, Any]) -> Policy:
         options: those of the subscription.
     """
     ours, queues = _object(options.get(RETRY_POLICY)), _object(metadata.get(RETRY_POLICY))
-    ignores = ours.get("ignore_subscription_override") is True or queues.get("ignore_subscription_override") is True
+    ignores = ours.get(OVERRIDE) is True or queues.get(OVERRIDE) is True
     return _policy(queues if ignores else ours or queues)
 
 
@@ -58,6 +61,33 @@ def _policy(given: Mapping[str, Any]) -> Policy:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
+def check(policy: Any, field: str) -> None:
+    """Refuse a policy that has anything of no effect.
+
+    Args:
+        policy: what was given.
+        field: its name, for errors.
+
+    Raises:
+        InvalidInput: it is not an object, has an unknown key, a value out of bounds, or too small a spread of delays.
+    """
+    if not isinstance(policy, Mapping):
+        raise InvalidInput(field, f"{_short(policy)} is not an object")
+    known = (*_FITS, OVERRIDE)
+    for key, value in policy.items():
+        if key not in known:
+            raise InvalidInput(field, "has " + unknown("key", key, known))
+        if not (isinstance(value, bool) if key == OVERRIDE else _FITS[key](value)):
+            raise InvalidInput(f"{field}.{key}", f"{_short(value)} is not {_EXPECTED.get(key, 'a whole number, 0 or more')}")
+    whole = _policy(policy)
+    if whole.maximum_delay - whole.minimum_delay < LEAST_SPREAD:
+        raise InvalidInput(field, f"maximum_delay is to be at least {LEAST_SPREAD} seconds more than minimum_delay")
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:64]
 
 
 def delay(policy: Policy, failures: int) -> int | None:
@@ -116,3 +146,4 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(Policy._fields, _is_count),
     "retry_backoff_function": lambda value: isinstance(value, str) and value in _FUNCTIONS,
 }
+_EXPECTED = {OVERRIDE: "true or false", "retry_backoff_function": f"one of {', '.join(_FUNCTIONS)}"}

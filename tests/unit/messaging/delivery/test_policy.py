@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from undercroft.messaging.delivery.policy import Policy, chosen, delay
+from undercroft.core.errors import InvalidInput
+from undercroft.messaging.delivery.policy import Policy, check, chosen, delay
 
 QUEUES, OURS = {"minimum_delay": 7, "maximum_delay": 99}, {"maximum_delay_retries": 1}
 IGNORES = {"ignore_subscription_override": True}
@@ -93,3 +94,31 @@ def test_a_huge_policy_is_answered_at_once() -> None:
 )
 def test_which_policy(metadata: dict[str, Any], options: dict[str, Any], wanted: Policy) -> None:
     assert chosen(metadata, options) == wanted
+
+
+@pytest.mark.parametrize(
+    ("policy", "field"),
+    [
+        ([], "p"),
+        (None, "p"),
+        ({"colour": 1}, "p"),
+        ({"minimum_delay": 30}, "p"),
+        ({"maximum_delay": 14}, "p"),
+        ({"minimum_delay": 5, "maximum_delay": 14}, "p"),
+        ({"retries_with_no_delay": -1}, "p.retries_with_no_delay"),
+        ({"retries_with_no_delay": 2**31}, "p.retries_with_no_delay"),
+        ({"minimum_delay_retries": 1.0}, "p.minimum_delay_retries"),
+        ({"maximum_delay_retries": True}, "p.maximum_delay_retries"),
+        ({"retry_backoff_function": "sine"}, "p.retry_backoff_function"),
+        ({"ignore_subscription_override": 1}, "p.ignore_subscription_override"),
+    ],
+)
+def test_policies_that_are_refused(policy: Any, field: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        check(policy, "p")
+    assert error.value.field == field
+
+
+@pytest.mark.parametrize("policy", [{}, {"maximum_delay": 15}, {"minimum_delay": 0, "maximum_delay": 10, **IGNORES}])
+def test_policies_that_are_taken(policy: Any) -> None:
+    check(policy, "p")
