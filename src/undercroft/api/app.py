@@ -69,7 +69,7 @@ class Service:
             raw = self._read(route, req)
             query = route.read(req, route.query)
             receipt = idempotency.receipt(req, caller, raw, kept=route.keeps_receipts) if route.method == "POST" else None
-            base = f"{req.prefix}/{api.name}"
+            base = f"{req.forwarded_prefix}/{api.name}"
             headers = {name: value for name in route.headers if (value := req.get_header(name)) is not None}
             sent = f"{below}?{req.query_string}" if req.query_string else below
             call = Call(

@@ -11,6 +11,7 @@ from oslo_config import cfg
 
 from undercroft.api.call import Call
 from undercroft.api.messaging.refusals import API, BODY, Refused
+from undercroft.engines.addresses import Guard
 from undercroft.messaging import DataDriverBase
 from undercroft.messaging.contract.arguments import LONGEST_PROJECT
 from undercroft.messaging.contract.topic import queue_of
@@ -29,9 +30,11 @@ class Beside(NamedTuple):
 
     Attributes:
         sealer: encrypts the bodies of messages, and opens them.
+        guard: tells which addresses subscribers may have.
     """
 
     sealer: Sealer
+    guard: Guard
 
 
 MessagingCall = Call[DataDriverBase, Beside]

@@ -59,8 +59,13 @@ def share(call: MessagingCall) -> Answer:
     asked: Share = call.body
     paths = [f"{at.path}/{name}" for name in _checked(asked.paths, PATHS, "paths")]
     methods = _checked(asked.methods, METHODS, "methods")
-    expires = _expires(asked.expires).strftime(_FORM)
+    expires = written(_expires(asked.expires))
     return Answer(200, Signed(paths, methods, at.project, expires, signature(key, paths, methods, at.project, expires)))
+
+
+def written(expires: dt.datetime) -> str:
+    """The end of a signature, as it is signed."""
+    return expires.strftime(_FORM)
 
 
 def _checked(given: Sequence[str], known: Sequence[str], field: str) -> list[str]:

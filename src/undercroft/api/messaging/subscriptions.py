@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
 from undercroft.api.call import Answer
-from undercroft.api.messaging import attributes, door, queries
+from undercroft.api.messaging import attributes, confirmations, door, queries
 from undercroft.api.messaging.bodies import check_integers
 from undercroft.api.messaging.door import MessagingCall, Place
 from undercroft.api.messaging.queues import metadata_of
 from undercroft.api.messaging.refusals import API, BODY, Exists, Refused
 from undercroft.api.messaging.schemas import NewSubscription, SubscriptionChanges, SubscriptionId, SubscriptionOut, Subscriptions
+from undercroft.core.errors import InvalidInput
+from undercroft.engines.addresses import Forbidden
 from undercroft.messaging.attributes import RETRY_POLICY
 from undercroft.messaging.contract.arguments import LONGEST
 from undercroft.messaging.contract.subscription import LONGEST_URI
+from undercroft.messaging.delivery import form, senders, uris
+from undercroft.messaging.errors import SubscriptionAlreadyExists
 
 SHORTEST = 60
 _TRUSTS = ("trust+http", "trust+https")
@@ -43,6 +46,7 @@ def post_subscription(call: MessagingCall) -> Answer:
         at.queues.create(at.name, {}, at.project)
     ttl = call.conf.messaging.default_subscription_ttl if given.ttl is None else given.ttl
     made = _created(call, at, given.subscriber, ttl, given.options or {})
+    confirmations.ask(call, at, made, ttl)
     return Answer(201, SubscriptionId(made), headers={"Location": f"{at.path}/subscriptions/{made}"})
 
 
@@ -76,8 +80,28 @@ def patch_subscription(call: MessagingCall) -> Answer:
     if not changes:
         raise Refused(BODY, "nothing to change: send subscriber, ttl or options")
     _check(call, given.subscriber, given.ttl, given.options)
-    call.store.subscription_controller.update(at.key, call.path["subscription_id"], at.project, **changes)
+    if given.subscriber is not None and call.conf.messaging.require_confirmation:
+        _change_receiver(call, at, given.subscriber, changes)
+    else:
+        call.store.subscription_controller.update(at.key, call.path["subscription_id"], at.project, **changes)
     return Answer(204)
+
+
+def _change_receiver(call: MessagingCall, at: Place, subscriber: str, changes: dict[str, Any]) -> None:
+    """Change a subscription whose receiver may become another one, which has to agree, too."""
+    controller, number = call.store.subscription_controller, call.path["subscription_id"]
+    known = controller.get(at.key, number, at.project)
+    if known["subscriber"] == subscriber:
+        controller.update(at.key, number, at.project, **changes)
+        return
+    # Before the change: the new receiver is sent nothing that it did not agree to, whatever happens between the two.
+    controller.confirm(at.key, number, at.project, confirmed=False)
+    try:
+        controller.update(at.key, number, at.project, **changes)
+    except SubscriptionAlreadyExists:
+        controller.confirm(at.key, number, at.project, confirmed=known["confirmed"])
+        raise
+    confirmations.ask(call, at, number, changes.get("ttl", known["ttl"]))
 
 
 def delete_subscription(call: MessagingCall) -> Answer:
@@ -100,25 +124,18 @@ def confirm_subscription(call: MessagingCall) -> Answer:
 
 def _check(call: MessagingCall, subscriber: str | None, ttl: int | None, options: dict[str, Any] | None) -> None:
     if subscriber is not None:
-        _check_subscriber(subscriber, call.conf.messaging.subscriber_types)
+        _check_subscriber(call, subscriber)
     if ttl is not None and not SHORTEST <= ttl <= LONGEST:
         raise Refused(API, f"ttl is from {SHORTEST} to {LONGEST} seconds, not {ttl}")
     if options is not None:
-        check_integers(options, "options")
-        if RETRY_POLICY in options:
-            attributes.check_retry_policy(options[RETRY_POLICY], f"options.{RETRY_POLICY}")
+        _check_options(options)
 
 
-def _check_subscriber(uri: str, types: list[str]) -> None:
+def _check_subscriber(call: MessagingCall, uri: str) -> None:
+    types = call.conf.messaging.subscriber_types
     if not 1 <= len(uri) <= LONGEST_URI or any(character <= " " or character == "\x7f" for character in uri):
         raise Refused(API, f"subscriber is a URI of 1 to {LONGEST_URI} characters, without spaces and control characters")
-    try:
-        found = urllib.parse.urlsplit(uri)
-        has_host = bool(found.hostname)
-        _ = found.port
-    except ValueError:
-        raise Refused(API, "subscriber is not a URI: its host or port is malformed") from None
-    scheme = found.scheme.lower()
+    scheme = uris.scheme(uri)
     if scheme in _TRUSTS:
         raise Refused(
             API,
@@ -126,8 +143,17 @@ def _check_subscriber(uri: str, types: list[str]) -> None:
         )
     if scheme not in types:
         raise Refused(API, f"subscriber begins with {scheme[:32] or 'no scheme'}; the types that are taken are {', '.join(types)}")
-    if scheme == "mailto":
-        if "@" not in found.path.strip("@"):
-            raise Refused(API, "subscriber: mailto needs an address, such as mailto:ops@example.org")
-    elif not has_host:
-        raise Refused(API, f"subscriber: {scheme} needs a host, such as {scheme}://example.org/messages")
+    try:
+        senders.check_subscriber(uri, call.beside.guard)
+    except (InvalidInput, Forbidden) as error:
+        raise Refused(API, str(error)) from None
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    check_integers(options, "options")
+    if RETRY_POLICY in options:
+        attributes.check_retry_policy(options[RETRY_POLICY], f"options.{RETRY_POLICY}")
+    try:
+        form.check_options(options)
+    except InvalidInput as error:
+        raise Refused(API, str(error)) from None

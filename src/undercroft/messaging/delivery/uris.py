@@ -45,8 +45,8 @@ class Mailbox(NamedTuple):
 
 
 def scheme(uri: str) -> str:
-    """What a URI begins with, in small letters."""
-    return uri.partition(":")[0].lower()
+    """What a URI begins with, in small letters; empty for what is not one."""
+    return uri.partition(":")[0].lower() if ":" in uri else ""
 
 
 def receiver(uri: str) -> Receiver:
