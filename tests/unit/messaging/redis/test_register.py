@@ -39,7 +39,7 @@ def test_a_queue_is_entered_once_and_struck_out(store: DataDriver) -> None:
 
 def test_a_process_that_died_just_after_it_made_a_queue(store: DataDriver) -> None:
     value = rows.packed(NewMessage(60, 0, b"1"), b"", store.now())
-    store.store.redis.run(POST, store.store.base("", "q"), store.now(), store.store.made("", "q"), store.now() + 60_000, value)
+    store.store.redis.run(POST, store.store.base("", "q"), store.now(), store.store.made("", "q"), b"", store.now() + 60_000, value)
     assert queues(store) == ["q"]
     assert entries(store) == [Entry("", "q", life(store))]
     store.clean()

@@ -7,6 +7,7 @@ from typing import Any
 
 from undercroft.core.errors import Unavailable
 from undercroft.messaging import contract
+from undercroft.messaging.contract.outbox import LANE
 from undercroft.messaging.drivers.redis import rows
 from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.drivers.redis.store import Store, patience
@@ -70,13 +71,13 @@ class Claim(contract.Claim):
 
     def _rule(self, queue: str, project: str) -> tuple[Any, ...]:
         """What is said about dead letters where the queue's metadata are in another store."""
-        if not self.driver.keeps_no_queues:
+        if not self.driver.keeps_no_queues or queue.startswith(LANE):
             return ()
         dead = self.driver.dead_letters(queue, project)
         return (1, "", "", "") if dead is None else (1, dead.most, dead.queue, "" if dead.ttl is None else dead.ttl)
 
     def _get(self, queue: str, claim: str, project: str) -> Taken | None:
-        if not rows.is_id(claim):
+        if not rows.is_claim(claim):
             return None
         inc, now = claim[: rows.INC], self._store.now()
         found = self._run(GET, self._base(project, queue), now, inc, claim[rows.INC :])
@@ -86,11 +87,11 @@ class Claim(contract.Claim):
         return Taken(claim, ttl, max(0, now - (ends - ttl * 1000)) // 1000, rows.stored(inc, messages, now))
 
     def _update(self, queue: str, claim: str, lease: Lease, project: str) -> bool:
-        if not rows.is_id(claim):
+        if not rows.is_claim(claim):
             return False
         inc, number = claim[: rows.INC], claim[rows.INC :]
         return bool(self._run(RENEW, self._base(project, queue), self._store.now(), inc, number, lease.ttl, lease.grace))
 
     def _delete(self, queue: str, claim: str, project: str) -> None:
-        if rows.is_id(claim):
+        if rows.is_claim(claim):
             self._run(RELEASE, self._base(project, queue), self._store.now(), claim[: rows.INC], claim[rows.INC :])

@@ -14,7 +14,9 @@ from undercroft.messaging import contract, settings
 from undercroft.messaging.drivers.redis import diagnosis, keeping, signals
 from undercroft.messaging.drivers.redis.claims import Claim
 from undercroft.messaging.drivers.redis.control import ControlDriver
+from undercroft.messaging.drivers.redis.lanes import Lanes
 from undercroft.messaging.drivers.redis.messages import Message
+from undercroft.messaging.drivers.redis.outbox import Outbox, Outboxes
 from undercroft.messaging.drivers.redis.store import Options, Store
 from undercroft.messaging.drivers.redis.subscriptions import Subscription
 from undercroft.messaging.models import Depths
@@ -48,13 +50,15 @@ class DataDriver(DataPlane[Store]):
     _message_controller = Message
     _claim_controller = Claim
     _subscription_controller = Subscription
+    _outbox = Outbox
     capabilities = _Capabilities()
     _features: contract.Features | None = None
 
     def __init__(self, conf: Any, cache: Any, control_driver: Any, **opened: Any) -> None:
         super().__init__(conf, cache, control_driver, **opened)
-        self._keeper = keeping.Keeper(self.store, self.store.mover)
-        self._gauge = keeping.Gauge(self.store)
+        self._keeper = keeping.Keeper(self.store, self.store.register)
+        self._sweepers = (self._keeper, Lanes(self.store), Outboxes(self.store))
+        self._gauge = keeping.Gauge(self.store, self.store.register)
         self.signals = functools.partial(signals.Channel, self.store)
 
     def outlooks(self, keys: Sequence[Key]) -> Sequence[Outlook]:
@@ -91,10 +95,11 @@ class DataDriver(DataPlane[Store]):
         return True
 
     def gc(self) -> None:
-        self._keeper.collect()
+        for each in self._sweepers:
+            each.collect()
 
     def clean(self) -> int:
-        return self._keeper.sweep().removed
+        return sum(each.sweep().removed for each in self._sweepers)
 
     def depths(self, limit: int) -> Depths:
         return self._gauge.depths(limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import heapq
 import threading
 from collections.abc import Iterable, Sequence
@@ -9,8 +10,7 @@ from typing import Any, NamedTuple
 
 from undercroft.engines.redis import Call, Script
 from undercroft.messaging.drivers.redis import rows
-from undercroft.messaging.drivers.redis.moving import Mover
-from undercroft.messaging.drivers.redis.register import Entry
+from undercroft.messaging.drivers.redis.register import Entry, Register
 from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.drivers.redis.store import Store
 from undercroft.messaging.models import Depth, Depths
@@ -24,7 +24,7 @@ _ENOUGH, _TOGETHER, _PART = 1_000, 2, 1_000
 # Messages after which `collect` ends.
 _MOST = 100_000
 # Milliseconds within which a queue is made after it was entered.
-_COMING = 600_000
+COMING = 600_000
 # Queues that are counted exactly, as candidates for the fullest.
 _CANDIDATES = 1_000
 
@@ -36,18 +36,18 @@ class Swept(NamedTuple):
     looked: int
 
 
-class Keeper:
-    """Cleans the queues of a store, one part after the other: how far it has come is kept in the store.
+class Sweeper(abc.ABC):
+    """Goes over the queues of a register, one part after the other: how far it has come is kept in the store.
 
     Args:
         store: the store.
-        mover: brings what a queue has on its way to where it goes.
+        register: names the queues.
     """
 
-    def __init__(self, store: Store, mover: Mover) -> None:
+    def __init__(self, store: Store, register: Register) -> None:
         self._store = store
-        self._mover = mover
-        self._cursor = f"{store.register.base}:cursor"
+        self._register = register
+        self._cursor = f"{register.base}:cursor"
 
     def collect(self) -> None:
         """Remove what has expired from every queue, or as much of it as one call may."""
@@ -56,17 +56,19 @@ class Keeper:
             part = self.sweep()
             removed += part.removed
             idle = 0 if part.removed else idle + part.looked
-            if idle >= self._store.register.count():
+            if idle >= self._register.count():
                 return
             threading.Event().wait(0.001)
 
     def sweep(self) -> Swept:
         """Look at the queues behind those of the last call, all of them where they are few, and clean those that need it."""
-        redis, base = self._store.redis, self._store.register.base
+        redis, base = self._store.redis, self._register.base
+        left, looked, removed = min(self._register.count(), _LOOKED), 0, 0
+        if not left:
+            return Swept(0, 0)
         after = redis.command(base, "GET", self._cursor) or b""
-        left, looked, removed = min(self._store.register.count(), _LOOKED), 0, 0
         while looked < left and removed < _ENOUGH:
-            page = self._store.register.page(after, min(_AT_ONCE, left - looked))
+            page = self._register.page(after, min(_AT_ONCE, left - looked))
             if not page and not after:
                 break
             gone = self._part(page, _ENOUGH - removed)
@@ -77,8 +79,23 @@ class Keeper:
         redis.command(base, "SET", self._cursor, after, writes=True)
         return Swept(removed, looked)
 
+    @abc.abstractmethod
     def _part(self, page: Sequence[Entry], enough: int) -> int:
         """Clean a page of queues until enough is removed; how many messages went."""
+
+    def _base(self, entry: Entry) -> str:
+        return self._store.base(entry.project, entry.name)
+
+
+class Keeper(Sweeper):
+    """Cleans the queues of a store.
+
+    Args:
+        store: the store.
+        register: names the queues.
+    """
+
+    def _part(self, page: Sequence[Entry], enough: int) -> int:
         found = self._store.redis.run_many([Call(LOOK, self._base(entry), (self._store.now(),)) for entry in page])
         due = []
         for entry, look in zip(page, found, strict=True):
@@ -95,7 +112,7 @@ class Keeper:
                 count, more, inc, waiting = one
                 removed += count
                 if waiting:
-                    self._mover.send(entry.name, entry.project, inc, waiting)
+                    self._store.mover.send(entry.name, entry.project, inc, waiting)
                 if more:
                     due.append(entry)
         return removed
@@ -103,13 +120,10 @@ class Keeper:
     def _mend(self, entry: Entry, inc: bytes | None) -> None:
         """Let the register say what the queue says."""
         if inc is None:
-            if entry.named < self._store.now() - _COMING:
-                self._store.register.remove(entry.project, entry.name, entry.inc, self._base(entry))
+            if entry.named < self._store.now() - COMING:
+                self._register.remove(entry.project, entry.name, entry.inc, self._base(entry))
         elif inc != entry.inc:
-            self._store.register.add(entry.project, entry.name, inc, self._base(entry), lives=True)
-
-    def _base(self, entry: Entry) -> str:
-        return self._store.base(entry.project, entry.name)
+            self._register.add(entry.project, entry.name, inc, self._base(entry), lives=True)
 
 
 class Gauge:
@@ -117,10 +131,12 @@ class Gauge:
 
     Args:
         store: the store.
+        register: names the queues.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, register: Register) -> None:
         self._store = store
+        self._register = register
         self._after = b""
         self._known: list[Entry] = []
 
@@ -133,12 +149,12 @@ class Gauge:
         self._known = heapq.nlargest(max(limit, _CANDIDATES), sizes, key=lambda entry: sizes[entry])
         found = sorted(self._counted(self._known), key=lambda depth: (-depth.free - depth.claimed, depth.project, depth.queue))
         gone = len(self._known) - len(found)
-        return Depths(found[:limit], max(0, self._store.register.count() - gone - len(found[:limit])))
+        return Depths(found[:limit], max(0, self._register.count() - gone - len(found[:limit])))
 
     def _next(self) -> list[Entry]:
         found: list[Entry] = []
         while len(found) < _LOOKED:
-            page = self._store.register.page(self._after, _AT_ONCE)
+            page = self._register.page(self._after, _AT_ONCE)
             found += page
             self._after = page[-1].member if len(page) == _AT_ONCE else b""
             if not self._after:

@@ -8,6 +8,7 @@ from typing import Any
 from undercroft.core.errors import Conflict
 from undercroft.core.receipt import KEPT, Receipt
 from undercroft.messaging import contract
+from undercroft.messaging.contract.outbox import LANE
 from undercroft.messaging.drivers.redis import rows
 from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.drivers.redis.store import Store, patience
@@ -18,10 +19,11 @@ from undercroft.messaging.errors import (
     MessageNotClaimed,
     MessageNotClaimedBy,
 )
-from undercroft.messaging.models import NewMessage, Page, Stats, Stored
+from undercroft.messaging.models import Arrival, NewMessage, Page, Stats, Stored
 
 PAGE, FIRST, GET = load("page.lua", reads=True), load("first.lua", reads=True), load("get.lua", reads=True)
-POST, POST_EACH, POP = load("post.lua"), load("post_each.lua"), load("pop.lua")
+POST, POST_EACH, POP = load("post.lua", "entries.lua"), load("post_each.lua", "entries.lua"), load("pop.lua")
+KNOWN = load("known.lua", reads=True)
 DELETE, DELETE_MANY = load("delete.lua"), load("delete_many.lua")
 # What `delete.lua` answers.
 _GONE, _NO_CLAIM, _NOT_CLAIMED, _CLAIMED = 0, 1, 2, 3
@@ -92,10 +94,10 @@ class Message(contract.Message):
         values: list[Any] = []
         for message in messages:
             values += (now + message.ttl * 1000, rows.packed(message, sender, now))
-        base = self._base(project, queue)
+        base, notifies = self._base(project, queue), self._notifies(queue)
         # Nearly always there is the queue.
-        inc, listed, first = self._run(POST, base, now, b"", *values) or self._run(
-            POST, base, now, self._store.made(project, queue), *values
+        inc, listed, first = self._run(POST, base, now, b"", notifies, *values) or self._run(
+            POST, base, now, self._store.made(project, queue), notifies, *values
         )
         if not listed:
             self._store.enter(project, queue, inc)
@@ -104,7 +106,7 @@ class Message(contract.Message):
     def _post_each(self, queue: str, messages: Sequence[NewMessage], client: str, project: str) -> Texts:
         now = self._store.now()
         values = _each(messages, client, now)
-        base, kept = self._base(project, queue), ("",) * 6
+        base, kept = self._base(project, queue), (*("",) * 6, self._notifies(queue))
         _, inc, listed, places = self._run(POST_EACH, base, now, b"", *kept, *values) or self._run(
             POST_EACH, base, now, self._store.made(project, queue), *kept, *values
         )
@@ -122,13 +124,13 @@ class Message(contract.Message):
         answer: Callable[[Sequence[str]], bytes],
     ) -> bytes:
         now, base, made, rounds = self._store.now(), self._base(project, queue), "", 0
-        values = _each(messages, client, now)
+        values, notifies = _each(messages, client, now), self._notifies(queue)
         told, expected = (b"", _NONE) if messages else (answer([]), "")
         while True:
             # The answer is of the ids, and is stored with the messages: it is made of what the ids would be, as long as others come
             # in between. Where they go on to, the ids are kept in its place.
             kept = (receipt.key, receipt.digest, told, now + _KEPT, _LINGERS, expected if rounds < _ROUNDS else _ANY)
-            found = self._run(POST_EACH, base, now, made, *kept, *values)
+            found = self._run(POST_EACH, base, now, made, *kept, notifies, *values)
             if found is None:
                 made = self._store.made(project, queue)
             elif found[0] == _OTHER_IDS:
@@ -142,12 +144,16 @@ class Message(contract.Message):
             else:
                 return _first(receipt, answer, *found[1:])
 
+    def _notifies(self, queue: str) -> bytes:
+        """What a script is told where a message of the queue goes to the outbox, if the queue has subscriptions."""
+        return b"1" if self.driver.notifies and not queue.startswith(LANE) else b""
+
     # -- deletion --------------------------------------------------------------------------------------------------
 
     def _delete(self, queue: str, message_id: str, project: str, claim: str | None, given: str | None) -> None:
         if not rows.is_id(message_id):
             return
-        held = "" if claim is None else claim if rows.is_id(claim) else _NONE
+        held = "" if claim is None else claim if rows.is_claim(claim) else _NONE
         done = self._run(
             DELETE, self._base(project, queue), self._store.now(), message_id[: rows.INC], message_id[rows.INC :], held
         )
@@ -165,7 +171,7 @@ class Message(contract.Message):
         wanted = list(filter(rows.is_id, ids))
         if not wanted:
             return
-        under = () if claims is None else (_NONE, *filter(rows.is_id, claims))
+        under = () if claims is None else (_NONE, *filter(rows.is_claim, claims))
         refused, *which = self._run(DELETE_MANY, self._base(project, queue), self._store.now(), len(wanted), *wanted, *under)
         if not refused:
             return
@@ -192,6 +198,15 @@ class Message(contract.Message):
 
     def _forget(self, queue: str, project: str) -> None:
         self._store.forget(project, queue)
+
+    # -- messages from another store -------------------------------------------------------------------------------
+
+    def _receive(self, queue: str, arrivals: Sequence[Arrival], project: str) -> None:
+        self._store.mover.receive(queue, project, list(map(rows.arrival, arrivals)))
+
+    def _known(self, queue: str, keys: Sequence[bytes], project: str) -> dict[bytes, str]:
+        found = self._run(KNOWN, self._base(project, queue), self._store.now(), *keys)
+        return {} if found is None else {key: one.decode() for key, one in zip(keys, found, strict=True) if one is not None}
 
 
 def _each(messages: Sequence[NewMessage], client: str, now: int) -> list[Any]:

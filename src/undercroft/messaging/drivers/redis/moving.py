@@ -57,6 +57,11 @@ class Mover:
             self._receive(part[0].target.decode(), project, [each.packed for each in part])
             self._store.redis.run(ARRIVED, base, inc, *(each.place for each in part))
 
+    def receive(self, queue: str, project: str, packed: Sequence[bytes]) -> None:
+        """Store messages that came from another store, each once."""
+        for part in _parts([Sent(b"", queue.encode(), each) for each in packed]):
+            self._receive(queue, project, [each.packed for each in part])
+
     def _receive(self, target: str, project: str, packed: Sequence[bytes]) -> None:
         base, now, run = self._store.base(project, target), self._store.now(), self._store.redis.run
         inc, listed = run(RECEIVE, base, now, b"", *packed) or run(RECEIVE, base, now, self._store.made(project, target), *packed)

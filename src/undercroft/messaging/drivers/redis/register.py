@@ -39,16 +39,17 @@ class Entry(NamedTuple):
 
 
 class Register:
-    """The names of the queues of one namespace.
+    """The names of the queues of one namespace: of all, of lanes, or of those that have subscriptions.
 
     Args:
         redis: the server, or the cluster.
         namespace: whose queues.
+        kind: which of them; names the keys.
     """
 
-    def __init__(self, redis: Redis, namespace: str) -> None:
+    def __init__(self, redis: Redis, namespace: str, kind: str = "register") -> None:
         self._redis = redis
-        self.base = f"{{{namespace}:register}}"
+        self.base = f"{{{namespace}:{kind}}}"
 
     def announce(self, project: str, name: str, inc: str) -> None:
         """Enter a queue that is about to be made."""
@@ -69,12 +70,16 @@ class Register:
 
     def remove(self, project: str, name: str, inc: bytes, base: str) -> None:
         """Strike out an incarnation that is gone; `base` is the base name of its keys."""
-        if not self._redis.run(REMOVE, self.base, member(project, name), inc):
+        if not self.strike(Entry(project, name, inc)):
             return
         # One that was made since has been satisfied with this entry, where it had been named before the one that is gone.
         lives = self._redis.command(base, "HGET", f"{base}:queue", "inc")
         if lives is not None:
             self.add(project, name, lives, base, lives=True)
+
+    def strike(self, entry: Entry) -> bool:
+        """Strike out an entry, unless it was announced anew; whether it was there."""
+        return bool(self._redis.run(REMOVE, self.base, entry.member, entry.inc))
 
     def names(self, project: str, first: str, after: str, before: str | None, limit: int) -> list[str]:
         """At most `limit` names of a project from `first` on, behind `after`, and below `before` where it is given, in order."""
@@ -88,12 +93,12 @@ class Register:
         found = self._redis.run(PAGE, self.base, after, limit)
         return [_entry(each, inc) for each, inc in found]
 
-    def pages(self, limit: int) -> Iterator[Sequence[Entry]]:
-        """All queues, by pages."""
-        after = b""
-        while found := self.page(after, limit):
+    def pages(self, limit: int, after: bytes = b"") -> Iterator[Sequence[Entry]]:
+        """All queues behind a member, by pages."""
+        is_more = True
+        while is_more and (found := self.page(after, limit)):
             yield found
-            after = found[-1].member
+            after, is_more = found[-1].member, len(found) == limit
 
     def count(self) -> int:
         """How many queues are entered."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from undercroft.core.errors import Unavailable
 from undercroft.engines.redis import EngineOptions, Redis
+from undercroft.messaging.contract.outbox import LANE
 from undercroft.messaging.drivers.redis import rows
 from undercroft.messaging.drivers.redis.moving import Mover
 from undercroft.messaging.drivers.redis.register import Register
@@ -34,7 +35,9 @@ class Store:
     Attributes:
         redis: the servers.
         options: the URL's.
-        register: the names of all queues.
+        register: the names of all queues but lanes.
+        lanes: the names of lanes.
+        subscribed: the names of queues that have subscriptions, or messages that are still to be handed out to these.
         mover: brings messages from one queue to another.
         makes_queues: whether a message makes its queue for the control plane, too.
 
@@ -45,12 +48,16 @@ class Store:
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         self.redis, self.options = Redis.open(url, Options, options)
-        self.register = Register(self.redis, self.options.namespace)
+        namespace = self.options.namespace
+        self.register, self.lanes = Register(self.redis, namespace), Register(self.redis, namespace, "lanes")
+        self.subscribed = Register(self.redis, namespace, "notify")
         self.mover = Mover(self)
         self.now = self.redis.now
         self.makes_queues = False
         self._last = 0
         self._bases: dict[tuple[str, str], str] = {}
+        # Of every queue, for `base`.
+        self.root = f"{{{namespace}:q:"
 
     def init(self) -> None:
         """See whether the servers answer, and are what the scripts need: keys need no making."""
@@ -68,11 +75,14 @@ class Store:
         """What the keys of a queue begin with: its hash tag, so that all are in one slot."""
         found = self._bases.get((project, name))
         if found is None:
-            digest = hashlib.blake2b(f"{project}\0{name}".encode(), digest_size=16).hexdigest()
             if len(self._bases) >= _KNOWN:
                 self._bases.clear()
-            found = self._bases[project, name] = f"{{{self.options.namespace}:q:{digest}}}"
+            found = self._bases[project, name] = f"{self.root}{digest(project, name)}}}"
         return found
+
+    def register_of(self, name: str) -> Register:
+        """Where the name of a queue is to be."""
+        return self.lanes if name.startswith(LANE) else self.register
 
     def incarnation(self) -> str:
         """A new incarnation, which names the life of a queue: 16 digits; later ones sort later."""
@@ -83,17 +93,18 @@ class Store:
     def announce(self, project: str, name: str) -> str:
         """Enter a queue that is about to be made, under a new incarnation, which is given back."""
         inc = self.incarnation()
-        self.register.announce(project, name, inc)
+        self.register_of(name).announce(project, name, inc)
         return inc
 
     def made(self, project: str, name: str) -> str:
         """What a script makes a queue of; to be asked for where there is none."""
-        return "\0".join((self.announce(project, name), project, name, "{}" if self.makes_queues else ""))
+        has_metadata = self.makes_queues and not name.startswith(LANE)
+        return "\0".join((self.announce(project, name), project, name, "{}" if has_metadata else ""))
 
     def enter(self, project: str, name: str, inc: bytes) -> None:
         """Say in the register, and in the queue, that the queue is there. Whoever stores something the next time does it else."""
         try:
-            self.register.add(project, name, inc, self.base(project, name))
+            self.register_of(name).add(project, name, inc, self.base(project, name))
         except Unavailable as error:
             # What was stored is stored: the caller must not take it for undone.
             LOG.warning("queue %r of project %r is not in the register yet: %s", name, project, error)
@@ -111,10 +122,15 @@ class Store:
         while (found := self.redis.run(FORGET, self.base(project, name))) is not None:
             inc, is_busy = found
             if not is_busy:
-                self.register.remove(project, name, inc, self.base(project, name))
+                self.register_of(name).remove(project, name, inc, self.base(project, name))
                 return
             # Finish moves to other queues first: those messages must not be deleted with this queue.
             self.mover.resend(name, project)
+
+
+def digest(project: str, name: str) -> str:
+    """What the keys of a queue have its name by: 32 digits."""
+    return hashlib.blake2b(f"{project}\0{name}".encode(), digest_size=16).hexdigest()
 
 
 def patience() -> Iterator[int]:

@@ -12,12 +12,13 @@ import msgspec
 from undercroft.core import document
 from undercroft.engines.redis import Script
 from undercroft.messaging import contract
-from undercroft.messaging.drivers.redis.store import Store
+from undercroft.messaging.drivers.redis.store import Store, digest
 from undercroft.messaging.models import Subscriber
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-# The millisecond of its making, and random digits.
-_ID = re.compile("[0-9a-f]{16}", re.ASCII)
+# The millisecond of its making, random digits, and the digest of its queue, for who knows no more than the id. Former versions
+# gave ids without that.
+_ID = re.compile("[0-9a-f]{16}(?:[0-9a-f]{32})?", re.ASCII)
 _RANDOM_BYTES = 2
 
 
@@ -57,7 +58,8 @@ class Subscription(contract.Subscription):
         return None if record is None else _found(record, queue, now)
 
     def _create(self, queue: str, subscriber: str, ttl: int, options: dict[str, Any], project: str) -> str | None:
-        ending, text = secrets.token_hex(_RANDOM_BYTES), document.encoded(options, "options")
+        ending, text = secrets.token_hex(_RANDOM_BYTES) + digest(project, queue), document.encoded(options, "options")
+        self._announce(queue, project)
         made: bytes | None = self._run(CREATE, queue, project, self._store.now(), ending, subscriber, ttl, text)
         return None if made is None else made.decode()
 
@@ -66,8 +68,14 @@ class Subscription(contract.Subscription):
             return None
         options = document.encoded(changes["options"], "options") if "options" in changes else ""
         ttl, subscriber = changes.get("ttl", ""), changes.get("subscriber", "")
+        if "ttl" in changes:
+            self._announce(queue, project)
         changed = self._run(UPDATE, queue, project, self._store.now(), subscription, ttl, subscriber, options)
         return None if changed is None else bool(changed)
+
+    def _announce(self, queue: str, project: str) -> None:
+        """Let the outbox be looked at before there can be anything in it."""
+        self._store.subscribed.announce(project, queue, self._store.incarnation())
 
     def _delete(self, queue: str, subscription: str, project: str) -> None:
         if _ID.fullmatch(subscription):

@@ -5,7 +5,7 @@ local now, inc, place, claim = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 open(inc)
 local score = call('ZSCORE', HELD, place)
 if not score and not call('ZSCORE', ALL, place) then
-  -- It may have come from another queue, or been there and come back.
+  -- It may have come from elsewhere, or been there and come back.
   local id = inc .. place
   inc = call('HGET', QUEUE, 'inc')
   if not inc then

@@ -3,11 +3,9 @@
 
 -- Put a message on its way, one that is in no set but :all: its place, value, what it is to have, and the name of the other queue.
 local function send(inc, target, place, body, born, ttl, expires, claims)
-  local _, _, length = struct.unpack(HEAD, body)
-  local id, rest, moves = inc .. place, string.sub(body, 15), 0
-  if length >= 0x8000 then
-    id, rest, length = string.sub(body, 15, 14 + ID), string.sub(body, 15 + ID), length - 0x8000
-  end
+  local id, first, length = origin(body)
+  local rest, moves = string.sub(body, first), 0
+  id = id or inc .. place
   local known = call('HGET', MOVED, id)
   if known then
     moves = tonumber(string.sub(known, DIGITS + 1))

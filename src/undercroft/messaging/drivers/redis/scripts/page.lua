@@ -57,11 +57,7 @@ local function candidates(count)
 end
 
 local function is_from(body)
-  local _, _, length = struct.unpack(HEAD, body)
-  local first = 15
-  if length >= 0x8000 then
-    first, length = 15 + ID, length - 0x8000
-  end
+  local _, first, length = origin(body)
   return string.sub(body, first, first + length - 1) == client
 end
 

@@ -1,6 +1,7 @@
 -- Store messages with all that they may have: now, what is made where there is no queue (see open_or_make), key of a receipt (empty for none), its
 -- digest, its answer, moment when it is forgotten, milliseconds until its key goes, the ids that the answer was made of (`any` to
--- store whatever they are, and keep the ids in the place of the answer); then of each message moment of expiry, value, end of its delay, dedup key (both empty for none).
+-- store whatever they are, and keep the ids in the place of the answer), whether subscribers are to be notified (1); then of each
+-- message moment of expiry, value, end of its delay, dedup key (both empty for none).
 -- -> 0, incarnation, whether the register has it, places
 --    1, incarnation, places: what the ids would be, where the answer was made of others; nothing is stored
 --    2, digest, answer: of the first post with the receipt; 2, digest, false, incarnation, places where that kept the ids
@@ -14,7 +15,7 @@ if key ~= '' then
     return {2, kept[2], kept[3], kept[4], kept[5]}
   end
 end
-local FIRST, EACH = 9, 4
+local FIRST, EACH = 10, 4
 local count = (#ARGV - FIRST + 1) / EACH
 local inc, last = unpack(call('HMGET', QUEUE, 'inc', 'place'))
 if not inc and ARGV[2] == '' and count > 0 then
@@ -95,6 +96,9 @@ if #fresh > 0 then
   if #deduped > 0 then
     spread('HSET', DEDUP, deduped)
     spread('ZADD', DEDUP_ENDS, dedup_ends)
+  end
+  if ARGV[9] == '1' and is_subscribed(now) then
+    enter(inc, number - #fresh + 1, #fresh, function(index) return fresh[index] end)
   end
   tell(#free / 2)
 end

@@ -5,8 +5,9 @@
 --
 -- :queue           hash: inc, place (the last one given, as a number), claims (the last one's number), project, name, meta (JSON),
 --                  listed (the incarnation that the register has), dead_most, dead_queue, dead_ttl, out (there is something in :out)
--- :INC:body        hash: place -> moment of the post (8 bytes), ttl (4), length of the client's name (2), that name, body. With
---                  0x8000 in the length, the 29 digits of the id of a message from another queue are before the name
+-- :INC:body        hash: place -> moment of the post (8 bytes), ttl (4), length of the client's name (2), that name, body. Before the
+--                  name is the id of a message that came from elsewhere: with 0x8000 in the length the 29 digits that another queue
+--                  gave it, with 0x4000 the length (2) and the text that another store gave it
 -- :INC:all         sorted set of all places. Each of them is in one more of these:
 -- :INC:free        sorted set of places that may be claimed
 -- :INC:later       sorted set of places with a delay; :INC:delayed has them by the moment when it is over
@@ -18,10 +19,11 @@
 --                  lasts that did not prolong its life: most messages are deleted then, and it need never be written
 -- :INC:claims      hash: score -> number (13 digits), ':', ttl; 'c' and number -> score
 -- :INC:dedup       hash: key -> place, moment when it is forgotten; :INC:dedup_ends has the keys by that moment
--- :INC:moved       hash: id -> place, how often it has moved, of messages from other queues; :INC:moved_ends has the ids by the
---                  moment when they are forgotten
+-- :INC:moved       hash: id -> place, how often it has moved, of messages from elsewhere; :INC:moved_ends has the ids by the moment
+--                  when they are forgotten
 -- :INC:out         hash: place -> what is on its way to another queue; see move.lua
 -- :receipt:KEY     string: what a post was answered
+-- :subs            subscriptions, see subscriptions.lua; :outbox what is to be sent to them, see entries.lua
 -- :waits           string: the channel on which those are told who wait for messages; it goes by itself soon after the last did
 
 local call, base = redis.call, KEYS[1]
@@ -31,8 +33,10 @@ local BODY, ALL, FREE, LATER, DELAYED, HELD, ENDS, STATE, CLAIMS, DEDUP, DEDUP_E
 local PART = 1000
 -- Messages of each sort that a script lets happen, so that others need not wait for it; and expired ones that it passes over.
 local AT_ONCE, PASSED = 250, 3000
-local HEAD, LIFE = '<I8I4H', '<I4I8I8'
+local HEAD, LIFE, LENGTH = '<I8I4H', '<I4I8I8', '<H'
 local DIGITS, ID = 13, 29
+-- What the length of a client's name has beside it where an id is before the name; the second one with a length of its own.
+local FROM_QUEUE, FROM_STORE = 0x8000, 0x4000
 -- Milliseconds for which the place of a message from another queue is known longer than it lives.
 local REMEMBERED = 86400000
 
@@ -192,6 +196,19 @@ local function remove(places)
     spread('ZREM', ENDS, places)
     drop(places)
   end
+end
+
+-- The id that a message brought from elsewhere (nil for none), where its client's name begins in the value, length of that name.
+local function origin(body)
+  local _, _, length, first = struct.unpack(HEAD, body)
+  if length >= FROM_QUEUE then
+    return string.sub(body, first, first + ID - 1), first + ID, length - FROM_QUEUE
+  elseif length >= FROM_STORE then
+    local long
+    long, first = struct.unpack(LENGTH, body, first)
+    return string.sub(body, first, first + long - 1), first + long, length - FROM_STORE
+  end
+  return nil, first, length
 end
 
 -- Claims, ttl and moment of expiry of a message.

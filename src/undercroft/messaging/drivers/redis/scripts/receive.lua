@@ -1,4 +1,4 @@
--- Take messages from another queue, each once: now, what is made where there is no queue (see open_or_make), what was sent
+-- Take messages from another queue, or another store, each once: now, what is made where there is no queue (see open_or_make), what was sent
 -- -> incarnation, whether the register has it; nil where nothing is to be made.
 local now = tonumber(ARGV[1])
 local inc, listed, last = open_or_make(ARGV[2])
@@ -11,7 +11,13 @@ for index = 3, #ARGV do
   if expires > now and not (known and tonumber(string.sub(known, DIGITS + 1)) >= moves) then
     last = new_numbers('place', last, 1, now)
     local place = digits(last)
-    call('HSET', BODY, place, struct.pack(HEAD, born, ttl, length + 0x8000) .. id .. rest)
+    local head
+    if #id == ID then
+      head = struct.pack(HEAD, born, ttl, length + FROM_QUEUE)
+    else
+      head = struct.pack(HEAD, born, ttl, length + FROM_STORE) .. struct.pack(LENGTH, #id)
+    end
+    call('HSET', BODY, place, head .. id .. rest)
     if claims > 0 or expires ~= born + ttl * 1000 then
       call('HSET', STATE, place, struct.pack(LIFE, claims, ttl, expires))
     end

@@ -11,7 +11,9 @@ local found = {meta and 1 or 0, call('ZCARD', ALL), call('ZCARD', HELD), inc}
 if found[2] > 0 then
   local first, last = call('ZRANGE', ALL, 0, 0)[1], call('ZRANGE', ALL, -1, -1)[1]
   local bodies = call('HMGET', BODY, first, last)
-  -- The head, and the id of a message from another queue.
-  found[5], found[6], found[7], found[8] = first, string.sub(bodies[1], 1, 14 + ID), last, string.sub(bodies[2], 1, 14 + ID)
+  for index, place in ipairs({first, last}) do
+    local _, name = origin(bodies[index])
+    found[index * 2 + 3], found[index * 2 + 4] = place, string.sub(bodies[index], 1, name - 1)
+  end
 end
 return found

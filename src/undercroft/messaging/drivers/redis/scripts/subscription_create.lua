@@ -1,4 +1,4 @@
--- Make a subscription: end of its id, subscriber, ttl, options -> its id; nil where the subscriber has one.
+-- Make a subscription: random digits and the queue's digest, which its id ends with, subscriber, ttl, options -> its id; nil where the subscriber has one.
 local subscriber = ARGV[3]
 local taken = redis.call('HGET', uris, subscriber)
 if taken then
