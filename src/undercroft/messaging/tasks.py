@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import logging
+import pkgutil
 import threading
-import weakref
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-from undercroft.core import settings
-from undercroft.core.errors import Unsupported
+from undercroft.core.errors import ConfigInvalid
 from undercroft.core.kinds import Task
-from undercroft.messaging.delivery.receivers import Receivers
-from undercroft.messaging.delivery.senders import Senders
-from undercroft.messaging.delivery.worker import worker_of
 
 LOG = logging.getLogger(__name__)
-# Seconds of a run, so that another worker may take over.
-_TURN = 8.0
 
 
 def _clean(store: Any, stop: threading.Event) -> None:
@@ -28,24 +23,20 @@ def _clean(store: Any, stop: threading.Event) -> None:
         LOG.info("what had expired is removed", extra={"job": "messaging.clean", "messages": removed})
 
 
-class _Kept(NamedTuple):
-    """What is of use in the next run: connections to receivers, and what is known of them."""
-
-    sender: Senders
-    receivers: Receivers
-
-
-_kept: weakref.WeakKeyDictionary[Any, _Kept] = weakref.WeakKeyDictionary()
-
-
 def _notify(store: Any, stop: threading.Event) -> None:
-    conf = settings.current()
-    kept = _kept.get(store)
-    if kept is None:
-        kept = _kept[store] = _Kept(Senders(conf), Receivers())
-    # One that has no outbox has nothing to send.
-    with contextlib.suppress(Unsupported):
-        worker_of(store, kept.sender, conf, kept.receivers).run(stop, seconds=_TURN, until_idle=True)
+    if (run := _job()) is not None:
+        run(store, stop)
+
+
+@functools.cache
+def _job() -> Callable[[Any, threading.Event], None] | None:
+    """What sends, imported when it is needed; None where the installation lacks its libraries, which is told once."""
+    try:
+        found: Callable[[Any, threading.Event], None] = pkgutil.resolve_name("undercroft.messaging.delivery.job:run")
+    except ConfigInvalid as error:
+        LOG.warning("no notifications are sent: %s", error, extra={"job": "messaging.notify"})
+        return None
+    return found
 
 
 TASKS = (
