@@ -6,12 +6,15 @@ import contextlib
 import datetime as dt
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import Any
 
+import msgspec
+
 from undercroft.conformance.clock import now
 from undercroft.messaging import DataDriverBase
+from undercroft.messaging.models import Arrival, Posted
 
 OpenStore = Callable[..., DataDriverBase]
 Found = list[dict[str, Any]]
@@ -178,3 +181,44 @@ def subscribers(store: DataDriverBase, limit: int = 100, queue: str = "q", proje
         assert marker != last
         last = marker
         seen += [each["subscriber"] for each in found]
+
+
+def subscribe(
+    store: DataDriverBase,
+    subscriber: str = "http://a",
+    ttl: int = 60,
+    options: Any = None,
+    *,
+    queue: str = "q",
+    project: str | None = None,
+) -> str:
+    """Make a subscription that does not exist; its id."""
+    made = store.subscription_controller.create(queue, subscriber, ttl, {} if options is None else options, project)
+    assert isinstance(made, str)
+    return made
+
+
+def milliseconds(seconds: float) -> int:
+    """The moment that many seconds after START, as drivers have it."""
+    return round((START.replace(tzinfo=dt.UTC).timestamp() + seconds) * 1000)
+
+
+def arrival(name: str, body: Any = None, *, born: float = 0, ttl: int = 3_600, claims: int = 0, client: Any = CLIENT) -> Arrival:
+    """A message of another store, posted that many seconds after START."""
+    began = milliseconds(born)
+    return Arrival(name, began, ttl, began + ttl * 1000, claims, str(client), msgspec.json.encode(body))
+
+
+def receive(store: DataDriverBase, *arrivals: Arrival, queue: str = "q", project: str | None = None) -> None:
+    """Receive messages of another store."""
+    store.message_controller.receive(queue, arrivals, project)
+
+
+def contents(posted: Iterable[Posted]) -> list[Any]:
+    """The bodies of entries of the outbox."""
+    return [msgspec.json.decode(one.body) for one in posted]
+
+
+def take_all(store: DataDriverBase, seconds: int = 60, limit: int = _MANY) -> Sequence[Posted]:
+    """Entries of the outbox that are to be had."""
+    return store.outbox.take(limit, seconds)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from undercroft.conformance.markers import assumes, clause, promise
-from undercroft.conformance.messaging.data import BEFORE, BEHIND, MALFORMED, OpenStore, at, items, make, subscribers
+from undercroft.conformance.messaging.data import BEFORE, BEHIND, MALFORMED, OpenStore, at, items, make, subscribe, subscribers
 from undercroft.conformance.rows import rows
 from undercroft.conformance.threads import numbered
 from undercroft.core.errors import InvalidInput
@@ -19,21 +19,6 @@ URIS = [
     "%", "'",
     "http://" + "a" * 2_041, "http://" + "a" * 2_040 + "b", "trust+http://a",
 ]  # fmt: skip
-
-
-def subscribe(
-    store: DataDriverBase,
-    subscriber: str = "http://a",
-    ttl: int = 60,
-    options: Any = None,
-    *,
-    queue: str = "q",
-    project: str | None = None,
-) -> str:
-    """Make a subscription that does not exist; its id."""
-    made = store.subscription_controller.create(queue, subscriber, ttl, {} if options is None else options, project)
-    assert isinstance(made, str)
-    return made
 
 
 @clause("Q37", "Q36")

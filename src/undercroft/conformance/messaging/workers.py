@@ -9,10 +9,13 @@ from time import monotonic
 
 import undercroft
 from undercroft.conformance import processes
-from undercroft.conformance.messaging.data import bodies, claim, follow, message, page, post
+from undercroft.conformance.messaging.data import arrival, bodies, claim, contents, follow, message, page, post, receive
+from undercroft.messaging.contract.arguments import LONGEST
 
 ROUNDS, EACH = 12, 3
 COUNTED = 15
+# Messages of another store that the processes receive.
+RECEIVED = 120
 _PATIENCE = 60
 
 
@@ -84,6 +87,49 @@ def pop_all(number: int, barrier: multiprocessing.synchronize.Barrier, url: str,
     barrier.wait(60)
     while found := store.message_controller.pop("q", 1 + number):
         store.message_controller.post("taken", [message([number, one["body"]]) for one in found], None)
+    store.close()
+
+
+def receive_and_pop(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str) -> None:
+    """Receive the same messages as the others, in an order of one's own; say what was popped in the queue `taken`."""
+    store = undercroft.connect("messaging", url, namespace=namespace)
+    given = [arrival(f"~{n}", n, ttl=LONGEST) for n in range(RECEIVED)]
+    given = given[number * 30 :] + given[: number * 30]
+    barrier.wait(60)
+    for first in range(0, RECEIVED, 5):
+        receive(store, *given[first : first + 10])
+        found = store.message_controller.pop("q", 1 + number)
+        store.message_controller.post("taken", [message([number, one["body"]]) for one in found], None)
+    while found := store.message_controller.pop("q", 10):
+        store.message_controller.post("taken", [message([number, one["body"]]) for one in found], None)
+    store.close()
+
+
+def hand_out(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str, many: int) -> None:
+    """Post, and take entries of the outbox beside that; say what was taken in the queue `taken`, until all are there."""
+    store = undercroft.connect("messaging", url, namespace=namespace)
+    barrier.wait(60)
+    until = monotonic() + _PATIENCE
+    n = 0
+    while len(page(store, "taken", limit=1_000)[0]) < many * processes.PROCESSES and monotonic() < until:
+        if n < many:
+            post(store, number * many + n)
+        n += 1
+        found = store.outbox.take(1 + number, 600)
+        store.message_controller.post("taken", [message([number, body]) for body in contents(found)], None)
+        store.outbox.remove(found)
+    store.close()
+
+
+def serve(number: int, barrier: multiprocessing.synchronize.Barrier, url: str, namespace: str, many: int) -> None:
+    """Take subscriptions that are due, once each; say which in the queue `taken`, until all are there."""
+    store = undercroft.connect("messaging", url, namespace=namespace)
+    barrier.wait(60)
+    until = monotonic() + _PATIENCE
+    while len(page(store, "taken", limit=1_000)[0]) < many and monotonic() < until:
+        found = store.outbox.due(1 + number, 600)
+        store.message_controller.post("taken", [message([number, one.subscribed.queue]) for one in found], None)
+        assert all(store.outbox.settle(one, None) for one in found)
     store.close()
 
 

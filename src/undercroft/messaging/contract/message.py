@@ -22,6 +22,8 @@ from undercroft.messaging.waiting.hub import Look
 
 # Messages of one post; the HTTP API allows fewer bytes.
 MOST_POSTED = 10_000
+# What ids of messages of other stores begin with.
+FOREIGN = "~"
 # What a body may be; text is not bytes.
 _JSON = (dict, list, str, int, float, bool, type(None))
 # The class has a method of the name `list`.
@@ -229,6 +231,9 @@ class Message(abc.ABC):
             after it expired; so is one that has expired. All are stored when it returns. The queue need not exist.
         """
         own, scope = arguments.name(queue), arguments.project(project)
+        for one in arrivals:
+            if not arguments.text(one.id, "id", arguments.LONGEST_NAME).startswith(FOREIGN):
+                raise InvalidInput("id", f"{one.id!r} is not one of another store: it does not begin with {FOREIGN}")
         if arrivals:
             self._receive(own, arrivals, scope)
             self.driver.waiting.signal((scope, own), len(arrivals))

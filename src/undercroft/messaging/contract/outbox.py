@@ -28,7 +28,10 @@ class Outbox(abc.ABC):
     O1 An entry is there for every message of a post that has returned, where the queue had a live subscription when it was posted
         and the driver's `notifies` is on: once for each message that was stored, none for one that its `dedup_id` kept out.
     O2 An entry whose message has expired is not given any more, and `clean` removes it.
-    O3 What was taken or is due is not given again until its seconds are over, and then it is, unless it was removed or settled.
+    O3 What was taken or is due is not given again until its seconds are over, and then it is, unless it was removed or settled; a
+        subscription that is woken is due at once.
+    O4 A lane is no queue of its project: no list, count or depths of queues has it, and a post to it makes no entry. When its
+        subscription is removed or has expired, `clean` removes what it left.
 
     Args:
         driver: the data driver.
@@ -41,7 +44,8 @@ class Outbox(abc.ABC):
     def take(self, limit: int, seconds: int) -> Sequence[Posted]:
         """At most about `limit` entries that nobody has at the moment, those of a queue in the order of their posts.
 
-        They belong to the caller for `seconds`. More than `limit` may come where one post has stored more.
+        They belong to the caller for `seconds`. More than `limit` may come where one post has stored more. An entry is there
+        whatever became of its message, and from the post on, whatever the message's delay.
         """
 
     @abc.abstractmethod
@@ -52,7 +56,7 @@ class Outbox(abc.ABC):
     def wake(self, subscribed: Sequence[Subscribed], at: int | None = None) -> None:
         """Let subscriptions be due at a moment (milliseconds since 1970; None: now), unless they are due before it.
 
-        One that is leased is woken, too: what its holder settles then changes nothing.
+        One that is leased is woken, too: what its holder settles then changes nothing. Those that are gone are passed over.
         """
 
     @abc.abstractmethod
@@ -72,4 +76,4 @@ class Outbox(abc.ABC):
 
     @abc.abstractmethod
     def waiting(self) -> int:
-        """Entries that are not handed out yet."""
+        """Entries that are not removed yet, whoever has taken them."""

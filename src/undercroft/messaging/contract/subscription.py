@@ -8,6 +8,7 @@ from typing import Any
 
 from undercroft.core.errors import InvalidInput
 from undercroft.messaging.contract import arguments
+from undercroft.messaging.contract.outbox import lane
 from undercroft.messaging.errors import SubscriptionAlreadyExists, SubscriptionDoesNotExist
 from undercroft.messaging.models import Subscriber
 
@@ -89,8 +90,11 @@ class Subscription(abc.ABC):
         return self._get(arguments.name(queue), str(subscription_id), arguments.project(project)) is not None
 
     def delete(self, queue: str, subscription_id: str, project: str | None = None) -> None:
-        """Remove a subscription; an unknown one is ignored."""
-        self._delete(arguments.name(queue), str(subscription_id), arguments.project(project))
+        """Remove a subscription, with what it was still to be sent; an unknown one is ignored."""
+        scope = arguments.project(project)
+        if self._delete(arguments.name(queue), str(subscription_id), scope):
+            # One that ends before this has left a lane to `clean`.
+            self.driver.message_controller.forget(lane(str(subscription_id)), scope)
 
     def get_with_subscriber(self, queue: str, subscriber: str, project: str | None = None) -> dict[str, Any] | None:
         """The subscription of a subscriber; None where the queue has none."""
@@ -125,8 +129,8 @@ class Subscription(abc.ABC):
         """Change it; None where there is none, False where another one has the subscriber."""
 
     @abc.abstractmethod
-    def _delete(self, queue: str, subscription: str, project: str) -> None:
-        """Remove it, if it is there."""
+    def _delete(self, queue: str, subscription: str, project: str) -> bool:
+        """Remove it, if it is there; whether it was."""
 
     @abc.abstractmethod
     def _confirm(self, queue: str, subscription: str, project: str, confirmed: bool) -> bool:

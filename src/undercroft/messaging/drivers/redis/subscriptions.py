@@ -77,9 +77,8 @@ class Subscription(contract.Subscription):
         """Let the outbox be looked at before there can be anything in it."""
         self._store.subscribed.announce(project, queue, self._store.incarnation())
 
-    def _delete(self, queue: str, subscription: str, project: str) -> None:
-        if _ID.fullmatch(subscription):
-            self._run(DELETE, queue, project, self._store.now(), subscription)
+    def _delete(self, queue: str, subscription: str, project: str) -> bool:
+        return bool(_ID.fullmatch(subscription) and self._run(DELETE, queue, project, self._store.now(), subscription))
 
     def _confirm(self, queue: str, subscription: str, project: str, confirmed: bool) -> bool:
         if not _ID.fullmatch(subscription):

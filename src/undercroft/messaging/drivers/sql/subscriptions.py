@@ -112,11 +112,12 @@ class Subscription(contract.Subscription):
 
         return self._db.write(work)
 
-    def _delete(self, queue: str, subscription: str, project: str) -> None:
+    def _delete(self, queue: str, subscription: str, project: str) -> bool:
         number, column = rows.number(subscription), self._table.c
-        if number is not None:
-            gone = self._table.delete().where(column.id == number, column.project == project, column.queue == queue)
-            self._db.write(lambda c: c.execute(gone))
+        if number is None:
+            return False
+        gone = self._table.delete().where(column.id == number, column.project == project, column.queue == queue)
+        return bool(self._db.write(lambda c: c.execute(gone).rowcount))
 
     def _confirm(self, queue: str, subscription: str, project: str, confirmed: bool) -> bool:
         number, now, column = rows.number(subscription), self.driver.now(), self._table.c
