@@ -80,7 +80,8 @@ def others(event_place: Opener, metering_place: Opener, messaging_place: Opener)
 @pytest.fixture(scope="module")
 def service(place: Opener, others: dict[str, str], tokens: pathlib.Path) -> Iterator[Service]:
     """A service of all kinds, with tokens."""
-    with serving(url_of(place), auth="tokens", token_file=tokens, **others) as found:
+    own = {"admin_mode": "true", "pooling": "true", "enable_virtual_pool": "true"}
+    with serving(url_of(place), auth="tokens", token_file=tokens, messaging_settings=own, **others) as found:
         yield found
 
 

@@ -68,6 +68,14 @@ OF_MESSAGES: dict[tuple[str, str], list[dict[str, Any]]] = {
         )]
         for name in ("queues", "topics")
     },
+    ("GET", "/messaging/v2/pools"): [{}, {"params": {"detailed": "true"}}],
+    **{(method, "/messaging/v2/pools/{pool_name}"): [{}] for method in ("GET", "DELETE")},
+    ("PUT", "/messaging/v2/pools/{pool_name}"): [{"json": {"weight": 1, "uri": "nothing://host"}}],
+    ("PATCH", "/messaging/v2/pools/{pool_name}"): [{"json": {"weight": 1}}],
+    ("GET", "/messaging/v2/flavors"): [{"params": each} for each in ({}, {"detailed": "true"}, {"marker": "a"})],
+    ("GET", "/messaging/v2/flavors/{flavor_name}"): [*NAMES],
+    **{(method, "/messaging/v2/flavors/{flavor_name}"): [{"json": {"pool_list": ["p"]}}] for method in ("PUT", "PATCH")},
+    ("DELETE", "/messaging/v2/flavors/{flavor_name}"): [{"path": "idle"}],
     **{
         (method, f"/messaging/v2/{one}{rest}"): requests
         for one in ("queues/{queue_name}", "topics/{topic_name}")
@@ -176,7 +184,9 @@ ROWS: dict[tuple[str, str], list[dict[str, Any]]] = {
 # What tells project b's usage from everything else: its id in texts, its price in numbers.
 SECRETS = (b'"b"', b"777.25", b"1554.5", b"1556", b"vm-of-b", b"type-of-b", b"event-of-b")
 # What answers repeat of a question.
-ECHOED = re.compile(rb"(Marker|Event|Sample|Resource|Queue|Topic|Message|Claim|Subscription|queue|topic|queues/|topics/) ?vm-of-b")
+ECHOED = re.compile(
+    rb"(Marker|Event|Sample|Resource|Queue|Topic|Message|Claim|Subscription|Flavor|queue|topic|queues/|topics/) ?vm-of-b"
+)
 # Routes that tell nothing which the caller did not send.
 TELLS_NOTHING = ("POST", "/metering/v2/meters/{meter_name}")
 REFUSED = {Rule.ADMIN: 403, Rule.SEGREGATED: 401, Rule.WRITER: 403}
@@ -202,8 +212,11 @@ def of(given: Any, name: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def two_tenants(service: Service, place: Any) -> Service:
+def two_tenants(service: Service, place: Any, messaging_place: Any) -> Service:
     place.opened[0].delete()
+    for project in ("a", "b"):
+        for name in ("gold", f"vm-of-{project}"):
+            messaging_place.opened[0].control_driver.flavors_controller.create(name, project)
     mine, theirs = frame("a", 1, "1.5"), frame("b", 1, "777.25", metric="type-of-b")
     theirs["usage"]["type-of-b"][0]["groupby"]["id"] = "vm-of-b"
     theirs["usage"]["cpu"] = [{**theirs["usage"]["type-of-b"][0], "groupby": {"project_id": "b", "id": "vm-1"}}]

@@ -47,11 +47,16 @@ BODIES: dict[tuple[str, str], Any] = {
             ("POST", "/purge", "body.resource_types", lambda many: {"resource_types": ["messages"] * many}),
         )
     },
+    **{
+        (method, "/messaging/v2/flavors/{flavor_name}"): ("body.pool_list", lambda many: {"pool_list": ["p"] * many})
+        for method in ("PUT", "PATCH")
+    },
     ("POST", "/messaging/v2/queues/{queue_name}/share"): ("body.methods", lambda many: {"methods": ["GET"] * many}),
 }
 # Bodies of objects without a list; what is further in is bounded by the size of a body.
 OBJECTS = {
     *((method, f"/messaging/v2/{name}") for method, name in (
+        ("PUT", "pools/{pool_name}"), ("PATCH", "pools/{pool_name}"),
         ("POST", "queues/{queue_name}/claims"), ("PATCH", "queues/{queue_name}/claims/{claim_id}"),
     )),
     *((method, f"/messaging/v2/{name}{rest}") for name in ("queues/{queue_name}", "topics/{topic_name}") for method, rest in (

@@ -26,7 +26,8 @@ DEFAULTS = {
 @pytest.fixture(scope="module")
 def service(place: Opener) -> Iterator[Service]:
     """A service without access control."""
-    with serving(None, messaging=url_of(place), messaging_settings={"secret_key": SECRET, "encryption_key": KEY}) as found:
+    own = {"secret_key": SECRET, "encryption_key": KEY, "admin_mode": "true"}
+    with serving(None, messaging=url_of(place), messaging_settings=own) as found:
         yield found
 
 

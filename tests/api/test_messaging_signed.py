@@ -28,7 +28,7 @@ NAMES = {"URL-Signature": "signature", "URL-Expires": "expires", "URL-Methods": 
 @pytest.fixture(scope="module")
 def service(place: Opener, tokens) -> Iterator[Service]:
     """A service with tokens, which a signature is in the place of."""
-    own = {"secret_key": SECRET}
+    own = {"secret_key": SECRET, "admin_mode": "true"}
     with serving(None, auth="tokens", token_file=tokens, messaging=url_of(place), messaging_settings=own) as found:
         yield found
 

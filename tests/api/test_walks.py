@@ -67,6 +67,10 @@ LINKS: list[tuple[str, str, int, str, str, dict[str, str]]] = [
         {**SAME, "subscription_id": "$response.body#/subscription_id"},
     ),
     ("GET", "/messaging/v2/queues", 200, "GET", f"{QUEUE}/stats", {"queue_name": "$response.body#/queues/0/name"}),
+    (
+        "GET", "/messaging/v2/flavors", 200, "GET", "/messaging/v2/flavors/{flavor_name}",
+        {"flavor_name": "$response.body#/flavors/0/name"},
+    ),
     ("GET", "/rating/v2/scope", 200, "GET", "/rating/v2/scope", {"scope_id": "$response.body#/results/0/scope_id"}),
 ]  # fmt: skip
 

@@ -232,7 +232,7 @@ def create_app(conf: cfg.ConfigOpts | None = None, stores: Mapping[str, Any] | N
     failures.install(app)
     for each in served:
         counters.watch(each, conf)
-        _add_routes(app, service, each)
+        _add_routes(app, service, each, conf)
     app.add_route("/healthz", health.Alive())
     app.add_route("/readyz", health.Ready(served))
     app.add_route("/metrics", counters)
@@ -240,10 +240,12 @@ def create_app(conf: cfg.ConfigOpts | None = None, stores: Mapping[str, Any] | N
     return app
 
 
-def _add_routes(app: falcon.App[Any, Any], service: Service, served: Served) -> None:
+def _add_routes(app: falcon.App[Any, Any], service: Service, served: Served, conf: cfg.ConfigOpts) -> None:
     """Let the framework hand the kind's routes to the service: it wants one object a path."""
     by_path: dict[str, types.SimpleNamespace] = {}
     for route in served.api.routes:
+        if route.is_served is not None and not route.is_served(conf):
+            continue
         resource = by_path.setdefault(route.template, types.SimpleNamespace())
         setattr(resource, f"on_{route.method.lower()}", service.responder(served, route))
     for path, resource in by_path.items():

@@ -41,6 +41,7 @@ class Route:
         media: content types of the answer.
         waits: how many seconds a query lets the request wait for something to happen; None for never. The handler goes by
             `Call.wait`.
+        is_served: whether, by the settings, there is such a path; None for always.
         takes_rest: whether the last variable part is all that is left of the path, with its slashes.
     """
 
@@ -64,6 +65,7 @@ class Route:
     keeps_receipts: bool = True
     media: tuple[str, ...] = (falcon.MEDIA_JSON,)
     waits: Callable[[Any], int | None] | None = None
+    is_served: Callable[[cfg.ConfigOpts], bool] | None = None
     takes_rest: bool = False
 
     @property

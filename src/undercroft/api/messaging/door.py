@@ -136,6 +136,12 @@ def check_name(name: str) -> None:
         )
 
 
+def check_label(name: str, what: str) -> None:
+    """Refuse what is not the name of a pool or flavor."""
+    if not _NAME.fullmatch(name):
+        raise Refused(API, f"the name of a {what} has 1 to {LONGEST_NAME} letters of ASCII, digits, underscores, hyphens and dots")
+
+
 def limit(given: int | None, most: int, default: int = 10, field: str = "limit") -> int:
     """How many are asked for.
 

@@ -9,7 +9,21 @@ import falcon
 from oslo_config import cfg
 
 from undercroft.api.call import Rule
-from undercroft.api.messaging import claims, door, messages, patches, queries, queues, schemas, signatures, subscriptions, versions
+from undercroft.api.messaging import (
+    claims,
+    door,
+    flavors,
+    messages,
+    patches,
+    pool_schemas,
+    pools,
+    queries,
+    queues,
+    schemas,
+    signatures,
+    subscriptions,
+    versions,
+)
 from undercroft.api.routes import Route
 
 PREFIX = "/messaging"
@@ -36,6 +50,24 @@ def _route(method: str, path: str, *arguments: Any, **named: Any) -> Route:
 def _own(method: str, path: str, handler: Any, answers: dict[int, Any], **named: Any) -> Route:
     common = {"failures": (404, 406), "keeps_receipts": handler is messages.post_messages}
     return _route(method, path, handler, Rule.OWN, answers, **{**common, **named})
+
+
+def _admin(method: str, path: str, handler: Any, answers: dict[int, Any], **named: Any) -> Route:
+    """A route of operators, which a service for tenants does not have."""
+    common: dict[str, Any] = {"failures": (404, 406), "is_served": _has_pools}
+    return _route(method, path, handler, Rule.ADMIN, answers, **{**common, **named})
+
+
+def _is_for_admins(conf: cfg.ConfigOpts) -> bool:
+    return bool(conf.messaging.admin_mode)
+
+
+def _is_pooling(conf: cfg.ConfigOpts) -> bool:
+    return bool(conf.messaging.pooling)
+
+
+def _has_pools(conf: cfg.ConfigOpts) -> bool:
+    return _is_for_admins(conf) and _is_pooling(conf)
 
 
 def _waits(query: schemas.MessagesQuery | schemas.ClaimQuery) -> int | None:
@@ -110,12 +142,13 @@ def _of_both(base: str, name: str) -> Iterator[Route]:
 
 
 _QUEUE = "/v2/queues/{queue_name}"
+_POOL, _FLAVOR = f"{pools.PATH}/{{pool_name}}", f"{flavors.PATH}/{{flavor_name}}"
 ROUTES: tuple[Route, ...] = (
     _route("GET", "", versions.versions, Rule.OPEN, {300: schemas.ApiVersions}, check=None, headers=()),
     _route("GET", "/v2", versions.home, Rule.OPEN, {200: schemas.Home, 300: schemas.ApiVersions}, check=None, headers=()),
     _route("GET", "/v2/ping", versions.ping, Rule.ANYONE, {204: None}, failures=(404, 406)),
     _route("HEAD", "/v2/ping", versions.ping_head, Rule.ANYONE, {204: None}, failures=(404, 406)),
-    _route("GET", "/v2/health", versions.health, Rule.ADMIN, {200: dict[str, Any]}, failures=(404, 406)),
+    _admin("GET", "/v2/health", versions.health, {200: dict[str, Any]}, is_served=_is_for_admins),
     _own(
         "GET", "/v2/queues", queues.list_queues, {200: schemas.Queues}, query=schemas.QueuesQuery, read=queries.read_filters,
     ),
@@ -132,4 +165,19 @@ ROUTES: tuple[Route, ...] = (
     _own("GET", f"{_QUEUE}/claims/{{claim_id}}", claims.get_claim, {200: schemas.ClaimOut}),
     _own("PATCH", f"{_QUEUE}/claims/{{claim_id}}", claims.patch_claim, {204: None}, body=schemas.Lease),
     _own("DELETE", f"{_QUEUE}/claims/{{claim_id}}", claims.delete_claim, {204: None}),
+    _admin("GET", pools.PATH, pools.list_pools, {200: pool_schemas.Pools}, query=pool_schemas.DetailedQuery),
+    _admin("PUT", _POOL, pools.put_pool, {201: None}, body=pool_schemas.NewPool, failures=(404, 406, 409)),
+    _admin("GET", _POOL, pools.get_pool, {200: pool_schemas.PoolOut}, query=pool_schemas.DetailQuery),
+    _admin(
+        "PATCH", _POOL, pools.patch_pool, {200: pool_schemas.PoolOut}, body=pool_schemas.PoolChanges, failures=(404, 406, 409),
+    ),
+    _admin("DELETE", _POOL, pools.delete_pool, {204: None}),
+    _own(
+        "GET", flavors.PATH, flavors.list_flavors, {200: pool_schemas.Flavors}, query=pool_schemas.DetailedQuery,
+        is_served=_is_pooling,
+    ),
+    _own("GET", _FLAVOR, flavors.get_flavor, {200: pool_schemas.FlavorOut}, is_served=_is_pooling),
+    _admin("PUT", _FLAVOR, flavors.put_flavor, {201: None}, body=pool_schemas.NewFlavor),
+    _admin("PATCH", _FLAVOR, flavors.patch_flavor, {200: pool_schemas.FlavorOut}, body=pool_schemas.NewFlavor),
+    _admin("DELETE", _FLAVOR, flavors.delete_flavor, {204: None}),
 )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from oslo_config import cfg
+
 from undercroft.api.call import Answer
 from undercroft.api.messaging.door import MessagingCall
 from undercroft.api.messaging.schemas import ApiLink, ApiMedia, ApiVersion, ApiVersions, Home, HomeResource
@@ -28,13 +30,23 @@ _RESOURCES: dict[str, tuple[str, list[str]]] = {
     "rel/topics": ("topics{?marker,limit,detailed,name,with_count}", _GET),
     "rel/topic": ("topics/{topic_name}", ["GET", "PUT", "PATCH", "DELETE"]),
     "rel/ping": ("ping", ["GET", "HEAD"]),
-    "rel/health": ("health", _GET),
+}
+# The same of a service whose queues are in pools, and of one for operators.
+_OF_POOLS: dict[str, tuple[str, list[str]]] = {
+    "rel/flavors": ("flavors{?marker,limit,detailed}", _GET),
+    "rel/flavor": ("flavors/{flavor_name}", _GET),
+}
+_OF_ADMINS: dict[str, tuple[str, list[str]]] = {"rel/health": ("health", _GET)}
+_OF_POOLS_FOR_ADMINS: dict[str, tuple[str, list[str]]] = {
+    "rel/pools": ("pools{?marker,limit,detailed}", _GET),
+    "rel/pool": ("pools/{pool_name}", ["GET", "PUT", "PATCH", "DELETE"]),
+    "rel/flavor": ("flavors/{flavor_name}", ["GET", "PUT", "PATCH", "DELETE"]),
 }
 _VARIABLES = {
     name: f"param/{name}"
     for name in (
         "marker", "limit", "detailed", "name", "with_count", "echo", "include_claimed", "include_delayed", "queue_name",
-        "topic_name", "message_id", "claim_id", "subscription_id",
+        "topic_name", "message_id", "claim_id", "subscription_id", "pool_name", "flavor_name",
     )
 }  # fmt: skip
 
@@ -49,7 +61,14 @@ def home(call: MessagingCall) -> Answer:
     if not call.sent.partition("?")[0].endswith("/"):
         # They join it with the URL that they asked and a slash: an absolute path would leave out where the service is mounted.
         return _versions("./")
-    return Answer(200, Home({name: _resource(*each) for name, each in _RESOURCES.items()}))
+    return Answer(200, Home({name: _resource(*each) for name, each in _resources(call.conf).items()}))
+
+
+def _resources(conf: cfg.ConfigOpts) -> dict[str, tuple[str, list[str]]]:
+    of_pools = _OF_POOLS if conf.messaging.pooling else {}
+    if not conf.messaging.admin_mode:
+        return _RESOURCES | of_pools
+    return _RESOURCES | of_pools | _OF_ADMINS | (_OF_POOLS_FOR_ADMINS if of_pools else {})
 
 
 def _versions(here: str) -> Answer:
