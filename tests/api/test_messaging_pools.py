@@ -210,11 +210,11 @@ def test_the_pools_of_a_flavor_are_changed(own, uri):
 def test_bad_flavors_are_refused(own, uri):
     put(own, uri, "a")
     own.ask("PUT", "/flavors/gold", {"pool_list": ["a"]})
+    wrong: list[Any] = [{}, {"pool_list": []}, {"pool_list": "a"}, {"pool_list": [1]}, {"pool_list": ["a"], "unknown": 1}]
     for method in ("PUT", "PATCH"):
-        assert (
-            "Pool unknown does not exist" in own.ask(method, "/flavors/gold", {"pool_list": ["a", "unknown"]}).json()["description"]
-        )
-        for body in ({}, {"pool_list": []}, {"pool_list": "a"}, {"pool_list": [1]}, {"pool_list": ["a"], "unknown": 1}):
+        answer = own.ask(method, "/flavors/gold", {"pool_list": ["a", "unknown"]})
+        assert "Pool unknown does not exist" in answer.json()["description"]
+        for body in wrong:
             refused(own.ask(method, "/flavors/gold", body), 400, BODY)
     assert own.ask("PUT", "/flavors/silver", {"pool_list": ["unknown"]}).status_code == 400
     assert own.get("/flavors/silver", 404)

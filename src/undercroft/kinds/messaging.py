@@ -10,7 +10,11 @@ KIND = Kind(
     settings="undercroft.messaging.settings:OPTIONS",
     tasks="undercroft.messaging.tasks:TASKS",
     api="undercroft.api.messaging:API",
-    cli={"queue": "undercroft.cli.messaging:queue"},
+    cli={
+        "queue": "undercroft.cli.messaging:queue",
+        "pool": "undercroft.cli.messaging:pool",
+        "flavor": "undercroft.cli.messaging:flavor",
+    },
     migrations="undercroft.migrations.messaging",
     suite="undercroft.conformance.messaging",
     examples=("undercroft queue stats jobs --store sqlite:///messaging.db",),

@@ -36,6 +36,11 @@ def prepare(uri: str) -> None:
             store.control_driver.close()
 
 
+def queues_of(control: Any, pool: str) -> int:
+    """How many queues have something in a pool."""
+    return int(control.catalogue_controller.counts().get(pool, 0))
+
+
 def put_flavor(control: Any, name: str, project: str | None, pools: Sequence[str]) -> tuple[Any, ...]:
     """Make a flavor, or make it anew, of these pools: they join it, others leave it. What it offers.
 
