@@ -15,13 +15,17 @@ from undercroft.messaging.contract.outbox import lane
 from undercroft.messaging.drivers.redis import DataDriver
 from undercroft.messaging.models import Due, Posted, Subscribed
 
-ONE, TWO = Subscribed("", "q", "1"), Subscribed("p", "q", "2")
-
 
 def subscribe(store: DataDriver, queue: str = "q", ttl: int = 3_600, project: str | None = None) -> str:
     made = store.subscription_controller.create(queue, "http://a", ttl, {}, project)
     assert made is not None
     return made
+
+
+def both(store: DataDriver) -> tuple[Subscribed, Subscribed]:
+    """Two subscriptions, of a project each."""
+    one, two = (Subscribed(project, "q", subscribe(store, project=project)) for project in ("", "p"))
+    return one, two
 
 
 def taken(store: DataDriver, limit: int = 1_000, seconds: int = 60) -> Sequence[Posted]:
@@ -113,6 +117,7 @@ def test_expired_entries(store: DataDriver) -> None:
         assert found(taken(store, 3, 5)) == ["50", "60", '"last"']
         assert store.outbox.waiting() == 3
     with at(50):
+        assert store.outbox.waiting() == 2
         assert store.clean() > 0
         assert store.outbox.waiting() == 2
         assert found(taken(store)) == ["60", '"last"']
@@ -168,9 +173,9 @@ def test_few_round_trips_for_many_queues(store: DataDriver) -> None:
 
 
 def test_a_full_server_gives_what_it_has(store: DataDriver) -> None:
-    subscribe(store)
+    one = Subscribed("", "q", subscribe(store))
     post(store, "a")
-    store.outbox.wake([ONE])
+    store.outbox.wake([one])
     store.store.redis.command(None, "CONFIG", "SET", "maxmemory", 1, writes=True)
     try:
         with pytest.raises(Unavailable):
@@ -271,22 +276,24 @@ def test_deleting_a_lane(store: DataDriver) -> None:
 
 def test_due_the_longest_first(store: DataDriver) -> None:
     with at(0):
+        one, two = both(store)
         now = store.now()
-        store.outbox.wake([ONE], now + 5_000)
-        store.outbox.wake([TWO], now + 3_000)
-        store.outbox.wake([TWO], now + 4_000)
+        store.outbox.wake([one], now + 5_000)
+        store.outbox.wake([two], now + 3_000)
+        store.outbox.wake([two], now + 4_000)
         assert store.outbox.due(10, 60) == []
     with at(3):
-        ((two, _),) = store.outbox.due(10, 60)
-        assert two == TWO
+        ((found, _),) = store.outbox.due(10, 60)
+        assert found == two
     with at(63):
-        assert [each.subscribed for each in store.outbox.due(10, 60)] == [ONE, TWO]
+        assert [each.subscribed for each in store.outbox.due(10, 60)] == [one, two]
         assert store.outbox.due(10, 60) == []
 
 
 def test_settled_by_who_has_the_lease(store: DataDriver) -> None:
     with at(0):
-        store.outbox.wake([ONE, TWO])
+        one, two = both(store)
+        store.outbox.wake([one, two])
         first, second = store.outbox.due(10, 10)
         assert store.outbox.settle(first, None)
         assert not store.outbox.settle(first, None)
@@ -303,24 +310,40 @@ def test_settled_by_who_has_the_lease(store: DataDriver) -> None:
 
 def test_woken_while_leased(store: DataDriver) -> None:
     with at(0):
-        store.outbox.wake([ONE])
+        one, _ = both(store)
+        store.outbox.wake([one])
         (due,) = store.outbox.due(1, 60)
-        store.outbox.wake([ONE], store.now() + 90_000)
+        store.outbox.wake([one], store.now() + 90_000)
         assert not store.outbox.settle(due, None)
     with at(59):
         assert store.outbox.due(1, 60) == []
-        store.outbox.wake([ONE])
+        store.outbox.wake([one])
         assert len(store.outbox.due(1, 60)) == 1
 
 
 def test_tickets_after_a_server_has_lost_the_last_ones(store: DataDriver) -> None:
     with at(0):
-        store.outbox.wake([ONE])
+        one, two = both(store)
+        store.outbox.wake([one])
         (lost,) = store.outbox.due(1, 1)
         store.store.redis.command(None, "FLUSHALL", writes=True)
     with at(1):
-        store.outbox.wake([ONE])
+        one, two = both(store)
+        store.outbox.wake([one])
         (due,) = store.outbox.due(1, 60)
         assert not store.outbox.settle(lost, None)
-        assert not store.outbox.settle(Due(TWO, due.ticket), None)
+        assert not store.outbox.settle(Due(two, due.ticket), None)
         assert store.outbox.settle(due, None)
+
+
+def test_those_that_are_gone_are_forgotten(store: DataDriver) -> None:
+    with at(0):
+        one, two = both(store)
+        store.outbox.wake([one, two])
+        store.outbox.due(1, 20)
+        store.subscription_controller.delete("q", one.subscription)
+        store.subscription_controller.delete("q", two.subscription, "p")
+        store.outbox.wake([one])
+        assert len(store.outbox.due(1, 10)) == 1
+        store.clean()
+        assert keys(store, "*:due") == keys(store, "*:tickets") == set()

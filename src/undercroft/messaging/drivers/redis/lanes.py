@@ -40,7 +40,7 @@ class Lanes(Keeper):
         calls = [
             Call(HOLDS, self._base(entry), (entry.inc,))
             if match is None
-            else Call(subscriptions.GET, f"{self._store.root}{match[2]}}}", (now, match[1], ""))
+            else Call(subscriptions.LIVES, f"{self._store.root}{match[2]}}}", (now, match[1]))
             for entry, match in named.items()
         ]
         answers = zip(named.items(), self._store.redis.run_many(calls), strict=True)

@@ -15,25 +15,23 @@ from undercroft.engines.redis import Call, Script
 from undercroft.engines.redis.script import Word
 from undercroft.messaging import contract
 from undercroft.messaging.drivers.redis import rows
-from undercroft.messaging.drivers.redis.keeping import COMING, Gauge, Sweeper
+from undercroft.messaging.drivers.redis.keeping import COMING, Gauge, Sweeper, Swept
 from undercroft.messaging.drivers.redis.register import Entry
 from undercroft.messaging.drivers.redis.script import load
 from undercroft.messaging.drivers.redis.store import Store
+from undercroft.messaging.drivers.redis.subscriptions import LIVES
 from undercroft.messaging.models import Depths, Due, Posted, Subscribed
 
 LOOK = load("outbox_look.lua", "entries.lua", reads=True)
-TAKE, REMOVE, CLEAN = (
-    load("outbox_take.lua", "entries.lua", "groups.lua"),
-    load("outbox_remove.lua", "entries.lua", "groups.lua"),
-    load("outbox_clean.lua", "entries.lua", "groups.lua"),
-)
-DUE, WAKE, SETTLE = (Script.of(__package__, f"{name}.lua") for name in ("due", "wake", "settle"))
+TAKE, REMOVE, CLEAN = (load(f"outbox_{name}.lua", "entries.lua", "groups.lua") for name in ("take", "remove", "clean"))
+COUNT = load("outbox_count.lua", "entries.lua", "groups.lua", reads=True)
+DUE, WAKE, SETTLE, PASS_OVER = (Script.of(__package__, f"{name}.lua") for name in ("due", "wake", "settle", "pass_over"))
 # Queues that are looked at in one round trip; bytes that one of them gives at once.
 _AT_ONCE, _ROOM = 500, 4 * 2**20
 # Subscriptions, or messages, of one script.
 _PART = 1_000
 # Groups of messages that a script looks through for what has expired.
-_GROUPS = 50
+_GROUPS = 100
 # What a script gives of a message: its group, its id, its value.
 _FIELDS = 3
 
@@ -127,21 +125,24 @@ class Outbox(contract.Outbox):
     def waiting(self) -> int:
         count = 0
         for page in self._store.subscribed.pages(_AT_ONCE):
-            bases = [_base(self._store, entry) for entry in page]
-            count += sum(self._store.redis.commands([(base, ("HLEN", f"{base}:outbox")) for base in bases]))
+            now = self._store.now()
+            count += sum(self._store.redis.run_many([Call(COUNT, _base(self._store, entry), (now, _GROUPS)) for entry in page]))
         return count
 
     # -- subscriptions that are due --------------------------------------------------------------------------------
 
     def wake(self, subscribed: Sequence[Subscribed], at: int | None = None) -> None:
-        moment = self._store.now() if at is None else at
+        now = self._store.now()
         for first in range(0, len(subscribed), _PART):
-            self._run(WAKE, moment, *map(_member, subscribed[first : first + _PART]))
+            part = [_member(each) for each in subscribed[first : first + _PART]]
+            members = [each for each, lives in _living(self._store, part) if lives]
+            if members:
+                self._run(WAKE, now if at is None else at, *members)
 
     def due(self, limit: int, seconds: int) -> Sequence[Due]:
         now = self._store.now()
         found = self._run(DUE, now, limit, now + seconds * 1000)
-        return [Due(Subscribed(*each.decode().split("\0")), ticket) for each, ticket in zip(found[::2], found[1::2], strict=True)]
+        return [Due(_subscribed(each), ticket) for each, ticket in zip(found[::2], found[1::2], strict=True)]
 
     def settle(self, due: Due, at: int | None) -> bool:
         return bool(self._run(SETTLE, _member(due.subscribed), due.ticket, "" if at is None else at))
@@ -154,7 +155,7 @@ class Outbox(contract.Outbox):
 
 
 class Outboxes(Sweeper):
-    """Removes what has expired from outboxes, and strikes out the queues that have nothing to be looked for any more.
+    """Removes what has expired from outboxes, and what is kept of queues and subscriptions that have nothing to be looked for.
 
     Args:
         store: the store.
@@ -162,6 +163,17 @@ class Outboxes(Sweeper):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, store.subscribed)
+        self._passed = 0
+
+    def sweep(self) -> Swept:
+        redis, base, due = self._store.redis, self._register.base, f"{self._register.base}:due"
+        # Most of them may live: others follow the next time.
+        found = redis.command(base, "ZRANGE", due, self._passed, self._passed + _PART - 1)
+        gone = [each for each, lives in _living(self._store, found) if not lives]
+        if gone:
+            redis.run(PASS_OVER, base, *gone)
+        self._passed = self._passed + len(found) - len(gone) if len(found) == _PART else 0
+        return super().sweep()
 
     def _part(self, page: Sequence[Entry], enough: int) -> int:
         removed, aged = 0, self._store.now() - COMING
@@ -184,6 +196,19 @@ def _looked(store: Store, page: Sequence[Entry]) -> Iterator[tuple[Entry, Looked
 
 def _base(store: Store, entry: Entry) -> str:
     return store.base(entry.project, entry.name)
+
+
+def _living(store: Store, members: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Whether subscriptions are there, and have not expired; one round trip a server."""
+    now = store.now()
+    calls = [
+        Call(LIVES, store.base(project, queue), (now, subscription)) for project, queue, subscription in map(_subscribed, members)
+    ]
+    return zip(members, map(bool, store.redis.run_many(calls)), strict=True)
+
+
+def _subscribed(member: bytes) -> Subscribed:
+    return Subscribed(*member.decode().split("\0"))
 
 
 def _member(subscribed: Subscribed) -> bytes:

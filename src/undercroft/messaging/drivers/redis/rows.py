@@ -23,7 +23,7 @@ _MOVED, _FOREIGN = 0x8000, 0x4000
 _STATE = struct.Struct("<IQQ")
 _ID = re.compile("[0-9a-f]{29}", re.ASCII)
 # The id of a message from another store.
-_FOREIGN_ID = re.compile("~[^\ud800-\udfff]{1,254}", re.DOTALL)
+_FOREIGN_ID = re.compile("~[^\ud800-\udfff]{0,254}", re.DOTALL)
 # What a script gives of a message: its place, its body with the head, its state and its claim's number, where it has these.
 FIELDS = 4
 Row = Sequence[Any]

@@ -26,7 +26,7 @@ def _script(name: str, *, reads: bool = False) -> Script:
     return Script.of(__package__, f"subscription_{name}.lua", prelude="subscriptions.lua", reads=reads)
 
 
-LIST, GET = _script("list", reads=True), _script("get", reads=True)
+LIST, GET, LIVES = (_script(name, reads=True) for name in ("list", "get", "lives"))
 CREATE, UPDATE, DELETE, CONFIRM = map(_script, ("create", "update", "delete", "confirm"))
 
 
