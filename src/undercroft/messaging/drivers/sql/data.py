@@ -14,6 +14,7 @@ from undercroft.messaging.drivers.sql.claims import Claim
 from undercroft.messaging.drivers.sql.control import ControlDriver
 from undercroft.messaging.drivers.sql.dialects import Lane
 from undercroft.messaging.drivers.sql.messages import Message
+from undercroft.messaging.drivers.sql.outbox import Outbox
 from undercroft.messaging.drivers.sql.store import Options, Store
 from undercroft.messaging.drivers.sql.subscriptions import Subscription
 from undercroft.messaging.models import Depths
@@ -34,6 +35,7 @@ class DataDriver(DataPlane[Store]):
     _message_controller = Message
     _claim_controller = Claim
     _subscription_controller = Subscription
+    _outbox = Outbox
 
     def __init__(self, conf: Any, cache: Any, control_driver: Any, **opened: Any) -> None:
         super().__init__(conf, cache, control_driver, **opened)
@@ -67,6 +69,7 @@ class DataDriver(DataPlane[Store]):
         if (yield from self.store.sql.diagnose(self.check)):
             yield diagnosis.queues(self.db, self.tables)
             yield diagnosis.waiting(self.db, self.tables, self.now())
+            yield diagnosis.outbox(self.db, self.tables, self.now())
             if verify:
                 yield from self.store.sql.integrity()
                 yield diagnosis.tallies(self.db, self.tables)

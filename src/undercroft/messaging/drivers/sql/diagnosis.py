@@ -11,6 +11,8 @@ from undercroft.messaging.drivers.sql.schema import Tables
 
 # Messages that may have expired before somebody should see to it, and the age of the oldest, in milliseconds.
 _MANY, _LATE = 10_000, 3_600_000
+# Milliseconds that a message may wait to be handed out.
+_STUCK = 600_000
 
 
 def queues(db: Database, tables: Tables) -> Finding:
@@ -45,6 +47,21 @@ def waiting(db: Database, tables: Tables, now: int) -> Finding:
     return ok("expired messages", f"{count:,} are still to be removed")
 
 
+def outbox(db: Database, tables: Tables, now: int) -> Finding:
+    """Whether what was posted is handed out to subscribers."""
+    entry = tables.outbox.c
+    born = entry.expires - entry.ttl * 1000
+    wanted = sa.select(sa.func.count(), sa.func.min(born)).where(entry.expires > now)
+    count, oldest = db.read(lambda c: tuple(c.execute(wanted).one()))
+    if oldest is not None and now - oldest > _STUCK:
+        return warning(
+            "notifications",
+            f"{count:,} messages wait for their subscribers, the oldest for {(now - oldest) // 60_000:,} minutes",
+            "run `undercroft queue notify` or `undercroft worker`, or set notify = false where the host notifies itself",
+        )
+    return ok("notifications", f"{count:,} messages wait for their subscribers")
+
+
 def tallies(db: Database, tables: Tables) -> Finding:
     """Whether the numbers that statistics rest on are those of the rows."""
     message, tally = tables.message, tables.tally
@@ -76,7 +93,7 @@ def tallies(db: Database, tables: Tables) -> Finding:
 
 
 def references(db: Database, tables: Tables) -> Finding:
-    """Whether every message has its queue, or one that is being removed."""
+    """Whether every message has its queue, or one that is being removed, and is found by its id."""
     message = tables.message.c
     lost = (
         sa.select(sa.func.count())
@@ -89,4 +106,10 @@ def references(db: Database, tables: Tables) -> Finding:
     count = db.read(lambda c: c.execute(lost).scalar_one())
     if count:
         return error("references", f"{count:,} messages whose queue is missing", RESTORE)
-    return ok("references", "every message has its queue")
+    moved = tables.moved.c
+    known = sa.exists().where(moved.queue == message.queue, moved.alias == message.alias, moved.place == message.place)
+    hidden = sa.select(sa.func.count()).select_from(tables.message).where(message.alias.is_not(None), ~known)
+    count = db.read(lambda c: c.execute(hidden.where(message.queue.in_(sa.select(tables.queue.c.id)))).scalar_one())
+    if count:
+        return error("references", f"{count:,} messages are not found by their ids", RESTORE)
+    return ok("references", "every message has its queue, and is found by its id")

@@ -7,6 +7,7 @@ from typing import Any
 
 from undercroft.core.receipt import Receipt
 from undercroft.messaging import contract
+from undercroft.messaging.contract.outbox import LANE
 from undercroft.messaging.drivers.sql import rows
 from undercroft.messaging.drivers.sql.dialects import Dialect, Lane
 from undercroft.messaging.drivers.sql.dialects.base import Slice
@@ -17,7 +18,7 @@ from undercroft.messaging.errors import (
     MessageNotClaimed,
     MessageNotClaimedBy,
 )
-from undercroft.messaging.models import NewMessage, Page, Stats, Stored
+from undercroft.messaging.models import Arrival, NewMessage, Page, Stats, Stored
 
 Texts = list[str]
 
@@ -30,7 +31,7 @@ class Message(contract.Message):
         self._plane: Dialect = driver.plane
 
     def _list(self, queue: str, project: str, page: Page) -> tuple[Sequence[Stored], str | None]:
-        after = 0 if page.marker is None else rows.number(page.marker)
+        after = 0 if page.marker is None else rows.message(page.marker)
         if after is None:
             return [], None
         now = self.driver.now()
@@ -44,11 +45,16 @@ class Message(contract.Message):
         return None if found is None else found.stored(now)
 
     def _get(self, queue: str, ids: Sequence[str], project: str) -> Sequence[Stored]:
-        now, wanted = self.driver.now(), rows.numbers(ids)
-        return [row.stored(now) for row in self._plane.get(Lane(project, queue), wanted, now)] if wanted else []
+        now, wanted = self.driver.now(), rows.messages(ids)
+        return [row.stored(now) for row in self._plane.get(Lane(project, queue), list(wanted), now)] if wanted else []
 
     def _post(self, queue: str, messages: Sequence[NewMessage], client: str, project: str) -> Texts:
-        return list(map(rows.text, self._plane.post(Lane(project, queue), client, messages, self.driver.now())))
+        enters = self._enters(queue)
+        return list(map(rows.text, self._plane.post(Lane(project, queue), client, messages, self.driver.now(), enters=enters)))
+
+    def _enters(self, queue: str) -> bool:
+        """Whether what is posted to a queue is to be handed out to its subscribers."""
+        return self.driver.notifies and not queue.startswith(LANE)
 
     def _post_once(
         self,
@@ -62,11 +68,12 @@ class Message(contract.Message):
         def told(ids: Sequence[int]) -> bytes:
             return answer(list(map(rows.text, ids)))
 
-        done: bytes = self._plane.post_once(Lane(project, queue), client, messages, self.driver.now(), receipt, told)
+        lane, now, enters = Lane(project, queue), self.driver.now(), self._enters(queue)
+        done: bytes = self._plane.post_once(lane, client, messages, now, receipt, told, enters=enters)
         return done
 
     def _delete(self, queue: str, message_id: str, project: str, claim: str | None, given: str | None) -> None:
-        message, held = rows.number(message_id), None if claim is None else rows.number(claim)
+        message, held = rows.message(message_id), None if claim is None else rows.number(claim)
         if message is None:
             return
         if claim is not None and held is None:
@@ -86,15 +93,15 @@ class Message(contract.Message):
         raise MessageNotClaimedBy(message_id, claim)
 
     def _bulk_delete(self, queue: str, ids: Sequence[str], project: str, claims: Sequence[str] | None, given: str | None) -> None:
-        wanted = rows.numbers(ids)
+        wanted = rows.messages(ids)
         if not wanted:
             return
         held = None if claims is None else rows.numbers(claims)
-        refusal = self._plane.delete_many(Lane(project, queue), wanted, held, self.driver.now())
+        refusal = self._plane.delete_many(Lane(project, queue), list(wanted), held, self.driver.now())
         if refusal is None:
             return
         if refusal.holder is None:
-            raise MessageNotClaimed(rows.text(refusal.message))
+            raise MessageNotClaimed(wanted[refusal.message])
         raise ClaimDoesNotMatch(rows.text(refusal.holder), queue, given)
 
     def _pop(self, queue: str, limit: int, project: str) -> Sequence[Stored]:
@@ -112,3 +119,13 @@ class Message(contract.Message):
 
     def _forget(self, queue: str, project: str) -> None:
         self.driver.store.forget(Lane(project, queue))
+
+    def _receive(self, queue: str, arrivals: Sequence[Arrival], project: str) -> None:
+        now = self.driver.now()
+        wanted = {rows.foreign(one.id): one for one in reversed(arrivals) if one.expires > now}
+        if wanted:
+            self._plane.receive(Lane(project, queue), dict(reversed(wanted.items())), now)
+
+    def _known(self, queue: str, keys: Sequence[bytes], project: str) -> dict[bytes, str]:
+        found = self._plane.known(Lane(project, queue), keys, self.driver.now())
+        return {key: rows.text(message) for key, message in found.items()}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from undercroft.messaging.contract.message import FOREIGN
 from undercroft.messaging.models import Edge, Stats, Stored
 
 # The columns of `Row`, in its order.
-COLUMNS = ("place", "alias", "born", "ttl", "expires", "again", "claim", "claim_ttl", "claims", "client", "body")
+COLUMNS = ("place", "alias", "origin", "born", "ttl", "expires", "again", "claim", "claim_ttl", "claims", "client", "body")
 _NUMBER = re.compile("[0-7][0-9a-f]{15}", re.ASCII)
 
 
@@ -18,6 +20,7 @@ class Row(NamedTuple):
 
     place: int
     alias: int | None
+    origin: str | None
     born: int
     ttl: int
     expires: int
@@ -33,6 +36,11 @@ class Row(NamedTuple):
         """Its id as a number."""
         return self.place if self.alias is None else self.alias
 
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return text(self.number) if self.origin is None else self.origin
+
     def is_held(self, now: int) -> bool:
         """Whether it is under a live claim."""
         return self.claim is not None and self.again > now
@@ -41,7 +49,9 @@ class Row(NamedTuple):
         """The message for the contract."""
         claim = text(self.claim) if self.claim is not None and self.again > now else None
         age = max(0, now - self.born) // 1000
-        return Stored(text(self.number), self.ttl, age, bytes(self.body), claim, self.claims, self.born)
+        return Stored(
+            self.id, self.ttl, age, bytes(self.body), claim, self.claims, self.born, client=self.client, expires=self.expires
+        )
 
 
 class Found(NamedTuple):
@@ -54,12 +64,15 @@ class Found(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """How many messages a queue has that have not expired, how many under a live claim, and its first and last one."""
+    """How many messages a queue has that have not expired, how many under a live claim, and its first and last one.
+
+    Of those the id, and when it was posted.
+    """
 
     total: int
     claimed: int
-    oldest: tuple[int, int] | None
-    newest: tuple[int, int] | None
+    oldest: tuple[str, int] | None
+    newest: tuple[str, int] | None
 
 
 def stats(found: Tally | None, now: int) -> Stats:
@@ -67,7 +80,7 @@ def stats(found: Tally | None, now: int) -> Stats:
     if found is None:
         return Stats(0, 0, None, None)
     oldest, newest = (
-        None if end is None else Edge(text(end[0]), max(0, now - end[1]) // 1000, end[1]) for end in (found.oldest, found.newest)
+        None if end is None else Edge(end[0], max(0, now - end[1]) // 1000, end[1]) for end in (found.oldest, found.newest)
     )
     return Stats(found.total - found.claimed, found.claimed, oldest, newest)
 
@@ -85,3 +98,19 @@ def number(text: str) -> int | None:
 def numbers(texts: Sequence[str]) -> list[int]:
     """The numbers of those that are ids."""
     return [found for each in texts if (found := number(each)) is not None]
+
+
+def message(text: str) -> int | None:
+    """The number of a message's id, which may be one of another store; None for what is none."""
+    return number(text) if not text.startswith(FOREIGN) else foreign(text)
+
+
+def messages(texts: Iterable[str]) -> dict[int, str]:
+    """The numbers of those that are ids of messages, each with the id."""
+    return {found: each for each in texts if (found := message(each)) is not None}
+
+
+def foreign(text: str) -> int:
+    """The number of an id of another store: below zero, where no place is."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return -1 - (int.from_bytes(digest) >> 1)

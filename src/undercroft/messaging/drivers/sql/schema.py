@@ -2,18 +2,23 @@
 
 queue        a queue, or a topic. `metadata` is NULL for one that has messages and was never made, where the control
              plane is elsewhere. `id` is of this incarnation: a queue that is deleted and made again has another one.
-             `version` changes with the metadata. The three `dead_` columns are what the metadata say about dead letters
+             `version` changes with the metadata. The three `dead_` columns are what the metadata say about dead letters.
+             `subscription` is set on a lane: the id of the subscription that it goes with; it has no metadata
 leftover     ids of queues that are gone, whose messages are still to be removed
 message      a message. `place` is its order in the queue, and its id, too, but for one that came from another queue: that kept
-             its id, as `alias`. `again` says when it may be claimed: 0 for one that was never claimed and has no delay, else a
-             moment. `claim` is the last claim that was not released; it is live while `again` is to come. `ttl` and `expires` are
-             what the contract makes of them when a claim prolongs a life
-moved        where the messages are that came from another queue, or were, by their ids: such an id is a marker, too, when its
-             message is gone. Kept for a day longer than they live
+             its id, as `alias`. One of another store has its id in `origin`, and a number below 0 that is made of it as `alias`.
+             `again` says when it may be claimed: 0 for one that was never claimed and has no delay, else a moment. `claim` is the
+             last claim that was not released; it is live while `again` is to come. `ttl` and `expires` are what the contract makes
+             of them when a claim prolongs a life
+moved        where the messages are that came from another queue or store, or were, by their ids: such an id is a marker, too, when
+             its message is gone, and is not received again. Kept for a day longer than they live
 tally        what is added to the number of a queue's messages (`total`) and of those with a `claim` (`held`): rows that are added
              up, so that no two writers of a queue wait for each other. Folded now and then
 dedup        which message a `dedup_id` of a queue made, for as long as that is to be remembered
-subscription a subscription; `digest` is of its subscriber, since a URI may be too long for an index
+subscription a subscription; `digest` is of its subscriber, since a URI may be too long for an index. `due` is when its lane is to
+             be looked at, NULL for never; `lease` is set while somebody does, until `due`, and names that one's turn
+outbox       what was posted to queues that had subscriptions, until it is handed out. `place` is the message's. `again` says when
+             it may be taken: 0 for what nobody has taken yet, else the moment when the last turn ends
 pool         a pool; `digest` is of its URI, which no two have. `flavor` is empty for none
 flavor       a flavor of a project
 catalogue    which pool a queue is in, and what the pooled driver keeps of it (`state`); `version` changes with each change
@@ -56,6 +61,7 @@ class Tables:
     tally: sa.Table
     dedup: sa.Table
     subscription: sa.Table
+    outbox: sa.Table
     pool: sa.Table
     flavor: sa.Table
     catalogue: sa.Table
@@ -101,7 +107,9 @@ def tables(namespace: str) -> Tables:
             number("dead_most", nullable=True),
             sa.Column("dead_queue", types.word(255)),
             number("dead_ttl", nullable=True),
+            number("subscription", nullable=True),
             index("queue_name", "project", "name", unique=True),
+            index("queue_subscription", "subscription", where="subscription IS NOT NULL"),
         ),
         leftover=table("leftover", key("id"), number("since")),
         message=table(
@@ -118,6 +126,7 @@ def tables(namespace: str) -> Tables:
             number("claims", sa.Integer),
             sa.Column("client", types.word(255), nullable=False),
             sa.Column("body", types.Bytes, nullable=False),
+            sa.Column("origin", types.word(255)),
             index("message_again", "queue", "again", "place", named="again"),
             index("message_expires", "queue", "expires", named="expires"),
             index("message_claim", "queue", "claim", where="claim IS NOT NULL"),
@@ -154,8 +163,23 @@ def tables(namespace: str) -> Tables:
             number("expires"),
             sa.Column("options", types.LongText, nullable=False),
             sa.Column("confirmed", sa.SmallInteger, nullable=False),
+            number("due", nullable=True),
+            number("lease", nullable=True),
             index("subscription_digest", "project", "queue", "digest", unique=True),
             index("subscription_expires", "expires"),
+            index("subscription_due", "due", where="due IS NOT NULL"),
+        ),
+        outbox=table(
+            "outbox",
+            key("place"),
+            sa.Column("project", types.word(256), nullable=False),
+            sa.Column("queue", types.word(255), nullable=False),
+            number("ttl"),
+            number("expires"),
+            number("again"),
+            sa.Column("body", types.Bytes, nullable=False),
+            index("outbox_again", "again", "place"),
+            index("outbox_expires", "expires"),
         ),
         pool=table(
             "pool",

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from undercroft.core.receipt import Receipt
 from undercroft.engines.sql import Database
 from undercroft.messaging.attributes import DeadLetters
-from undercroft.messaging.drivers.sql.rows import Found, Row, Tally
+from undercroft.messaging.contract.outbox import LANE
+from undercroft.messaging.drivers.sql.rows import Found, Row, Tally, number
 from undercroft.messaging.drivers.sql.schema import Tables
-from undercroft.messaging.models import Depth, Depths, Lease, NewMessage
+from undercroft.messaging.models import Arrival, Depth, Depths, Lease, NewMessage
 from undercroft.messaging.waiting import Outlook, Signals
 
 # `again` of a message that was never claimed and has no delay. Moments are behind it.
@@ -35,6 +36,8 @@ PATIENCE, LOOK = 0.05, 0.005
 REMEMBERED = 86_400_000
 # Rows of `tally` that a queue may have before they are folded into one.
 FOLD = 1_000
+# Behind every place.
+BEYOND = 2**63 - 1
 # Makes the answer of the ids.
 Answer = Callable[[Sequence[int]], bytes]
 
@@ -47,14 +50,21 @@ class Lane(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """Where messages are to be inserted: the id of the queue, and what their places begin with where posts are numbered."""
+    """Where messages are to be inserted: the id of the queue, and what their places begin with where posts are numbered.
+
+    `enters` says whether it has subscribers to whom they are to be handed out.
+    """
 
     queue: int
     number: int = 0
+    enters: bool = False
 
 
 class Slice(NamedTuple):
-    """What a page of messages asks for; see `models.Page`. `after` is a place, or the id of a message in a place of its own."""
+    """What a page of messages asks for; see `models.Page`. `after` is a place, or the id of a message in a place of its own.
+
+    Below 0 it is one of another store, which marks no place where that message was never received.
+    """
 
     after: int
     limit: int
@@ -101,12 +111,15 @@ class Dialect(abc.ABC):
     # -- messages --------------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def post(self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int) -> list[int]:
-        """Store messages, all or none; their ids in order. Makes the queue's row where there is none."""
+    def post(self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, *, enters: bool) -> list[int]:
+        """Store messages, all or none; their ids in order. Makes the queue's row where there is none.
+
+        With `enters` they are entered into the outbox, too, where the queue has a live subscription.
+        """
 
     @abc.abstractmethod
     def post_once(
-        self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, receipt: Receipt, answer: Answer
+        self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, receipt: Receipt, answer: Answer, *, enters: bool
     ) -> bytes:
         """The same once for a receipt; the answer that is kept with it."""
 
@@ -137,6 +150,40 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def redrive(self, lane: Lane, target: Lane, limit: int, now: int) -> int:
         """Move the first messages that are free to another queue; how many."""
+
+    @abc.abstractmethod
+    def receive(self, lane: Lane, arrivals: Mapping[int, Arrival], now: int) -> int:
+        """Store messages of another store, by the numbers of their ids, but for those that were stored before; how many."""
+
+    @abc.abstractmethod
+    def known(self, lane: Lane, keys: Sequence[bytes], now: int) -> dict[bytes, int]:
+        """The messages that these keys of deduplication have made, as far as they are still remembered."""
+
+    # -- outbox ----------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def take(self, limit: int, seconds: int, now: int) -> Sequence[tuple[Any, ...]]:
+        """The first entries that may be taken, from now on the caller's: place, project, queue, ttl, expires and body."""
+
+    @abc.abstractmethod
+    def remove_entries(self, places: Sequence[int]) -> None:
+        """Remove entries."""
+
+    @abc.abstractmethod
+    def waiting(self, now: int) -> int:
+        """How many entries there are."""
+
+    @abc.abstractmethod
+    def wake(self, subscriptions: Sequence[int], at: int) -> None:
+        """Let subscriptions be due."""
+
+    @abc.abstractmethod
+    def due(self, limit: int, seconds: int, now: int) -> tuple[Sequence[tuple[int, str, str]], int]:
+        """Subscriptions that are due, from now on the caller's: id, project, queue; and the number of the lease."""
+
+    @abc.abstractmethod
+    def settle(self, subscription: int, lease: int, at: int | None) -> bool:
+        """Say when a subscription is due next, if the lease is still that; whether it was."""
 
     # -- claims ----------------------------------------------------------------------------------------------------
 
@@ -186,8 +233,8 @@ class Dialect(abc.ABC):
         """How full a queue is; None where it has no row."""
 
     @abc.abstractmethod
-    def depths(self, limit: int, now: int) -> Depths:
-        """How full the fullest queues are."""
+    def depths(self, limit: int, now: int, *, lanes: bool = False) -> Depths:
+        """How full the fullest queues are, or the fullest lanes of subscriptions."""
 
     # -- removal ---------------------------------------------------------------------------------------------------
 
@@ -201,7 +248,7 @@ class Dialect(abc.ABC):
         """A statement with the names of our tables, and the placeholders of the client library."""
         names = {
             name: getattr(self._tables, name).name
-            for name in ("setting", "queue", "leftover", "message", "moved", "tally", "dedup", "slot")
+            for name in ("setting", "queue", "leftover", "message", "moved", "tally", "dedup", "slot", "outbox", "subscription")
         }
         return self._db.dialect.text(statement.format(**names, place=self._tables.place))
 
@@ -209,7 +256,10 @@ class Dialect(abc.ABC):
         """Make the queue's row, unless it is there."""
         table = self._tables.queue
         values: dict[str, Any] = {"id": new_id(), "project": lane.project, "name": lane.name, "version": 0}
-        if self.lists_queues:
+        if lane.name.startswith(LANE):
+            # What is the lane of no subscription goes as that of one that is gone.
+            values["subscription"] = number(lane.name.removeprefix(LANE)) or 0
+        elif self.lists_queues:
             values["metadata"] = "{}"
         connection.execute(self._db.dialect.insert_missing(table).values(**values))
 
@@ -218,9 +268,9 @@ def _nothing(_lane: Lane, _count: int) -> None:
     """Tell nobody."""
 
 
-def last_of(number: int) -> int:
+def last_of(post: int) -> int:
     """The last place of a post of that number."""
-    return (number + 1 << WITHIN) - 1
+    return (post + 1 << WITHIN) - 1
 
 
 def inserted(connection: sa.Connection, db: Database, table: sa.Table, values: dict[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from undercroft.engines.sql import gradual, raw
 from undercroft.engines.sql.bulk import literal_bytes
 from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.drivers.sql.dialects.base import FOLD, LOOK, PATIENCE, WITHIN, Lane, Slice, Spot, last_of
-from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
+from undercroft.messaging.drivers.sql.dialects.steps import HEARD, Front, Steps
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Row
 from undercroft.messaging.drivers.sql.schema import Tables
 
@@ -43,11 +43,13 @@ class MariaDB(Steps):
         super().__init__(db, tables)
         index = f" FORCE INDEX ({tables.message.name}_"
         self.by_again, self.by_claim, self.by_place = f"{index}again)", f"{index}claim)", " FORCE INDEX (PRIMARY)"
-        self._announcing = self._text(
+        self.by_turn = f" FORCE INDEX ({tables.outbox.name}_again)"
+        announcing = (
             "INSERT INTO {slot} (connection, queue, floor) SELECT CONNECTION_ID(), id, NEXTVAL({place}) FROM {queue} "
             "WHERE project = ? AND name = ? ON DUPLICATE KEY UPDATE queue = VALUES(queue), floor = VALUES(floor) RETURNING "
             "queue, floor"
         )
+        self._announcing, self._announcing_heard = (self._text(announcing + more) for more in ("", f", {HEARD}"))
         rule = ", ".join(f"(SELECT {name} FROM {{queue}} WHERE project = ? AND name = ?)" for name in _RULE)
         columns = ", ".join(f"m.{column}" for column in COLUMNS)
         # To sort what claims that ran out have left would lock all of it: it is looked for without a lock.
@@ -63,10 +65,12 @@ class MariaDB(Steps):
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    def _announce(self, connection: sa.Connection, lane: Lane) -> Spot:
-        while not (found := raw.rows(connection, self._announcing, tuple(lane))):
+    def _announce(self, connection: sa.Connection, lane: Lane, heard: int | None = None) -> Spot:
+        statement, values = (self._announcing, tuple(lane)) if heard is None else (self._announcing_heard, (*lane, *lane, heard))
+        while not (found := raw.rows(connection, statement, values)):
             self._ensure(connection, lane)
-        return Spot(*map(int, found[0]))
+        queue, floor, *is_heard = found[0]
+        return Spot(int(queue), int(floor), bool(is_heard and is_heard[0]))
 
     def _insert(self, connection: sa.Connection, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         first = (spot.number << WITHIN) + 1

@@ -21,6 +21,7 @@ from undercroft.engines.sql.bulk import literal
 from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.drivers.sql.dialects.base import (
     BACK,
+    BEYOND,
     FOLD,
     LOOK,
     PATIENCE,
@@ -36,9 +37,9 @@ from undercroft.messaging.drivers.sql.dialects.base import (
 from undercroft.messaging.drivers.sql.dialects.bell import Bell, listening
 from undercroft.messaging.drivers.sql.dialects.heads import Head, Heads
 from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
-from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
+from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally, text
 from undercroft.messaging.drivers.sql.schema import LEAST, Tables
-from undercroft.messaging.models import Depths, Lease, NewMessage
+from undercroft.messaging.models import Arrival, Depths, Lease, NewMessage
 from undercroft.messaging.waiting import Outlook, Signals
 from undercroft.messaging.waiting.signals import outlook
 
@@ -46,6 +47,13 @@ Values = Mapping[str, Any]
 _COLUMNS = ", ".join(COLUMNS)
 # More claims than a message can have: the bound of a queue without a rule about dead letters.
 _NEVER = 2**31 - 1
+# What a post has: one message, several of one life, or of any.
+_ONE = "(SELECT %(body)b::bytea AS body, %(ttl)s::bigint AS ttl, %(delay)s::bigint AS delay, 1 AS n) g"
+_ALIKE = (
+    "(SELECT body, %(ttl)s::bigint AS ttl, %(delay)s::bigint AS delay, n "
+    "FROM unnest(%(body)b::bytea[]) WITH ORDINALITY AS u(body, n)) g"
+)
+_ALL = "unnest(%(body)b::bytea[], %(ttl)s::bigint[], %(delay)s::bigint[]) WITH ORDINALITY AS g(body, ttl, delay, n)"
 # Marks, in the column of the number of claims, a row that tells what to wait for instead of a message.
 _OUTLOOK = -2
 
@@ -87,7 +95,8 @@ class PostgreSQL(Steps):
     # -- statements ------------------------------------------------------------------------------------------------
 
     def _sql(self, statement: str) -> str:
-        names = {name: getattr(self._tables, name).name for name in ("queue", "leftover", "message", "moved", "tally", "dedup")}
+        kinds = ("queue", "leftover", "message", "moved", "tally", "dedup", "outbox", "subscription")
+        names = {name: getattr(self._tables, name).name for name in kinds}
         mine = "(SELECT id FROM q)"
         return statement.format(
             **names,
@@ -122,24 +131,14 @@ class PostgreSQL(Steps):
 
     # -- posting ---------------------------------------------------------------------------------------------------
 
-    @functools.cached_property
-    def _post_one(self) -> str:
-        return self._posting("(SELECT %(body)b::bytea AS body, %(ttl)s::bigint AS ttl, %(delay)s::bigint AS delay, 1 AS n) g")
-
-    @functools.cached_property
-    def _post_alike(self) -> str:
-        return self._posting(
-            "(SELECT body, %(ttl)s::bigint AS ttl, %(delay)s::bigint AS delay, n "
-            "FROM unnest(%(body)b::bytea[]) WITH ORDINALITY AS u(body, n)) g"
+    @functools.lru_cache(maxsize=8)  # noqa: B019 - a store has one, for as long as it lives
+    def _posting(self, given: str, *, enters: bool) -> str:
+        entered = (
+            "entered AS (INSERT INTO {{outbox}} (place, project, queue, ttl, expires, again, body) "
+            "SELECT k.first + g.n, %(project)s, %(name)s, g.ttl, %(now)s + g.ttl * 1000, 0, g.body "
+            f"FROM k CROSS JOIN {given} WHERE EXISTS (SELECT 1 FROM {{{{subscription}}}} s WHERE s.project = %(project)s "
+            "AND s.queue = %(name)s AND s.expires > %(now)s)), "
         )
-
-    @functools.cached_property
-    def _post_all(self) -> str:
-        return self._posting(
-            "unnest(%(body)b::bytea[], %(ttl)s::bigint[], %(delay)s::bigint[]) WITH ORDINALITY AS g(body, ttl, delay, n)"
-        )
-
-    def _posting(self, given: str) -> str:
         return self._sql(
             "WITH {{q}}, announced AS MATERIALIZED (SELECT id, pg_advisory_xact_lock_shared(id::int, {{floor}}) FROM q), "
             "k AS MATERIALIZED (SELECT id, nextval('{{place}}') << {{within}} AS first FROM announced), "
@@ -148,31 +147,33 @@ class PostgreSQL(Steps):
             "CASE WHEN g.delay > 0 THEN %(now)s + g.delay * 1000 ELSE 0 END, 0, %(client)s, g.body "
             f"FROM k CROSS JOIN {given} RETURNING place), "
             "tallied AS (INSERT INTO {{tally}} (queue, total, held) SELECT id, %(count)s, 0 FROM q), "
+            f"{entered if enters else ''}"
             f"a AS MATERIALIZED (SELECT {self._bell.awaited} AS v FROM q) "
             "SELECT place, a.v FROM made, a ORDER BY place".replace("{{", "{").replace("}}", "}")
         )
 
-    def post(self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int) -> list[int]:
+    def post(self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, *, enters: bool) -> list[int]:
         free = sum(not message.delay for message in messages)
         if any(message.dedup is not None for message in messages):
-            ids = super().post(lane, client, messages, now)
+            ids = super().post(lane, client, messages, now, enters=enters)
             self._bell.ring_if_awaited(lane, free)
             return ids
         values: dict[str, Any] = {"now": now, "client": client, "count": len(messages)}
         first = messages[0]
         if len(messages) == 1:
-            statement = self._post_one
+            given = _ONE
             values |= {"body": first.body, "ttl": first.ttl, "delay": first.delay}
         elif all(message.ttl == first.ttl and message.delay == first.delay for message in messages):
-            statement = self._post_alike
+            given = _ALIKE
             values |= {"body": [message.body for message in messages], "ttl": first.ttl, "delay": first.delay}
         else:
-            statement = self._post_all
+            given = _ALL
             values |= {
                 "body": [message.body for message in messages],
                 "ttl": [message.ttl for message in messages],
                 "delay": [message.delay for message in messages],
             }
+        statement = self._posting(given, enters=enters)
         while not (found := self._one(statement, lane, values)):
             self._db.write(lambda c: self._ensure(c, lane))
         if found[0][1]:
@@ -180,9 +181,9 @@ class PostgreSQL(Steps):
         return [place for place, _ in found]
 
     def post_once(
-        self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, receipt: Receipt, answer: Answer
+        self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, receipt: Receipt, answer: Answer, *, enters: bool
     ) -> bytes:
-        told = super().post_once(lane, client, messages, now, receipt, answer)
+        told = super().post_once(lane, client, messages, now, receipt, answer, enters=enters)
         self._bell.ring_if_awaited(lane, sum(not message.delay for message in messages))
         return told
 
@@ -191,6 +192,12 @@ class PostgreSQL(Steps):
         if moved:
             self._bell.ring_if_awaited(target, moved)
         return moved
+
+    def receive(self, lane: Lane, arrivals: Mapping[int, Arrival], now: int) -> int:
+        stored = super().receive(lane, arrivals, now)
+        if stored:
+            self._bell.ring_if_awaited(lane, stored)
+        return stored
 
     # -- lists -----------------------------------------------------------------------------------------------------
 
@@ -227,7 +234,7 @@ class PostgreSQL(Steps):
         start = (
             "WITH {q}, m AS MATERIALIZED (SELECT coalesce((SELECT place FROM {moved} WHERE queue = {mine} AND alias = "
             "%(after)s), "
-            "%(after)s) AS v) "
+            "%(unknown)s) AS v) "
         )
         ends = " ORDER BY place LIMIT %(limit)s"
         if claimed or delayed:
@@ -243,7 +250,10 @@ class PostgreSQL(Steps):
 
     def _listed(self, lane: Lane, page: Slice, now: int) -> list[Row]:
         statement = self._list_statement(claimed=page.claimed, delayed=page.delayed, echo=page.without is None)
-        values = {"after": page.after, "now": now, "without": page.without or "", "limit": page.limit}
+        values = {
+            "after": page.after, "unknown": page.after if page.after >= 0 else BEYOND, "now": now, "without": page.without or "",
+            "limit": page.limit,
+        }  # fmt: skip
         return [Row(*row) for row in self._ask(statement, lane, values)]
 
     @functools.cached_property
@@ -340,7 +350,7 @@ class PostgreSQL(Steps):
         """The claim; where it asks and nothing is free, one row says what to wait for."""
         # A message that somebody else has locked is free: it is taken, or it is not.
         ahead = (
-            f"UNION ALL SELECT 0, NULL, 0, 0, CASE WHEN {' OR '.join(self._has_free())} THEN 1 ELSE 0 END, "
+            f"UNION ALL SELECT 0, NULL, NULL, 0, 0, CASE WHEN {' OR '.join(self._has_free())} THEN 1 ELSE 0 END, "
             f"coalesce({self._next()}, 0), NULL, NULL, {_OUTLOOK}, '', ''::bytea WHERE NOT EXISTS (SELECT 1 FROM chosen) "
         )
         most = f"coalesce(CASE WHEN %(foreign)s THEN %(most)s ELSE q.dead_most END, {_NEVER})"
@@ -356,7 +366,7 @@ class PostgreSQL(Steps):
             "tallied AS (INSERT INTO {tally} (queue, total, held) SELECT q.id, 0, n.n FROM q, "
             "(SELECT count(*) AS n FROM ok WHERE is_new) n WHERE n.n > 0) "
             f"SELECT {_COLUMNS} FROM taken UNION ALL "
-            f"SELECT chosen.place, NULL, 0, 0, 0, 0, NULL, NULL, -1, '', ''::bytea FROM chosen, q WHERE claims >= {most} "
+            f"SELECT chosen.place, NULL, NULL, 0, 0, 0, 0, NULL, NULL, -1, '', ''::bytea FROM chosen, q WHERE claims >= {most} "
             f"{ahead if asks else ''}ORDER BY place"
         )
 
@@ -545,23 +555,25 @@ class PostgreSQL(Steps):
         return self._sql(
             "WITH {q}, t AS MATERIALIZED (SELECT coalesce(sum(total), 0) AS total, coalesce(sum(held), 0) AS held FROM {tally} "
             "WHERE queue = {mine}), "
-            f"o AS MATERIALIZED (SELECT coalesce(alias, place) AS id, born {live} LIMIT 1), "
-            f"n AS MATERIALIZED (SELECT coalesce(alias, place) AS id, born {live} DESC LIMIT 1) "
+            f"o AS MATERIALIZED (SELECT coalesce(alias, place) AS id, origin, born {live} LIMIT 1), "
+            f"n AS MATERIALIZED (SELECT coalesce(alias, place) AS id, origin, born {live} DESC LIMIT 1) "
             "SELECT t.total - (SELECT count(*) FROM {message} WHERE queue = {mine} AND {in_expires} AND expires <= %(now)s), "
             f"t.held - {held}{{in_again}} AND again > 0 AND again <= %(now)s) "
             f"- {held}{{in_expires}} AND expires <= %(now)s AND again > %(now)s), "
-            "o.id, o.born, n.id, n.born FROM q CROSS JOIN t LEFT JOIN o ON true LEFT JOIN n ON true"
+            "o.id, o.origin, o.born, n.id, n.origin, n.born FROM q CROSS JOIN t LEFT JOIN o ON true LEFT JOIN n ON true"
         )
 
     def tally(self, lane: Lane, now: int) -> Tally | None:
         found = self._ask(self._tally_statement, lane, {"now": now})
         if not found:
             return None
-        total, held, first, first_born, last, last_born = found[0]
-        ends = [None if number is None else (number, born) for number, born in ((first, first_born), (last, last_born))]
-        return Tally(int(total), int(held), *ends)
+        total, held, *ends = found[0]
+        oldest, newest = (
+            None if number is None else (origin or text(number), born) for number, origin, born in (ends[:3], ends[3:])
+        )
+        return Tally(int(total), int(held), oldest, newest)
 
-    def depths(self, limit: int, now: int) -> Depths:
+    def depths(self, limit: int, now: int, *, lanes: bool = False) -> Depths:
         held = "(SELECT count(*) FROM {message} m WHERE m.queue = q.id AND coalesce(m.claim, -1) >= 0 AND "
         statement = self._sql(
             "SELECT project, name, total - held, held, born, count(*) OVER () FROM (SELECT q.project, q.name, "
@@ -572,25 +584,27 @@ class PostgreSQL(Steps):
             f"- {held}m.{{in_expires}} AND m.expires <= %(now)s AND m.again > %(now)s) AS held, "
             "(SELECT m.born FROM {message} m WHERE m.queue = q.id AND m.expires > %(now)s ORDER BY m.place LIMIT 1) AS born "
             "FROM {queue} q CROSS JOIN LATERAL (SELECT sum(total) AS total, sum(held) AS held FROM {tally} WHERE queue = q.id) "
-            "t OFFSET 0) f ORDER BY total DESC, project, name LIMIT %(limit)s"
+            f"t WHERE q.subscription IS {'NOT NULL' if lanes else 'NULL'} OFFSET 0) f "
+            "ORDER BY total DESC, project, name LIMIT %(limit)s"
         )
         return depths(self._ask(statement, Lane("", ""), {"now": now, "limit": limit}), now)
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    def _announce(self, connection: sa.Connection, lane: Lane) -> Spot:
-        while not (found := raw.rows(connection, self._find_lane, tuple(lane))):
+    def _announce(self, connection: sa.Connection, lane: Lane, heard: int | None = None) -> Spot:
+        statement, given = (self._find_lane, tuple(lane)) if heard is None else (self._find_heard, (*lane, heard, *lane))
+        while not (found := raw.rows(connection, statement, given)):
             self._ensure(connection, lane)
         queue = int(found[0][0])
         floor = f"((SELECT last_value FROM {self._tables.place}) & 2147483647)::int"
         # The lock first: what is given after it is behind it.
         announced = f"WITH a AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(%s::int, {floor}))"
         ((number,),) = raw.rows(connection, f"{announced} SELECT nextval('{self._tables.place}') FROM a", (queue,))
-        return Spot(queue, int(number))
+        return Spot(queue, int(number), heard is not None and bool(found[0][1]))
 
     def _insert(self, connection: sa.Connection, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
-        names = ("alias", "born", "ttl", "expires", "again", "claim", "claim_ttl", "claims", "client", "body")
-        kinds = ("bigint",) * 7 + ("int", "text", "bytea")
+        names = COLUMNS[1:]
+        kinds = ("bigint", "text", *("bigint",) * 6, "int", "text", "bytea")
         lists = ", ".join(f"%({name})s::{kind}[]" for name, kind in zip(names, kinds, strict=True))
         statement = (
             f"INSERT INTO {self._tables.message.name} (queue, place, {', '.join(names)}) "

@@ -27,6 +27,7 @@ class SQLite(Steps):
         super().__init__(db, tables)
         # Without statistics its planner prefers the wrong index of two.
         self.by_again, self.by_claim = (f" INDEXED BY {tables.message.name}_{name}" for name in ("again", "claim"))
+        self.by_turn = f" INDEXED BY {tables.outbox.name}_again"
         self._give = self._text("UPDATE {setting} SET value = value + ? WHERE name = ? RETURNING value")
         self._into = self._text(f"INSERT INTO {{message}} (queue, {_COLUMNS}) VALUES ({', '.join('?' * (1 + len(COLUMNS)))})")
         shared = f"SELECT {_COLUMNS} FROM {{message}}{self.by_again} WHERE queue = ? AND "
@@ -40,10 +41,11 @@ class SQLite(Steps):
         row = self._db.dialect.insert_missing(self._tables.setting).values(name=LAST_PLACE, value=0)
         self._db.write(lambda c: c.execute(row))
 
-    def _announce(self, connection: sa.Connection, lane: Lane) -> Spot:
-        while not (found := raw.rows(connection, self._find_lane, tuple(lane))):
+    def _announce(self, connection: sa.Connection, lane: Lane, heard: int | None = None) -> Spot:
+        statement, values = (self._find_lane, tuple(lane)) if heard is None else (self._find_heard, (*lane, heard, *lane))
+        while not (found := raw.rows(connection, statement, values)):
             self._ensure(connection, lane)
-        return Spot(int(found[0][0]))
+        return Spot(int(found[0][0]), enters=heard is not None and bool(found[0][1]))
 
     def _places(self, connection: sa.Connection, count: int) -> range:
         """So many new places."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -14,28 +14,33 @@ from undercroft.engines.sql import raw, receipts
 from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.drivers.sql.dialects.base import (
     BACK,
+    BEYOND,
     FRESH,
     LINGERS,
     REMEMBERED,
     Answer,
-    Dialect,
     Lane,
     Refusal,
     Slice,
     Spot,
     depths,
 )
+from undercroft.messaging.drivers.sql.dialects.entries import Entries
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
-from undercroft.messaging.models import Depths, Lease, NewMessage
+from undercroft.messaging.models import Arrival, Depths, Lease, NewMessage
 from undercroft.messaging.waiting import Outlook
 from undercroft.messaging.waiting.signals import outlook
 
 _COLUMNS = ", ".join(COLUMNS)
 # Queues that one statement looks at.
 _TOGETHER = 100
+# What a row that is inserted begins with: `COLUMNS` without the place.
+_ALIAS, _EXPIRES = (COLUMNS.index(name) - 1 for name in ("alias", "expires"))
 _NOTHING = Outlook(is_free=False, seconds=None)
 # The queue's id, as a value within a statement.
 _LANE = "(SELECT id FROM {queue} WHERE project = ? AND name = ?)"
+# Whether a queue has a live subscription, as such a value; takes the queue and the moment.
+HEARD = "EXISTS (SELECT 1 FROM {subscription} s WHERE s.project = ? AND s.queue = ? AND s.expires > ?)"
 
 
 class Front(NamedTuple):
@@ -46,11 +51,10 @@ class Front(NamedTuple):
     rows: list[Row]
 
 
-class Steps(Dialect, abc.ABC):
+class Steps(Entries, abc.ABC):
     """The steps; a subclass says how its engine locks rows and gives out places."""
 
-    # What a SELECT ends with whose rows are to be changed: passing over those that others have locked, or waiting for them.
-    skip_locked = ""
+    # What a SELECT ends with whose rows are to be changed, waiting for those that others have locked.
     locked = ""
     # How a table is read by an index, whatever the planner thinks.
     by_again = by_claim = by_place = ""
@@ -60,16 +64,15 @@ class Steps(Dialect, abc.ABC):
     # -- to be written by dialects ---------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def _announce(self, connection: sa.Connection, lane: Lane) -> Spot:
-        """Where to insert, in a queue that is made where there is none; from now on readers wait for this, where they must."""
+    def _announce(self, connection: sa.Connection, lane: Lane, heard: int | None = None) -> Spot:
+        """Where to insert, in a queue that is made where there is none; from now on readers wait for this, where they must.
+
+        Where a moment is given, it is told whether anybody hears of what is posted then.
+        """
 
     @abc.abstractmethod
     def _insert(self, connection: sa.Connection, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         """Insert messages, each all columns behind `place`; their places in order."""
-
-    @abc.abstractmethod
-    def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:
-        """What follows IN for these numbers, and its value."""
 
     @abc.abstractmethod
     def _add(self, connection: sa.Connection, queue: int, total: int, held: int) -> None:
@@ -88,6 +91,10 @@ class Steps(Dialect, abc.ABC):
     @functools.cached_property
     def _find_lane(self) -> str:
         return self._text("SELECT id, dead_most, dead_queue, dead_ttl FROM {queue} WHERE project = ? AND name = ?")
+
+    @functools.cached_property
+    def _find_heard(self) -> str:
+        return self._text(f"SELECT id, {HEARD} FROM {{queue}} WHERE project = ? AND name = ?")
 
     def _rows(self, connection: sa.Connection, statement: str, values: tuple[Any, ...]) -> list[Row]:
         return [Row(*row) for row in raw.rows(connection, self._text(statement), values)]
@@ -124,11 +131,13 @@ class Steps(Dialect, abc.ABC):
 
     # -- messages --------------------------------------------------------------------------------------------------
 
-    def post(self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int) -> list[int]:
-        return self._db.write(lambda c: self._post(c, lane, client, messages, now))
+    def post(self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, *, enters: bool) -> list[int]:
+        return self._db.write(lambda c: self._post(c, lane, client, messages, now, enters=enters))
 
-    def _post(self, connection: sa.Connection, lane: Lane, client: str, messages: Sequence[NewMessage], now: int) -> list[int]:
-        spot = self._announce(connection, lane)
+    def _post(
+        self, connection: sa.Connection, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, *, enters: bool
+    ) -> list[int]:
+        spot = self._announce(connection, lane, now if enters else None)
         queue = spot.queue
         known: dict[bytes, int] = {}
         if any(message.dedup is not None for message in messages):
@@ -140,12 +149,14 @@ class Steps(Dialect, abc.ABC):
                 fresh.append(message)
                 seen |= {message.dedup} - {None} if message.dedup else set()
         rows = [
-            (None, now, m.ttl, now + m.ttl * 1000, now + m.delay * 1000 if m.delay else FRESH, None, None, 0, client, m.body)
+            (None, None, now, m.ttl, now + m.ttl * 1000, now + m.delay * 1000 if m.delay else FRESH, None, None, 0, client, m.body)
             for m in fresh
         ]
         if not rows:
             return [known[m.dedup] for m in messages if m.dedup is not None]
         places = self._insert(connection, spot, rows)
+        if spot.enters:
+            self._enter(connection, lane, queue, places)
         self._add(connection, queue, len(rows), 0)
         marked = [(m.dedup, place, now + m.ttl * 1000) for m, place in zip(fresh, places, strict=True) if m.dedup is not None]
         if marked:
@@ -169,11 +180,11 @@ class Steps(Dialect, abc.ABC):
         )
 
     def post_once(
-        self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, receipt: Receipt, answer: Answer
+        self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, receipt: Receipt, answer: Answer, *, enters: bool
     ) -> bytes:
         def work(connection: sa.Connection) -> bytes:
             def effect() -> bytes:
-                return answer(self._post(connection, lane, client, messages, now) if messages else [])
+                return answer(self._post(connection, lane, client, messages, now, enters=enters) if messages else [])
 
             return receipts.once(connection, self._tables.idempotency, receipt, now * 1000, effect)
 
@@ -222,7 +233,7 @@ class Steps(Dialect, abc.ABC):
             return 0
         statement = self._text(f"SELECT place FROM {{moved}} WHERE queue = {_LANE} AND alias = ?")
         found = raw.rows(connection, statement, (*lane, after))
-        return int(found[0][0]) if found else after
+        return int(found[0][0]) if found else after if after > 0 else BEYOND
 
     def edge(self, lane: Lane, now: int, *, newest: bool) -> Row | None:
         return self._db.read(lambda c: self._edge(c, lane, now, newest=newest))
@@ -293,18 +304,54 @@ class Steps(Dialect, abc.ABC):
     ) -> None:
         """Put locked rows into another queue, as they are to be there."""
         goal = self._announce(connection, target)
-        rows = [(row.number, row.born, row.ttl, row.expires, FRESH, None, None, row.claims, row.client, row.body) for row in new]
-        places = self._insert(connection, goal, rows)
-        table = self._tables.moved
-        known = sorted(zip((row.number for row in new), places, (row.expires for row in new), strict=True))
+        numbers = [row.number for row in new]
         # One that has been there before has a new place.
-        before = sorted(number for number, _, _ in known)
-        connection.execute(table.delete().where(table.c.queue == goal.queue, table.c.alias.in_(before)))
+        table = self._tables.moved
+        connection.execute(table.delete().where(table.c.queue == goal.queue, table.c.alias.in_(sorted(numbers))))
+        self._lodge(
+            connection,
+            goal,
+            [
+                (number, row.origin, row.born, row.ttl, row.expires, FRESH, None, None, row.claims, row.client, row.body)
+                for number, row in zip(numbers, new, strict=True)
+            ],
+        )
+        self._remove(connection, lane, old, queue)
+
+    def _lodge(self, connection: sa.Connection, goal: Spot, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert messages that bring their ids."""
+        places = self._insert(connection, goal, rows)
+        names = ("alias", "place", "expires")
+        known = sorted((row[_ALIAS], place, row[_EXPIRES]) for row, place in zip(rows, places, strict=True))
         connection.execute(
-            table.insert(), [{"queue": goal.queue, "alias": number, "place": place, "expires": end} for number, place, end in known]
+            self._tables.moved.insert(), [{"queue": goal.queue, **dict(zip(names, each, strict=True))} for each in known]
         )
         self._add(connection, goal.queue, len(rows), 0)
-        self._remove(connection, lane, old, queue)
+
+    def receive(self, lane: Lane, arrivals: Mapping[int, Arrival], now: int) -> int:
+        def work(connection: sa.Connection) -> int:
+            spot = self._announce(connection, lane)
+            among, value = self._among(sorted(arrivals))
+            statement = self._text(f"SELECT alias FROM {{moved}} WHERE queue = ? AND alias IN {among}")
+            known = {alias for (alias,) in raw.rows(connection, statement, (spot.queue, *value))}
+            rows = [
+                (number, one.id, one.born, one.ttl, one.expires, FRESH, None, None, one.claims, one.client, one.body)
+                for number, one in arrivals.items()
+                if number not in known
+            ]
+            if rows:
+                self._lodge(connection, spot, rows)
+            return len(rows)
+
+        return self._db.write(work)
+
+    def known(self, lane: Lane, keys: Sequence[bytes], now: int) -> dict[bytes, int]:
+        table, queue = self._tables.dedup, self._tables.queue
+        own = sa.select(queue.c.id).where(queue.c.project == lane.project, queue.c.name == lane.name).scalar_subquery()
+        wanted = sa.select(table.c.key, table.c.message).where(
+            table.c.queue == own, table.c.key.in_(sorted(keys)), table.c.expires > now
+        )
+        return {bytes(key): message for key, message in self._db.read(lambda c: c.execute(wanted).all())}
 
     # -- claims ----------------------------------------------------------------------------------------------------
 
@@ -430,7 +477,7 @@ class Steps(Dialect, abc.ABC):
 
         return self._db.read(work)
 
-    def depths(self, limit: int, now: int) -> Depths:
+    def depths(self, limit: int, now: int, *, lanes: bool = False) -> Depths:
         held = "SELECT count(*) FROM {message} m WHERE m.queue = q.id AND m.claim IS NOT NULL AND"
         statement = self._text(
             "SELECT project, name, total - gone - (held - past - lapsed), held - past - lapsed, born, count(*) OVER () FROM ("
@@ -441,7 +488,8 @@ class Steps(Dialect, abc.ABC):
             f"({held} m.again > 0 AND m.again <= ?) AS past, "
             f"({held} m.expires <= ? AND m.again > ?) AS lapsed, "
             "(SELECT m.born FROM {message} m WHERE m.queue = q.id AND m.expires > ? ORDER BY m.place LIMIT 1) AS born "
-            "FROM {queue} q) f ORDER BY total - gone DESC, project, name LIMIT ?"
+            f"FROM {{queue}} q WHERE q.subscription IS {'NOT NULL' if lanes else 'NULL'}) f "
+            "ORDER BY total - gone DESC, project, name LIMIT ?"
         )
         found = self._db.read(lambda c: raw.rows(c, statement, (now, now, now, now, now, limit)))
         return depths(found, now)
@@ -450,6 +498,9 @@ class Steps(Dialect, abc.ABC):
 
     def clean(self, now: int, most: int) -> int:
         removed = self._db.write(lambda c: self._clean_expired(c, now, most))
+        if removed < most:
+            removed += self._db.write(lambda c: self._clean_entries(c, now, most - removed))
+        self._db.write(lambda c: self._clean_lanes(c, now))
         if removed < most:
             removed += self._db.write(lambda c: self._clean_leftovers(c, now, most - removed))
         if removed < most:
@@ -532,5 +583,5 @@ class Steps(Dialect, abc.ABC):
             connection.execute(moved.delete().where(moved.c.queue == queue, moved.c.alias == alias))
 
 
-def _end(row: Row | None) -> tuple[int, int] | None:
-    return None if row is None else (row.number, row.born)
+def _end(row: Row | None) -> tuple[str, int] | None:
+    return None if row is None else (row.id, row.born)

@@ -1,0 +1,125 @@
+"""The outbox, and when subscriptions are due, in the steps of a transaction."""
+
+from __future__ import annotations
+
+import abc
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from undercroft.engines.sql import raw
+from undercroft.messaging.drivers.sql.dialects.base import Dialect, Lane
+
+# What is taken of an entry.
+ENTRY = "place, project, queue, ttl, expires, body"
+# Bits of the number of a lease.
+LEASE = 62
+# Lanes that are removed in one transaction.
+_LANES = 100
+
+
+class Entries(Dialect, abc.ABC):
+    """The steps; a subclass says how its engine locks rows."""
+
+    # What a SELECT ends with whose rows are to be changed: passing over those that others have locked.
+    skip_locked = ""
+    # How the outbox is read by the moments of its entries, whatever the planner thinks.
+    by_turn = ""
+
+    @abc.abstractmethod
+    def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:
+        """What follows IN for these numbers, and its value."""
+
+    # -- entries ---------------------------------------------------------------------------------------------------
+
+    def _enter(self, connection: sa.Connection, lane: Lane, queue: int, places: Sequence[int]) -> None:
+        """Enter what a post has just stored, at places beside each other."""
+        statement = self._text(
+            "INSERT INTO {outbox} (place, project, queue, ttl, expires, again, body) "
+            "SELECT place, ?, ?, ttl, expires, 0, body FROM {message} WHERE queue = ? AND place >= ? AND place <= ?"
+        )
+        raw.changed(connection, statement, (*lane, queue, places[0], places[-1]))
+
+    def take(self, limit: int, seconds: int, now: int) -> Sequence[tuple[Any, ...]]:
+        def work(connection: sa.Connection) -> list[tuple[Any, ...]]:
+            found: list[tuple[Any, ...]] = []
+            for condition, own in (("again = 0", ()), ("again > 0 AND again <= ?", (now,))):
+                statement = self._text(
+                    f"SELECT {ENTRY} FROM {{outbox}}{self.by_turn} WHERE {condition} AND expires > ? "
+                    f"ORDER BY again, place LIMIT ?{self.skip_locked}"
+                )
+                found += map(tuple, raw.rows(connection, statement, (*own, now, limit)))
+            taken = sorted(found)[:limit]
+            if taken:
+                among, value = self._among(row[0] for row in taken)
+                statement = self._text(f"UPDATE {{outbox}} SET again = ? WHERE place IN {among}")
+                raw.changed(connection, statement, (now + seconds * 1000, *value))
+            return taken
+
+        return self._db.write(work)
+
+    def remove_entries(self, places: Sequence[int]) -> None:
+        self._db.write(lambda c: self._delete_entries(c, places))
+
+    def _delete_entries(self, connection: sa.Connection, places: Iterable[int]) -> None:
+        among, value = self._among(sorted(places))
+        raw.changed(connection, self._text(f"DELETE FROM {{outbox}} WHERE place IN {among}"), value)
+
+    def waiting(self, now: int) -> int:
+        statement = self._text("SELECT count(*) FROM {outbox} WHERE expires > ?")
+        ((count,),) = self._db.read(lambda c: raw.rows(c, statement, (now,)))
+        return int(count)
+
+    # -- subscriptions that are due --------------------------------------------------------------------------------
+
+    def wake(self, subscriptions: Sequence[int], at: int) -> None:
+        # Of one that somebody has at the moment it is not known whether that one sees what it is woken for.
+        among, value = self._among(sorted(set(subscriptions)))
+        statement = self._text(
+            "UPDATE {subscription} SET due = CASE WHEN due < ? THEN due ELSE ? END, lease = NULL "
+            f"WHERE id IN {among} AND (due IS NULL OR due > ? OR lease IS NOT NULL)"
+        )
+        self._db.write(lambda c: raw.changed(c, statement, (at, at, *value, at)))
+
+    def due(self, limit: int, seconds: int, now: int) -> tuple[Sequence[tuple[int, str, str]], int]:
+        lease = secrets.randbits(LEASE)
+        select = self._text(
+            f"SELECT id, project, queue FROM {{subscription}} WHERE due <= ? ORDER BY due, id LIMIT ?{self.skip_locked}"
+        )
+
+        def work(connection: sa.Connection) -> list[tuple[int, str, str]]:
+            found = [(number, project, queue) for number, project, queue in raw.rows(connection, select, (now, limit))]
+            if found:
+                among, value = self._among(sorted(number for number, _, _ in found))
+                statement = self._text(f"UPDATE {{subscription}} SET due = ?, lease = ? WHERE id IN {among}")
+                raw.changed(connection, statement, (now + seconds * 1000, lease, *value))
+            return found
+
+        return self._db.write(work), lease
+
+    def settle(self, subscription: int, lease: int, at: int | None) -> bool:
+        statement = self._text("UPDATE {subscription} SET due = ?, lease = NULL WHERE id = ? AND lease = ?")
+        return bool(self._db.write(lambda c: raw.changed(c, statement, (at, subscription, lease))))
+
+    # -- removal ---------------------------------------------------------------------------------------------------
+
+    def _clean_entries(self, connection: sa.Connection, now: int, most: int) -> int:
+        """Entries of messages that have expired."""
+        statement = self._text(f"SELECT place FROM {{outbox}} WHERE expires <= ? ORDER BY expires LIMIT ?{self.skip_locked}")
+        found = [place for (place,) in raw.rows(connection, statement, (now, most))]
+        if found:
+            self._delete_entries(connection, found)
+        return len(found)
+
+    def _clean_lanes(self, connection: sa.Connection, now: int) -> None:
+        """Lanes whose subscriptions are gone, with what was posted to them after that: their messages go as those of any queue."""
+        statement = self._text(
+            "SELECT id FROM {queue} q WHERE subscription IS NOT NULL AND NOT EXISTS "
+            f"(SELECT 1 FROM {{subscription}} s WHERE s.id = q.subscription AND s.expires > ?) LIMIT {_LANES}"
+        )
+        if gone := sorted(number for (number,) in raw.rows(connection, statement, (now,))):
+            table, leftover = self._tables.queue, self._tables.leftover
+            connection.execute(table.delete().where(table.c.id.in_(gone)))
+            connection.execute(self._db.dialect.insert_missing(leftover), [{"id": number, "since": now} for number in gone])
