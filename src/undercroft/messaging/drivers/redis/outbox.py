@@ -128,11 +128,7 @@ class Outbox(contract.Outbox):
         self._store.redis.run_many(calls)
 
     def waiting(self) -> int:
-        count = 0
-        for page in self._store.subscribed.pages(_AT_ONCE):
-            now = self._store.now()
-            count += sum(self._store.redis.run_many([Call(COUNT, _base(self._store, entry), (now, _GROUPS)) for entry in page]))
-        return count
+        return sum(count for count, _ in counts(self._store))
 
     # -- subscriptions that are due --------------------------------------------------------------------------------
 
@@ -191,6 +187,13 @@ class Outboxes(Sweeper):
             if each.is_idle and entry.named < aged:
                 self._register.strike(entry)
         return removed
+
+
+def counts(store: Store) -> Iterator[tuple[int, int]]:
+    """Messages of each outbox, and about when the first one was posted (0 for none)."""
+    for page in store.subscribed.pages(_AT_ONCE):
+        now = store.now()
+        yield from store.redis.run_many([Call(COUNT, _base(store, entry), (now, _GROUPS)) for entry in page])
 
 
 def _looked(store: Store, page: Sequence[Entry]) -> Iterator[tuple[Entry, Looked]]:
