@@ -33,7 +33,8 @@ def notify(ctx: click.Context, store: str | None, once: bool, log_format: str) -
     \b
     Exit codes:
       0    stopped by a signal, or --once is done, whether receivers took what they were sent or not
-      1    the store is not set up; with --once: it cannot be reached
+      2    the configuration is wrong, or the store is not set up: mend it first
+      75   with --once: the store did not answer; the same command may work later
     """
     from undercroft.cli import logs
     from undercroft.core import settings

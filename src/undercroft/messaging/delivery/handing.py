@@ -11,11 +11,12 @@ from typing import Any
 
 from undercroft.messaging.contract import DataDriverBase
 from undercroft.messaging.contract.outbox import lane
+from undercroft.messaging.delivery import spans
 from undercroft.messaging.delivery.letters import held
 from undercroft.messaging.models import Posted, Subscribed
 
-# Entries of a step, and seconds for which they are nobody else's.
-AT_ONCE, SECONDS = 250, 20
+# Entries of a step.
+AT_ONCE = 250
 # Messages of a post to a lane, and subscriptions of a page.
 _POSTED, _PAGE = 1_000, 1_000
 _CLIENT = "undercroft-notify"
@@ -35,7 +36,7 @@ class Handing:
 
     def step(self) -> tuple[int, int]:
         """Hand out some entries; how many there were, and how many messages the lanes have got."""
-        posted = self._driver.outbox.take(AT_ONCE, SECONDS)
+        posted = self._driver.outbox.take(AT_ONCE, spans.TAKEN)
         if not posted:
             return 0, 0
         handed = 0

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from undercroft.messaging.contract import DataDriverBase
 from undercroft.messaging.contract.outbox import lane
-from undercroft.messaging.delivery import policy
+from undercroft.messaging.delivery import policy, spans
 from undercroft.messaging.delivery.counts import Counts, Tally
 from undercroft.messaging.delivery.letters import Letter, letter, notification
 from undercroft.messaging.delivery.notification import Kind, Notification, Outcome, Sender
@@ -24,9 +24,7 @@ from undercroft.messaging.sealing import Sealer, Unopened
 
 LOG = logging.getLogger(__name__)
 
-# Seconds of a lease of a subscription, and of a claim in its lane: a wave takes less, with a sender's deadline of up to 20 s.
-LEASE = CLAIM = 30
-# A subscription is served for so long, then others have their turn.
+# Seconds for which a subscription is served; then others have their turn.
 TURN = 3.0
 # Seconds until a message that nobody can decrypt is looked at again.
 _SEALED = 60
@@ -114,7 +112,7 @@ class Serving:
         began = time.monotonic()
         name, project = lane(subscribed.subscription), subscribed.project
         messages = self._driver.message_controller
-        claim, found = self._driver.claim_controller.create(name, {"ttl": CLAIM, "grace": 0}, project, size)
+        claim, found = self._driver.claim_controller.create(name, {"ttl": spans.CLAIM, "grace": 0}, project, size)
         subscription = self._subscription(subscribed) if found else {}
         if subscription is None:
             messages.forget(name, project)

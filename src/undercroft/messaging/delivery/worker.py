@@ -21,11 +21,12 @@ from typing import Any, NamedTuple
 from undercroft.core.errors import ConfigInvalid, UndercroftError
 from undercroft.messaging import settings
 from undercroft.messaging.contract import DataDriverBase
+from undercroft.messaging.delivery import spans
 from undercroft.messaging.delivery.counts import Counts, Tally
 from undercroft.messaging.delivery.handing import Handing
 from undercroft.messaging.delivery.notification import Sender
 from undercroft.messaging.delivery.receivers import Receiver, Receivers
-from undercroft.messaging.delivery.serving import LEASE, Serving
+from undercroft.messaging.delivery.serving import Serving
 from undercroft.messaging.delivery.waves import WIDTH
 from undercroft.messaging.models import Due, Subscribed
 from undercroft.messaging.sealing import Sealer
@@ -37,7 +38,7 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.05, 0.8
 # Seconds after an error of the store, and between two lines of what was done.
 _AFTER_ERROR, _TOLD = 1.0, 60.0
 # Subscriptions that wait in a process for each thread of the slow lane; for how long, and when the others are due again.
-_PARKED, _PARKED_FOR, _LATER = 4, LEASE / 2, 2
+_PARKED, _PARKED_FOR, _LATER = 4, spans.LEASE / 2, 2
 
 
 class Options(NamedTuple):
@@ -185,7 +186,7 @@ class Worker:
         entries, handed = self._handing.step()
         self.tally.add(Counts(handed=handed))
         free = self._options.parallel - len(self._busy)
-        found = self._driver.outbox.due(free, LEASE) if free > 0 else ()
+        found = self._driver.outbox.due(free, spans.LEASE) if free > 0 else ()
         for due in found:
             self._start(due, servers, serving)
         return bool(entries or found)
