@@ -705,6 +705,26 @@ MUTATIONS = [
         "call('HSET', MOVED, id, place .. text(moves))",
         "call('HSET', MOVED, id, '0000000000000' .. text(moves))",
     ),
+    Mutation("Redis: entries for a subscription that is over", SCRIPTS + "entries.lua", "last and tonumber(last) > now", "last"),
+    Mutation(
+        "Redis: an entry that was taken is given again",
+        SCRIPTS + "outbox_take.lua",
+        "  call('ZREMRANGEBYRANK', OUTBOX_FREE, 0, #taken / 2 - 1)\n",
+        "",
+    ),
+    Mutation(
+        "Redis: who is woken is put to rest by a former holder",
+        SCRIPTS + "wake.lua",
+        "  redis.call('HDEL', tickets, ARGV[index])\n",
+        "",
+    ),
+    Mutation("Redis: the last pool of a flavor goes", SCRIPTS + "pool_delete.lua", "#of(NAMED, flavor, 1) == 1", "false"),
+    Mutation(
+        "Redis: a change of the catalogue on what is no longer there",
+        SCRIPTS + "catalogue_put.lua",
+        "if (version_of(member) or '') ~= ARGV[5] then",
+        "if (version_of(member) or '') ~= ARGV[5] and ARGV[5] == '' then",
+    ),
     Mutation(
         "Redis: redrive keeps the count of claims",
         SCRIPTS + "redrive.lua",

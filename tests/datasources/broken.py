@@ -24,20 +24,30 @@ class Broken:
         behaviour: at first.
         target: the address of the server that `forwarded` asks.
         context: of TLS.
+        host: the address that it listens on.
+        port: any when 0.
     """
 
-    def __init__(self, behaviour: Behaviour, target: tuple[str, int] | None = None, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        target: tuple[str, int] | None = None,
+        context: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self.behaviour, self.target = behaviour, target
         self.requests: list[bytes] = []
         self.stopped = threading.Event()
         self._context = context
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = host
+        self._listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port: int = self._listener.getsockname()[1]
         self._accepting = self._started(self._listener)
 
     @property
     def url(self) -> str:
-        return f"http{'s' if self._context else ''}://127.0.0.1:{self.port}"
+        return f"http{'s' if self._context else ''}://{self.host}:{self.port}"
 
     def refuse(self) -> None:
         """Take no connections any more."""
@@ -48,7 +58,7 @@ class Broken:
 
     def accept(self) -> None:
         """Take connections again."""
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener = socket.create_server((self.host, self.port))
         self._accepting = self._started(self._listener)
 
     def close(self) -> None:
@@ -72,23 +82,29 @@ class Broken:
             stack.enter_context(connection)
             if self._context is not None:
                 connection = stack.enter_context(self._context.wrap_socket(connection, server_side=True))
-            request = _read(connection)
+            request = read(connection)
             if request:
                 self.requests.append(request)
                 self.behaviour(self, connection, request)
 
 
 @contextlib.contextmanager
-def broken(behaviour: Behaviour, target: tuple[str, int] | None = None, context: ssl.SSLContext | None = None) -> Iterator[Broken]:
+def broken(
+    behaviour: Behaviour,
+    target: tuple[str, int] | None = None,
+    context: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+) -> Iterator[Broken]:
     """Run one."""
-    server = Broken(behaviour, target, context)
+    server = Broken(behaviour, target, context, host, port)
     try:
         yield server
     finally:
         server.close()
 
 
-def _read(connection: socket.socket) -> bytes:
+def read(connection: socket.socket) -> bytes:
     """A request, whole; nothing where the client went away."""
     data = b""
     while True:
@@ -142,6 +158,19 @@ def answers(status: int, body: bytes = b"{}", *headers: str) -> Behaviour:
 def told(status: int, /, **body: object) -> Behaviour:
     """Answer with JSON."""
     return answers(status, json.dumps(body).encode())
+
+
+def keeps(status: int = 204) -> Behaviour:
+    """Answer this request and those that come over the same connection."""
+
+    def answer(server: Broken, connection: socket.socket, request: bytes) -> None:
+        while True:
+            connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode())
+            if not (following := read(connection)):
+                return
+            server.requests.append(following)
+
+    return answer
 
 
 def in_turn(*behaviours: Behaviour) -> Behaviour:

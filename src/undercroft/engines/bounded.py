@@ -16,6 +16,9 @@ class Full(OSError):
 class Bounded:
     """What `http.client` needs of a socket.
 
+    Attributes:
+        has_ended: whether the other side has sent its last byte.
+
     Args:
         connected: the socket, over TLS or not.
     """
@@ -23,6 +26,7 @@ class Bounded:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._bytes = self._allowed = 0
+        self.has_ended = False
         self._remaining: Callable[[], float | None] = lambda: 0.0
 
     def allow(self, most: int, remaining: Callable[[], float | None]) -> None:
@@ -54,6 +58,7 @@ class Bounded:
         self._socket.settimeout(self._left())
         count = self._socket.recv_into(buffer[: self._bytes])
         self._bytes -= count
+        self.has_ended = count == 0
         return count
 
     def _left(self) -> float | None:

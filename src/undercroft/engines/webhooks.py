@@ -80,7 +80,7 @@ class Poster:
     def __init__(self, guard: Guard, cafile: str | None = None, resolver: Resolver | None = None, seconds: float = SECONDS) -> None:
         self._guard, self._seconds = guard, seconds
         self._resolver = Resolver() if resolver is None else resolver
-        self._tls = _context(cafile)
+        self._tls = None if cafile is None else _context(cafile)
         self._kept: Keeping[_Connection] = Keeping()
 
     def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answered:
@@ -118,6 +118,9 @@ class Poster:
             raise
 
     def _secured(self, bare: socket.socket, receiver: Target) -> socket.socket:
+        if self._tls is None:
+            # What the machine trusts takes a while to be read, and not all have receivers with TLS.
+            self._tls = _context(None)
         bare.settimeout(_left())
         try:
             return self._tls.wrap_socket(bare, server_hostname=receiver.host)
@@ -176,8 +179,7 @@ class _Connection(http.client.HTTPConnection):
         self._bounded.allow(LARGEST, deadline.remaining)
         self.sock = self._bounded
         try:
-            self._send(path, headers, body)
-            response = self.getresponse()
+            response = self._answer(path, headers, body)
         except (ConnectionError, http.client.RemoteDisconnected) as error:
             if self._has_served and not self._bounded.has_read:
                 raise _Gone(_told(error)) from None
@@ -193,13 +195,19 @@ class _Connection(http.client.HTTPConnection):
             return answered, False
         return answered, not response.will_close and response.status >= http.client.OK
 
-    def _send(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    def _answer(self, path: str, headers: Mapping[str, str], body: bytes) -> http.client.HTTPResponse:
+        """The head of the answer to a request."""
         self.putrequest("POST", path, skip_host=True, skip_accept_encoding=True)
         self.putheader("Host", self._authority)
         for name, value in headers.items():
             self.putheader(name, value)
         self.putheader("Content-Length", str(len(body)))
         self.endheaders(body)
+        response = self.getresponse()
+        if self._bounded.has_ended:
+            # The library takes the end of a connection for the end of the head.
+            raise http.client.RemoteDisconnected("the connection ended in the head of the answer")
+        return response
 
     def is_quiet(self) -> bool:
         """Whether nothing has come since the last answer: neither its end, nor what nobody asked for."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from undercroft.core import time
 from undercroft.core import url as urls
+from undercroft.core.errors import Unavailable
 from undercroft.core.findings import Finding
 from undercroft.engines.clock import EngineClock
 from undercroft.engines.redis import diagnosis
@@ -110,26 +111,52 @@ class Redis:
 
         They are run in any order, and when one fails, others may have been done.
         """
+        return self._many(self._requests(calls))
+
+    def run_each(self, calls: Sequence[Call]) -> list[Any]:
+        """As `run_many`, but `Unavailable` is in the place of an answer that there is not: other servers may have answered.
+
+        A server that does not answer is asked no more than is needed to know it.
+        """
+        requests = self._requests(calls)
+        answers = self._sent(requests)
+        pool = self._servers.find_once().pool
+        away: dict[Any, Unavailable] = {}
+        for number, (request, answer) in enumerate(zip(requests, answers, strict=True)):
+            if isinstance(answer, Exception):
+                server = pool(request.key or "")
+                try:
+                    answers[number] = away.get(server) or self._recovery.recover(request, answer)
+                except Unavailable as failure:
+                    answers[number] = away[server] = failure
+        return answers
+
+    def _requests(self, calls: Sequence[Call]) -> list[Request]:
         beside = self._servers.find_once().is_cluster
-        return self._many(
-            [
-                Request(
-                    each.key,
-                    (_EVALSHA, each.script.digest, 2, each.key, each.key + _BESIDE, *each.arguments)
-                    if beside
-                    else (_EVALSHA, each.script.digest, 1, each.key, *each.arguments),
-                    each.script.reads,
-                    each.script,
-                )
-                for each in calls
-            ]
-        )
+        return [
+            Request(
+                each.key,
+                (_EVALSHA, each.script.digest, 2, each.key, each.key + _BESIDE, *each.arguments)
+                if beside
+                else (_EVALSHA, each.script.digest, 1, each.key, *each.arguments),
+                each.script.reads,
+                each.script,
+            )
+            for each in calls
+        ]
 
     def commands(self, calls: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:
         """The answers to commands that read, each a key and the whole command; those of one server are sent together."""
         return self._many([Request(key, tuple(words), repeats=True) for key, words in calls])
 
     def _many(self, requests: Sequence[Request]) -> list[Any]:
+        return [
+            self._recovery.recover(request, answer) if isinstance(answer, Exception) else answer
+            for request, answer in zip(requests, self._sent(requests), strict=True)
+        ]
+
+    def _sent(self, requests: Sequence[Request]) -> list[Any]:
+        """The answers to first attempts; errors are among them, each in its place."""
         topology = self._servers.find_once()
         places: dict[Any, list[int]] = {}
         for number, request in enumerate(requests):
@@ -139,10 +166,7 @@ class Redis:
         for numbers, found in zip(places.values(), ask_each(parts), strict=True):
             for number, answer in zip(numbers, found, strict=True):
                 answers[number] = answer
-        return [
-            self._recovery.recover(request, answer) if isinstance(answer, Exception) else answer
-            for request, answer in zip(requests, answers, strict=True)
-        ]
+        return answers
 
     def unlink(self, keys: Iterable[str]) -> int:
         """Remove keys, whichever server has them; how many there were, at least."""

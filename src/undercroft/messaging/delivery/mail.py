@@ -63,7 +63,7 @@ class MailSender:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._domain = _domain(server.sender)
-        self._tls = _context(server.cafile)
+        self._tls = _context(server.cafile) if server.host else None
 
     def send(self, notification: Notification) -> Outcome:
         """See `notification.Sender`."""

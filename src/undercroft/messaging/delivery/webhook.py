@@ -46,7 +46,7 @@ def _outcome(answered: Answered) -> Outcome:
     status = answered.status
     if 200 <= status < 300:
         return Outcome(Kind.DELIVERED)
-    if status >= 500 or status in _NOT_NOW:
+    if status < 200 or status >= 500 or status in _NOT_NOW:
         wait = retry_after(answered.retry_after)
         return Outcome(Kind.RETRY, f"the answer is {status}", None if wait is None else min(round(wait), _LONGEST_WAIT))
     what = "a redirect, which is not followed" if 300 <= status < 400 else "final"

@@ -347,3 +347,30 @@ def test_those_that_are_gone_are_forgotten(store: DataDriver) -> None:
         assert len(store.outbox.due(1, 10)) == 1
         store.clean()
         assert keys(store, "*:due") == keys(store, "*:tickets") == set()
+
+
+# -- what a doctor says ------------------------------------------------------------------------------------------------
+
+
+def findings(store: DataDriver, check: str) -> list[tuple[str, str]]:
+    return [(each.level.value, each.found) for each in store.diagnose(verify=True) if each.check == check]
+
+
+def test_entries_that_are_handed_out_by_none(store: DataDriver) -> None:
+    with at(0):
+        subscribe(store)
+        post(store, "a", "b")
+        assert findings(store, "notifications") == [("ok", "2 messages wait for their subscribers")]
+        taken(store, 1, 60)
+    with at(601):
+        assert findings(store, "notifications") == [("warning", "2 messages wait for their subscribers, the oldest for 10 minutes")]
+
+
+def test_a_queue_that_is_not_looked_at(store: DataDriver) -> None:
+    made = subscribe(store)
+    assert [level for level, _ in findings(store, "subscriptions")] == ["ok"]
+    (entry,) = store.store.subscribed.page(b"", 10)
+    store.store.subscribed.strike(entry)
+    assert [level for level, _ in findings(store, "subscriptions")] == ["error"]
+    store.subscription_controller.update("q", made, ttl=60)
+    assert [level for level, _ in findings(store, "subscriptions")] == ["ok"]

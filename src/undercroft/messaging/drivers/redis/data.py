@@ -75,6 +75,7 @@ class DataDriver(DataPlane[Store]):
     def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
         if (yield from self.store.redis.diagnose()):
             yield from diagnosis.queues(self.store, verify=verify)
+            yield diagnosis.outbox(self.store)
             if verify:
                 yield from diagnosis.references(self.store)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from undercroft.core.errors import Unavailable
 from undercroft.engines.redis import Call, Script
 from undercroft.engines.redis.script import Word
 from undercroft.messaging import contract
@@ -26,6 +27,7 @@ LOOK = load("outbox_look.lua", "entries.lua", reads=True)
 TAKE, REMOVE, CLEAN = (load(f"outbox_{name}.lua", "entries.lua", "groups.lua") for name in ("take", "remove", "clean"))
 COUNT = load("outbox_count.lua", "entries.lua", "groups.lua", reads=True)
 DUE, WAKE, SETTLE, PASS_OVER = (Script.of(__package__, f"{name}.lua") for name in ("due", "wake", "settle", "pass_over"))
+T = TypeVar("T")
 # Queues that are looked at in one round trip; bytes that one of them gives at once.
 _AT_ONCE, _ROOM = 500, 4 * 2**20
 # Subscriptions, or messages, of one script.
@@ -91,21 +93,24 @@ class Outbox(contract.Outbox):
     def _pages(self) -> Iterator[Sequence[Entry]]:
         """The queues that have subscriptions, those first that are behind the place where the last call ended."""
         register, start = self._store.subscribed, self._after
-        for page in register.pages(_AT_ONCE, start):
-            yield page
-        if start:
-            for page in register.pages(_AT_ONCE):
-                before = [entry for entry in page if entry.member <= start]
-                yield before
-                if len(before) < len(page):
-                    break
+        first = register.page(b"", _AT_ONCE)
+        if len(first) < _AT_ONCE:
+            yield sorted(first, key=lambda entry: entry.member <= start)
+            return
+        yield from register.pages(_AT_ONCE, start)
+        for page in register.pages(_AT_ONCE):
+            before = [entry for entry in page if entry.member <= start]
+            yield before
+            if len(before) < len(page):
+                return
 
     def _taken(self, queues: Sequence[tuple[Entry, int]], seconds: int) -> list[Posted]:
         now = self._store.now()
         ends = now + seconds * 1000
         calls = [Call(TAKE, _base(self._store, entry), (now, limit, _ROOM, ends)) for entry, limit in queues]
         found: list[Posted] = []
-        for (entry, _), taken in zip(queues, self._store.redis.run_many(calls), strict=True):
+        # What one server has given is not to wait until its time is over since another one is away.
+        for (entry, _), taken in _answered(queues, self._store.redis.run_each(calls)):
             for group, own, value in zip(*(taken[each::_FIELDS] for each in range(_FIELDS)), strict=True):
                 ttl, expires, body = rows.entry(value)
                 found.append(Posted(Ticket(group, own), entry.project, entry.name, own.decode(), ttl, expires, body))
@@ -123,11 +128,7 @@ class Outbox(contract.Outbox):
         self._store.redis.run_many(calls)
 
     def waiting(self) -> int:
-        count = 0
-        for page in self._store.subscribed.pages(_AT_ONCE):
-            now = self._store.now()
-            count += sum(self._store.redis.run_many([Call(COUNT, _base(self._store, entry), (now, _GROUPS)) for entry in page]))
-        return count
+        return sum(count for count, _ in counts(self._store))
 
     # -- subscriptions that are due --------------------------------------------------------------------------------
 
@@ -188,10 +189,17 @@ class Outboxes(Sweeper):
         return removed
 
 
+def counts(store: Store) -> Iterator[tuple[int, int]]:
+    """Messages of each outbox, and about when the first one was posted (0 for none)."""
+    for page in store.subscribed.pages(_AT_ONCE):
+        now = store.now()
+        yield from store.redis.run_many([Call(COUNT, _base(store, entry), (now, _GROUPS)) for entry in page])
+
+
 def _looked(store: Store, page: Sequence[Entry]) -> Iterator[tuple[Entry, Looked]]:
     """What is in the outboxes of queues; one round trip a server."""
     calls = [Call(LOOK, _base(store, entry), (store.now(),)) for entry in page]
-    return zip(page, (Looked(*found) for found in store.redis.run_many(calls)), strict=True)
+    return ((entry, Looked(*found)) for entry, found in _answered(page, store.redis.run_each(calls)))
 
 
 def _base(store: Store, entry: Entry) -> str:
@@ -199,12 +207,20 @@ def _base(store: Store, entry: Entry) -> str:
 
 
 def _living(store: Store, members: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Whether subscriptions are there, and have not expired; one round trip a server."""
+    """Whether subscriptions are there, and have not expired; also those of a server that is away. One round trip a server."""
     now = store.now()
     calls = [
         Call(LIVES, store.base(project, queue), (now, subscription)) for project, queue, subscription in map(_subscribed, members)
     ]
-    return zip(members, map(bool, store.redis.run_many(calls)), strict=True)
+    return zip(members, map(bool, store.redis.run_each(calls)), strict=True)
+
+
+def _answered(asked: Sequence[T], answers: Sequence[Any]) -> Iterator[tuple[T, Any]]:
+    """What was asked with its answer, without what is on servers that are away; raises where that is all."""
+    away = [answer for answer in answers if isinstance(answer, Unavailable)]
+    if away and len(away) == len(answers):
+        raise away[0]
+    return ((each, answer) for each, answer in zip(asked, answers, strict=True) if not isinstance(answer, Unavailable))
 
 
 def _subscribed(member: bytes) -> Subscribed:
