@@ -11,11 +11,8 @@ spread('ZREM', OUTBOX_HELD, over)
 spread('ZADD', OUTBOX_FREE, again)
 
 local found, taken, gone, empty, count = {}, {}, {}, {}, 0
-local looked = call('ZRANGE', OUTBOX_FREE, 0, PART - 1)
-for _, group in ipairs(looked) do
-  if count >= limit or room <= 0 then
-    break
-  end
+
+local function take_group(group)
   local live, values, expired = messages_of(group, now)
   for index, id in ipairs(live) do
     local last = #found
@@ -31,6 +28,21 @@ for _, group in ipairs(looked) do
     taken[#taken + 1] = group
   else
     empty[#empty + 1] = group
+  end
+end
+
+local looked, step = 0, math.min(limit, PART)
+while count < limit and room > 0 and looked < PART do
+  local groups = call('ZRANGE', OUTBOX_FREE, looked, looked + step - 1)
+  for _, group in ipairs(groups) do
+    if count >= limit or room <= 0 then
+      break
+    end
+    take_group(group)
+  end
+  looked = looked + step
+  if #groups < step then
+    break
   end
 end
 spread('HDEL', OUTBOX, gone)
