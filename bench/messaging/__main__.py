@@ -3,7 +3,7 @@ server, the same durability.
 
     make bench-messaging
     make bench-messaging ARGS='--only rates,snapshot'                parts: rates, behind, snapshot, stats, race,
-                                                                     waiters
+                                                                     waiters, notify
     make bench-messaging ENGINES=redis ARGS='--only race'            Redis beside Zaqar's own driver for it
     make bench-messaging ARGS=--quick                                small
 
@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bench.harness import Process, database, part, say, store_urls
-from bench.messaging import race, report, waiters
+from bench.messaging import notify, race, report, waiters
 from bench.messaging.sizes import Sizes
 
 # Messages of a claim.
@@ -211,9 +211,12 @@ PARTS: dict[str, Callable[[dict[str, str], Sizes, pathlib.Path], Any]] = {
     "stats": stats,
     "race": race.race,
     "waiters": waiters.waiters,
+    "notify": notify.notify,
 }
 # A plain table is beside these, and Zaqar's own driver beside the other.
 SQL = ("sqlite", "postgresql", "mariadb")
+# Parts that have no other side.
+EVERYWHERE = frozenset({"race", "waiters", "notify"})
 
 
 def main() -> None:
@@ -230,7 +233,7 @@ def main() -> None:
         say(f"== {name}")
 
         def measure(folder: pathlib.Path, name: str = name) -> Any:
-            chosen_urls = urls if name in {"race", "waiters"} else {engine: url for engine, url in urls.items() if engine in SQL}
+            chosen_urls = urls if name in EVERYWHERE else {engine: url for engine, url in urls.items() if engine in SQL}
             return {"flushes": flushes(folder), **PARTS[name](chosen_urls, sizes, folder)}
 
         results[name] = part(f"--only {name}", measure)

@@ -55,7 +55,7 @@ def _conditions(run: dict[str, Any]) -> str:
 
 
 def _parts(results: dict[str, Any]) -> list[str]:
-    return [part for part in ("rates", "behind", "snapshot", "stats", "race", "waiters") if part in results]
+    return [part for part in ("rates", "behind", "snapshot", "stats", "race", "waiters", "notify") if part in results]
 
 
 def _tables(part: str, run: dict[str, Any]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -70,6 +70,9 @@ def _tables(part: str, run: dict[str, Any]) -> Iterator[tuple[str, list[str], li
         yield "Statistics of a large queue", *_stats(found)
     elif part == "race":
         yield from raced.tables(found)
+    elif part == "notify":
+        yield "Posts to a queue that has ten subscribers", *_notified(found)
+        yield "Deliveries of one worker to a receiver on this machine", *_delivered(found)
     else:
         yield "Beside 100 calls that wait", *_beside(found)
         yield "A service on which 500 requests wait: 99th percentile of others", *_served(found)
@@ -119,6 +122,27 @@ def _beside(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             share = sides["beside"] / sides["alone"]
             numbers = (f"{sides['alone']:,.0f}", f"{sides['beside']:,.0f}")
             rows.append([f"{name}: {NAMES[step]}, 4 clients", *numbers, f"{share:.2f}", told(share, 0.9)])
+    return head, rows
+
+
+def _notified(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    head = ["what", "without, messages/s", "with them", "share", "aim"]
+    rows = []
+    for name, each in found.items():
+        for step, sides in each["posts"].items() if name != "flushes" else ():
+            share = sides["beside"] / sides["alone"]
+            numbers = (f"{sides['alone']:,.0f}", f"{sides['beside']:,.0f}")
+            rows.append([f"{name}: {NAMES[step]}, 4 clients", *numbers, f"{share:.2f}", told(share, 0.8)])
+    return head, rows
+
+
+def _delivered(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    head = ["what", "one subscriber, deliveries/s", "aim", "ten subscribers"]
+    rows = []
+    for name, each in found.items():
+        if name != "flushes":
+            one, ten = each["delivery"]["1"], each["delivery"]["10"]
+            rows.append([name, f"{one:,.0f}", f"500, {'met' if one >= 500 else 'NOT MET'}", f"{ten:,.0f}"])
     return head, rows
 
 

@@ -16,6 +16,8 @@ class Sizes:
         self.held = 5.0 if quick else 180.0
         self.stored = 20_000 if quick else 1_000_000
         self.claimed = 2_000 if quick else 100_000
+        # Deliveries of a round.
+        self.notified = 2_000 if quick else 20_000
         # Of the race: seconds of a round, messages, and those claimed before others.
         self.turn = 0.5 if quick else 1.5
         self.raced = 40_000 if quick else 200_000

@@ -76,6 +76,11 @@ class Ours(Subject):
         """Wait for a message of a queue where none comes."""
         self._claims.create(f"idle-{number}", {"ttl": LEASE, "grace": 60}, workload.PROJECT, wait=20)
 
+    def subscribe(self, uris: list[str]) -> None:
+        """Let these be told of what is posted from now on."""
+        for uri in uris:
+            self.store.subscription_controller.create(workload.QUEUE, uri, LIFE, {}, workload.PROJECT)
+
     def stats(self) -> dict[str, Any]:
         """Statistics of the queue."""
         found: dict[str, Any] = self.store.queue_controller.stats(workload.QUEUE, workload.PROJECT)

@@ -30,15 +30,16 @@ def waiters(urls: dict[str, str], sizes: Sizes, folder: pathlib.Path) -> dict[st
     """Rates without and with calls that wait, round after round; then the answers of a service to others."""
     found: dict[str, Any] = {}
     for engine, url in urls.items():
-        place = _place(url, "waiters", folder)
-        with _process("bench.messaging.worker", engine, place) as first:
+        where = place(url, "waiters", folder)
+        with _process("bench.messaging.worker", engine, where) as first:
             first.order("prepare")
-            found[engine] = {"rates": _rates(engine, place, sizes), "service": _service(place, sizes)}
+            found[engine] = {"rates": _rates(engine, where, sizes), "service": _service(where, sizes)}
         say(f"{engine}: {found[engine]}")
     return found
 
 
-def _place(url: str, name: str, folder: pathlib.Path) -> str:
+def place(url: str, name: str, folder: pathlib.Path) -> str:
+    """A store of its own on the server of `url`; its URL."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme.startswith("redis"):
         return urllib.parse.urlunsplit(parts._replace(query=f"namespace={name}_{os.getpid()}"))

@@ -38,6 +38,13 @@ class Worker:
             self.subject.send(min(workload.MOST, count - begin))
         return {}
 
+    def subscribe(self, uris: list[str]) -> dict[str, Any]:
+        """Let these be told of what is posted from now on."""
+        ours = self.subject
+        assert isinstance(ours, subjects.Ours)
+        ours.subscribe(uris)
+        return {}
+
     def take(self, count: int) -> dict[str, Any]:
         """Claim so many messages, and keep them claimed."""
         taken = 0
