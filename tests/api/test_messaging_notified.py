@@ -143,8 +143,11 @@ def test_a_uri_to_which_nothing_can_be_sent_is_refused(service, uri):
 
 @pytest.mark.parametrize(
     "options",
-    [{"post_headers": []}, {"post_headers": {"Host": "x"}}, {"post_headers": {"webhook-id": "x"}},
-     {"post_headers": {"X": "a\r\nb"}}, {"post_headers": {"X": 1}}, {"post_data": 5}, {"webhook_secret": "short"}, {"webhook_secret": None}],
+    [
+        {"post_headers": []}, {"post_headers": {"Host": "x"}}, {"post_headers": {"webhook-id": "x"}},
+        {"post_headers": {"X": "a\r\nb"}}, {"post_headers": {"X": 1}}, {"post_data": 5}, {"webhook_secret": "short"},
+        {"webhook_secret": None},
+    ],
     ids=str,
 )  # fmt: skip
 def test_options_with_which_nothing_could_be_sent_are_refused(service, options):
