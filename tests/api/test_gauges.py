@@ -12,6 +12,8 @@ import undercroft
 from undercroft.api import app, gauges
 from undercroft.core import settings
 from undercroft.core.errors import Unavailable
+from undercroft.messaging.contract.outbox import lane
+from undercroft.messaging.delivery.handing import Handing
 
 pytestmark = pytest.mark.kind("messaging")
 
@@ -52,6 +54,25 @@ def test_depths_of_queues(opener, ask):
     assert [key for key in fewer if key[0] == name("free")] == [(name("free"), "p", "a")]
     assert fewer[name("queues_left_out"),] == 2
     assert not [key for key in ask(store, metrics_queues=0) if key[0].startswith("undercroft_messaging") and key[0] != name("up")]
+
+
+def test_what_subscribers_are_still_to_be_sent(opener, ask):
+    store = opener()
+    made = [store.subscription_controller.create("jobs", f"http://{name}.example.org", 600, {}, "p") for name in "ab"]
+    store.message_controller.post("jobs", [{"ttl": 60}] * 3, None, "p")
+    name = "undercroft_messaging_{}".format
+    assert ask(store)[name("outbox"),] == 3
+    Handing(store, requires_confirmation=False).step()
+    store.message_controller.pop(lane(made[1]), 2, "p")
+    store.claim_controller.create(lane(made[0]), {"ttl": 60, "grace": 60}, "p", 2)
+    found = ask(store)
+    assert found[name("outbox"),] == 0
+    assert [found[name("subscription_waiting"), "p", each] for each in made] == [3, 1]
+    assert 0 <= found[name("subscription_oldest_age_seconds"), "p", made[0]] < 60
+    assert found[name("subscriptions_left_out"),] == 0
+    # A lane is no queue.
+    assert [key for key in found if key[0] == name("free")] == [(name("free"), "p", "jobs")]
+    assert ask(store, metrics_queues=1)[name("subscriptions_left_out"),] == 1
 
 
 def test_a_store_that_is_away_is_a_number_too(tmp_path, ask):
