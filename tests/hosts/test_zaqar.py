@@ -17,13 +17,14 @@ from tests.api.service import serving
 from tests.conftest import opener_of, url_of
 from tests.engines.run import free_ports
 from tests.hosts.conftest import Environment, make, succeed
-from tests.hosts.inside.zaqar_configuration import APART, TEXT, THEIRS, TOGETHER
+from tests.hosts.inside.zaqar_configuration import APART, POOLED, TEXT, THEIRS, TOGETHER
 from tests.hosts.served import PATIENCE
 
 pytestmark = [pytest.mark.kind("messaging"), pytest.mark.one_per_driver]
-# What Zaqar's classes have.
-STORAGE_TESTS = {TOGETHER: 55, APART: 55, THEIRS: 52}
+# What Zaqar's classes have: 124 of one management store, those over Zaqar's own pooling among them.
+STORAGE_TESTS = {TOGETHER: 87, APART: 87, THEIRS: 52, POOLED: 37}
 HTTP_TESTS = 178
+POOL_HTTP_TESTS = 74
 # Of the classes where it matters whether the two stores are one.
 PLANES = {"TestQueueLifecycleMongoDB": 21, "TestTopicLifecycleMongoDB": 21, "TestClaimsMongoDB": 20, "TestPurge": 2}
 SERVER = """
@@ -66,7 +67,7 @@ def test_zaqar_s_own_tests_of_storage(tests_inside, stores):
 
 @pytest.mark.parametrize("stores", [TOGETHER, APART])
 def test_what_our_stores_are_within_zaqar(tests_inside, stores):
-    tests_inside(14, "zaqar_dropin", stores)
+    tests_inside(17, "zaqar_dropin", stores)
 
 
 def test_zaqar_s_own_tests_of_its_api(tests_inside):
@@ -75,6 +76,10 @@ def test_zaqar_s_own_tests_of_its_api(tests_inside):
 
 def test_zaqar_s_own_tests_of_its_api_on_two_stores(tests_inside):
     tests_inside(sum(PLANES.values()), "zaqar_http", APART, *PLANES)
+
+
+def test_zaqar_s_own_tests_of_pools_and_flavors_in_its_api(tests_inside):
+    tests_inside(POOL_HTTP_TESTS, "zaqar_http", POOLED)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ secret_key = test
 policy_file = {policies}
 """
 # The words of a script's command line.
-TOGETHER, APART, THEIRS = "together", "apart", "theirs"
+TOGETHER, APART, THEIRS, POOLED = "together", "apart", "theirs", "pooled"
 
 
 # Tables of what is not data.
@@ -41,7 +41,7 @@ KEPT = ("_setting", "_slot")
 
 
 def made(test: Any, more: str = "") -> str:
-    """A configuration's file for a test, with the stores, one or two, as the command line `URL together|apart|theirs` says."""
+    """A configuration's file for a test, with the stores, one or two, as the command line `URL together|...` says."""
     url, stores = sys.argv[1:3]
     folder = tempfile.TemporaryDirectory()
     test.addCleanup(folder.cleanup)
@@ -54,6 +54,12 @@ def made(test: Any, more: str = "") -> str:
     file = pathlib.Path(folder.name) / "zaqar.conf"
     file.write_text(TEXT.format(data=data, control=control, folder=folder.name, policies=policies) + more)
     return str(file)
+
+
+def scheme_in_host(url: str) -> str:
+    """A URL with the scheme by which Zaqar finds our driver for it: without the client library that ours takes in the scheme."""
+    scheme, _, rest = url.partition("://")
+    return f"undercroft+{scheme.partition('+')[0]}://{rest}"
 
 
 def emptied(url: str, number: int) -> str:

@@ -9,7 +9,7 @@ from oslo_config import cfg
 from undercroft.core.errors import ConfigInvalid
 
 OURS = "undercroft"
-ENGINES = ("sqlite", "postgresql", "mysql", "mariadb", "redis", "rediss")
+ENGINES = ("sqlite", "postgresql", "mysql", "mariadb", "redis", "rediss", "mongodb")
 # Zaqar takes the whole scheme of a URI for a driver's name.
 NAMES = (OURS, *(f"{OURS}+{engine}" for engine in ENGINES))
 DATA, CONTROL = "drivers:message_store", "drivers:management_store"
@@ -21,11 +21,23 @@ OPTIONS: list[cfg.Opt] = [
         "sqlite:////var/lib/zaqar/messages.db.",
     )
 ]
+# Of message stores only.
+NOTIFY = cfg.BoolOpt(
+    "notify",
+    default=False,
+    help="Whether messages to queues with subscriptions are kept for `undercroft queue notify`, which delivers them. Zaqar's own "
+    "notifier delivers them, too: take it out of [storage] message_pipeline.",
+)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Groups and their options, for the sample configuration."""
-    return [(f"{plane}:{name}", list(OPTIONS)) for plane in (DATA, CONTROL) for name in NAMES]
+    return [(f"{plane}:{name}", list(options(plane))) for plane in (DATA, CONTROL) for name in NAMES]
+
+
+def options(plane: str) -> list[cfg.Opt]:
+    """What the group of one driver has."""
+    return [*OPTIONS, NOTIFY] if plane == DATA else OPTIONS
 
 
 def url(conf: Any, group: str) -> str:
@@ -37,4 +49,9 @@ def url(conf: Any, group: str) -> str:
     found = conf[group].uri
     if not found:
         raise ConfigInvalid(f"set the option uri in [{group}] of Zaqar's configuration to the URL of a store")
-    return str(found).removeprefix(f"{OURS}+")
+    return own(str(found))
+
+
+def own(uri: str) -> str:
+    """Our URL, of a URI whose scheme may be the name of a driver in Zaqar."""
+    return uri.removeprefix(f"{OURS}+")

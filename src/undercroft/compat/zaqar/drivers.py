@@ -10,10 +10,10 @@ from zaqar import storage
 
 import undercroft
 from undercroft.compat.zaqar import config
-from undercroft.compat.zaqar.absent import Catalogue, Flavors, Pools
 from undercroft.compat.zaqar.errors import as_theirs
 from undercroft.compat.zaqar.messages import Claim, Message, Subscription
 from undercroft.compat.zaqar.queues import Queue, Topic
+from undercroft.compat.zaqar.registers import Catalogue, Flavors, Pools
 from undercroft.core import registry, time
 from undercroft.core import url as urls
 from undercroft.messaging import DataDriverBase
@@ -35,14 +35,14 @@ class _Driver(storage.base.DriverBase):
 
     def __init__(self, conf: Any, cache: Any, *more: Any) -> None:
         group = f"{self._PLANE}:{self.NAME}"
-        self._DRIVER_OPTIONS = [(group, config.OPTIONS)]
+        self._DRIVER_OPTIONS = [(group, config.options(self._PLANE))]
         super().__init__(conf, cache, *more)
         self.url = config.url(conf, group)
         time.bind(_clock)
 
 
 class ControlDriver(_Driver, storage.ControlDriverBase):
-    """Zaqar's management store: queues and topics."""
+    """Zaqar's management store: queues and topics, pools, flavors and the catalogue."""
 
     _PLANE = config.CONTROL
 
@@ -64,19 +64,19 @@ class ControlDriver(_Driver, storage.ControlDriverBase):
         """Topics and their metadata."""
         return Topic(self)
 
-    @property
-    def pools_controller(self) -> Any:
-        """Pools, which are not kept yet."""
+    @functools.cached_property
+    def pools_controller(self) -> Pools:
+        """The pools that queues are spread over."""
         return Pools(self)
 
-    @property
-    def flavors_controller(self) -> Any:
-        """Flavors, which are not kept yet."""
+    @functools.cached_property
+    def flavors_controller(self) -> Flavors:
+        """Groups of pools."""
         return Flavors(self)
 
-    @property
-    def catalogue_controller(self) -> Any:
-        """The catalogue, which is not kept yet."""
+    @functools.cached_property
+    def catalogue_controller(self) -> Catalogue:
+        """Which pool a queue is in."""
         return Catalogue(self)
 
     def close(self) -> None:
@@ -94,6 +94,9 @@ class DataDriver(_Driver, storage.DataDriverBase):
         super().__init__(conf, cache, control_driver)
         self.has_queues = isinstance(control_driver, ControlDriver) and control_driver.url == self.url
         self.ours: DataDriverBase = control_driver.planes if self.has_queues else self._apart()
+        # Drivers of other pools, to which dead letters go: by the pools' names, with their URIs.
+        self.neighbours: dict[str, tuple[str, Any]] = {}
+        self.ours.notifies = bool(conf[f"{self._PLANE}:{self.NAME}"].notify)
 
     def _apart(self) -> DataDriverBase:
         """The data plane at the URL; the metadata of queues, dead letters among them, are asked of Zaqar's other store."""
@@ -140,6 +143,8 @@ class DataDriver(_Driver, storage.DataDriverBase):
 
     def close(self) -> None:
         """Give the connections back; those that the management store has, too, go with it."""
+        for _, neighbour in self.neighbours.values():
+            neighbour.close()
         if not self.has_queues:
             self.ours.close()
 
@@ -151,9 +156,11 @@ def _named(plane: type[_Driver], engine: str) -> Any:
     return type(f"{engine.title()}{plane.__name__}", (plane,), own)
 
 
-SqliteDataDriver, PostgresqlDataDriver, MysqlDataDriver, MariadbDataDriver, RedisDataDriver, RedissDataDriver = (
-    _named(DataDriver, engine) for engine in config.ENGINES
-)
-SqliteControlDriver, PostgresqlControlDriver, MysqlControlDriver, MariadbControlDriver, RedisControlDriver, RedissControlDriver = (
-    _named(ControlDriver, engine) for engine in config.ENGINES
-)
+(
+    SqliteDataDriver, PostgresqlDataDriver, MysqlDataDriver, MariadbDataDriver, RedisDataDriver, RedissDataDriver,
+    MongodbDataDriver,
+) = (_named(DataDriver, engine) for engine in config.ENGINES)  # fmt: skip
+(
+    SqliteControlDriver, PostgresqlControlDriver, MysqlControlDriver, MariadbControlDriver, RedisControlDriver, RedissControlDriver,
+    MongodbControlDriver,
+) = (_named(ControlDriver, engine) for engine in config.ENGINES)  # fmt: skip

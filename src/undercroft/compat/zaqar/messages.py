@@ -8,6 +8,7 @@ from typing import Any
 from zaqar import storage
 from zaqar.storage import errors as theirs
 
+from undercroft.compat.zaqar import letters
 from undercroft.compat.zaqar.errors import as_theirs
 
 _PAGE = storage.DEFAULT_MESSAGES_PER_PAGE
@@ -102,6 +103,7 @@ class Claim(storage.Claim):
         """Claim messages: the claim's id, and the messages."""
         with as_theirs():
             found: tuple[str | None, Any] = self._ours.create(queue, metadata, project, limit)
+        letters.bring(self.driver, queue, project)
         return found
 
     def get(self, queue: str, claim_id: str | None, project: str | None = None) -> tuple[dict[str, Any], Any]:

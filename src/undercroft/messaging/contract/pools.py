@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from undercroft.core import registry
@@ -26,12 +26,16 @@ class PoolsBase(abc.ABC):
     P1  Pools are of no project. The names of methods and arguments are the host's; `flavor` is None for a pool without one.
     P2  A URI is a secret, since it may hold a password: it is in the answers of this register, and in no error and no log.
 
+    Attributes:
+        offers: what the driver behind a URI offers; a host that has drivers of its own puts its own in this place.
+
     Args:
         driver: the control driver.
     """
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
+        self.offers: Callable[[str], tuple[Any, ...]] = offered
 
     def list(self, marker: str | None = None, limit: int = 10, detailed: bool = False) -> Iterator[Any]:
         """A page of pools, then the marker of the next page.
@@ -102,7 +106,7 @@ class PoolsBase(abc.ABC):
         if "uri" in changes or changes.get("flavor"):
             old = self._found(name)
             new = old._replace(**changes)
-            if _differ(offered(new.uri), offered(old.uri)):
+            if _differ(self.offers(new.uri), self.offers(old.uri)):
                 raise PoolCapabilitiesMismatch
             self._check(new)
         own = arguments.name(name, "pool")
@@ -123,9 +127,9 @@ class PoolsBase(abc.ABC):
             no such driver. PoolDoesNotExist for an unknown name.
         """
         if name is not None:
-            return offered(self._found(name).uri)
+            return self.offers(self._found(name).uri)
         found = self.get_pools_by_flavor(flavor)
-        return offered(found[0]["uri"]) if found else ()
+        return self.offers(found[0]["uri"]) if found else ()
 
     def _found(self, name: str) -> Pool:
         own = arguments.name(name, "pool")
@@ -137,7 +141,7 @@ class PoolsBase(abc.ABC):
     def _check(self, pool: Pool) -> None:
         """Refuse a pool that does not offer what the others of its flavor do."""
         others = [other for other in self._of_flavor(pool.flavor) if other.name != pool.name] if pool.flavor else []
-        if others and _differ(offered(pool.uri), offered(others[0].uri)):
+        if others and _differ(self.offers(pool.uri), self.offers(others[0].uri)):
             raise PoolCapabilitiesMismatch
 
     # -- to be written by drivers ----------------------------------------------------------------------------------
