@@ -181,3 +181,20 @@ def test_notify_opens_what_is_encrypted(queue, setting):
 
 def test_notify_says_when_the_store_is_not_set_up(run, tmp_path):
     assert "db upgrade" in run("queue", "notify", "--store", f"sqlite:///{tmp_path}/none.db", code=2).stderr
+
+
+def test_the_worker_sends_too(queue, run, place, setting):
+    setting(notify_allow="127.0.0.0/8")
+    with receiving() as receiver:
+        made(queue, "jobs", receiver.url("ok"))
+        queue("post", "jobs", "1", "2")
+        told = run("worker", "--store", f"messaging={place}", "--once").stderr
+        assert sorted(receiver.taken["/ok/a"]) == [1, 2]
+    assert "messaging.notify" in told
+    assert "delivered=2" in told
+
+
+def test_a_setting_of_0_sends_nothing(run, place, monkeypatch):
+    monkeypatch.setenv("UNDERCROFT_WORKER__NOTIFY_INTERVAL", "0")
+    settings.current.cache_clear()
+    assert "messaging.notify" not in run("worker", "--store", f"messaging={place}", "--once").stderr

@@ -16,6 +16,7 @@ from tests.chaos.messaging import notifiers
 from tests.chaos.messaging.receivers import Receiver, receiving
 from tests.chaos.processes import life
 from undercroft.conformance.plugin import Opener
+from undercroft.messaging.delivery import spans
 
 pytestmark = [pytest.mark.promise("D2"), pytest.mark.timeout(1800)]
 QUEUE, PROJECT = "posted", "p"
@@ -85,7 +86,7 @@ def killed(opener: Opener, receiver: Receiver, seed: int, kills: int, leases: in
     with life(notifiers.notify, *where) as process:
         assert process.hear() == "ready"
         # What the dead had is somebody else's when their leases are over.
-        patience = 8 if twin else 3 * (leases or 30) + 20
+        patience = 8 if twin else 2 * (leases or spans.LEASE) + 20
         receiver.wait(lambda: all(wanted <= set(receiver.taken[path]) for path in paths), patience)
         process.signal(signal.SIGTERM)
         code = process.end()

@@ -1,4 +1,4 @@
-"""Subscriptions: who is to be notified of a queue's messages. Here they are kept; nothing is delivered."""
+"""Subscriptions: who is to be notified of a queue's messages. `undercroft.messaging.delivery` notifies them."""
 
 from __future__ import annotations
 

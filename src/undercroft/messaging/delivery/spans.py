@@ -2,5 +2,5 @@
 
 # Entries of the outbox.
 TAKEN = 20
-# A subscription, and what was claimed in its lane: a wave takes less, with a sender's deadline of up to 20 s.
-LEASE = CLAIM = 30
+# A subscription, and what was claimed in its lane: a wave takes less, with a sender's deadline of up to 30 s.
+LEASE = CLAIM = 60
