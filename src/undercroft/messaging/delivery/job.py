@@ -33,6 +33,7 @@ def run(store: Any, stop: threading.Event) -> None:
     kept = _kept.get(store)
     if kept is None:
         kept = _kept[store] = _Kept(Senders(conf), Receivers())
+        weakref.finalize(store, kept.sender.close)
     # A store without an outbox has nothing to send.
     with contextlib.suppress(Unsupported):
         worker_of(store, kept.sender, conf, kept.receivers).run(stop, seconds=_TURN, until_idle=True)
