@@ -51,10 +51,9 @@ def upgrade() -> None:
         number("expires"),
         number("again"),
         sa.Column("body", BYTES, nullable=False),
+        sqlite_with_rowid=False,
         **again,
     )
-    index("outbox_again", "outbox", "again", "place")
-    index("outbox_expires", "outbox", "expires")
     add("message", "origin", word(255))
     add("queue", "subscription")
     index("queue_subscription", "queue", "subscription", where="subscription IS NOT NULL")

@@ -18,7 +18,8 @@ dedup        which message a `dedup_id` of a queue made, for as long as that is 
 subscription a subscription; `digest` is of its subscriber, since a URI may be too long for an index. `due` is when its lane is to
              be looked at, NULL for never; `lease` is set while somebody does, until `due`, and names that one's turn
 outbox       what was posted to queues that had subscriptions, until it is handed out. `place` is the message's. `again` says when
-             it may be taken: 0 for what nobody has taken yet, else the moment when the last turn ends
+             it may be taken: 0 for what nobody has taken yet, else the moment when the last turn ends. It has no index but its key,
+             so that a post pays for one entry only: what is taken or has expired is in front, and is little
 pool         a pool; `digest` is of its URI, which no two have. `flavor` is empty for none
 flavor       a flavor of a project
 catalogue    which pool a queue is in, and what the pooled driver keeps of it (`state`); `version` changes with each change
@@ -178,8 +179,7 @@ def tables(namespace: str) -> Tables:
             number("expires"),
             number("again"),
             sa.Column("body", types.Bytes, nullable=False),
-            index("outbox_again", "again", "place"),
-            index("outbox_expires", "expires"),
+            **clustered,
         ),
         pool=table(
             "pool",

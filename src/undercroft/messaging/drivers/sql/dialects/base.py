@@ -7,6 +7,7 @@ MariaDB in the steps of a transaction (`steps`).
 from __future__ import annotations
 
 import abc
+import functools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -97,6 +98,8 @@ class Dialect(abc.ABC):
     def __init__(self, db: Database, tables: Tables) -> None:
         self._db = db
         self._tables = tables
+        # To write the names into a statement takes as long as some statements do.
+        self._text = functools.lru_cache(maxsize=500)(self._named)
         # Whether a queue that is made for its first message is one for the control plane, too.
         self.lists_queues = False
         # Called when messages were moved to a queue, with their number.
@@ -244,7 +247,7 @@ class Dialect(abc.ABC):
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
-    def _text(self, statement: str) -> str:
+    def _named(self, statement: str) -> str:
         """A statement with the names of our tables, and the placeholders of the client library."""
         names = {
             name: getattr(self._tables, name).name

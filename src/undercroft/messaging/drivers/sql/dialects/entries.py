@@ -11,13 +11,37 @@ import sqlalchemy as sa
 
 from undercroft.engines.sql import raw
 from undercroft.messaging.drivers.sql.dialects.base import Dialect, Lane
+from undercroft.messaging.drivers.sql.rows import COLUMNS
 
 # What is taken of an entry.
 ENTRY = "place, project, queue, ttl, expires, body"
+_INTO = "INSERT INTO {outbox} (place, project, queue, ttl, expires, again, body) "
+_ONE = f"{_INTO}VALUES (?, ?, ?, ?, ?, 0, ?)"
+_ALL = f"{_INTO}SELECT place, ?, ?, ttl, expires, 0, body FROM {{message}} WHERE queue = ? AND place >= ? AND place <= ?"
 # Bits of the number of a lease.
 LEASE = 62
 # Lanes that are removed in one transaction.
 _LANES = 100
+
+
+# Bytes of a body up to which to send it again costs less than to look for it.
+_SMALL = 65_536
+_TTL, _EXPIRES, _BODY = (COLUMNS.index(name) - 1 for name in ("ttl", "expires", "body"))
+
+
+def entering(lane: Lane, queue: int, places: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...]]:
+    """The statement that enters what was just stored, at places beside each other, and its values.
+
+    Args:
+        lane: the queue.
+        queue: its id.
+        places: where the messages are.
+        rows: the messages, as they were inserted: all columns behind `place`.
+    """
+    (first, *_), (row, *_) = places, rows
+    if len(places) > 1 or len(row[_BODY]) > _SMALL:
+        return _ALL, (*lane, queue, first, places[-1])
+    return _ONE, (first, *lane, row[_TTL], row[_EXPIRES], row[_BODY])
 
 
 class Entries(Dialect, abc.ABC):
@@ -25,8 +49,8 @@ class Entries(Dialect, abc.ABC):
 
     # What a SELECT ends with whose rows are to be changed: passing over those that others have locked.
     skip_locked = ""
-    # How the outbox is read by the moments of its entries, whatever the planner thinks.
-    by_turn = ""
+    # Where the last look for expired entries ended.
+    _looked = 0
 
     @abc.abstractmethod
     def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:
@@ -34,24 +58,13 @@ class Entries(Dialect, abc.ABC):
 
     # -- entries ---------------------------------------------------------------------------------------------------
 
-    def _enter(self, connection: sa.Connection, lane: Lane, queue: int, places: Sequence[int]) -> None:
-        """Enter what a post has just stored, at places beside each other."""
-        statement = self._text(
-            "INSERT INTO {outbox} (place, project, queue, ttl, expires, again, body) "
-            "SELECT place, ?, ?, ttl, expires, 0, body FROM {message} WHERE queue = ? AND place >= ? AND place <= ?"
-        )
-        raw.changed(connection, statement, (*lane, queue, places[0], places[-1]))
-
     def take(self, limit: int, seconds: int, now: int) -> Sequence[tuple[Any, ...]]:
+        select = self._text(
+            f"SELECT {ENTRY} FROM {{outbox}} WHERE again <= ? AND expires > ? ORDER BY place LIMIT ?{self.skip_locked}"
+        )
+
         def work(connection: sa.Connection) -> list[tuple[Any, ...]]:
-            found: list[tuple[Any, ...]] = []
-            for condition, own in (("again = 0", ()), ("again > 0 AND again <= ?", (now,))):
-                statement = self._text(
-                    f"SELECT {ENTRY} FROM {{outbox}}{self.by_turn} WHERE {condition} AND expires > ? "
-                    f"ORDER BY again, place LIMIT ?{self.skip_locked}"
-                )
-                found += map(tuple, raw.rows(connection, statement, (*own, now, limit)))
-            taken = sorted(found)[:limit]
+            taken = list(map(tuple, raw.rows(connection, select, (now, now, limit))))
             if taken:
                 among, value = self._among(row[0] for row in taken)
                 statement = self._text(f"UPDATE {{outbox}} SET again = ? WHERE place IN {among}")
@@ -106,12 +119,14 @@ class Entries(Dialect, abc.ABC):
     # -- removal ---------------------------------------------------------------------------------------------------
 
     def _clean_entries(self, connection: sa.Connection, now: int, most: int) -> int:
-        """Entries of messages that have expired."""
-        statement = self._text(f"SELECT place FROM {{outbox}} WHERE expires <= ? ORDER BY expires LIMIT ?{self.skip_locked}")
-        found = [place for (place,) in raw.rows(connection, statement, (now, most))]
-        if found:
-            self._delete_entries(connection, found)
-        return len(found)
+        """Entries of messages that have expired, among those behind where the last look ended; all are looked at in turn."""
+        statement = self._text("SELECT place, expires FROM {outbox} WHERE place > ? ORDER BY place LIMIT ?")
+        found = raw.rows(connection, statement, (self._looked, most))
+        self._looked = found[-1][0] if len(found) == most else 0
+        gone = [place for place, expires in found if expires <= now]
+        if gone:
+            self._delete_entries(connection, gone)
+        return len(gone)
 
     def _clean_lanes(self, connection: sa.Connection, now: int) -> None:
         """Lanes whose subscriptions are gone, with what was posted to them after that: their messages go as those of any queue."""

@@ -1,4 +1,4 @@
-"""MariaDB: the steps of a transaction, at most four round trips with its COMMIT; places from a sequence.
+"""MariaDB: the steps of a transaction, at most four round trips with its COMMIT, a post three; places from a sequence.
 
 Posts do not wait for each other, so that they commit out of order. A post first takes a number of the sequence and writes it into
 the slot of its connection. A reader takes a number, too, and reads the slots without regard to commits; then it reads slots and
@@ -19,6 +19,7 @@ from undercroft.engines.sql import gradual, raw
 from undercroft.engines.sql.bulk import literal_bytes
 from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.drivers.sql.dialects.base import FOLD, LOOK, PATIENCE, WITHIN, Lane, Slice, Spot, last_of
+from undercroft.messaging.drivers.sql.dialects.entries import entering
 from undercroft.messaging.drivers.sql.dialects.steps import HEARD, Front, Steps
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Row
 from undercroft.messaging.drivers.sql.schema import Tables
@@ -26,6 +27,8 @@ from undercroft.messaging.drivers.sql.schema import Tables
 _COLUMNS = ", ".join(COLUMNS)
 # Bytes of a statement that inserts messages; run-out claims that are looked at for each message that is wanted.
 _LARGEST, _SPARE = 4 * 2**20, 4
+# Bytes that a post sends at most beside its messages.
+_BESIDE = 2**18
 # A slot whose number is so far behind the last one is of no open post.
 _OLD_SLOT = 1_000_000
 # What a claim has to know of the queue.
@@ -43,13 +46,15 @@ class MariaDB(Steps):
         super().__init__(db, tables)
         index = f" FORCE INDEX ({tables.message.name}_"
         self.by_again, self.by_claim, self.by_place = f"{index}again)", f"{index}claim)", " FORCE INDEX (PRIMARY)"
-        self.by_turn = f" FORCE INDEX ({tables.outbox.name}_again)"
         announcing = (
             "INSERT INTO {slot} (connection, queue, floor) SELECT CONNECTION_ID(), id, NEXTVAL({place}) FROM {queue} "
             "WHERE project = ? AND name = ? ON DUPLICATE KEY UPDATE queue = VALUES(queue), floor = VALUES(floor) RETURNING "
-            "queue, floor"
         )
-        self._announcing, self._announcing_heard = (self._text(announcing + more) for more in ("", f", {HEARD}"))
+        # As one column: each costs more to read than the question itself.
+        self._announcing, self._announcing_heard = (
+            self._text(f"{announcing}concat_ws(' ', queue, floor, {heard})") for heard in ("0", HEARD)
+        )
+        self._counting = self._text("INSERT INTO {tally} (queue, total, held) VALUES (?, ?, ?)")
         rule = ", ".join(f"(SELECT {name} FROM {{queue}} WHERE project = ? AND name = ?)" for name in _RULE)
         columns = ", ".join(f"m.{column}" for column in COLUMNS)
         # To sort what claims that ran out have left would lock all of it: it is looked for without a lock.
@@ -69,24 +74,42 @@ class MariaDB(Steps):
         statement, values = (self._announcing, tuple(lane)) if heard is None else (self._announcing_heard, (*lane, *lane, heard))
         while not (found := raw.rows(connection, statement, values)):
             self._ensure(connection, lane)
-        queue, floor, *is_heard = found[0]
-        return Spot(int(queue), int(floor), bool(is_heard and is_heard[0]))
+        queue, floor, is_heard = map(int, found[0][0].split())
+        return Spot(queue, floor, bool(is_heard))
 
     def _insert(self, connection: sa.Connection, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
-        first = (spot.number << WITHIN) + 1
-        given = [(spot.queue, place, *row) for place, row in enumerate(rows, first)]
-        one = f"(%s{', %s' * len(COLUMNS)})"
-        head = f"INSERT INTO {self._tables.message.name} (queue, {_COLUMNS}) VALUES "
+        given = _placed(spot, rows)
         for part in _parts(given, raw.room(connection, _LARGEST)):
-            values = tuple(value for row in part for value in row)
-            raw.changed(connection, f"{head}{', '.join([one] * len(part))}", values)
+            statement, values = self._inserting(part)
+            raw.changed(connection, statement, values)
         return [place for _, place, *_ in given]
+
+    def _inserting(self, rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...]]:
+        """The statement that inserts rows of the queue's id and all columns, and its values."""
+        lists = ", ".join([f"(%s{', %s' * len(COLUMNS)})"] * len(rows))
+        statement = f"INSERT INTO {self._tables.message.name} (queue, {_COLUMNS}) VALUES {lists}"
+        return statement, tuple(value for row in rows for value in row)
+
+    def _store(self, connection: sa.Connection, lane: Lane, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+        given = _placed(spot, rows)
+        if len(list(_parts(given, raw.room(connection, _LARGEST) - _BESIDE))) > 1:
+            return super()._store(connection, lane, spot, rows)
+        places = [place for _, place, *_ in given]
+        # As one statement, so that a post is three round trips.
+        parts = [self._inserting(given)]
+        if spot.enters:
+            statement, values = entering(lane, spot.queue, places, rows)
+            parts.append((self._text(statement), values))
+        parts.append((self._counting, (spot.queue, len(rows), 0)))
+        together = "; ".join(statement for statement, _ in parts)
+        raw.changed(connection, f"BEGIN NOT ATOMIC {together}; END", tuple(value for _, values in parts for value in values))
+        return places
 
     def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:
         return "?", (tuple(numbers),)
 
     def _add(self, connection: sa.Connection, queue: int, total: int, held: int) -> None:
-        raw.changed(connection, self._text("INSERT INTO {tally} (queue, total, held) VALUES (?, ?, ?)"), (queue, total, held))
+        raw.changed(connection, self._counting, (queue, total, held))
 
     def _add_to(self, connection: sa.Connection, lane: Lane, total: int, held: int) -> None:
         statement = self._text(
@@ -153,6 +176,11 @@ class MariaDB(Steps):
             self._add(connection, queue, sum(total for total, _ in gone), sum(held for _, held in gone))
         ((last,),) = raw.rows(connection, self._text("SELECT NEXTVAL({place})"), ())
         raw.changed(connection, self._text("DELETE FROM {slot} WHERE floor < ? LIMIT 1000"), (last - _OLD_SLOT,))
+
+
+def _placed(spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows with the queue's id and their places."""
+    return [(spot.queue, place, *row) for place, row in enumerate(rows, (spot.number << WITHIN) + 1)]
 
 
 def _parts(rows: Sequence[tuple[Any, ...]], room: int) -> Iterable[Sequence[tuple[Any, ...]]]:

@@ -27,7 +27,6 @@ class SQLite(Steps):
         super().__init__(db, tables)
         # Without statistics its planner prefers the wrong index of two.
         self.by_again, self.by_claim = (f" INDEXED BY {tables.message.name}_{name}" for name in ("again", "claim"))
-        self.by_turn = f" INDEXED BY {tables.outbox.name}_again"
         self._give = self._text("UPDATE {setting} SET value = value + ? WHERE name = ? RETURNING value")
         self._into = self._text(f"INSERT INTO {{message}} (queue, {_COLUMNS}) VALUES ({', '.join('?' * (1 + len(COLUMNS)))})")
         shared = f"SELECT {_COLUMNS} FROM {{message}}{self.by_again} WHERE queue = ? AND "

@@ -25,7 +25,7 @@ from undercroft.messaging.drivers.sql.dialects.base import (
     Spot,
     depths,
 )
-from undercroft.messaging.drivers.sql.dialects.entries import Entries
+from undercroft.messaging.drivers.sql.dialects.entries import Entries, entering
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Found, Row, Tally
 from undercroft.messaging.models import Arrival, Depths, Lease, NewMessage
 from undercroft.messaging.waiting import Outlook
@@ -154,16 +154,22 @@ class Steps(Entries, abc.ABC):
         ]
         if not rows:
             return [known[m.dedup] for m in messages if m.dedup is not None]
-        places = self._insert(connection, spot, rows)
-        if spot.enters:
-            self._enter(connection, lane, queue, places)
-        self._add(connection, queue, len(rows), 0)
+        places = self._store(connection, lane, spot, rows)
         marked = [(m.dedup, place, now + m.ttl * 1000) for m, place in zip(fresh, places, strict=True) if m.dedup is not None]
         if marked:
             self._remember(connection, queue, marked)
             known |= {key: place for key, place, _ in marked}
         left = iter(place for m, place in zip(fresh, places, strict=True) if m.dedup is None)
         return [next(left) if m.dedup is None else known[m.dedup] for m in messages]
+
+    def _store(self, connection: sa.Connection, lane: Lane, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+        """Insert what is posted, enter it into the outbox where it is to be, and add it to the tally."""
+        places = self._insert(connection, spot, rows)
+        if spot.enters:
+            statement, values = entering(lane, spot.queue, places, rows)
+            raw.changed(connection, self._text(statement), values)
+        self._add(connection, spot.queue, len(rows), 0)
+        return places
 
     def _known(self, connection: sa.Connection, queue: int, keys: set[bytes], now: int) -> dict[bytes, int]:
         """The messages that these keys have made, as far as they are still to be remembered; the others are forgotten."""
