@@ -88,6 +88,10 @@ def killed(opener: Opener, receiver: Receiver, seed: int, kills: int, leases: in
         # What the dead had is somebody else's when their leases are over.
         patience = 8 if twin else 2 * (leases or spans.LEASE) + 20
         receiver.wait(lambda: all(wanted <= set(receiver.taken[path]) for path in paths), patience)
+        # A dead one may have sent what it could not delete any more: that is sent again.
+        until = time.monotonic() + patience
+        while waiting(store) and time.monotonic() < until:
+            threading.Event().wait(0.1)
         process.signal(signal.SIGTERM)
         code = process.end()
     return {
@@ -97,8 +101,14 @@ def killed(opener: Opener, receiver: Receiver, seed: int, kills: int, leases: in
         "sent_again": sum(len(receiver.taken[path]) - len(set(receiver.taken[path])) for path in paths),
         "without_consent": len(receiver.tried["/dead/a"]),
         "code": code,
-        "waits": store.outbox.waiting() + sum(depth.free + depth.claimed for depth in store.outbox.backlog(100).queues),
+        "waits": waiting(store),
     }
+
+
+def waiting(store: Any) -> int:
+    """What is still to be handed out, or sent."""
+    lanes = store.outbox.backlog(100).queues
+    return int(store.outbox.waiting() + sum(depth.free + depth.claimed for depth in lanes))
 
 
 def test_every_confirmed_subscriber_has_every_message(opener: Opener, seed: int, record: Any, figure: Any):
