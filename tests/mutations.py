@@ -32,12 +32,17 @@ SCRIPTS = REDIS + "scripts/"
 GRADUAL = "engines/sql/gradual.py"
 EXPORT = "export/"
 SOURCES = "datasources/"
+SENDERS = "messaging/delivery/"
 # Where nothing else is said, by kind.
 STORES = {
     kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering", "messaging", "datasources")
 }
 # Code that is not a driver has ordinary tests instead of a conformance suite: their folder, and the kind whose stores they run on.
-OWN_TESTS = {"export": ("tests/export", "metering"), "sources": ("tests/datasources", "datasources")}
+OWN_TESTS = {
+    "export": ("tests/export", "metering"),
+    "senders": ("tests/unit/messaging/delivery", "messaging"),
+    "sources": ("tests/datasources", "datasources"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -780,6 +785,54 @@ MUTATIONS = [
         REDIS + "signals.py",
         '        self._store.redis.commands([(name, ("SET", name, self._name, "PX", _WAITS)) for name in names])\n',
         "        del names\n",
+    ),
+    Mutation(
+        "webhook: one address of a name is checked",
+        "engines/webhooks.py",
+        "self._guard.check(addresses)",
+        "self._guard.check(addresses[:1])",
+        "senders",
+    ),
+    Mutation("webhook: 6to4 is public", "engines/addresses.py", '    "2002::/16": "6to4",\n', "", "senders"),
+    Mutation(
+        "webhook: odd spellings of addresses are names",
+        "engines/addresses.py",
+        "return ipaddress.IPv4Address(socket.inet_aton(text))",
+        "return ipaddress.IPv4Address(text)",
+        "senders",
+    ),
+    Mutation(
+        "webhook: each read has a time of its own",
+        "engines/bounded.py",
+        "        if left == 0:\n            raise TimeoutError\n        return left",
+        "        return 5.0 if left is not None else left",
+        "senders",
+    ),
+    Mutation("webhook: all of an answer is read", "engines/webhooks.py", "allow(LARGEST,", "allow(1 << 40,", "senders"),
+    Mutation("webhook: half a head is a head", "engines/webhooks.py", "if self._bounded.has_ended:", "if False:", "senders"),
+    Mutation(
+        "webhook: a connection that was closed is a failure",
+        "engines/webhooks.py",
+        "if self._has_served and",
+        "if False and",
+        "senders",
+    ),
+    Mutation("webhook: what was not asked is an answer", "engines/keeping.py", " and found.is_quiet()", "", "senders"),
+    Mutation(
+        "webhook: certificates are of any name",
+        "engines/webhooks.py",
+        "        return ssl.create_default_context(cafile=cafile)",
+        "        found = ssl.create_default_context(cafile=cafile)\n        found.check_hostname = False\n        return found",
+        "senders",
+    ),
+    Mutation("webhook: 500 is final", SENDERS + "webhook.py", "status >= 500", "status > 500", "senders"),
+    Mutation("webhook: a subscription sets our headers", SENDERS + "form.py", " if not is_ours(name)}", "}", "senders"),
+    Mutation("webhook: a value begins a line", SENDERS + "form.py", r"[\t\x20-\x7e", r"[\t\r\n\x20-\x7e", "senders"),
+    Mutation("webhook: another text is signed", SENDERS + "form.py", "now, posted.decode()", "now, str(posted)", "senders"),
+    Mutation("mail: what is busy refuses", SENDERS + "mail.py", "if code >= 500 else", "if code >= 400 else", "senders"),
+    Mutation("mail: it goes in the clear", SENDERS + "mail.py", 'if own.security == "starttls":', "if False:", "senders"),
+    Mutation(
+        "mail: a subject begins a line", SENDERS + "uris.py", "not all(character.isprintable()", "not all(character", "senders"
     ),
 ]
 
