@@ -18,7 +18,7 @@ from undercroft.api.kind import Served
 from undercroft.api.limits import Budget, Busy, Turn
 from undercroft.api.nearby import Nearby
 from undercroft.api.routes import Route
-from undercroft.core import deadline, registry, settings
+from undercroft.core import deadline, kinds, registry, settings
 from undercroft.core.caller import Caller
 from undercroft.core.errors import ConfigInvalid
 
@@ -270,7 +270,8 @@ def open_stores(conf: cfg.ConfigOpts) -> dict[str, Any]:
     return found
 
 
-def _opened(name: str, url: str, conf: cfg.ConfigOpts) -> Any:
+def _opened(name: str, named: str, conf: cfg.ConfigOpts) -> Any:
+    url = kinds.installed()[name].url(named, lambda: conf)
     connections = conf.api.requests + conf.api.long_requests + _IDLE_THREADS + _WAITING
     wanted = {
         "pool_size": -(-connections // 4),

@@ -119,5 +119,8 @@ def _nothing_named(kind: str | None, example: str | None = None) -> str:
 @contextlib.contextmanager
 def opened(given: str | None, kind: str) -> Iterator[Any]:
     """The store, closed at the end."""
-    with contextlib.closing(registry.connect(kind, url(given, kind))) as store:
+    from undercroft.core import settings
+
+    named = kinds.installed()[kind].url(url(given, kind), settings.current)
+    with contextlib.closing(registry.connect(kind, named)) as store:
         yield store

@@ -44,6 +44,8 @@ class Kind:
             points of the group `undercroft.<name>`.
         title: what it is, in the plural, for help and messages: `rated usage`.
         settings: options by group, `module:attribute`. Its own group has `connection`, the URL of its store.
+        meant: `module:attribute`, a function of a URL that somebody named and the settings, which may want a driver before it: the
+            URL to open. None where it is always the one that was named.
         tasks: periodic work, `module:attribute`, a sequence of `Task`.
         api: what is served below `/<name>`, `module:attribute` of an `undercroft.api.kind.Api`; None for nothing.
         cli: groups of commands, name to `module:attribute`.
@@ -58,6 +60,7 @@ class Kind:
     name: str
     title: str
     settings: str
+    meant: str | None = None
     tasks: str | None = None
     api: str | None = None
     cli: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -72,6 +75,13 @@ class Kind:
         """Its options, by group."""
         options: Mapping[str, Sequence[Any]] = pkgutil.resolve_name(self.settings)
         return options
+
+    def url(self, named: str, settings: Callable[[], Any]) -> str:
+        """The URL to open where somebody named one, there or in the settings, which are read if they matter."""
+        if self.meant is None:
+            return named
+        found: str = pkgutil.resolve_name(self.meant)(named, settings())
+        return found
 
     def load_tasks(self) -> Sequence[Task]:
         """Its periodic work."""

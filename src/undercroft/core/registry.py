@@ -64,7 +64,12 @@ def options(kind: str, url: str) -> frozenset[str]:
     Raises:
         ConfigInvalid: as `load`.
     """
-    return frozenset(getattr(getattr(load(kind, urls.scheme(url)), "Options", None), "__struct_fields__", ()))
+    driver = load(kind, urls.scheme(url))
+    # A driver over other drivers takes those of the one that its URL names, too.
+    if (ask := getattr(driver, "options_of", None)) is not None:
+        found: frozenset[str] = ask(url)
+        return found
+    return frozenset(getattr(getattr(driver, "Options", None), "__struct_fields__", ()))
 
 
 def missing_library(scheme: str, error: ImportError) -> ConfigInvalid:

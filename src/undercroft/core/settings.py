@@ -82,6 +82,12 @@ _SHARED: dict[str, list[cfg.Opt]] = {
             help="Time from one run of postponed work to the next: 1h; 0 does none. A number without a unit is in seconds.",
         ),
         cfg.Opt(
+            "move_interval",
+            Span("s", whole=True, least=0),
+            default=10,
+            help="Time from one look for what is to move to the next: 10s; 0 moves none. A number without a unit is in seconds.",
+        ),
+        cfg.Opt(
             "notify_interval",
             Span("s", whole=True, least=0),
             default=1,

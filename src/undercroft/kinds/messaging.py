@@ -8,6 +8,7 @@ KIND = Kind(
     name="messaging",
     title="messages",
     settings="undercroft.messaging.settings:OPTIONS",
+    meant="undercroft.messaging.settings:meant",
     tasks="undercroft.messaging.tasks:TASKS",
     api="undercroft.api.messaging:API",
     cli={

@@ -10,6 +10,8 @@ from oslo_config import cfg
 from undercroft.core.errors import ConfigInvalid
 
 LOG = logging.getLogger(__name__)
+# What a URL begins with whose queues are spread over the pools that are registered there.
+POOLED = "pooled+"
 
 # What the API refuses and what it fills in. The names are those of the host's group [transport].
 LIMITS: list[cfg.Opt] = [
@@ -146,6 +148,15 @@ def value(conf: Any, name: str) -> Any:
 
 # As drivers register them, in the configuration of a host, too.
 GROUPS = tuple(OPTIONS.items())
+
+
+def meant(named: str, conf: Any) -> str:
+    """The URL of the store that is opened for one that was named: with pools, where the settings say so."""
+    if not value(conf, "pooling") or named.startswith(POOLED):
+        return named
+    virtual = "virtual_pool=true" if value(conf, "enable_virtual_pool") else ""
+    separator = ("&" if "?" in named else "?") if virtual else ""
+    return f"{POOLED}{named}{separator}{virtual}"
 
 
 def defaults() -> cfg.ConfigOpts:

@@ -23,6 +23,11 @@ def _clean(store: Any, stop: threading.Event) -> None:
         LOG.info("what had expired is removed", extra={"job": "messaging.clean", "messages": removed})
 
 
+def _move(store: Any, stop: threading.Event) -> None:
+    if not stop.is_set() and (moved := store.rebalance()):
+        LOG.info("queues went on to their pools", extra={"job": "messaging.move", "queues": moved})
+
+
 def _notify(store: Any, stop: threading.Event) -> None:
     if (run := _job()) is not None:
         run(store, stop)
@@ -41,5 +46,6 @@ def _job() -> Callable[[Any, threading.Event], None] | None:
 
 TASKS = (
     Task("clean", _clean, "clean_interval", "removes messages that have expired, and those of deleted queues"),
+    Task("move", _move, "move_interval", "takes queues further that change their pools"),
     Task("notify", _notify, "notify_interval", "sends what was posted to the subscribers of its queue"),
 )

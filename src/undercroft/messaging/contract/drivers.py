@@ -239,7 +239,7 @@ class DataDriverBase(_DriverBase, abc.ABC):
 
         Q41 `{"storage_reachable": bool, "operation_status": {operation: {"succeeded", "seconds", "ref"}}}`: on a queue of its own,
             which is gone then. An operation that fails is in the answer, with an id (`ref`) that is in the log, and is no
-            exception.
+            exception. A store with pools answers `{"catalog_reachable": bool, POOL: {...}}`, with that of each pool.
         """
         return {**self._health()}
 
@@ -305,6 +305,10 @@ class DataDriverBase(_DriverBase, abc.ABC):
     @abc.abstractmethod
     def clean(self) -> int:
         """A part of `gc`: how many messages were removed, 0 when nothing is left."""
+
+    def rebalance(self) -> int:
+        """Take queues a step further that are on their way to another pool; how many. Nothing, where there are no pools."""
+        return 0
 
     @abc.abstractmethod
     def depths(self, limit: int) -> Depths:

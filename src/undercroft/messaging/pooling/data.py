@@ -1,0 +1,312 @@
+"""The data plane of a store with pools, and the store that the shared parts of the product ask."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from undercroft.core import registry
+from undercroft.core import url as urls
+from undercroft.core.errors import ConfigInvalid, Unavailable, UndercroftError
+from undercroft.core.findings import Finding
+from undercroft.core.jobs import Locks
+from undercroft.messaging import contract, models, settings
+from undercroft.messaging.contract.drivers import Features
+from undercroft.messaging.models import Depths
+from undercroft.messaging.pooling import depths, diagnosis
+from undercroft.messaging.pooling.claims import Claim
+from undercroft.messaging.pooling.control import ControlDriver
+from undercroft.messaging.pooling.lookup import Lookup
+from undercroft.messaging.pooling.messages import Message
+from undercroft.messaging.pooling.moving import Mover
+from undercroft.messaging.pooling.outbox import Outbox
+from undercroft.messaging.pooling.placing import Places
+from undercroft.messaging.pooling.pools import LOG, OWN, Pool, Pools, connected
+from undercroft.messaging.pooling.queues import Queue
+from undercroft.messaging.pooling.rebalancing import Rebalancing
+from undercroft.messaging.pooling.subscriptions import Subscription
+from undercroft.messaging.waiting import Key, Outlook
+
+KIND = "messaging"
+T = TypeVar("T")
+_NOTHING = Outlook(is_free=False, seconds=None)
+
+
+class PoolOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """Options of the pooled driver; all others are of the control plane's store, and of pools where their URIs say nothing.
+
+    Attributes:
+        pools: URIs with commas between them, percent-encoded as values of a URL are: registered by `init` where no pool is
+            registered yet, by the names `pool1`, `pool2`, ..., each with a weight of 100.
+        virtual_pool: whether the control plane's store itself takes queues for as long as no pool is registered.
+    """
+
+    pools: str = ""
+    virtual_pool: bool = False
+
+
+class _Capabilities:
+    """What all pools offer; of the class, the full contract."""
+
+    def __get__(self, driver: DataDriver | None, owner: type[DataDriver]) -> Features:
+        return Features.full() if driver is None else driver.offered
+
+
+class DataDriver(contract.DataDriverBase):
+    """Messages, claims and subscriptions of queues that are spread over pools.
+
+    Args:
+        conf: an oslo.config object.
+        cache: a region of dogpile.cache or oslo.cache, or None.
+        own: both planes of the store that has queues, pools, flavors and the catalogue.
+        options: see `PoolOptions`.
+        given: options for the drivers of pools.
+    """
+
+    _DRIVER_OPTIONS = settings.GROUPS
+    _message_controller = Message
+    _claim_controller = Claim
+    _subscription_controller = Subscription
+    _outbox = Outbox
+    capabilities = _Capabilities()
+    Options = PoolOptions
+
+    def __init__(
+        self,
+        conf: Any,
+        cache: Any,
+        own: contract.DataDriverBase,
+        *,
+        options: PoolOptions | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.own = own
+        super().__init__(conf, cache, None)
+        self.own_control: contract.ControlDriverBase = own.control_driver
+        self.options = options or PoolOptions()
+        self._given = dict(given or {})
+        self._notifies = own.notifies
+        self._makes_queues = own.makes_queues
+        self.now: Callable[[], int] = own.now
+        self.pools = Pools(self._register, Pool(OWN, lambda: own, is_own=True), self._connect)
+        self.lookup = Lookup(lambda: self.own_control.catalogue_controller, self.pools, self.now)
+        self.mover = Mover(self.lookup, self.pools)
+        self.places = Places(
+            self.own_control,
+            self.lookup,
+            self.pools,
+            self.mover,
+            lambda: self._makes_queues,
+            has_virtual=self.options.virtual_pool,
+        )
+        self.control_driver = ControlDriver(conf, cache, self)
+        self._rebalancing = Rebalancing(self.lookup, self.pools, self.mover, self.places, self.own_control, self.now)
+
+    @classmethod
+    def open(cls, url: str, *, conf: Any = None, cache: Any = None, **options: Any) -> Self:
+        """See `contract.DataDriverBase`."""
+        inner, own_options, rest = urls.parted(_inner(url), PoolOptions, options)
+        own = registry.load(KIND, urls.scheme(inner)).open(inner, conf=conf, cache=cache, **rest)
+        return cls(own.conf, own.cache, own, options=own_options, given=rest)
+
+    @classmethod
+    def options_of(cls, url: str) -> frozenset[str]:
+        """The names of the options that a URL of this driver takes."""
+        return registry.options(KIND, _inner(url)) | frozenset(PoolOptions.__struct_fields__)
+
+    # -- pools -----------------------------------------------------------------------------------------------------
+
+    def _register(self) -> Sequence[models.Pool]:
+        return self.own_control.pools_controller._of_flavor(None)
+
+    def _connect(self, uri: str) -> contract.DataDriverBase:
+        driver = connected(uri, self.conf, self.cache, {name: value for name, value in self._given.items() if name != "namespace"})
+        driver.notifies = self._notifies
+        if driver.store.is_same(getattr(self.own, "store", None)):  # type: ignore[attr-defined]
+            driver.makes_queues = self._makes_queues
+        return driver
+
+    def _wanted(self) -> Sequence[models.Pool]:
+        """The pools that the URL names; their namespace is that of the store, unless they say another one."""
+        found = []
+        for place, uri in enumerate(filter(None, self.options.pools.split(","))):
+            namespace = self._given.get("namespace") if "namespace=" not in uri else None
+            more = f"{'&' if '?' in uri else '?'}namespace={namespace}" if namespace else ""
+            found.append(models.Pool(f"pool{place + 1}", uri + more, 100, "", {}))
+        return found
+
+    @functools.cached_property
+    def offered(self) -> Features:
+        """What all pools offer."""
+        kept: list[Features] = []
+        for pool in self._offering():
+            with contextlib.suppress(Unavailable):
+                kept.append(pool.driver.capabilities)
+        gaps = {name: gap for one in (kept or [self.own.capabilities]) for name, gap in one.gaps()}
+        return Features.without(**gaps)
+
+    def _offering(self) -> Sequence[Pool]:
+        try:
+            rows = self.pools.registered() or self._wanted()
+        except UndercroftError:
+            rows = self._wanted()
+        return [Pool(row.name, functools.partial(self._connect, row.uri)) for row in rows] or [self.pools.own]
+
+    # -- what a host may set ---------------------------------------------------------------------------------------
+
+    @property
+    def makes_queues(self) -> bool:
+        """See `contract.DataDriverBase`."""
+        return self._makes_queues
+
+    @makes_queues.setter
+    def makes_queues(self, makes: bool) -> None:
+        self._makes_queues = self.own.makes_queues = makes
+
+    @property
+    def notifies(self) -> bool:
+        """See `contract.DataDriverBase`."""
+        return self._notifies
+
+    @notifies.setter
+    def notifies(self, notifies: bool) -> None:
+        self._notifies = self.own.notifies = notifies
+        for pool in self.pools.all():
+            pool.driver.notifies = notifies
+
+    # -- controllers -----------------------------------------------------------------------------------------------
+
+    @property
+    def messages(self) -> contract.Message:
+        """The messages, by the name that both planes have for them."""
+        return self.message_controller
+
+    @property
+    def queue_controller(self) -> Queue:
+        """The queues."""
+        found: Queue = self._once("queue", Queue)
+        return found
+
+    def outlooks(self, keys: Sequence[Key]) -> Sequence[Outlook]:
+        found: dict[Key, Outlook] = dict.fromkeys(keys, _NOTHING)
+        by_pool: dict[Pool, list[tuple[Key, Key]]] = {}
+        for project, queue in keys:
+            route = self.lookup.find(project, queue)
+            if route is None:
+                continue
+            for name in route.placement.pools if not route.is_still else (route.pool.name,):
+                by_pool.setdefault(self.pools.named(name), []).append(((project, queue), (project, route.queue)))
+        for pool, asked in by_pool.items():
+            seen = pool.call(pool.driver.outlooks, [inner for _, inner in asked])
+            for (key, _), one in zip(asked, seen, strict=True):
+                before = found[key]
+                ends = [moment for moment in (before.seconds, one.seconds) if moment is not None]
+                found[key] = Outlook(before.is_free or one.is_free, min(ends, default=None))
+        return [found[key] for key in keys]
+
+    # -- the store's life ------------------------------------------------------------------------------------------
+
+    def init(self) -> None:
+        self.own.init()
+        if not self._register():
+            for row in self._wanted():
+                self.own_control.pools_controller._put(row)
+        self.pools.forget()
+        for pool in self.pools.all():
+            try:
+                pool.driver.init()
+            except Unavailable as error:
+                LOG.warning("the pool %r is not initialised: %s", pool.name, error)
+
+    def __getattr__(self, name: str) -> Any:
+        # Tables have versions; not every store has tables.
+        if name in {"check", "schema_version"}:
+            return getattr(self.own, name)
+        raise AttributeError(name)
+
+    def locks(self) -> Locks:
+        return self.own.locks()
+
+    def diagnose(self, *, verify: bool = False) -> Iterator[Finding]:
+        return diagnosis.findings(self, verify=verify)
+
+    def drop(self) -> None:
+        """Remove the namespaces of the store and of every pool that is registered."""
+        try:
+            pools = self.pools.all()
+        except UndercroftError:
+            # Nothing was made.
+            pools = []
+        for pool in pools:
+            if not pool.is_own:
+                pool.driver.drop()
+        self.own.drop()
+        self.lookup.forget()
+        self.pools.forget()
+
+    def close(self) -> None:
+        super().close()
+        self.pools.close()
+        self.own.close()
+
+    # -- health and upkeep -----------------------------------------------------------------------------------------
+
+    def is_alive(self) -> bool:
+        return self.own.is_alive()
+
+    def _health(self) -> dict[str, Any]:
+        is_reachable = self.own.is_alive()
+        found: dict[str, Any] = {"catalog_reachable": is_reachable}
+        if is_reachable:
+            for pool in self.pools.all():
+                if not pool.is_own or self.options.virtual_pool:
+                    found[pool.name] = self._health_of(pool)
+        return found
+
+    @staticmethod
+    def _health_of(pool: Pool) -> dict[str, Any]:
+        try:
+            return pool.call(pool.driver.health)
+        except (Unavailable, ConfigInvalid) as error:
+            LOG.warning("the self-test of the pool %r failed: %s", pool.name, error)
+            return {"storage_reachable": False, "operation_status": {}}
+
+    def away(self) -> Sequence[str]:
+        """The pools that are known not to answer."""
+        return [pool.name for pool in self.pools.all() if pool.is_away]
+
+    def _each(self, ask: Callable[[contract.DataDriverBase], T]) -> Iterator[tuple[Pool, T]]:
+        """What each pool answers; one that is away is passed over."""
+        for pool in self.pools.all():
+            try:
+                yield pool, pool.call(lambda pool=pool: ask(pool.driver))  # type: ignore[misc]
+            except Unavailable as error:
+                LOG.warning("the pool %r is passed over: %s", pool.name, error)
+
+    def gc(self) -> None:
+        for _ in self._each(lambda driver: driver.gc()):
+            continue
+
+    def clean(self) -> int:
+        return sum(removed for _, removed in self._each(lambda driver: driver.clean()))
+
+    def rebalance(self) -> int:
+        return self._rebalancing.run()
+
+    def depths(self, limit: int) -> Depths:
+        return depths.merged(self._each(lambda driver: driver.depths(limit)), limit) if limit else Depths([], 0)
+
+
+def _inner(url: str) -> str:
+    """The URL of the control plane's store.
+
+    Raises:
+        ConfigInvalid: the URL does not name its engine.
+    """
+    if not url.lower().startswith(settings.POOLED):
+        raise ConfigInvalid(f"{urls.redacted(url)!r} does not say where queues are kept: write pooled+ENGINE://...")
+    return url[len(settings.POOLED) :]
