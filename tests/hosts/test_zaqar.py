@@ -17,7 +17,7 @@ from tests.api.service import serving
 from tests.conftest import opener_of, url_of
 from tests.engines.run import free_ports
 from tests.hosts.conftest import Environment, make, succeed
-from tests.hosts.inside.zaqar_configuration import APART, POOLED, TEXT, THEIRS, TOGETHER
+from tests.hosts.inside.zaqar_configuration import APART, POOLED, TEXT, THEIRS, TOGETHER, scheme_in_host
 from tests.hosts.served import PATIENCE
 
 pytestmark = [pytest.mark.kind("messaging"), pytest.mark.one_per_driver]
@@ -31,6 +31,10 @@ SERVER = """
 [drivers:transport:wsgi]
 bind = 127.0.0.1
 port = {port}
+"""
+POOLED_SERVER = """
+[DEFAULT]
+pooling = True
 """
 
 
@@ -83,14 +87,14 @@ def test_zaqar_s_own_tests_of_pools_and_flavors_in_its_api(tests_inside):
 
 
 @contextlib.contextmanager
-def zaqar_serving(zaqar: Environment, folder: pathlib.Path, data: str, control: str) -> Iterator[str]:
+def zaqar_serving(zaqar: Environment, folder: pathlib.Path, data: str, control: str, more: str = "") -> Iterator[str]:
     """The address of Zaqar's own server, for as long as the block runs."""
     (port,) = free_ports(1)
     policies = zaqar.packages / "zaqar" / "tests" / "etc" / "policy.yaml"
     # A dollar sign begins a reference in such a file.
     urls = {name: url.replace("$", "$$") for name, url in (("data", data), ("control", control))}
     file = folder / "zaqar.conf"
-    file.write_text(TEXT.format(**urls, folder=folder, policies=policies) + SERVER.format(port=port))
+    file.write_text(TEXT.format(**urls, folder=folder, policies=policies) + SERVER.format(port=port) + more)
     address = f"http://127.0.0.1:{port}"
     words = [str(zaqar.python.parent / "zaqar-server"), "--config-file", str(file)]
     log = folder / "zaqar.log"
@@ -112,8 +116,10 @@ def zaqar_serving(zaqar: Environment, folder: pathlib.Path, data: str, control: 
             server.terminate()
 
 
-def told_by_clients(clients: Environment, folder: pathlib.Path, endpoint: str, discovery: str) -> dict[str, Any]:
-    done = clients.run("-W", "ignore", "-m", "tests.hosts.inside.messaging_clients", endpoint, "p1", discovery, cwd=folder)
+def told_by_clients(
+    clients: Environment, folder: pathlib.Path, endpoint: str, *more: str, script: str = "messaging_clients"
+) -> dict[str, Any]:
+    done = clients.run("-W", "ignore", "-m", f"tests.hosts.inside.{script}", endpoint, "p1", *more, cwd=folder)
     assert done.returncode == 0, done.stderr[-4_000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -135,6 +141,81 @@ def test_clients_of_our_service(clients, opener, tmp_path):
     with serving(None, messaging=url_of(opener), messaging_settings={"secret_key": "s" * 32}) as service:
         endpoint = f"{service.url}/messaging"
         check(told_by_clients(clients, tmp_path, endpoint, f"{endpoint}/v2"))
+
+
+@pytest.fixture
+def places(engine, tmp_path):
+    """URLs of three stores: that of the registers, and two pools."""
+    with contextlib.ExitStack() as stack:
+        openers = [opener_of(engine, tmp_path) for _ in range(3)]
+        for each in openers:
+            each()
+            stack.callback(each.clear)
+        control, *pools = map(url_of, openers)
+        yield control, list(map(scheme_in_host, pools))
+
+
+def test_operators_of_zaqar_s_server(zaqar, clients, places, tmp_path):
+    control, pools = places
+    with zaqar_serving(zaqar, tmp_path, control, control, POOLED_SERVER) as address:
+        check_operators(told_by_clients(clients, tmp_path, address, *pools, script="messaging_operators"))
+
+
+def test_operators_of_our_service(clients, places, tmp_path):
+    control, pools = places
+    own = {"secret_key": "s" * 32, "admin_mode": "true", "pooling": "true"}
+    with serving(None, messaging=control, messaging_settings=own) as service:
+        told = told_by_clients(clients, tmp_path, f"{service.url}/messaging", *pools, script="messaging_operators")
+    check_operators(told)
+
+
+def check_operators(told: dict[str, Any]) -> None:
+    """What operators got by the library, and by each of its commands."""
+    ours = ["FIFO", "CLAIMS", "DURABILITY", "AOD", "HIGH_THROUGHPUT"]
+    assert told["library"] == {
+        "pool": [10, True, None],
+        "pools": [["p0", 10, True]],
+        "detailed": [["p0", {}], ["p1", {}]],
+        "changed": [20, 20],
+        "flavor": {"name": "gold", "pool_list": ["p0"], "capabilities": ours},
+        "joined": ["p0", "p1"],
+        "flavors": [["gold", ["p0", "p1"]]],
+        "unknown flavor": "ResourceNotFound",
+        "unknown pool": "ResourceNotFound",
+        "no pools": "MalformedRequest",
+        "away": "MalformedRequest",
+        "same": "ConflictError",
+        "in use": "ForbiddenError",
+        "health": True,
+        "gone": [[], []],
+    }
+    assert told["commands"] == {
+        "ping": {"Pingable": True},
+        "home": True,
+        "created": [10, 11],
+        "flavor": "gold",
+        "flavors": [["gold", ["p0", "p1"]]],
+        "offers": True,
+        "pools": [["p0", "gold"]],
+        "updated": 7,
+        "shown": 7,
+        "fewer": ["p0"],
+        "health": True,
+        "metadata": True,
+        "queues": ["q"],
+        "messages": [1, 2],
+        "total": 2,
+        "claimed": [1],
+        "queried": [1],
+        "renewed": [1],
+        "signed": ["Expires", "Methods", "Paths", "Project ID", "Signature"],
+        "subscriber": "http://trigger.me",
+        "life": 900,
+        "subscriptions": ["http://trigger.me"],
+        "purged": [],
+        "gone": [[], [], []],
+        "commands without a call": [],
+    }
 
 
 def check(told: dict[str, Any]) -> None:

@@ -149,8 +149,9 @@ class Subscription(storage.Subscription):
         return found
 
     def update(self, queue: str, subscription_id: str, project: str | None = None, **kwargs: Any) -> None:
-        """Change subscriber, ttl or options; Zaqar passes on what else a request has, and it is dropped."""
-        changes = {name: value for name, value in kwargs.items() if name in {"subscriber", "ttl", "options"}}
+        """Change subscriber, ttl or options; Zaqar passes on what else a request has, and nulls, and they are dropped."""
+        known = {"subscriber", "ttl", "options"}
+        changes = {name: value for name, value in kwargs.items() if name in known and value is not None}
         with as_theirs():
             self._ours.update(queue, subscription_id, project, **changes)
 
