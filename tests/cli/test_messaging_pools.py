@@ -8,6 +8,7 @@ import json
 import pytest
 
 import undercroft
+from undercroft.messaging.pooling import placement
 
 pytestmark = pytest.mark.kind("messaging")
 
@@ -120,6 +121,7 @@ def test_a_uri_comes_from_standard_input(pool, uri):
     ("given", "says"),
     [
         (("a", "nothing://host"), "nothing"), (("a", "x"), "is not a store URL"),
+        (("a", "pooled+sqlite:///x.db"), "a pool is one store"),
         (("a b", "sqlite:///x.db"), "'a b' is not 1 to 64"),
         (("a", "sqlite:///x.db", "--flavor", "a b"), "--flavor: 'a b'"), (("a", "sqlite:///x.db", "--weight", "-1"), "-1"),
         (("a", "sqlite:///x.db", "--option", "k"), "KEY=VALUE"),
@@ -165,6 +167,20 @@ def test_a_pool_with_queues_is_not_deleted(pool, uri, control):
     assert "Pool a does not exist" in pool("delete", "a", code=1).stderr
     # It is found again under the same name.
     assert control.catalogue_controller.get("p", "q")["pool"] == "a"
+
+
+def test_a_pool_that_a_queue_is_leaving_is_not_deleted(pool, uri, control):
+    for name in ("a", "b"):
+        pool("create", name, uri(name))
+    leaving = placement.Placement("a", to="b")
+    control.catalogue_controller._put("p", "q", "a", placement.encoded(leaving), None)
+    for name in ("a", "b"):
+        assert "has 1 queue:" in pool("delete", name, code=1).stderr
+    entry = control.catalogue_controller._find("p", "q")
+    gone = placement.deleted(placement.Placement("a"), control.now())
+    control.catalogue_controller._put("p", "q", "a", placement.encoded(gone), entry.version)
+    for name in ("a", "b"):
+        pool("delete", name)
 
 
 def test_the_last_pool_of_a_flavor_is_not_deleted(pool, flavor, uri):

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from undercroft.core import deadline, registry
-from undercroft.core.errors import Unavailable
+from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.messaging.contract.pools import KIND, WITHIN_HOST
 from undercroft.messaging.errors import PoolCapabilitiesMismatch
+from undercroft.messaging.pooling import placement
+from undercroft.messaging.settings import POOLED
 
 # Seconds in which the store of a new pool has to be open and prepared; within them, those in which its server has to answer.
 _PATIENCE, _CONNECT = 10.0, 2.0
+# Entries of the catalogue that are read at once.
+_AT_ONCE = 1_000
 
 
 def prepare(uri: str) -> None:
@@ -22,6 +26,8 @@ def prepare(uri: str) -> None:
         Unavailable: the store does not answer.
     """
     url = uri.removeprefix(WITHIN_HOST)
+    if url.startswith(POOLED):
+        raise ConfigInvalid("a pool is one store: name it without pooled+")
     options: dict[str, Any] = {}
     if "connect_timeout" in registry.options(KIND, url) and "connect_timeout=" not in url.partition("?")[2]:
         options["connect_timeout"] = _CONNECT
@@ -37,8 +43,19 @@ def prepare(uri: str) -> None:
 
 
 def queues_of(control: Any, pool: str) -> int:
-    """How many queues have something in a pool."""
-    return int(control.catalogue_controller.counts().get(pool, 0))
+    """How many queues have something in a pool, or may have: also those that are on their way to another one."""
+    count, now = 0, control.now()
+    after: tuple[str, str] | None = None
+    while page := control.catalogue_controller._page(after, _AT_ONCE):
+        count += sum(_is_in(placement.decoded(entry), pool, now) for entry in page)
+        after = page[-1].project, page[-1].queue
+    return count
+
+
+def _is_in(found: placement.Placement, pool: str, now: int) -> bool:
+    # The entry of a queue that was deleted stays for a short while, for those who still believe it.
+    is_gone = found.unmade and 0 < found.ends <= placement.deleted(found, now).ends
+    return pool in found.pools and not is_gone
 
 
 def put_flavor(control: Any, name: str, project: str | None, pools: Sequence[str]) -> tuple[Any, ...]:
