@@ -27,6 +27,7 @@ EVENTS = "events/drivers/sql/"
 METERING = "metering/drivers/sql/"
 MESSAGING = "messaging/drivers/sql/"
 STEPS = MESSAGING + "dialects/steps.py"
+ENTRIES = MESSAGING + "dialects/entries.py"
 REDIS = "messaging/drivers/redis/"
 SCRIPTS = REDIS + "scripts/"
 GRADUAL = "engines/sql/gradual.py"
@@ -603,6 +604,17 @@ MUTATIONS = [
         "release that keeps claim", STEPS, "claim_ttl = NULL, again = ? WHERE", "claim_ttl = NULL, again = again + 0 * ? WHERE"
     ),
     Mutation("release that is counted as claimed", STEPS, "self._add_to(connection, lane, 0, -freed)", "pass"),
+    Mutation(
+        "posts with a dedup id are not handed out",
+        STEPS,
+        "self._announce(connection, lane, now if enters else None)",
+        "self._announce(connection, lane, now if enters and not any(m.dedup for m in messages) else None)",
+    ),
+    Mutation("entry taken twice", ENTRIES, '"UPDATE {{outbox}} SET again = ? WHERE', '"UPDATE {{outbox}} SET again = 0 * ? WHERE'),
+    Mutation("settled by one that has it no more", ENTRIES, "WHERE id = ? AND lease = ?", "WHERE id = ? AND ? IS NOT NULL"),
+    Mutation(
+        "received again when it was there once", STEPS, "SELECT alias FROM {{moved}} WHERE", "SELECT alias FROM {{message}} WHERE"
+    ),
     Mutation("alias not looked up", STEPS, "if left := sorted(", "if False and sorted("),
     Mutation("dedup forgotten", STEPS, "self._remember(connection, queue, marked)", "pass"),
     Mutation("own messages only", STEPS, "AND client <> ?", "AND client = ?"),

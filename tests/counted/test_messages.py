@@ -6,6 +6,7 @@ Where an operation is a script, the engine's own commands are counted, too.
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.conftest import opener_of
 from tests.counted.tally import tally
 from undercroft.conformance.plugin import Opener
 from undercroft.messaging import DataDriverBase
+from undercroft.messaging.models import Arrival, Subscribed
 
 pytestmark = pytest.mark.kind("messaging")
 # Operations of a kind that are counted; fewer than a claim looks again for its front after.
@@ -26,9 +28,18 @@ MOST_COMMANDS = 20
 # Round trips by dialect. SQLite has none: there a transaction is what costs.
 MOST = {"postgresql": 1, "mariadb": 4, "redis": 1}
 OTHERS: dict[str, dict[str, int]] = {
-    "redis": {},
-    "postgresql": {"list": 2, "delete_absent": 2},
-    "mariadb": {"list": 9, "stats": 7, "get": 4, "delete_moved": 6, "delete_absent": 4},
+    # The register of queues with subscribers, then each queue that has something.
+    "redis": {"take": 3, "wake": 2},
+    "postgresql": {"list": 2, "delete_absent": 2, "receive": 10},
+    "mariadb": {
+        **dict.fromkeys(("post", "post_many", "post_heard", "post_many_heard"), 3),
+        "list": 9,
+        "stats": 7,
+        "get": 4,
+        "delete_moved": 6,
+        "delete_absent": 4,
+        "receive": 6,
+    },
 }
 
 
@@ -100,10 +111,75 @@ def get(store: DataDriverBase) -> Callable[[], Any]:
     return lambda: store.message_controller.get("q", found, "p")
 
 
+def receive(store: DataDriverBase) -> Callable[[], Any]:
+    left = iter(range(1_000))
+    born = store.now()
+
+    def some() -> None:
+        given = [Arrival(f"~{next(left)}", born, 600, born + 600_000, 0, "c", b"1") for _ in range(3)]
+        store.message_controller.receive("q", given, "p")
+
+    return some
+
+
 OPERATIONS = {
     each.__name__.rstrip("_"): each
-    for each in (post, post_many, claim, renew, release, delete, delete_moved, delete_absent, bulk_delete, pop, list_, get)
+    for each in (post, post_many, claim, renew, release, delete, delete_moved, delete_absent, bulk_delete, pop, list_, get, receive)
 }
+
+
+# -- with subscribers --------------------------------------------------------------------------------------------------
+
+
+def subscribe(store: DataDriverBase, count: int = 10) -> list[Subscribed]:
+    uris = [f"http://{uuid.uuid4().hex}" for _ in range(count)]
+    made = [store.subscription_controller.create("q", uri, 600, {}, "p") for uri in uris]
+    return [Subscribed("p", "q", str(one)) for one in made]
+
+
+def post_heard(store: DataDriverBase) -> Callable[[], Any]:
+    subscribe(store)
+    return post(store)
+
+
+def post_many_heard(store: DataDriverBase) -> Callable[[], Any]:
+    subscribe(store)
+    return post_many(store)
+
+
+def take(store: DataDriverBase) -> Callable[[], Any]:
+    subscribe(store)
+    post_many(store)()
+    return lambda: bool(store.outbox.take(5, 60))
+
+
+def hand_out(store: DataDriverBase) -> Callable[[], Any]:
+    subscribe(store)
+    # An engine may take all of a post.
+    for _ in range(TIMES):
+        post(store)()
+    held = [store.outbox.take(1, 60) for _ in range(TIMES)]
+    return lambda: store.outbox.remove(held.pop())
+
+
+def wake(store: DataDriverBase) -> Callable[[], Any]:
+    subscribed = subscribe(store)
+    return lambda: store.outbox.wake(subscribed)
+
+
+def due(store: DataDriverBase) -> Callable[[], Any]:
+    store.outbox.wake(subscribe(store))
+    return lambda: bool(store.outbox.due(2, 60))
+
+
+def settle(store: DataDriverBase) -> Callable[[], Any]:
+    store.outbox.wake(subscribe(store))
+    held = list(store.outbox.due(10, 60))
+    return lambda: store.outbox.settle(held.pop(), None)
+
+
+HEARD = (post_heard, post_many_heard, take, hand_out, wake, due, settle)
+ALL = OPERATIONS | {each.__name__: each for each in HEARD}
 
 
 def exchanged(opener: Opener, operation: Callable[[DataDriverBase], Callable[[], Any]], times: int) -> list[str]:
@@ -118,13 +194,13 @@ def exchanged(opener: Opener, operation: Callable[[DataDriverBase], Callable[[],
     return counted.statements
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ALL)
 def test_round_trips(engine, tmp_path, name):
     opener = opener_of(engine, tmp_path)
     try:
         opener().queue_controller.create("q", project="p")
         # The first time makes what is there afterwards; a script is sent as a whole once.
-        _, before, after = (exchanged(opener, OPERATIONS[name], times) for times in (1, 0, TIMES))
+        _, before, after = (exchanged(opener, ALL[name], times) for times in (1, 0, TIMES))
         more = len(after) - len(before)
         if engine.driver in MOST:
             assert more <= TIMES * OTHERS[engine.driver].get(name, MOST[engine.driver]), after[-8:]

@@ -473,6 +473,19 @@ def test_one_that_was_woken_while_it_is_leased_is_due(store: DataDriverBase) -> 
 
 
 @clause("O3")
+def test_one_that_was_woken_for_later_while_it_is_leased_is_due_then(store: DataDriverBase) -> None:
+    """At the latest: whoever has it may settle for never, and ends before that moment."""
+    with at(0):
+        made = subscribe(store, ttl=3_600)
+        wake(store, made)
+        (found,) = due(store, 30)
+        wake(store, made, after=100)
+        assert store.outbox.settle(found, None) is False
+    with at(100 + BEHIND):
+        assert named(due(store)) == [made]
+
+
+@clause("O3")
 def test_one_that_was_leased_since_is_its_new_holders(store: DataDriverBase) -> None:
     with at(0):
         made = subscribe(store, ttl=3_600)

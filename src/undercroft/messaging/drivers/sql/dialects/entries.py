@@ -56,6 +56,11 @@ class Entries(Dialect, abc.ABC):
     def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:
         """What follows IN for these numbers, and its value."""
 
+    def _change(self, statement: str, values: tuple[Any, ...]) -> int:
+        """Run a single statement as a transaction; how many rows it changed."""
+        text = self._text(statement)
+        return self._db.write(lambda c: raw.changed(c, text, values))
+
     # -- entries ---------------------------------------------------------------------------------------------------
 
     def take(self, limit: int, seconds: int, now: int) -> Sequence[tuple[Any, ...]]:
@@ -74,11 +79,8 @@ class Entries(Dialect, abc.ABC):
         return self._db.write(work)
 
     def remove_entries(self, places: Sequence[int]) -> None:
-        self._db.write(lambda c: self._delete_entries(c, places))
-
-    def _delete_entries(self, connection: sa.Connection, places: Iterable[int]) -> None:
         among, value = self._among(sorted(places))
-        raw.changed(connection, self._text(f"DELETE FROM {{outbox}} WHERE place IN {among}"), value)
+        self._change(f"DELETE FROM {{outbox}} WHERE place IN {among}", value)
 
     def waiting(self, now: int) -> int:
         statement = self._text("SELECT count(*) FROM {outbox} WHERE expires > ?")
@@ -90,11 +92,11 @@ class Entries(Dialect, abc.ABC):
     def wake(self, subscriptions: Sequence[int], at: int) -> None:
         # Of one that somebody has at the moment it is not known whether that one sees what it is woken for.
         among, value = self._among(sorted(set(subscriptions)))
-        statement = self._text(
+        statement = (
             "UPDATE {subscription} SET due = CASE WHEN due < ? THEN due ELSE ? END, lease = NULL "
             f"WHERE id IN {among} AND (due IS NULL OR due > ? OR lease IS NOT NULL)"
         )
-        self._db.write(lambda c: raw.changed(c, statement, (at, at, *value, at)))
+        self._change(statement, (at, at, *value, at))
 
     def due(self, limit: int, seconds: int, now: int) -> tuple[Sequence[tuple[int, str, str]], int]:
         lease = secrets.randbits(LEASE)
@@ -113,8 +115,8 @@ class Entries(Dialect, abc.ABC):
         return self._db.write(work), lease
 
     def settle(self, subscription: int, lease: int, at: int | None) -> bool:
-        statement = self._text("UPDATE {subscription} SET due = ?, lease = NULL WHERE id = ? AND lease = ?")
-        return bool(self._db.write(lambda c: raw.changed(c, statement, (at, subscription, lease))))
+        statement = "UPDATE {subscription} SET due = ?, lease = NULL WHERE id = ? AND lease = ?"
+        return bool(self._change(statement, (at, subscription, lease)))
 
     # -- removal ---------------------------------------------------------------------------------------------------
 
@@ -125,7 +127,8 @@ class Entries(Dialect, abc.ABC):
         self._looked = found[-1][0] if len(found) == most else 0
         gone = [place for place, expires in found if expires <= now]
         if gone:
-            self._delete_entries(connection, gone)
+            among, value = self._among(gone)
+            raw.changed(connection, self._text(f"DELETE FROM {{outbox}} WHERE place IN {among}"), value)
         return len(gone)
 
     def _clean_lanes(self, connection: sa.Connection, now: int) -> None:

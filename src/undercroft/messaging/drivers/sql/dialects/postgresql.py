@@ -19,6 +19,7 @@ from undercroft.core.receipt import Receipt
 from undercroft.engines.sql import gradual, raw
 from undercroft.engines.sql.bulk import literal
 from undercroft.messaging.attributes import DeadLetters
+from undercroft.messaging.drivers.sql.dialects.alone import AloneEntries
 from undercroft.messaging.drivers.sql.dialects.base import (
     BACK,
     BEYOND,
@@ -58,7 +59,7 @@ _ALL = "unnest(%(body)b::bytea[], %(ttl)s::bigint[], %(delay)s::bigint[]) WITH O
 _OUTLOOK = -2
 
 
-class PostgreSQL(Steps):
+class PostgreSQL(AloneEntries, Steps):
     """Single statements; the steps of a transaction where a call is rare."""
 
     # Queues are empty and full within seconds, so that plans must not follow from statistics. Each statement goes by the index that
