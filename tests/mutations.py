@@ -605,13 +605,15 @@ MUTATIONS = [
     ),
     Mutation("release that is counted as claimed", STEPS, "self._add_to(connection, lane, 0, -freed)", "pass"),
     Mutation(
-        "posts with a dedup id are not handed out",
+        "outbox: posts with a dedup id left out",
         STEPS,
         "self._announce(connection, lane, now if enters else None)",
         "self._announce(connection, lane, now if enters and not any(m.dedup for m in messages) else None)",
     ),
-    Mutation("entry taken twice", ENTRIES, '"UPDATE {{outbox}} SET again = ? WHERE', '"UPDATE {{outbox}} SET again = 0 * ? WHERE'),
-    Mutation("settled by one that has it no more", ENTRIES, "WHERE id = ? AND lease = ?", "WHERE id = ? AND ? IS NOT NULL"),
+    Mutation(
+        "outbox: entry taken twice", ENTRIES, '"UPDATE {{outbox}} SET again = ? WHERE', '"UPDATE {{outbox}} SET again = 0 * ? WHERE'
+    ),
+    Mutation("outbox: settled by one that has it no more", ENTRIES, "WHERE id = ? AND lease = ?", "WHERE id = ? AND ? IS NOT NULL"),
     Mutation(
         "received again when it was there once", STEPS, "SELECT alias FROM {{moved}} WHERE", "SELECT alias FROM {{message}} WHERE"
     ),
