@@ -1,4 +1,4 @@
-"""Connections that are kept for the next request to the same place: so many, and not for long."""
+"""Connections that are kept for the next request to the same place: a bounded number, for a bounded time."""
 
 from __future__ import annotations
 

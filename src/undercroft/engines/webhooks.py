@@ -210,7 +210,7 @@ class _Connection(http.client.HTTPConnection):
         return response
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come since the last answer: neither its end, nor what nobody asked for."""
+        """Whether nothing has come since the last answer: neither its end, nor an answer to no request."""
         poll = select.poll()
         poll.register(self._bounded.fileno(), select.POLLIN)
         return not poll.poll(0)

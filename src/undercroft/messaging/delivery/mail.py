@@ -111,7 +111,7 @@ class MailSender:
         mail["From"], mail["To"], mail["Subject"] = self._server.sender, box.address, _subject(notification, box)
         answers = options.get("from")
         if isinstance(answers, str) and answers:
-            # Who subscribes does not say whom the mail comes from.
+            # A tenant does not choose the sender of the operator's mail.
             mail["Reply-To"] = uris.mailbox(f"mailto:{answers}").address
         mail["Date"] = email.utils.format_datetime(time.now())
         # The same each time that it is sent, so that a mailbox can tell.

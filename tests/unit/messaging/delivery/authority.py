@@ -48,7 +48,7 @@ class Authority:
         )
 
     def context(self, *names: str, days: int = 1) -> ssl.SSLContext:
-        """The context of a server of these names or addresses, whose certificate ends in so many days."""
+        """The context of a server of these names or addresses, whose certificate ends in `days` days."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
         alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])

@@ -22,7 +22,7 @@ from undercroft.messaging.delivery.notification import Kind
 from undercroft.messaging.delivery.senders import Senders, check_subscriber, guard
 
 pytestmark = pytest.mark.promise("S2")
-# Of an address that stands for 127.0.0.1, and of others that are not public, as hosts of URIs.
+# Spellings of 127.0.0.1, addresses that lead to it, and others that are not public, as hosts of URIs.
 SPELLED = (
     "127.0.0.1", "127.0.0.1.", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7F.0.0.1", "0177.0.0.1", "017700000001",
     "[::1]", "[0:0:0:0:0:0:0:1]", "[::]", "0.0.0.0", "0", "[::127.0.0.1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",

@@ -85,7 +85,7 @@ def test_headers_of_the_service_are_not_a_subscriptions_to_set(name):
     ],
     ids=lambda given: str(given)[:24],
 )  # fmt: skip
-def test_headers_that_would_begin_others_are_sent_to_nobody(given):
+def test_headers_that_would_begin_others_are_not_sent(given):
     with pytest.raises(InvalidInput, match="post_headers"):
         form.check_options({"post_headers": given})
     with broken(answers(204)) as server, senders() as found:
@@ -226,7 +226,7 @@ def test_an_answer_that_breaks_off_behind_its_head_was_given():
         assert kind(found, server.url) is Kind.DELIVERED
 
 
-def test_nobody_listens():
+def test_a_port_without_a_listener():
     with broken(silent) as server, senders() as found:
         server.refuse()
         outcome = sent(found, f"{server.url}/canary")
