@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import bson
 import bson.errors
 import msgspec
 import pymongo
+from bson.int64 import Int64
 from pymongo import errors as mongo
 
 from undercroft.core import deadline, findings, time
@@ -174,6 +175,37 @@ def now(client: Any) -> dt.datetime:
     # The one name of this command that every server of the protocol knows.
     found: dt.datetime = client.admin.command("isMaster")["localTime"]
     return found.replace(tzinfo=dt.UTC)
+
+
+class Locks:
+    """`undercroft.core.jobs.Locks` in MongoDB: a document a job, with the moment until which it is taken.
+
+    Args:
+        collection: where they are.
+        called: what a call to the server is made in, as `call`.
+        moment: the moment by the server's clock, in milliseconds.
+    """
+
+    def __init__(self, collection: Any, called: Callable[..., Any], moment: Callable[[], int]) -> None:
+        self._collection = collection
+        self._called = called
+        self._moment = moment
+
+    def acquire(self, name: str, ttl: dt.timedelta) -> contextlib.AbstractContextManager[object] | None:
+        """Take the lock `name` until `ttl` has passed; None when it is taken.
+
+        It is not given back early: the job is done once in a period, and a holder that died loses it by itself.
+        """
+        now = self._moment()
+        until = {"until": Int64(now + ttl // dt.timedelta(milliseconds=1))}
+        with self._called(writes=True):
+            try:
+                self._collection.insert_one({"_id": name, **until})
+            except mongo.DuplicateKeyError:
+                free = {"_id": name, "until": {"$lte": Int64(now)}}
+                if not self._collection.update_one(free, {"$set": until}).matched_count:
+                    return None
+        return contextlib.nullcontext()
 
 
 # -- examining ---------------------------------------------------------------------------------------------------------
