@@ -33,7 +33,7 @@ SCRIPTS = REDIS + "scripts/"
 GRADUAL = "engines/sql/gradual.py"
 EXPORT = "export/"
 SOURCES = "datasources/"
-SENDERS = "messaging/delivery/"
+DELIVERY = "messaging/delivery/"
 # Where nothing else is said, by kind.
 STORES = {
     kind: f"sqlite:///{{tmp}}/{kind}.db?synchronous=normal" for kind in ("rating", "events", "metering", "messaging", "datasources")
@@ -41,7 +41,7 @@ STORES = {
 # Code that is not a driver has ordinary tests instead of a conformance suite: their folder, and the kind whose stores they run on.
 OWN_TESTS = {
     "export": ("tests/export", "metering"),
-    "senders": ("tests/unit/messaging/delivery", "messaging"),
+    "delivery": ("tests/unit/messaging/delivery", "messaging"),
     "sources": ("tests/datasources", "datasources"),
 }
 
@@ -805,48 +805,108 @@ MUTATIONS = [
         "engines/webhooks.py",
         "self._guard.check(addresses)",
         "self._guard.check(addresses[:1])",
-        "senders",
+        "delivery",
     ),
-    Mutation("webhook: 6to4 is public", "engines/addresses.py", '    "2002::/16": "6to4",\n', "", "senders"),
+    Mutation("webhook: 6to4 is public", "engines/addresses.py", '    "2002::/16": "6to4",\n', "", "delivery"),
     Mutation(
         "webhook: odd spellings of addresses are names",
         "engines/addresses.py",
         "return ipaddress.IPv4Address(socket.inet_aton(text))",
         "return ipaddress.IPv4Address(text)",
-        "senders",
+        "delivery",
     ),
     Mutation(
         "webhook: each read has a time of its own",
         "engines/bounded.py",
         "        if left == 0:\n            raise TimeoutError\n        return left",
         "        return 5.0 if left is not None else left",
-        "senders",
+        "delivery",
     ),
-    Mutation("webhook: all of an answer is read", "engines/webhooks.py", "allow(LARGEST,", "allow(1 << 40,", "senders"),
-    Mutation("webhook: half a head is a head", "engines/webhooks.py", "if self._bounded.has_ended:", "if False:", "senders"),
+    Mutation("webhook: all of an answer is read", "engines/webhooks.py", "allow(LARGEST,", "allow(1 << 40,", "delivery"),
+    Mutation("webhook: half a head is a head", "engines/webhooks.py", "if self._bounded.has_ended:", "if False:", "delivery"),
     Mutation(
         "webhook: a connection that was closed is a failure",
         "engines/webhooks.py",
         "if self._has_served and",
         "if False and",
-        "senders",
+        "delivery",
     ),
-    Mutation("webhook: what was not asked is an answer", "engines/keeping.py", " and found.is_quiet()", "", "senders"),
+    Mutation("webhook: what was not asked is an answer", "engines/keeping.py", " and found.is_quiet()", "", "delivery"),
     Mutation(
         "webhook: certificates are of any name",
         "engines/webhooks.py",
         "        return ssl.create_default_context(cafile=cafile)",
         "        found = ssl.create_default_context(cafile=cafile)\n        found.check_hostname = False\n        return found",
-        "senders",
+        "delivery",
     ),
-    Mutation("webhook: 500 is final", SENDERS + "webhook.py", "status >= 500", "status > 500", "senders"),
-    Mutation("webhook: a subscription sets our headers", SENDERS + "form.py", " if not is_ours(name)}", "}", "senders"),
-    Mutation("webhook: a value begins a line", SENDERS + "form.py", r"[\t\x20-\x7e", r"[\t\r\n\x20-\x7e", "senders"),
-    Mutation("webhook: another text is signed", SENDERS + "form.py", "now, posted.decode()", "now, str(posted)", "senders"),
-    Mutation("mail: what is busy refuses", SENDERS + "mail.py", "if code >= 500 else", "if code >= 400 else", "senders"),
-    Mutation("mail: it goes in the clear", SENDERS + "mail.py", 'if own.security == "starttls":', "if False:", "senders"),
+    Mutation("webhook: 500 is final", DELIVERY + "webhook.py", "status >= 500", "status > 500", "delivery"),
+    Mutation("webhook: a subscription sets our headers", DELIVERY + "form.py", " if not is_ours(name)}", "}", "delivery"),
+    Mutation("webhook: a value begins a line", DELIVERY + "form.py", r"[\t\x20-\x7e", r"[\t\r\n\x20-\x7e", "delivery"),
+    Mutation("webhook: another text is signed", DELIVERY + "form.py", "now, posted.decode()", "now, str(posted)", "delivery"),
+    Mutation("mail: what is busy refuses", DELIVERY + "mail.py", "if code >= 500 else", "if code >= 400 else", "delivery"),
+    Mutation("mail: it goes in the clear", DELIVERY + "mail.py", 'if own.security == "starttls":', "if False:", "delivery"),
     Mutation(
-        "mail: a subject begins a line", SENDERS + "uris.py", "not all(character.isprintable()", "not all(character", "senders"
+        "mail: a subject begins a line",
+        DELIVERY + "uris.py",
+        "not all(character.isprintable()",
+        "not all(character",
+        "delivery",
+    ),
+    Mutation(
+        "entries leave the outbox before subscriptions are due",
+        DELIVERY + "handing.py",
+        "        if woken:\n            self._driver.outbox.wake(woken)\n        self._driver.outbox.remove(posted)",
+        "        self._driver.outbox.remove(posted)\n        if woken:\n            self._driver.outbox.wake(woken)",
+        suite="delivery",
+    ),
+    Mutation(
+        "an entry that is handed out again is in its lane twice",
+        DELIVERY + "handing.py",
+        ', "dedup_id": each.id}',
+        "}",
+        suite="delivery",
+    ),
+    Mutation(
+        "what was not sent is deleted",
+        DELIVERY + "serving.py",
+        "                left.append(Left(each, 0))\n",
+        "",
+        suite="delivery",
+    ),
+    Mutation(
+        "a message that has expired in its lane is sent",
+        DELIVERY + "serving.py",
+        "(each.expires is None or each.expires > now) and",
+        "",
+        suite="delivery",
+    ),
+    Mutation(
+        "subscribers that have not agreed get messages",
+        DELIVERY + "serving.py",
+        'is_confirmed = subscription["confirmed"] or',
+        "is_confirmed = True or",
+        suite="delivery",
+    ),
+    Mutation(
+        "the slow lane has all threads",
+        DELIVERY + "worker.py",
+        "options.parallel // 2",
+        "options.parallel",
+        suite="delivery",
+    ),
+    Mutation(
+        "a failed wave leaves its messages free",
+        DELIVERY + "serving.py",
+        "            if rest:\n",
+        "            if not rest:\n",
+        suite="delivery",
+    ),
+    Mutation(
+        "a policy has one retry less",
+        DELIVERY + "policy.py",
+        "place - count < policy.maximum_delay_retries",
+        "place - count < policy.maximum_delay_retries - 1",
+        suite="delivery",
     ),
 ]
 

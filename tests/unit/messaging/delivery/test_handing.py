@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-import undercroft
 from undercroft.messaging.contract.outbox import lane
 from undercroft.messaging.delivery import spans
 from undercroft.messaging.delivery.handing import AT_ONCE, Handing
 from undercroft.messaging.delivery.letters import letter
 
 QUEUE, PROJECT = "jobs", "p"
-
-
-@pytest.fixture
-def store(tmp_path: pathlib.Path) -> Iterator[Any]:
-    found = undercroft.connect("messaging", f"sqlite:///{tmp_path}/m.db")
-    found.init()
-    yield found
-    found.close()
 
 
 def subscribe(store: Any, uri: str, queue: str = QUEUE, project: str = PROJECT, ttl: int = 600) -> str:
