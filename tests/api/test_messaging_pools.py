@@ -131,7 +131,7 @@ def test_names_that_pools_and_flavors_cannot_have(own, uri, name):
     "uri_", ["nothing://u:hunter2@host", "no scheme", "postgresql://u:hunter2@127.0.0.1:1/db", "redis://:hunter2@127.0.0.1:1",
              "sqlite:///{}/a.db?hunter2=1", "sqlite:////dev/null/a.db"],
 )  # fmt: skip
-@pytest.mark.promise("S1")
+@pytest.mark.promise("S7")
 def test_a_store_that_does_not_answer_is_no_pool(own, uri, tmp_path, uri_):
     put(own, uri, "a")
     wrong = uri_.format(tmp_path)
@@ -160,6 +160,32 @@ def test_pools_are_deleted_but_for_the_last_of_a_flavor(own, uri):
     assert own.get("/pools/b")["flavor"] is None
     assert own.ask("DELETE", "/pools/b").status_code == 204
     assert own.get("/pools")["pools"] == []
+
+
+@pytest.mark.promise("S7")
+def test_no_log_and_no_answer_but_that_of_the_register_has_a_password(place):
+    away = "postgresql://u:hunter2@127.0.0.1:1/db?sslpassword=hunter3"
+    register = place.opened[0].control_driver.pools_controller
+    with serving(None, messaging=url_of(place), messaging_settings=SETTINGS, program="tests.api.talkative") as service:
+        register.drop_all()
+        client = Client(service)
+        said = [client.ask("PUT", "/pools/away", {"weight": 1, "uri": away}).text]
+        register.create("away", 1, away)
+        for method, path, body in (
+            ("PUT", "/queues/q", {}), ("POST", "/queues/q/messages", {"messages": [{"body": 1}]}), ("GET", "/queues/q/stats", None),
+            ("GET", "/health", None), ("GET", "/queues", None), ("PUT", "/flavors/f", {"pool_list": ["away"]}),
+            ("GET", "/flavors", None),
+        ):  # fmt: skip
+            said.append(client.ask(method, path, body).text)
+        said.append(service.client.get("/metrics").text)
+        shown = client.ask("GET", "/pools").text
+        service.kill()
+        log = (pathlib.Path(service._folder.name) / "log").read_text() + service.log()
+        register.drop_all()
+    assert "hunter2" in shown
+    assert "away" in log
+    for text in (*said, log):
+        assert "hunter" not in text
 
 
 # -- flavors -----------------------------------------------------------------------------------------------------------

@@ -42,7 +42,9 @@ EVENT = {"message_id": "m", "event_type": "t", "generated": "2026-01-01T00:00:00
 SAMPLE = {
     "name": "cpu", "type": "gauge", "unit": "%", "volume": 1, "resource_id": "r", "timestamp": "2026-01-01", "id": "m",
 }  # fmt: skip
-KEYS = {"secret_key": "canary-password" * 3, "encryption_key": base64.b64encode(b"canary-password!" * 2).decode()}
+KEYS = {
+    "secret_key": "canary-password" * 3, "encryption_key": base64.b64encode(b"canary-password!" * 2).decode(), "admin_mode": "true",
+}  # fmt: skip
 MESSAGES = {"messages": [{"body": "x"}]}
 BODIES: list[Any] = [
     MESSAGES,

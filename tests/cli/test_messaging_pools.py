@@ -95,7 +95,7 @@ def test_a_pool_is_created_once(pool, uri):
     assert [each["uri"] for each in told(pool("list", "--format", "json"))] == [uri("a")]
 
 
-@pytest.mark.promise("S1")
+@pytest.mark.promise("S7")
 def test_passwords_are_masked(pool):
     secret = "postgresql://u:hunter2@127.0.0.1:1/db?sslpassword=hunter3"
     away = pool("create", "a", secret, code=75)

@@ -84,7 +84,7 @@ def test_an_entry_is_removed(catalogue: CatalogueBase) -> None:
 
 
 @clause("P13", "P14")
-@promise("C7", "S3", "S4")
+@promise("C7", "S1", "S3")
 def test_names_are_what_they_are(catalogue: CatalogueBase) -> None:
     for project in ("p", "P", None):
         for name in NAMES:
@@ -235,7 +235,6 @@ def test_a_change_is_seen_through_every_object_at_once(store: DataDriverBase, op
 
 
 @clause("P12")
-@promise("C2")
 @assumes("concurrent_writers")
 def test_of_changes_at_once_on_one_version_one_is_made(catalogue: CatalogueBase) -> None:
     def put(n: int, version: int, number: int) -> bool:
@@ -253,7 +252,6 @@ def test_of_changes_at_once_on_one_version_one_is_made(catalogue: CatalogueBase)
 
 
 @clause("P12")
-@promise("C2")
 @assumes("concurrent_writers")
 def test_of_entries_at_once_one_is_made_and_one_removed(catalogue: CatalogueBase) -> None:
     for n in range(10):
@@ -275,7 +273,6 @@ def test_inserts_at_once_leave_one_of_them(catalogue: CatalogueBase) -> None:
 
 
 @clause("P12")
-@promise("C2")
 @assumes("concurrent_writers")
 @assumes("survives_restart")
 def test_processes_that_count_in_one_entry(catalogue: CatalogueBase, open_store: Opener) -> None:

@@ -38,7 +38,7 @@ def test_a_flavor_is_made_and_found(flavors: FlavorsBase) -> None:
 
 
 @clause("P9")
-@promise("S4")
+@promise("S1")
 def test_a_flavor_is_of_its_project(flavors: FlavorsBase) -> None:
     flavors.create("gold", "p", {"k": 1})
     flavors.create("gold", "P", {"k": 2})

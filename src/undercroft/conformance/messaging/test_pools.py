@@ -271,7 +271,7 @@ def test_pools_of_a_flavor_offer_the_same(pools: PoolsBase) -> None:
 
 
 @clause("P2")
-@promise("S1")
+@promise("S7")
 def test_a_uri_is_in_no_error(pools: PoolsBase) -> None:
     uri = "mariadb://user:hunter2@host/db"
     pools.create("a", 1, uri)
@@ -334,7 +334,7 @@ def test_a_change_is_seen_through_every_object_at_once(store: DataDriverBase, op
 
 
 @clause("P4")
-@promise("C2")
+@promise("C10")
 @assumes("concurrent_writers")
 def test_of_pools_with_one_uri_at_once_one_is_registered(pools: PoolsBase) -> None:
     def register(uri: str, number: int) -> bool:
@@ -353,7 +353,7 @@ def test_of_pools_with_one_uri_at_once_one_is_registered(pools: PoolsBase) -> No
 
 
 @clause("P6")
-@promise("C2")
+@promise("C10")
 @assumes("concurrent_writers")
 def test_of_pools_that_are_removed_at_once_one_stays(store: DataDriverBase, pools: PoolsBase) -> None:
     store.control_driver.flavors_controller.create("gold")
