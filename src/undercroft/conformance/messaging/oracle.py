@@ -59,6 +59,18 @@ class Subscription:
     confirmed: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Coming:
+    """A message of another store."""
+
+    id: str
+    body: Any
+    ttl: int
+    born: float
+    client: str
+    count: int
+
+
 class Oracle:
     """What a store must answer."""
 
@@ -68,6 +80,7 @@ class Oracle:
         self.kept: dict[str, list[Message]] = {}
         self.claims: dict[int, Claim] = {}
         self.remembered: dict[tuple[str, str], tuple[int, float]] = {}
+        self.received: dict[tuple[str, str], int] = {}
         self.subscriptions: dict[int, Subscription] = {}
         self._numbers = itertools.count(1)
 
@@ -92,6 +105,7 @@ class Oracle:
         self.kept.pop(name, None)
         self.claims = {key: one for key, one in self.claims.items() if one.queue != name}
         self.remembered = {key: one for key, one in self.remembered.items() if key[0] != name}
+        self.received = {key: one for key, one in self.received.items() if key[0] != name}
 
     def stats(self, name: str) -> tuple[int, int]:
         """How many messages are free and claimed."""
@@ -148,6 +162,19 @@ class Oracle:
                 self.remembered[queue, dedup] = (number, expires)
             given.append(number)
         return given
+
+    def receive(self, queue: str, coming: Sequence[Coming]) -> dict[int, str]:
+        """Store messages of another store, each once, behind those that are there; the ids of those that are new."""
+        found = {}
+        for one in coming:
+            expires = one.born + one.ttl
+            if (queue, one.id) in self.received or expires <= self.clock:
+                continue
+            number = self.received[queue, one.id] = next(self._numbers)
+            made = Message(number, number, one.body, one.ttl, one.born, expires, self.clock, one.client, None, one.count)
+            self.kept.setdefault(queue, []).append(made)
+            found[number] = one.id
+        return found
 
     def find(self, queue: str, number: int) -> Message | None:
         """A live message by its id."""

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from undercroft.conformance.messaging.data import CLIENT, OTHER, at, claim, everything, items, make, page
-from undercroft.conformance.messaging.oracle import Message, Oracle, Refused, Subscription, refusal
+from undercroft.conformance.messaging.data import CLIENT, OTHER, arrival, at, claim, everything, items, make, page
+from undercroft.conformance.messaging.oracle import Coming, Message, Oracle, Refused, Subscription, refusal
 from undercroft.conformance.plugin import Opener
 from undercroft.conformance.stateful import Walker
 from undercroft.messaging import DataDriverBase, ExceptionBase
@@ -33,6 +33,8 @@ _MESSAGES = st.fixed_dictionaries(
     {"body": _BODIES, "ttl": _SPANS, "delay": st.sampled_from([0, 0, 0, 10, 30])},
     optional={"dedup_id": st.sampled_from(["x", "X", "\u00e9"])},
 )
+# Of another store: body, ttl, age and count of claims.
+_COMING = st.tuples(_BODIES, _SPANS, st.sampled_from([0, 0, 10, 30]), st.integers(0, 2))
 _METADATA = st.sampled_from([
     {}, {}, {"k": 1, "\u00e9": ["\U0001f600"]}, {"_max_claim_count": 1, "_dead_letter_queue": "dead"},
     {"_max_claim_count": 2, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 50}, {"_max_claim_count": 1},
@@ -67,6 +69,9 @@ class MessagingMachine(Walker):
         self.subscribed: list[tuple[str, int]] = []
         self.markers: list[tuple[str, int, list[str]]] = []
         self.moved: set[int] = set()
+        # What another store has sent to each queue, and the numbers of what it will send.
+        self.sent: dict[str, list[Coming]] = {name: [] for name in QUEUES}
+        self.coming = itertools.count()
 
     @initialize(late=st.booleans(), first=_METADATA, batch=st.lists(_MESSAGES, max_size=6))
     def begin(self, late: bool, first: dict[str, Any], batch: list[dict[str, Any]]) -> None:
@@ -122,6 +127,7 @@ class MessagingMachine(Walker):
         """Delete a queue, and mostly make it anew."""
         # Where the markers of a queue that is gone lie in the next one of its name, the contract does not say.
         self.markers = [one for one in self.markers if one[0] != name]
+        self.sent[name] = []
         self.moved |= {number for queue, number in self.seen if queue == name}
         self._both(lambda: self.oracle.drop(name), lambda store, _: store.queue_controller.delete(name, self.project))
         if again:
@@ -140,6 +146,23 @@ class MessagingMachine(Walker):
                 for number, name in zip(wanted, found, strict=True):
                     assert names.setdefault(number, name) == name
         self.seen += [(queue, number) for number in wanted if (queue, number) not in self.seen]
+        self._compare()
+
+    @rule(queue=_NAMES, batch=st.lists(_COMING, max_size=3), client=_CLIENTS, again=st.lists(_PICKS, max_size=3))
+    def receive(self, queue: str, batch: list[tuple[Any, int, int, int]], client: Any, again: list[int]) -> None:
+        """Receive messages of another store, some of them again."""
+        if queue not in self.oracle.queues:
+            return
+        clock, sent = self.oracle.clock, self.sent[queue]
+        sent += [Coming(f"~{next(self.coming)}", body, ttl, clock - age, str(client), count) for body, ttl, age, count in batch]
+        given = sent[len(sent) - len(batch) :] + [sent[pick % len(sent)] for pick in again if sent]
+        found = self.oracle.receive(queue, given)
+        arrivals = [arrival(one.id, one.body, born=one.born, ttl=one.ttl, claims=one.count, client=one.client) for one in given]
+        with self._now():
+            for store, names in zip(self.stores, self.names, strict=True):
+                store.message_controller.receive(queue, arrivals, self.project)
+                names.update(found)
+        self.seen += [(queue, number) for number in found]
         self._compare()
 
     @precondition(lambda self: self.seen)

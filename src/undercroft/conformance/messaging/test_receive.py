@@ -144,18 +144,19 @@ def test_it_is_received_once(store: DataDriverBase) -> None:
     with at(0):
         receive(store, arrival("~a", "a"), arrival("~b", "b"))
         receive(store, arrival("~a", "a"), arrival("~b", "b"))
-        receive(store, arrival("~c", "c"), arrival("~b", "b"), arrival("~c", "c"), arrival("~a", "a"))
-        assert ids(everything(store)) == ["~a", "~b", "~c"]
-        assert counts(store) == (3, 0, 3)
+        receive(store, arrival("~c", "c"), arrival("~e", "e"), arrival("~b", "b"), arrival("~c", "c"), arrival("~a", "a"))
+        assert ids(everything(store)) == ["~a", "~b", "~c", "~e"]
+        assert counts(store) == (4, 0, 4)
         made, _ = claimed(store, limit=2)
         receive(store, arrival("~a", "a"), arrival("~d", "d"))
         assert [(one["id"], one["claim_id"]) for one in everything(store)] == [
             ("~a", made),
             ("~b", made),
             ("~c", None),
+            ("~e", None),
             ("~d", None),
         ]
-        assert counts(store) == (2, 2, 4)
+        assert counts(store) == (3, 2, 5)
 
 
 @clause("Q47")

@@ -11,7 +11,7 @@ pytestmark = [essential, TIMEOUT]
 
 
 @clause("Q9", "Q12", "Q14", "Q15", "Q18", "Q22", "Q24", "Q25", "Q26", "Q27", "Q28", "Q29", "Q30", "Q31", "Q32", "Q33", "Q34")
-@clause("Q35", "Q36", "Q37", "Q38", "Q42")
+@clause("Q35", "Q36", "Q37", "Q38", "Q42", "Q47")
 @promise("C5", "C7")
 @assumes("deduplication")
 def test_a_random_walk(open_store: Opener) -> None:

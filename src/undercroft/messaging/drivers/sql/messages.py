@@ -122,9 +122,12 @@ class Message(contract.Message):
 
     def _receive(self, queue: str, arrivals: Sequence[Arrival], project: str) -> None:
         now = self.driver.now()
-        wanted = {rows.foreign(one.id): one for one in reversed(arrivals) if one.expires > now}
+        wanted: dict[int, Arrival] = {}
+        for one in arrivals:
+            if one.expires > now:
+                wanted.setdefault(rows.foreign(one.id), one)
         if wanted:
-            self._plane.receive(Lane(project, queue), dict(reversed(wanted.items())), now)
+            self._plane.receive(Lane(project, queue), wanted, now)
 
     def _known(self, queue: str, keys: Sequence[bytes], project: str) -> dict[bytes, str]:
         found = self._plane.known(Lane(project, queue), keys, self.driver.now())
