@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -31,9 +31,12 @@ NAMES = ["a", "B", "b", "b ", "b.", "b%", "\u00e9", "e\u0301", "\uffff", "\U0001
 
 
 @pytest.fixture
-def pools(store: DataDriverBase) -> PoolsBase:
+def pools(store: DataDriverBase) -> Iterator[PoolsBase]:
     found: PoolsBase = store.control_driver.pools_controller
-    return found
+    # A store with pools has some from the start, and would open those of the test.
+    found.drop_all()
+    yield found
+    found.drop_all()
 
 
 def names(pools: PoolsBase, limit: int) -> list[str]:
@@ -321,8 +324,8 @@ def test_a_limit_is_a_whole_number(pools: PoolsBase, limit: Any) -> None:
 
 
 @clause("P1", "P4", "P6", "P7")
-def test_a_change_is_seen_through_every_object_at_once(store: DataDriverBase, open_store: OpenStore) -> None:
-    mine, other = (each.control_driver.pools_controller for each in (store, open_store(init=False)))
+def test_a_change_is_seen_through_every_object_at_once(pools: PoolsBase, open_store: OpenStore) -> None:
+    mine, other = pools, open_store(init=False).control_driver.pools_controller
     for weight in range(1, 4):
         mine.create("a", weight, "sqlite:///a.db")
         assert other.get("a")["weight"] == weight

@@ -10,7 +10,7 @@ from undercroft.messaging import contract
 from undercroft.messaging.models import Lease, Stored, Taken
 from undercroft.messaging.pooling import tags
 from undercroft.messaging.pooling.lookup import Route
-from undercroft.messaging.pooling.messages import LATE, outside
+from undercroft.messaging.pooling.messages import outside
 from undercroft.messaging.pooling.pools import Pool
 from undercroft.messaging.waiting import Outlook
 
@@ -27,6 +27,7 @@ class Claim(contract.Claim):
         self._mover = driver.mover
         self._pools = driver.pools
         self._places = driver.places
+        self._late = driver.mover.late
 
     def _create(self, queue: str, lease: Lease, project: str) -> Made | None:
         while True:
@@ -36,7 +37,7 @@ class Claim(contract.Claim):
                 return None
             pool = route.pool if route.is_still else self._ready(route, lease)
             found = pool.call(pool.claims._create, route.queue, lease, project)
-            if time.monotonic() - began > LATE and not self._is_right(queue, project, pool):
+            if time.monotonic() - began > self._late and not self._is_right(queue, project, pool):
                 # What it has is being taken elsewhere.
                 if found is not None:
                     pool.call(pool.claims._delete, route.queue, found[0], project)
@@ -50,7 +51,7 @@ class Claim(contract.Claim):
         began = time.monotonic()
         pool = route.pool
         found = pool.call(pool.claims._create_or_outlook, route.queue, lease, project)
-        if time.monotonic() - began > LATE and not self._is_right(queue, project, pool):
+        if time.monotonic() - began > self._late and not self._is_right(queue, project, pool):
             if not isinstance(found, Outlook):
                 pool.call(pool.claims._delete, route.queue, found[0], project)
             return super()._create_or_outlook(queue, lease, project)

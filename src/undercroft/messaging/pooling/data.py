@@ -139,22 +139,28 @@ class DataDriver(contract.DataDriverBase):
             found.append(models.Pool(f"pool{place + 1}", uri + more, 100, "", {}))
         return found
 
+    def _all(self) -> Iterator[Pool]:
+        """Every pool that is registered, and those that are to be."""
+        try:
+            rows = self.pools.registered(fresh=True)
+        except UndercroftError:
+            # Nothing was made yet.
+            rows = ()
+        yield from (self.pools.named(row.name) for row in rows)
+        for row in self._wanted():
+            if row.uri not in {one.uri for one in rows}:
+                with contextlib.closing(Pool(row.name, functools.partial(self._connect, row.uri))) as pool:
+                    yield pool
+
     @functools.cached_property
     def offered(self) -> Features:
         """What all pools offer."""
         kept: list[Features] = []
-        for pool in self._offering():
+        for pool in self._all():
             with contextlib.suppress(Unavailable):
                 kept.append(pool.driver.capabilities)
         gaps = {name: gap for one in (kept or [self.own.capabilities]) for name, gap in one.gaps()}
         return Features.without(**gaps)
-
-    def _offering(self) -> Sequence[Pool]:
-        try:
-            rows = self.pools.registered() or self._wanted()
-        except UndercroftError:
-            rows = self._wanted()
-        return [Pool(row.name, functools.partial(self._connect, row.uri)) for row in rows] or [self.pools.own]
 
     # -- what a host may set ---------------------------------------------------------------------------------------
 
@@ -235,15 +241,14 @@ class DataDriver(contract.DataDriverBase):
         return diagnosis.findings(self, verify=verify)
 
     def drop(self) -> None:
-        """Remove the namespaces of the store and of every pool that is registered."""
-        try:
-            pools = self.pools.all()
-        except UndercroftError:
-            # Nothing was made.
-            pools = []
-        for pool in pools:
-            if not pool.is_own:
-                pool.driver.drop()
+        """Remove the namespaces of the store, of every pool that is registered, and of those that its URL names."""
+        for pool in self._all():
+            try:
+                driver = pool.driver
+                if not pool.is_own:
+                    driver.drop()
+            except UndercroftError as error:
+                LOG.warning("what the pool %r has is not removed: %s", pool.name, error)
         self.own.drop()
         self.lookup.forget()
         self.pools.forget()

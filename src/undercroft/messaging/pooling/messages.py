@@ -27,8 +27,6 @@ from undercroft.messaging.pooling.moving import Place
 from undercroft.messaging.pooling.pools import Pool
 
 Texts = list[str]
-# Seconds that a call may take, from its look-up on, before it looks again whether it went where it should.
-LATE = placement.SKEW / 2_000
 
 
 class Message(contract.Message):
@@ -41,6 +39,7 @@ class Message(contract.Message):
         self._mover = driver.mover
         self._pools = driver.pools
         self._places = driver.places
+        self._late = driver.mover.late
 
     # -- posts -----------------------------------------------------------------------------------------------------
 
@@ -55,7 +54,7 @@ class Message(contract.Message):
             if known := self._remembered(route, pool, messages):
                 return self._post_others(route, pool, messages, client, known)
         found = pool.call(pool.messages._post, route.queue, messages, client, project)
-        if time.monotonic() - began > LATE:
+        if time.monotonic() - began > self._late:
             self._places.stray(project, queue, pool)
         tag = pool.tag
         return [one + tag if one[0] != tags.MARK else tags.shown(one, tag) for one in found]
@@ -114,7 +113,7 @@ class Message(contract.Message):
             if told is not None:
                 return told
         done: bytes = pool.call(pool.messages._post_once, route.queue, messages, client, project, receipt, outside_answer)
-        if time.monotonic() - began > LATE:
+        if time.monotonic() - began > self._late:
             self._places.stray(project, queue, pool)
         return done
 

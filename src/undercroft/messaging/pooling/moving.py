@@ -46,12 +46,16 @@ class Place(NamedTuple):
 class Mover:
     """Brings messages to where they belong.
 
+    Attributes:
+        late: seconds that a call may take from its look-up on, before it looks again whether it went where it should.
+
     Args:
         lookup: finds queues.
         pools: the pools.
     """
 
     def __init__(self, lookup: Lookup, pools: Pools) -> None:
+        self.late = placement.SKEW / 2_000
         self._lookup = lookup
         self._pools = pools
 
@@ -101,12 +105,12 @@ class Mover:
         return sum(self._some(route, source, place.pool, most) for source in place.sources)
 
     def bring_all(self, route: Route, place: Place) -> int:
-        """Bring what is free, all of it unless that is very much; how many."""
+        """Bring what is free, all of it unless that is very much; how many. What comes in between may be left."""
         brought = 0
         for _ in range(_STEPS):
             step = self.bring(route, place, _MANY)
             brought += step
-            if not step:
+            if step < _MANY:
                 break
         return brought
 

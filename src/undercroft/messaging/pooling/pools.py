@@ -174,6 +174,7 @@ class Pools:
         self._by_name: dict[str, Pool] = {own.name: own}
         self._by_tag: dict[str, Pool] = {own.tag: own}
         self._uris: dict[str, str] = {}
+        self._retired: list[tuple[float, Pool]] = []
 
     def registered(self, *, fresh: bool = False) -> Sequence[models.Pool]:
         """What is registered; as it was some seconds ago, unless `fresh`."""
@@ -184,6 +185,10 @@ class Pools:
                 self._known, self._read_at = found, began
                 for row in found:
                     self._enter(row)
+                over = [pool for until, pool in self._retired if until < began]
+                self._retired = [(until, pool) for until, pool in self._retired if until >= began]
+            for pool in over:
+                pool.close()
         return self._known
 
     def _enter(self, row: models.Pool) -> None:
@@ -191,9 +196,7 @@ class Pools:
             return
         if (old := self._by_name.get(row.name)) is not None and not old.is_own:
             # Calls that are under way, and what routes remember, still go there.
-            later = threading.Timer(2 * _LEASE, old.close)
-            later.daemon = True
-            later.start()
+            self._retired.append((time.monotonic() + 2 * _LEASE, old))
         self._uris[row.name] = row.uri
         pool = Pool(row.name, lambda: self._connect(row.uri))
         self._by_name[pool.name] = self._by_tag[pool.tag] = pool
@@ -234,7 +237,7 @@ class Pools:
     def close(self) -> None:
         """Give all connections back."""
         with self._lock:
-            known = list(self._by_name.values())
+            known = [*self._by_name.values(), *(pool for _, pool in self._retired)]
         for pool in known:
             pool.close()
 

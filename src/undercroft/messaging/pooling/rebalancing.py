@@ -10,7 +10,7 @@ from undercroft.messaging.contract.outbox import lane
 from undercroft.messaging.models import Subscriber
 from undercroft.messaging.pooling import placement
 from undercroft.messaging.pooling.lookup import Lookup, Route
-from undercroft.messaging.pooling.moving import Mover
+from undercroft.messaging.pooling.moving import FEW, Mover
 from undercroft.messaging.pooling.placement import Placement
 from undercroft.messaging.pooling.placing import Places
 from undercroft.messaging.pooling.pools import LOG, Pool, Pools
@@ -87,7 +87,8 @@ class Rebalancing:
         brought = self._mover.bring_all(route, place)
         (old,) = place.sources
         if not route.placement.posts:
-            if self._mover.bring(route, place) == 0:
+            # What is posted all the time is brought by those who post, from then on.
+            if self._mover.bring(route, place) < FEW:
                 self._copy_subscriptions(route, old, place.pool)
                 self._change(route, queue, lambda one: placement.is_drained(one, self._now()))
         elif placement.may_end(route.placement, self._now()) and not brought:

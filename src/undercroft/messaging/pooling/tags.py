@@ -1,15 +1,14 @@
 """Ids outside and within a pool.
 
-Outside, what a pool gave an id is `inner~TAG`, with the tag of the pool, and keeps that for life. Within another pool, where it was
-brought to, it is a foreign id, `~N~inner~TAG`: N counts its moves, so that a message which comes back to a pool is not taken for
-one that was brought there before.
+Outside, what a pool gave an id is `inner~TAG`, with the tag of the pool, and keeps that for life. Within another pool, where it
+was brought to, it is a foreign id, `~N~inner~TAG`. N counts its moves, so that a message which comes back to a pool is not taken
+for one that was brought there before.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 
 MARK = "~"
 # Digits of a tag.
@@ -33,12 +32,22 @@ def parted(outside: str) -> tuple[str, str]:
 
 def shown(inner: str, own: str) -> str:
     """What an id of the pool with the tag `own` is outside."""
-    return inner.split(MARK, 2)[2] if inner[0] == MARK else inner + own
+    return _foreign(inner)[1] if inner[0] == MARK else inner + own
+
+
+def _foreign(inner: str) -> tuple[int, str]:
+    """The moves and the id outside of a foreign id; what was received from outside has none, and is what it was."""
+    _, *parts = inner.split(MARK, 2)
+    return (int(parts[0]), parts[1]) if _is_count(parts) else (0, inner)
+
+
+def _is_count(parts: list[str]) -> bool:
+    return len(parts) > 1 and parts[0].isascii() and parts[0].isdigit()
 
 
 def moves(inner: str) -> int:
     """How many moves a message has behind it."""
-    return int(inner.split(MARK, 2)[1]) if inner[0] == MARK else 0
+    return _foreign(inner)[0] if inner[0] == MARK else 0
 
 
 def moved(inner: str, own: str) -> str:
@@ -47,8 +56,8 @@ def moved(inner: str, own: str) -> str:
 
 
 def received(outside: str) -> str:
-    """What an id that comes from outside is in a pool."""
-    return f"{MARK}0{MARK}{outside}"
+    """What an id that comes from outside, and begins with the mark, is in a pool: itself, unless that would be read otherwise."""
+    return f"{MARK}0{MARK}{outside}" if _is_count(outside.split(MARK, 2)[1:]) else outside
 
 
 def forms(outside: str, own: str, hops: int, *, comes_back: bool) -> list[str]:
@@ -60,14 +69,15 @@ def forms(outside: str, own: str, hops: int, *, comes_back: bool) -> list[str]:
         hops: moves that messages of the queue may have behind them.
         comes_back: whether messages of the pool may have been elsewhere in between.
     """
+    if outside[:1] == MARK:
+        return [received(outside), *_moved(outside, hops)]
     inner, first = parted(outside)
     if not inner:
-        return [f"{MARK}{count}{MARK}{outside}" for count in _counts(0, hops)] if outside[:1] == MARK else []
-    native = [inner] if first == own else []
-    if native and not comes_back:
-        return native
-    return native + [f"{MARK}{count}{MARK}{outside}" for count in _counts(outside[:1] != MARK, hops)]
+        return []
+    if first != own:
+        return _moved(outside, hops)
+    return [inner, *_moved(outside, hops)] if comes_back else [inner]
 
 
-def _counts(first: int, hops: int) -> Iterable[int]:
-    return range(int(first), max(_MOVES, hops + 2) + 1)
+def _moved(outside: str, hops: int) -> list[str]:
+    return [f"{MARK}{count}{MARK}{outside}" for count in range(1, max(_MOVES, hops + 2) + 1)]
