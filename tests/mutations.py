@@ -855,8 +855,8 @@ MUTATIONS = [
     Mutation(
         "entries leave the outbox before subscriptions are due",
         DELIVERY + "handing.py",
-        "        if woken:\n            self._driver.outbox.wake(woken)\n        self._driver.outbox.remove(posted)",
-        "        self._driver.outbox.remove(posted)\n        if woken:\n            self._driver.outbox.wake(woken)",
+        "        if woken := [",
+        "        self._driver.outbox.remove([each for group in groups for each in group.posted])\n        if woken := [",
         suite="delivery",
     ),
     Mutation(

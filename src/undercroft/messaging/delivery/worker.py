@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from undercroft.core.errors import ConfigInvalid, UndercroftError
+from undercroft.core.errors import ConfigInvalid, UndercroftError, Unsupported
 from undercroft.messaging import settings
 from undercroft.messaging.contract import DataDriverBase
 from undercroft.messaging.delivery import spans
@@ -35,8 +35,8 @@ LOG = logging.getLogger(__name__)
 
 # Seconds between two looks when there was nothing to do: each is twice as long as the one before.
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 0.8
-# Seconds after an error of the store, and between two lines of what was done.
-_AFTER_ERROR, _TOLD = 1.0, 60.0
+# Seconds after an error of the store, each time twice as long, and between two lines of what was done.
+_FIRST_REST, _LAST_REST, _TOLD = 1.0, 16.0, 60.0
 # Subscriptions that wait in a process for each thread of the slow lane; for how long, and when the others are due again.
 _PARKED, _PARKED_FOR, _LATER = 4, spans.LEASE / 2, 2
 
@@ -99,6 +99,7 @@ class Worker:
         self._stirred = threading.Event()
         self._ending = threading.Event()
         self._told = Counts()
+        self._has_worked = False
 
     def run(self, stop: threading.Event, *, seconds: float | None = None, until_idle: bool = False) -> Counts:
         """Deliver until `stop` is set; what is under way is finished then.
@@ -109,20 +110,25 @@ class Worker:
             until_idle: end when there is nothing to hand out, and nothing due. Errors of the store end it, too.
 
         Raises:
-            UndercroftError: the store failed; without `until_idle` only where to wait would not help.
+            UndercroftError: the store failed; without `until_idle` only where it is not set up.
         """
         with self._threads() as (servers, serving):
             until = None if seconds is None else time.monotonic() + seconds
-            pause, tells_at = _FIRST_PAUSE, time.monotonic() + _TOLD
+            pause, rest, tells_at = _FIRST_PAUSE, _FIRST_REST, time.monotonic() + _TOLD
             while not stop.is_set() and (until is None or time.monotonic() < until):
                 self._stirred.clear()
                 found = self._try_step(servers, serving, fails=until_idle)
+                if found is None:
+                    stop.wait(rest)
+                    rest = min(2 * rest, _LAST_REST)
+                    continue
+                rest = _FIRST_REST
                 if found:
                     pause = _FIRST_PAUSE
                 elif until_idle and not self._busy:
                     break
                 else:
-                    self._stirred.wait(_AFTER_ERROR if found is None else pause)
+                    self._stirred.wait(pause)
                     pause = min(2 * pause, _LAST_PAUSE)
                 if time.monotonic() >= tells_at:
                     self.tell()
@@ -163,9 +169,8 @@ class Worker:
 
     def _give_back(self) -> None:
         """Let others serve what waits here."""
-        with contextlib.suppress(UndercroftError):
-            for due in (*(each.due for each in self._parked), *self._again.values()):
-                self._driver.outbox.settle(due, self._driver.now())
+        for due in (*(each.due for each in self._parked), *self._again.values()):
+            self._put_off(due, 0)
         self._parked.clear()
         self._again.clear()
 
@@ -174,12 +179,15 @@ class Worker:
     def _try_step(self, servers: concurrent.futures.Executor, serving: Serving, *, fails: bool) -> bool | None:
         """Whether there was something to do; None where the store failed."""
         try:
-            return self._step(servers, serving)
+            found = self._step(servers, serving)
         except UndercroftError as error:
-            if fails or isinstance(error, ConfigInvalid) or not error.retryable:
+            # What never worked has to be mended; what did may come back.
+            if fails or (not self._has_worked and isinstance(error, (ConfigInvalid, Unsupported))):
                 raise
             LOG.warning("notifications wait: %s", error)
             return None
+        self._has_worked = True
+        return found
 
     def _step(self, servers: concurrent.futures.Executor, serving: Serving) -> bool:
         self._collect(servers, serving)
@@ -204,7 +212,7 @@ class Worker:
             if time.monotonic() - since < _PARKED_FOR:
                 self._start(due, servers, serving)
             else:
-                self._driver.outbox.settle(due, self._driver.now())
+                self._put_off(due, 0)
 
     @property
     def _has_room_for_slow(self) -> bool:
@@ -229,7 +237,9 @@ class Worker:
             servers.submit(self._serve, due, receiver, serving)
 
     def _put_off(self, due: Due, seconds: float) -> None:
-        self._driver.outbox.settle(due, self._driver.now() + round(1000 * seconds))
+        # Its lease ends by itself.
+        with contextlib.suppress(UndercroftError):
+            self._driver.outbox.settle(due, self._driver.now() + round(1000 * seconds))
 
     def _serve(self, due: Due, receiver: Receiver, serving: Serving) -> None:
         try:

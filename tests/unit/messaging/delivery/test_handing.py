@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from undercroft.core.errors import Unavailable
 from undercroft.messaging.contract.outbox import lane
 from undercroft.messaging.delivery import spans
 from undercroft.messaging.delivery.handing import AT_ONCE, Handing
@@ -145,3 +146,33 @@ def test_a_message_lives_in_its_lane_as_long_as_in_its_queue(store: Any):
     assert shown is not None
     assert shown.ttl == 100
     assert abs(shown.expires - store.now() - 100_000) < 2_000
+
+
+@pytest.mark.parametrize("step", ["post", "wake", "remove"])
+def test_one_queue_that_fails_keeps_no_other_waiting(store: Any, step: str, monkeypatch: pytest.MonkeyPatch):
+    one, two = subscribe(store, "http://a"), subscribe(store, "http://a", "other")
+    post(store, 1)
+    post(store, 2, queue="other")
+
+    def failing(controller: Any, name: str) -> None:
+        do = getattr(controller, name)
+
+        def call(concerned: Any, *others: Any, **named: Any) -> Any:
+            if concerned == lane(one) or any(each.queue == QUEUE for each in concerned if not isinstance(concerned, str)):
+                raise Unavailable("away")
+            return do(concerned, *others, **named)
+
+        patch.setattr(controller, name, call)
+
+    monkeypatch.setattr(spans, "TAKEN", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        failing(store.message_controller if step == "post" else store.outbox, step)
+        assert handing(store).step() == (2, 1)
+        assert len(held(store, two)) == 1
+        assert store.outbox.waiting() == 1
+        assert two in due(store)
+        with pytest.raises(Unavailable):
+            handing(store).step()
+    handing(store).step()
+    assert len(held(store, one)) == len(held(store, two)) == 1
+    assert store.outbox.waiting() == 0

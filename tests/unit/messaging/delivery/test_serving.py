@@ -275,7 +275,7 @@ def test_slow_receivers_have_at_most_half_of_the_threads(store: Any, sender: Tol
 def test_a_store_that_fails_is_asked_again(store: Any, sender: Told, monkeypatch: pytest.MonkeyPatch):
     store.subscription_controller.create(QUEUE, "http://a", 600, {}, PROJECT)
     store.message_controller.post(QUEUE, [{"ttl": 60, "body": 1}], None, PROJECT)
-    monkeypatch.setattr(workers, "_AFTER_ERROR", 0.05)
+    monkeypatch.setattr(workers, "_FIRST_REST", 0.05)
     take, failures = store.outbox.take, [2]
 
     def failing(limit: int, seconds: int) -> Any:

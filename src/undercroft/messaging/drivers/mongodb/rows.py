@@ -154,7 +154,7 @@ def read(found: Mapping[str, Any]) -> Post:
         for place, one in found["m"].items()
     }  # fmt: skip
     bodies = {int(place): body for place, body in found.get("b", {}).items()}
-    entries = {int(place): (one["t"], one["x"]) for place, one in found["w"].items()}
+    entries = {int(place): (int(one["t"]), int(one["x"])) for place, one in found["w"].items()}
     return Post(
         found["_id"], found["q"], found["n"], found["v"], states, bodies, found["stays"], entries, found["large"],
     )  # fmt: skip
