@@ -66,8 +66,9 @@ def emptied(url: str, number: int) -> str:
     """The URL of one of the process's stores, without data."""
     address, store = store_of(url, number)
     if not hasattr(store, "tables"):
-        # There is nothing but data.
+        # There is nothing but data, and what makes names unique.
         store.drop()
+        store.init()
         return address
 
     def work(connection: Any) -> None:

@@ -223,6 +223,17 @@ def test_depths_of_all_queues_the_fullest_first(store: DataDriverBase) -> None:
             assert left_out == 4 - limit
 
 
+@clause("Q9", "Q21")
+def test_depths_of_a_queue_that_nothing_made(store: DataDriverBase) -> None:
+    """A host that keeps queues elsewhere posts to such."""
+    store.makes_queues = False
+    with at(0):
+        post(store, 1, 2, queue="unmade")
+        assert [tuple(one) for one in store.depths(10).queues] == [("", "unmade", 2, 0, 0)]
+        store.message_controller.pop("unmade", 2)
+        assert sum(one.free for one in store.depths(10).queues) == 0
+
+
 @clause("Q9", "Q20")
 @needs("claims")
 @assumes("concurrent_writers")

@@ -78,13 +78,12 @@ class Counter:
     def depths(self, limit: int, now: int, *, lanes: bool = False) -> Depths:
         """What is counted of the fullest queues; of lanes only, or of others only."""
         with self._store.call():
-            which = {"made": False, "order": LANES} if lanes else {"made": True}
-            found = self._store.queues.find(which, {"project": 1, "name": 1, "inc": 1})
-            names = {each["inc"]: (each["project"], each["name"]) for each in found}
-        counts = self._counts({}, now) if names else {}
+            which: Document = {"made": False, "order": LANES} if lanes else {"order": {"$not": LANES}}
+            found = list(self._store.queues.find(which, {"project": 1, "name": 1, "inc": 1, "made": 1}))
+        counts = self._counts({}, now) if found else {}
+        # What was posted to a queue that nothing made is counted, too.
+        names = {each["inc"]: (each["project"], each["name"]) for each in found if each["made"] or each["inc"] in counts}
         depths = sorted(_depths(names, counts, now), key=lambda one: (-one.free - one.claimed, one.project, one.queue))
-        if lanes:
-            depths = [one for one in depths if one.free + one.claimed]
         return Depths(depths[:limit], len(depths) - len(depths[:limit]))
 
     def entries(self, now: int) -> int:
