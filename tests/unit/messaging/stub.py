@@ -6,7 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from undercroft.core.findings import Finding
-from undercroft.messaging import Claim, ControlDriverBase, DataDriverBase, Message, Queue, Subscription
+from undercroft.messaging import (
+    CatalogueBase,
+    Claim,
+    ControlDriverBase,
+    DataDriverBase,
+    FlavorsBase,
+    Message,
+    PoolsBase,
+    Queue,
+    Subscription,
+)
+from undercroft.messaging.contract import Outbox
 from undercroft.messaging.models import Depths, Stats, Stored, Subscriber, Taken
 
 # What a method answers that is to find something.
@@ -51,6 +62,21 @@ class ControlDriver(ControlDriverBase):
         found: Queue = listening(Queue)(self)
         return found
 
+    @property
+    def pools_controller(self) -> PoolsBase:
+        found: PoolsBase = listening(PoolsBase)(self)
+        return found
+
+    @property
+    def flavors_controller(self) -> FlavorsBase:
+        found: FlavorsBase = listening(FlavorsBase)(self)
+        return found
+
+    @property
+    def catalogue_controller(self) -> CatalogueBase:
+        found: CatalogueBase = listening(CatalogueBase)(self)
+        return found
+
 
 class DataDriver(DataDriverBase):
     """The plane of messages.
@@ -63,6 +89,7 @@ class DataDriver(DataDriverBase):
     _message_controller = listening(Message)
     _claim_controller = listening(Claim)
     _subscription_controller = listening(Subscription)
+    _outbox = listening(Outbox)
 
     def __init__(self, conf: Any = None, cache: Any = None, control_driver: Any = None, *, alive: bool = True) -> None:
         super().__init__(conf, cache, control_driver or ControlDriver(conf, cache))

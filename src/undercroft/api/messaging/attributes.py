@@ -13,7 +13,7 @@ from undercroft.api.messaging.bodies import check_integers
 from undercroft.api.messaging.door import MessagingCall
 from undercroft.api.messaging.refusals import API, BODY, Refused
 from undercroft.core import document
-from undercroft.core.errors import InvalidInput, Unsupported
+from undercroft.core.errors import InvalidInput
 from undercroft.messaging.attributes import (
     DEAD_LETTER_QUEUE,
     DEAD_LETTER_TTL,
@@ -75,11 +75,7 @@ def check(metadata: Mapping[str, Any], call: MessagingCall, project: str) -> Non
 
 
 def _check_flavor(call: MessagingCall, name: Any, project: str) -> None:
-    try:
-        exists = isinstance(name, str) and call.store.control_driver.flavors_controller.exists(name, project)
-    except Unsupported:
-        exists = False
-    if not exists:
+    if not isinstance(name, str) or not call.store.control_driver.flavors_controller.exists(name, project):
         raise Refused(API, f"{FLAVOR}: flavor {str(name)[:64]!r} does not exist")
 
 

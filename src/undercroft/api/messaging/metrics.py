@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from undercroft.api.gauges import Gauge
-from undercroft.core.errors import Unsupported
 from undercroft.messaging import DataDriverBase
 from undercroft.messaging.contract.outbox import LANE
 
@@ -37,10 +36,7 @@ def gauges(store: DataDriverBase, conf: cfg.ConfigOpts) -> Sequence[Gauge]:
 
 
 def _backlog(store: DataDriverBase, limit: int) -> Sequence[Gauge]:
-    try:
-        outbox = store.outbox
-    except Unsupported:
-        return ()
+    outbox = store.outbox
     found = outbox.backlog(limit)
     named = [((depth.project, depth.queue.removeprefix(LANE)), depth) for depth in found.queues]
     return (

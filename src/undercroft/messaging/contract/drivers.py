@@ -18,7 +18,7 @@ from oslo_config import cfg
 
 from undercroft.core import capabilities as caps
 from undercroft.core import time
-from undercroft.core.errors import UndercroftError, Unsupported
+from undercroft.core.errors import UndercroftError
 from undercroft.core.findings import Finding
 from undercroft.core.jobs import Locks
 from undercroft.messaging import attributes, settings
@@ -185,8 +185,6 @@ class DataDriverBase(_DriverBase, abc.ABC):
     @property
     def outbox(self) -> Outbox:
         """What is still to be sent to subscribers."""
-        if not hasattr(type(self), "_outbox"):
-            raise Unsupported("this store has no outbox yet")
         found: Outbox = self._once("outbox", type(self)._outbox)
         return found
 
@@ -353,19 +351,19 @@ class ControlDriverBase(_DriverBase, abc.ABC):
         return Topic(self)
 
     @property
+    @abc.abstractmethod
     def catalogue_controller(self) -> CatalogueBase:
         """The catalogue."""
-        raise Unsupported("this store keeps no catalogue of pools yet")
 
     @property
+    @abc.abstractmethod
     def pools_controller(self) -> PoolsBase:
         """The pools."""
-        raise Unsupported("this store keeps no pools yet")
 
     @property
+    @abc.abstractmethod
     def flavors_controller(self) -> FlavorsBase:
         """The flavors."""
-        raise Unsupported("this store keeps no flavors yet")
 
     def close(self) -> None:
         """Give the connections back."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from undercroft.core import bounds, document
-from undercroft.core.errors import InvalidInput, Unsupported, WrongType
+from undercroft.core.errors import InvalidInput, WrongType
 from undercroft.core.receipt import Receipt
 from undercroft.messaging.contract import arguments
 from undercroft.messaging.contract.queue import created, statistics
@@ -374,13 +374,13 @@ class Message(abc.ABC):
     def _forget(self, queue: str, project: str) -> None:
         """See `forget`."""
 
+    @abc.abstractmethod
     def _receive(self, queue: str, arrivals: Sequence[Arrival], project: str) -> None:
         """See `receive`; there is one at least."""
-        raise Unsupported("this store takes no messages from another one yet")
 
+    @abc.abstractmethod
     def _known(self, queue: str, keys: Sequence[bytes], project: str) -> dict[bytes, str]:
         """See `known`; keys are those of `NewMessage.dedup`, and none is there twice."""
-        raise Unsupported("this store does not tell what it remembers yet")
 
 
 def digest(dedup: str) -> bytes:
