@@ -12,11 +12,11 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from undercroft.core import deadline
-from undercroft.core.errors import ConfigInvalid, Unavailable
+from undercroft.core.errors import Unavailable
 from undercroft.engines.addresses import Address, Guard, literal
 from undercroft.engines.bounded import Bounded, Full
 from undercroft.engines.keeping import Keeping
@@ -69,18 +69,17 @@ class Poster:
 
     Args:
         guard: tells which addresses may be reached.
-        cafile: authorities of certificates; None for those that the machine trusts.
+        tls: gives what checks certificates; asked when the first connection with TLS is made.
         resolver: finds addresses.
         seconds: that a request may take.
-
-    Raises:
-        ConfigInvalid: the file of authorities cannot be read.
     """
 
-    def __init__(self, guard: Guard, cafile: str | None = None, resolver: Resolver | None = None, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, guard: Guard, tls: Callable[[], ssl.SSLContext], resolver: Resolver | None = None, seconds: float = SECONDS
+    ) -> None:
         self._guard, self._seconds = guard, seconds
         self._resolver = Resolver() if resolver is None else resolver
-        self._tls = None if cafile is None else _context(cafile)
+        self._tls = tls
         self._kept: Keeping[_Connection] = Keeping()
 
     def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answered:
@@ -118,12 +117,9 @@ class Poster:
             raise
 
     def _secured(self, bare: socket.socket, receiver: Target) -> socket.socket:
-        if self._tls is None:
-            # What the machine trusts takes a while to be read, and not all have receivers with TLS.
-            self._tls = _context(None)
         bare.settimeout(_left())
         try:
-            return self._tls.wrap_socket(bare, server_hostname=receiver.host)
+            return self._tls().wrap_socket(bare, server_hostname=receiver.host)
         except ssl.SSLCertVerificationError as error:
             raise Unavailable(f"the certificate is not valid: {error.verify_message or error.reason}") from None
         except TimeoutError:
@@ -242,14 +238,6 @@ def _dialled(addresses: Sequence[Address], port: int) -> socket.socket:
 def _left() -> float:
     """Seconds left; a socket takes 0 for "do not wait"."""
     return max(deadline.remaining() or 0.0, 0.001)
-
-
-def _context(cafile: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=cafile)
-    except OSError as error:
-        reason = "holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigInvalid(f"[messaging] notify_cafile: {cafile}: {reason}") from None
 
 
 def _told(error: Exception | None) -> str:

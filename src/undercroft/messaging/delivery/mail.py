@@ -17,7 +17,7 @@ from undercroft.core import deadline, time
 from undercroft.core.errors import ConfigInvalid, InvalidInput
 from undercroft.engines.watchdog import limited
 from undercroft.messaging import settings
-from undercroft.messaging.delivery import confirmation, form, uris
+from undercroft.messaging.delivery import authorities, confirmation, form, uris
 from undercroft.messaging.delivery.notification import Kind, Notification, Outcome
 
 # Seconds that a mail may take, and each step of it.
@@ -63,7 +63,7 @@ class MailSender:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._domain = _domain(server.sender)
-        self._tls = _context(server.cafile) if server.host else None
+        self._tls = authorities.trusted(server.cafile) if server.host else None
 
     def send(self, notification: Notification) -> Outcome:
         """See `notification.Sender`."""
@@ -144,16 +144,6 @@ def _domain(sender: str) -> str:
         return uris.mailbox(f"mailto:{sender}").address.partition("@")[2]
     except InvalidInput:
         raise ConfigInvalid(f"{_SENDER} is an address such as undercroft@example.org, not {sender[:64]!r}") from None
-
-
-def _context(cafile: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if cafile is not None:
-        try:
-            context.load_verify_locations(cafile)
-        except OSError as error:
-            raise ConfigInvalid(f"[messaging] notify_cafile: {cafile}: {error.strerror or 'holds no certificates'}") from None
-    return context
 
 
 def _cut(server: smtplib.SMTP) -> None:

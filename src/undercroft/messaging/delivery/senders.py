@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from undercroft.engines.addresses import Guard, literal
@@ -9,6 +10,7 @@ from undercroft.engines.resolving import Resolver
 from undercroft.engines.webhooks import SECONDS, Poster
 from undercroft.messaging import settings
 from undercroft.messaging.delivery import uris
+from undercroft.messaging.delivery.authorities import trusted
 from undercroft.messaging.delivery.mail import MailSender, Server
 from undercroft.messaging.delivery.notification import Kind, Notification, Outcome, Sender
 from undercroft.messaging.delivery.webhook import WebhookSender
@@ -29,7 +31,12 @@ class Senders:
     """
 
     def __init__(self, conf: Any, resolver: Resolver | None = None, seconds: float = SECONDS) -> None:
-        self._poster = Poster(guard(conf), settings.value(conf, "notify_cafile"), resolver, seconds)
+        cafile = settings.value(conf, "notify_cafile")
+        # What the machine trusts takes a while to be read, and not all have receivers with TLS.
+        tls = functools.cache(lambda: trusted(cafile))
+        if cafile is not None:
+            tls()
+        self._poster = Poster(guard(conf), tls, resolver, seconds)
         webhooks = WebhookSender(self._poster)
         mail = MailSender(Server.of(conf))
         self._by_scheme: dict[str, Sender] = {**dict.fromkeys(uris.WEBHOOKS, webhooks), uris.MAIL: mail}

@@ -100,7 +100,7 @@ def nameless(context: ssl.SSLContext) -> None:
 def test_twin_trusts(authority, tmp_path, twin: Any, what: str):
     context = wrong(authority, what, tmp_path)
     with broken(answers(204), context=context) as server, senders(names(), notify_cafile=str(authority.file)) as found:
-        twin(found._poster._tls)
+        twin(found._poster._tls())
         with pytest.raises(Trusted):
             check_refused(found, server)
 
