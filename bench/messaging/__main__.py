@@ -3,7 +3,7 @@ server, the same durability.
 
     make bench-messaging
     make bench-messaging ARGS='--only rates,snapshot'                parts: rates, behind, snapshot, stats, race,
-                                                                     waiters, notify
+                                                                     waiters, notify, pooled
     make bench-messaging ENGINES=redis ARGS='--only race'            Redis beside Zaqar's own driver for it
     make bench-messaging ARGS=--quick                                small
 
@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bench.harness import Process, database, part, say, store_urls
-from bench.messaging import notify, race, report, waiters
+from bench.messaging import notify, pooled, race, report, waiters
 from bench.messaging.sizes import Sizes
 
 # Messages of a claim.
@@ -212,11 +212,12 @@ PARTS: dict[str, Callable[[dict[str, str], Sizes, pathlib.Path], Any]] = {
     "race": race.race,
     "waiters": waiters.waiters,
     "notify": notify.notify,
+    "pooled": pooled.pooled,
 }
 # A plain table is beside these, and Zaqar's own driver beside the other.
 SQL = ("sqlite", "postgresql", "mariadb")
 # Parts that have no other side.
-EVERYWHERE = frozenset({"race", "waiters", "notify"})
+EVERYWHERE = frozenset({"race", "waiters", "notify", "pooled"})
 
 
 def main() -> None:

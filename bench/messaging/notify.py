@@ -35,7 +35,7 @@ def _posts(engine: str, url: str, sizes: Sizes, folder: pathlib.Path) -> dict[st
         sides = {}
         for side in ("alone", "beside"):
             place = waiters.place(url, f"notify_{side}", folder)
-            clients = [stack.enter_context(_client(engine, place)) for _ in range(_CLIENTS)]
+            clients = [stack.enter_context(worker(engine, place)) for _ in range(_CLIENTS)]
             clients[0].order("prepare")
             if side == "beside":
                 # Nothing is sent there.
@@ -59,7 +59,7 @@ def _delivery(engine: str, url: str, sizes: Sizes, folder: pathlib.Path) -> dict
         for number in range(sizes.rounds):
             place = waiters.place(url, f"notify_{subscribers}_{number}", folder)
             many = sizes.notified // subscribers
-            with _process("bench.messaging.receiver") as receiver, _client(engine, place) as client:
+            with _process("bench.messaging.receiver") as receiver, worker(engine, place) as client:
                 port = receiver.order("listen")["port"]
                 client.order("prepare")
                 client.order("subscribe", uris=[f"http://127.0.0.1:{port}/{each}" for each in range(subscribers)])
@@ -90,5 +90,5 @@ def _process(module: str, *arguments: object) -> Iterator[Process]:
         process.close()
 
 
-def _client(engine: str, place: str) -> contextlib.AbstractContextManager[Process]:
+def worker(engine: str, place: str) -> contextlib.AbstractContextManager[Process]:
     return _process("bench.messaging.worker", engine, place)

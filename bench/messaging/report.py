@@ -55,7 +55,7 @@ def _conditions(run: dict[str, Any]) -> str:
 
 
 def _parts(results: dict[str, Any]) -> list[str]:
-    return [part for part in ("rates", "behind", "snapshot", "stats", "race", "waiters", "notify") if part in results]
+    return [part for part in ("rates", "behind", "snapshot", "stats", "race", "waiters", "notify", "pooled") if part in results]
 
 
 def _tables(part: str, run: dict[str, Any]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -70,6 +70,8 @@ def _tables(part: str, run: dict[str, Any]) -> Iterator[tuple[str, list[str], li
         yield "Statistics of a large queue", *_stats(found)
     elif part == "race":
         yield from raced.tables(found)
+    elif part == "pooled":
+        yield "Through a pool, beside the driver below, one client", *_pooled(found)
     elif part == "notify":
         yield "Posts to a queue that has ten subscribers", *_notified(found)
         yield "Deliveries of one worker to a receiver on this machine", *_delivered(found)
@@ -133,6 +135,17 @@ def _notified(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             share = sides["beside"] / sides["alone"]
             numbers = (f"{sides['alone']:,.0f}", f"{sides['beside']:,.0f}")
             rows.append([f"{name}: {NAMES[step]}, 4 clients", *numbers, f"{share:.2f}", told(share, 0.8)])
+    return head, rows
+
+
+def _pooled(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    head = ["what", "without, calls/s", "through a pool", "share", "aim"]
+    rows = []
+    for name, each in found.items():
+        for step, sides in each.items() if name != "flushes" else ():
+            share = sides["beside"] / sides["alone"]
+            numbers = (f"{sides['alone']:,.0f}", f"{sides['beside']:,.0f}")
+            rows.append([f"{name}: {NAMES[step]}", *numbers, f"{share:.2f}", told(share, 0.85)])
     return head, rows
 
 

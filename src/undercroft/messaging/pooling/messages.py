@@ -233,12 +233,16 @@ class Message(contract.Message):
         route = self._find(project, queue)
         if route is None:
             return
+        tag = route.pool.tag
+        if route.is_still and not route.comes_back and message_id.endswith(tag) and (claim is None or claim.endswith(tag)):
+            # Nearly all are this one.
+            self._delete_as(route, route.pool, message_id[: -tags.LENGTH], message_id, claim, given)
+            return
         place = Place(route.pool, (), ()) if route.is_still else self._mover.place(route)
         if claim is None:
             pool = self._come(route, place, [message_id])
-            inner = None
         else:
-            inner, tag = tags.parted(claim)
+            tag = tags.parted(claim)[1]
             holder = next((one for one in place.all if one.tag == tag), None)
             if holder is None:
                 if any(self._in(route, one, [message_id]) for one in place.all):
@@ -250,8 +254,13 @@ class Message(contract.Message):
             if claim is not None and any(self._in(route, one, [message_id]) for one in place.all if one is not pool):
                 raise ClaimDoesNotExist(claim, queue, given)
             return
+        self._delete_as(route, pool, form, message_id, claim, given)
+
+    def _delete_as(self, route: Route, pool: Pool, form: str, message_id: str, claim: str | None, given: str | None) -> None:
+        """Delete a message by what its id is within a pool, which has the claim."""
+        inner = None if claim is None else claim[: -tags.LENGTH]
         try:
-            pool.call(pool.messages._delete, route.queue, form, project, inner, given)
+            pool.call(pool.messages._delete, route.queue, form, route.project, inner, given)
         except MessageIsClaimed:
             raise MessageIsClaimed(message_id) from None
         except MessageNotClaimed:
@@ -259,7 +268,7 @@ class Message(contract.Message):
         except MessageNotClaimedBy:
             raise MessageNotClaimedBy(message_id, claim or "") from None
         except ClaimDoesNotExist:
-            raise ClaimDoesNotExist(claim or "", queue, given) from None
+            raise ClaimDoesNotExist(claim or "", route.queue, given) from None
 
     def _form(self, route: Route, pool: Pool, message_id: str) -> str | None:
         """What an id is within a pool; None where it has no such message."""
