@@ -3,7 +3,7 @@ notice.
 
     python tests/mutations.py [--store KIND=URL] [--only WORDS] [--workers N]
 
-Those of the driver for Redis need a store there: --store messaging=redis://...
+Those of the drivers for Redis and MongoDB need a store there: --store messaging=redis://...
 
 Each mutation is made in a temporary copy of the package; the repository is not touched. The exit code is 1 when one survives,
 or when the copy fails without any. It takes some minutes.
@@ -30,6 +30,9 @@ STEPS = MESSAGING + "dialects/steps.py"
 ENTRIES = MESSAGING + "dialects/entries.py"
 REDIS = "messaging/drivers/redis/"
 SCRIPTS = REDIS + "scripts/"
+MONGODB = "messaging/drivers/mongodb/"
+# Whose driver of messages is in a folder, by the beginning of its URLs.
+OWN_DRIVERS = {REDIS: "redis", MONGODB: "mongodb"}
 GRADUAL = "engines/sql/gradual.py"
 EXPORT = "export/"
 SOURCES = "datasources/"
@@ -64,7 +67,8 @@ class Mutation:
 
     def is_of(self, url: str) -> bool:
         """Whether a store at that URL runs what is broken."""
-        return self.file.startswith(REDIS) == url.startswith("redis")
+        own = [scheme for folder, scheme in OWN_DRIVERS.items() if self.file.startswith(folder)]
+        return url.startswith(tuple(own)) if own else not url.startswith(tuple(OWN_DRIVERS.values()))
 
     def applied(self, package: pathlib.Path) -> str:
         """The file's text, broken.
@@ -799,6 +803,36 @@ MUTATIONS = [
         REDIS + "signals.py",
         '        self._store.redis.commands([(name, ("SET", name, self._name, "PX", _WAITS)) for name in names])\n',
         "        del names\n",
+    ),
+    Mutation(
+        "MongoDB: a post is changed whoever has changed it since",
+        MONGODB + "posts.py",
+        'same = {"_id": post.id, "v": post.version}',
+        'same = {"_id": post.id}',
+    ),
+    Mutation(
+        "MongoDB: a reader passes over posts that are being stored",
+        MONGODB + "order.py",
+        "                if number != reached + 1:\n                    return reached\n                reached = number",
+        "                reached = number",
+    ),
+    Mutation(
+        "MongoDB: a dedup id is forgotten with its message",
+        MONGODB + "posting.py",
+        'stays=max((each["x"] for each in kept.values()), default=0)',
+        "stays=0",
+    ),
+    Mutation(
+        "MongoDB: what was under a claim is counted so when that is over",
+        MONGODB + "rows.py",
+        "(*(state.expires for state in states.values()), *(state.again for state in held))",
+        "(state.expires for state in states.values())",
+    ),
+    Mutation(
+        "MongoDB: entries that others have taken are given again",
+        MONGODB + "outbox.py",
+        '{"_id": each["_id"], field: each[field]}',
+        '{"_id": each["_id"]}',
     ),
     Mutation(
         "webhook: one address of a name is checked",

@@ -26,10 +26,16 @@ LEASE = {"ttl": 60, "grace": 60}
 # Of one script; theirs of a claim of 10 are 5,113 behind 5,000 claimed messages.
 MOST_COMMANDS = 20
 # Round trips by dialect. SQLite has none: there a transaction is what costs.
-MOST = {"postgresql": 1, "mariadb": 4, "redis": 1}
+MOST = {"postgresql": 1, "mariadb": 4, "redis": 1, "mongodb": 2}
 OTHERS: dict[str, dict[str, int]] = {
     # The register of queues with subscribers, then each queue that has something.
     "redis": {"take": 3, "wake": 2},
+    # The queue, what is due, the posts, the claim's document, the changes, bodies of a large post.
+    "mongodb": {
+        **dict.fromkeys(("claim", "pop"), 6),
+        **dict.fromkeys(("list", "renew", "release", "take"), 5),
+        **dict.fromkeys(("delete", "delete_moved", "bulk_delete", "receive"), 3),
+    },
     "postgresql": {"list": 2, "delete_absent": 2, "receive": 10},
     "mariadb": {
         **dict.fromkeys(("post", "post_many", "post_heard", "post_many_heard"), 3),

@@ -7,7 +7,7 @@ changes only this one. What messages say of the end is for finding them.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bson.int64 import Int64
@@ -92,12 +92,12 @@ class Claim(contract.Claim):
     def is_live(self, queue: str, claim: str, project: str) -> bool:
         """Whether a claim is not over; one without messages is."""
         known = self._known(queue, claim, project)
-        return known is not None and bool(self._held(claim, self._store.now()))
+        return known is not None and bool(self._held(self._posts.claimed(claim, bodies=False), claim, self._store.now()))
 
-    def _held(self, claim: str, now: int, *, bodies: bool = False) -> list[tuple[Post, int]]:
+    def _held(self, found: Sequence[Post], claim: str, now: int) -> list[tuple[Post, int]]:
         return [
             (post, place)
-            for post in self._posts.claimed(claim, bodies=bodies)
+            for post in found
             for place, state in sorted(post.states.items())
             if state.claim == claim and state.is_live(now)
         ]
@@ -107,7 +107,7 @@ class Claim(contract.Claim):
         if known is None:
             return None
         now, found = self._store.now(), known[1]
-        held = self._held(claim, now, bodies=True)
+        held = self._held(self._posts.claimed(claim), claim, now)
         if not held:
             return None
         messages = [each._replace(claim=claim) for each in self._posts.stored(held, now)]
@@ -115,8 +115,9 @@ class Claim(contract.Claim):
 
     def _update(self, queue: str, claim: str, lease: Lease, project: str) -> bool:
         known = self._known(queue, claim, project)
+        posts = [] if known is None else self._posts.claimed(claim, bodies=False)
         now = self._store.now()
-        if known is None or not self._held(claim, now):
+        if known is None or not self._held(posts, claim, now):
             return False
         ends = now + lease.ttl * 1000
         with self._store.call(writes=True):
@@ -131,26 +132,28 @@ class Claim(contract.Claim):
                 return state._replace(again=ends, ttl=lease.ttl + lease.grace, expires=ends + lease.grace * 1000)
             return state._replace(again=ends)
 
-        self._change(known[0], claim, now, change)
+        self._change(known[0], claim, posts, change)
         return True
 
     def _delete(self, queue: str, claim: str, project: str) -> None:
         known = self._known(queue, claim, project)
         if known is not None:
             self._end(claim)
-            self._change(known[0], claim, self._store.now(), lambda state: state._replace(again=0, claim=""))
+            self._change(known[0], claim, self._posts.claimed(claim, bodies=False), lambda state: state._replace(again=0, claim=""))
 
-    def _change(self, lane: Lane, claim: str, now: int, change: Any) -> None:
-        """Change the states of a claim's messages."""
+    def _change(self, lane: Lane, claim: str, found: Sequence[Post], change: Callable[[State], State]) -> None:
+        """Change the states of a claim's messages; `found` are the posts that have them."""
         while True:
+            now = self._store.now()
             changes: list[Change] = []
-            for post in self._posts.claimed(claim, bodies=False):
+            for post in found:
                 states = without_expired(post, now)
                 after = {place: change(state) if state.claim == claim else state for place, state in states.items()}
                 if after != post.states:
                     changes.append(Change(post, after))
             if self._posts.apply(changes, now, lane.floor):
                 return
+            found = self._posts.claimed(claim, bodies=False)
 
 
 class _Making:

@@ -43,7 +43,10 @@ def _messages(store: Store) -> Finding:
     with store.call():
         made = store.queues.count_documents({"made": True})
     with store.call():
-        found = list(store.posts.aggregate([{"$match": {"k": {"$gt": 0}}}, {"$group": {"_id": None, "k": {"$sum": "$k"}}}]))
+        gone = [each["_id"] for each in store.gone.find({}, {"_id": 1})]
+    which = {"k": {"$gt": 0}, "q": {"$nin": gone}}
+    with store.call():
+        found = list(store.posts.aggregate([{"$match": which}, {"$group": {"_id": None, "k": {"$sum": "$k"}}}]))
     count = int(found[0]["k"]) if found else 0
     shown = f"{count:,} in {made:,} queues, expired ones that are not removed yet among them" if made or count else "none"
     return ok("messages", shown)

@@ -66,21 +66,21 @@ class Outbox(contract.Outbox):
 
     def _leased(self, found: Sequence[Document], until: int) -> Sequence[Document]:
         """Those of these posts whose entries are the caller's now."""
+        own = secrets.token_hex(8)
+        return self._won(self._store.posts, found, "y", {"$set": {"y": Int64(until), "by": own}}, own)
+
+    def _won(self, collection: Any, found: Sequence[Document], field: str, lease: Document, own: str) -> Sequence[Document]:
+        """Those of some documents that were leased under a name of the caller's own: whose `field` was what it was."""
         if not found:
             return []
-        own = secrets.token_hex(8)
-        lease = {"$set": {"y": Int64(until), "by": own}}
+        operations = [UpdateOne({"_id": each["_id"], field: each[field]}, lease) for each in found]
         with self._store.call(writes=True):
-            told = self._store.posts.bulk_write(
-                [UpdateOne({"_id": each["_id"], "y": each["y"]}, lease) for each in found], ordered=False
-            )
+            told = collection.bulk_write(operations, ordered=False)
         if told.matched_count == len(found):
             return found
+        wanted = {"_id": {"$in": [each["_id"] for each in found]}, "by": own}
         with self._store.call():
-            mine = {
-                each["_id"]
-                for each in self._store.posts.find({"_id": {"$in": [each["_id"] for each in found]}, "by": own}, {"_id": 1})
-            }
+            mine = {each["_id"] for each in collection.find(wanted, {"_id": 1})}
         return [each for each in found if each["_id"] in mine]
 
     def remove(self, posted: Sequence[Posted]) -> None:
@@ -114,16 +114,13 @@ class Outbox(contract.Outbox):
                 self._store.subscriptions.bulk_write(operations, ordered=False)
 
     def due(self, limit: int, seconds: int) -> Sequence[Due]:
-        now, mine = self._store.now(), list[Due]()
+        now = self._store.now()
         with self._store.call():
             found = list(self._store.subscriptions.find({"due": {"$lte": Int64(now)}}).sort("due", 1).limit(limit))
-        lease = {"$set": {"due": Int64(now + seconds * 1000)}, "$inc": {"ticket": Int64(1)}}
-        for each in found:
-            with self._store.call(writes=True):
-                done = self._store.subscriptions.update_one({"_id": each["_id"], "ticket": each["ticket"]}, lease)
-            if done.matched_count:
-                mine.append(Due(Subscribed(each["project"], each["queue"], each["_id"]), int(each["ticket"]) + 1))
-        return mine
+        own = secrets.token_hex(8)
+        lease = {"$set": {"due": Int64(now + seconds * 1000), "by": own}, "$inc": {"ticket": Int64(1)}}
+        mine = self._won(self._store.subscriptions, found, "ticket", lease, own)
+        return [Due(Subscribed(each["project"], each["queue"], each["_id"]), int(each["ticket"]) + 1) for each in mine]
 
     def settle(self, due: Due, at: int | None) -> bool:
         own = {"_id": due.subscribed.subscription, "ticket": Int64(due.ticket)}
