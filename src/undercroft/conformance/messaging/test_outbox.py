@@ -259,6 +259,28 @@ def test_any_body_is_handed_out(store: DataDriverBase) -> None:
         assert contents(take_all(store)) == given
 
 
+@clause("O1", "Q21", "Q37")
+@promise("C1")
+@assumes("concurrent_writers")
+def test_a_subscription_that_is_made_while_its_queue_comes_and_goes_is_heeded(store: DataDriverBase, open_store: OpenStore) -> None:
+    """What is posted when both are there is entered, whoever was first."""
+    other = open_store(init=False)
+
+    def meet(queue: str) -> None:
+        together(
+            lambda: subscribe(store, queue=queue, ttl=3_600),
+            lambda: post(other, "beside", queue=queue),
+            lambda: other.queue_controller.delete(queue),
+            lambda: store.queue_controller.create(queue, {}),
+        )
+
+    for n in range(25):
+        meet(f"q{n}")
+        take_all(store)
+        post(other, n, queue=f"q{n}")
+        assert contents(take_all(store)) == [n]
+
+
 # -- taking and removing -------------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,10 @@ def word(length: int) -> sa.types.TypeEngine[str]:
 
 
 def upgrade() -> None:
-    """Create the table and the columns; older processes may go on, and enter nothing into the outbox."""
+    """Create the tables and the columns.
+
+    Older processes may go on. They enter nothing into the outbox, and whom they subscribe is not heard of.
+    """
     prefix = context.config.attributes["prefix"]
     # MariaDB commits with every change of a table: what a killed run has made is left as it is.
     again: dict[str, Any] = {"if_not_exists": True} if op.get_bind().dialect.name in MARIADB else {}
@@ -38,6 +41,9 @@ def upgrade() -> None:
     def index(name: str, of: str, *columns: str, where: str | None = None) -> None:
         given: dict[str, Any] = {} if where is None else {"sqlite_where": sa.text(where), "postgresql_where": sa.text(where)}
         op.create_index(f"{prefix}{name}", f"{prefix}{of}", list(columns), **given, **again)
+
+    def columns(of: str, *names: str) -> sa.TableClause:
+        return sa.table(f"{prefix}{of}", *(sa.column(name) for name in names))
 
     def number(name: str) -> sa.Column:
         return sa.Column(name, sa.BigInteger, nullable=False)
@@ -56,7 +62,26 @@ def upgrade() -> None:
     )
     add("message", "origin", word(255))
     add("queue", "subscription")
+    add("queue", "heard")
+    add("slot", "heard")
     index("queue_subscription", "queue", "subscription", where="subscription IS NOT NULL")
     add("subscription", "due")
     add("subscription", "lease")
     index("subscription_due", "subscription", "due", where="due IS NOT NULL")
+    op.create_table(
+        f"{prefix}audience",
+        sa.Column("project", word(256), primary_key=True),
+        sa.Column("queue", word(255), primary_key=True),
+        number("until"),
+        sqlite_with_rowid=False,
+        **again,
+    )
+    index("audience_until", "audience", "until")
+    # What is subscribed already is heard of from now on.
+    audience = columns("audience", "project", "queue", "until")
+    one, queue = columns("subscription", "project", "queue", "expires"), columns("queue", "project", "name", "heard")
+    op.execute(audience.delete())
+    whose = sa.select(one.c.project, one.c.queue, sa.func.max(one.c.expires)).group_by(one.c.project, one.c.queue)
+    op.execute(audience.insert().from_select(["project", "queue", "until"], whose))
+    until = sa.select(audience.c.until).where(audience.c.project == queue.c.project, audience.c.queue == queue.c.name)
+    op.execute(queue.update().values(heard=until.scalar_subquery()))

@@ -74,6 +74,7 @@ class DataDriver(DataPlane[Store]):
                 yield from self.store.sql.integrity()
                 yield diagnosis.tallies(self.db, self.tables)
                 yield diagnosis.references(self.db, self.tables)
+                yield diagnosis.audience(self.db, self.tables, self.now())
 
     def drop(self) -> None:
         self.store.sql.drop()

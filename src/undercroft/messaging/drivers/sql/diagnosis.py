@@ -13,6 +13,7 @@ from undercroft.messaging.drivers.sql.schema import Tables
 _MANY, _LATE = 10_000, 3_600_000
 # Milliseconds that a message may wait to be handed out.
 _STUCK = 600_000
+_UNHEARD = "update the ttl of each, which a process of an older version has made; stop such processes"
 
 
 def queues(db: Database, tables: Tables) -> Finding:
@@ -60,6 +61,20 @@ def outbox(db: Database, tables: Tables, now: int) -> Finding:
             "run `undercroft queue notify` or `undercroft worker`, or set notify = false where the host notifies itself",
         )
     return ok("notifications", f"{count:,} messages wait for their subscribers")
+
+
+def audience(db: Database, tables: Tables, now: int) -> Finding:
+    """Whether the rows of queues know of their subscriptions."""
+    one, queue = tables.subscription.c, tables.queue.c
+    wanted = (
+        sa.select(sa.func.count())
+        .select_from(tables.subscription.join(tables.queue, sa.and_(queue.project == one.project, queue.name == one.queue)))
+        .where(one.expires > now, sa.func.coalesce(queue.heard, 0) < one.expires)
+    )
+    count = db.read(lambda c: c.execute(wanted).scalar_one())
+    if count:
+        return error("subscriptions", f"{count:,} are not heard of by their queues", _UNHEARD)
+    return ok("subscriptions", "every queue knows of its subscriptions")
 
 
 def tallies(db: Database, tables: Tables) -> Finding:

@@ -18,7 +18,7 @@ from undercroft.messaging.contract.arguments import TOPIC
 from undercroft.messaging.contract.queue import is_kept
 from undercroft.messaging.drivers.sql import rows
 from undercroft.messaging.drivers.sql.dialects import Dialect, Lane
-from undercroft.messaging.drivers.sql.dialects.base import inserted, new_id
+from undercroft.messaging.drivers.sql.dialects.base import new_id
 from undercroft.messaging.models import QueueRow, Stats
 
 LOG = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class Queue(contract.Queue):
 
         def work(connection: sa.Connection) -> bool | None:
             values = {"id": new_id(), "project": project, "name": name, "version": 0, **_columns(metadata)}
-            if inserted(connection, self._db, self._table, values):
+            if self._plane.insert_queue(connection, values):
                 return True
             if connection.execute(made).rowcount:
                 return True

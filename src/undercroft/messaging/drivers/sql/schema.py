@@ -3,7 +3,8 @@
 queue        a queue, or a topic. `metadata` is NULL for one that has messages and was never made, where the control
              plane is elsewhere. `id` is of this incarnation: a queue that is deleted and made again has another one.
              `version` changes with the metadata. The three `dead_` columns are what the metadata say about dead letters.
-             `subscription` is set on a lane: the id of the subscription that it goes with; it has no metadata
+             `subscription` is set on a lane: the id of the subscription that it goes with; it has no metadata. `heard` is the
+             moment up to which the queue has subscriptions; see `dialects.audience`
 leftover     ids of queues that are gone, whose messages are still to be removed
 message      a message. `place` is its order in the queue, and its id, too, but for one that came from another queue: that kept
              its id, as `alias`. One of another store has its id in `origin`, and a number below 0 that is made of it as `alias`.
@@ -17,6 +18,7 @@ tally        what is added to the number of a queue's messages (`total`) and of 
 dedup        which message a `dedup_id` of a queue made, for as long as that is to be remembered
 subscription a subscription; `digest` is of its subscriber, since a URI may be too long for an index. `due` is when its lane is to
              be looked at, NULL for never; `lease` is set while somebody does, until `due`, and names that one's turn
+audience     until when a queue has subscriptions (`until`), whether it has a row of its own or not; locked while that changes
 outbox       what was posted to queues that had subscriptions, until it is handed out. `place` is the message's. `again` says when
              it may be taken: 0 for what nobody has taken yet, else the moment when the last turn ends. It has no index but its key,
              so that a post pays for one entry only: what is taken or has expired is in front, and is little
@@ -63,6 +65,7 @@ class Tables:
     dedup: sa.Table
     subscription: sa.Table
     outbox: sa.Table
+    audience: sa.Table
     pool: sa.Table
     flavor: sa.Table
     catalogue: sa.Table
@@ -109,6 +112,7 @@ def tables(namespace: str) -> Tables:
             sa.Column("dead_queue", types.word(255)),
             number("dead_ttl", nullable=True),
             number("subscription", nullable=True),
+            number("heard", nullable=True),
             index("queue_name", "project", "name", unique=True),
             index("queue_subscription", "subscription", where="subscription IS NOT NULL"),
         ),
@@ -181,6 +185,14 @@ def tables(namespace: str) -> Tables:
             sa.Column("body", types.Bytes, nullable=False),
             **clustered,
         ),
+        audience=table(
+            "audience",
+            sa.Column("project", types.word(256), primary_key=True),
+            sa.Column("queue", types.word(255), primary_key=True),
+            number("until"),
+            index("audience_until", "until"),
+            **clustered,
+        ),
         pool=table(
             "pool",
             sa.Column("name", types.word(255), primary_key=True),
@@ -208,7 +220,7 @@ def tables(namespace: str) -> Tables:
             index("catalogue_pool", "pool"),
             **clustered,
         ),
-        slot=table("slot", key("connection"), number("queue"), number("floor")),
+        slot=table("slot", key("connection"), number("queue"), number("floor"), number("heard", nullable=True)),
         idempotency=receipts.table(metadata, prefix),
         place=prefix + "place",
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -14,12 +14,14 @@ from undercroft.core import document
 from undercroft.engines.sql import Database
 from undercroft.messaging import contract
 from undercroft.messaging.drivers.sql import rows
+from undercroft.messaging.drivers.sql.dialects.audience import Audience
 from undercroft.messaging.drivers.sql.dialects.base import inserted
 from undercroft.messaging.models import Subscriber
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 # An id is the millisecond of its making, and so many random bits.
 _RANDOM = 20
+T = TypeVar("T")
 
 
 class Subscription(contract.Subscription):
@@ -29,6 +31,7 @@ class Subscription(contract.Subscription):
         super().__init__(driver)
         self._db: Database = driver.db
         self._table: sa.Table = driver.tables.subscription
+        self._audience: Audience = driver.plane.audience
 
     def _live(self, queue: str, project: str, now: int) -> sa.Select[Any]:
         column = self._table.c
@@ -80,7 +83,18 @@ class Subscription(contract.Subscription):
                     return rows.text(number)
             return None
 
-        return self._db.write(work)
+        return self._change(queue, project, work)
+
+    def _change(self, queue: str, project: str, work: Callable[[sa.Connection], T]) -> T:
+        """Do what changes the lives of a queue's subscriptions: a post asks the queue's row about these."""
+
+        def changed(connection: sa.Connection) -> T:
+            self._audience.lock(connection, project, queue)
+            result = work(connection)
+            self._audience.settle(connection, project, queue)
+            return result
+
+        return self._db.write(changed)
 
     def _same(self, queue: str, project: str, digest: bytes) -> sa.ColumnElement[bool]:
         column = self._table.c
@@ -110,14 +124,14 @@ class Subscription(contract.Subscription):
             connection.execute(self._table.update().where(mine).values(**values))
             return True
 
-        return self._db.write(work)
+        return self._change(queue, project, work)
 
     def _delete(self, queue: str, subscription: str, project: str) -> bool:
         number, column = rows.number(subscription), self._table.c
         if number is None:
             return False
         gone = self._table.delete().where(column.id == number, column.project == project, column.queue == queue)
-        return bool(self._db.write(lambda c: c.execute(gone).rowcount))
+        return bool(self._change(queue, project, lambda c: c.execute(gone).rowcount))
 
     def _confirm(self, queue: str, subscription: str, project: str, confirmed: bool) -> bool:
         number, now, column = rows.number(subscription), self.driver.now(), self._table.c

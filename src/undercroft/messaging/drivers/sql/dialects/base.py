@@ -18,6 +18,7 @@ from undercroft.core.receipt import Receipt
 from undercroft.engines.sql import Database
 from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.contract.outbox import LANE
+from undercroft.messaging.drivers.sql.dialects.audience import Audience
 from undercroft.messaging.drivers.sql.rows import Found, Row, Tally, number
 from undercroft.messaging.drivers.sql.schema import Tables
 from undercroft.messaging.models import Arrival, Depth, Depths, Lease, NewMessage
@@ -98,6 +99,7 @@ class Dialect(abc.ABC):
     def __init__(self, db: Database, tables: Tables) -> None:
         self._db = db
         self._tables = tables
+        self.audience = Audience(db, tables)
         # To write the names into a statement takes as long as some statements do.
         self._text = functools.lru_cache(maxsize=500)(self._named)
         # Whether a queue that is made for its first message is one for the control plane, too.
@@ -257,14 +259,24 @@ class Dialect(abc.ABC):
 
     def _ensure(self, connection: sa.Connection, lane: Lane) -> None:
         """Make the queue's row, unless it is there."""
-        table = self._tables.queue
         values: dict[str, Any] = {"id": new_id(), "project": lane.project, "name": lane.name, "version": 0}
         if lane.name.startswith(LANE):
             # What is the lane of no subscription goes as that of one that is gone.
             values["subscription"] = number(lane.name.removeprefix(LANE)) or 0
         elif self.lists_queues:
             values["metadata"] = "{}"
-        connection.execute(self._db.dialect.insert_missing(table).values(**values))
+        self.insert_queue(connection, values)
+
+    def insert_queue(self, connection: sa.Connection, values: dict[str, Any]) -> bool:
+        """Insert a queue's row unless there is one; whether it was inserted."""
+        table, (project, name) = self._tables.queue, (values["project"], values["name"])
+        if name.startswith(LANE):
+            # What is posted there is heard of by nobody else.
+            return inserted(connection, self._db, table, values)
+        until = self.audience.lock(connection, project, name)
+        is_new = inserted(connection, self._db, table, {**values, "heard": until})
+        self.audience.unlock(connection, project, name, until)
+        return is_new
 
 
 def _nothing(_lane: Lane, _count: int) -> None:

@@ -20,7 +20,7 @@ from undercroft.engines.sql.bulk import literal_bytes
 from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.drivers.sql.dialects.base import FOLD, LOOK, PATIENCE, WITHIN, Lane, Slice, Spot, last_of
 from undercroft.messaging.drivers.sql.dialects.entries import entering
-from undercroft.messaging.drivers.sql.dialects.steps import HEARD, Front, Steps
+from undercroft.messaging.drivers.sql.dialects.steps import Front, Steps
 from undercroft.messaging.drivers.sql.rows import COLUMNS, Row
 from undercroft.messaging.drivers.sql.schema import Tables
 
@@ -46,13 +46,11 @@ class MariaDB(Steps):
         super().__init__(db, tables)
         index = f" FORCE INDEX ({tables.message.name}_"
         self.by_again, self.by_claim, self.by_place = f"{index}again)", f"{index}claim)", " FORCE INDEX (PRIMARY)"
-        announcing = (
-            "INSERT INTO {slot} (connection, queue, floor) SELECT CONNECTION_ID(), id, NEXTVAL({place}) FROM {queue} "
-            "WHERE project = ? AND name = ? ON DUPLICATE KEY UPDATE queue = VALUES(queue), floor = VALUES(floor) RETURNING "
-        )
-        # As one column: each costs more to read than the question itself.
-        self._announcing, self._announcing_heard = (
-            self._text(f"{announcing}concat_ws(' ', queue, floor, {heard})") for heard in ("0", HEARD)
+        # As one column: each costs more to read than the statement.
+        self._announcing = self._text(
+            "INSERT INTO {slot} (connection, queue, floor, heard) SELECT CONNECTION_ID(), id, NEXTVAL({place}), heard FROM {queue} "
+            "WHERE project = ? AND name = ? ON DUPLICATE KEY UPDATE queue = VALUES(queue), floor = VALUES(floor), "
+            "heard = VALUES(heard) RETURNING concat_ws(' ', queue, floor, coalesce(heard, 0))"
         )
         self._counting = self._text("INSERT INTO {tally} (queue, total, held) VALUES (?, ?, ?)")
         rule = ", ".join(f"(SELECT {name} FROM {{queue}} WHERE project = ? AND name = ?)" for name in _RULE)
@@ -71,11 +69,10 @@ class MariaDB(Steps):
     # -- steps -----------------------------------------------------------------------------------------------------
 
     def _announce(self, connection: sa.Connection, lane: Lane, heard: int | None = None) -> Spot:
-        statement, values = (self._announcing, tuple(lane)) if heard is None else (self._announcing_heard, (*lane, *lane, heard))
-        while not (found := raw.rows(connection, statement, values)):
+        while not (found := raw.rows(connection, self._announcing, tuple(lane))):
             self._ensure(connection, lane)
-        queue, floor, is_heard = map(int, found[0][0].split())
-        return Spot(queue, floor, bool(is_heard))
+        queue, floor, until = map(int, found[0][0].split())
+        return Spot(queue, floor, heard is not None and until > heard)
 
     def _insert(self, connection: sa.Connection, spot: Spot, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         given = _placed(spot, rows)

@@ -55,6 +55,8 @@ _ALIKE = (
     "FROM unnest(%(body)b::bytea[]) WITH ORDINALITY AS u(body, n)) g"
 )
 _ALL = "unnest(%(body)b::bytea[], %(ttl)s::bigint[], %(delay)s::bigint[]) WITH ORDINALITY AS g(body, ttl, delay, n)"
+# Queues that are remembered as ones with subscribers.
+_HEARD = 10_000
 # Marks, in the column of the number of claims, a row that tells what to wait for instead of a message.
 _OUTLOOK = -2
 
@@ -80,6 +82,8 @@ class PostgreSQL(AloneEntries, Steps):
     def __init__(self, db: Any, tables: Tables) -> None:
         super().__init__(db, tables)
         self._heads = Heads(self._look)
+        # Queues that had subscribers when something was posted last: which statement is tried first.
+        self._heard: set[Lane] = set()
         self._bell = Bell(db, db.options.namespace)
 
     def prepare(self) -> None:
@@ -133,22 +137,29 @@ class PostgreSQL(AloneEntries, Steps):
     # -- posting ---------------------------------------------------------------------------------------------------
 
     @functools.lru_cache(maxsize=8)  # noqa: B019 - a store has one, for as long as it lives
-    def _posting(self, given: str, *, enters: bool) -> str:
-        entered = (
-            "entered AS (INSERT INTO {{outbox}} (place, project, queue, ttl, expires, again, body) "
-            "SELECT k.first + g.n, %(project)s, %(name)s, g.ttl, %(now)s + g.ttl * 1000, 0, g.body "
-            f"FROM k CROSS JOIN {given} WHERE EXISTS (SELECT 1 FROM {{{{subscription}}}} s WHERE s.project = %(project)s "
-            "AND s.queue = %(name)s AND s.expires > %(now)s)), "
-        )
+    def _posting(self, given: str, heard: bool | None) -> str:
+        """The statement that posts; where it is given, only if somebody hears of it, or only if nobody does."""
+        if heard is None:
+            mine, entered = "{{q}}", ""
+        else:
+            mine = (
+                "q AS MATERIALIZED (SELECT id FROM {{queue}} WHERE project = %(project)s AND name = %(name)s "
+                f"AND coalesce(heard, 0) {'>' if heard else '<='} %(now)s)"
+            )
+            entered = (
+                "entered AS (INSERT INTO {{outbox}} (place, project, queue, ttl, expires, again, body) "
+                "SELECT k.first + g.n, %(project)s, %(name)s, g.ttl, %(now)s + g.ttl * 1000, 0, g.body "
+                f"FROM k CROSS JOIN {given}), "
+            )
         return self._sql(
-            "WITH {{q}}, announced AS MATERIALIZED (SELECT id, pg_advisory_xact_lock_shared(id::int, {{floor}}) FROM q), "
+            f"WITH {mine}, announced AS MATERIALIZED (SELECT id, pg_advisory_xact_lock_shared(id::int, {{floor}}) FROM q), "
             "k AS MATERIALIZED (SELECT id, nextval('{{place}}') << {{within}} AS first FROM announced), "
             "made AS (INSERT INTO {{message}} (queue, place, born, ttl, expires, again, claims, client, body) "
             "SELECT k.id, k.first + g.n, %(now)s, g.ttl, %(now)s + g.ttl * 1000, "
             "CASE WHEN g.delay > 0 THEN %(now)s + g.delay * 1000 ELSE 0 END, 0, %(client)s, g.body "
             f"FROM k CROSS JOIN {given} RETURNING place), "
             "tallied AS (INSERT INTO {{tally}} (queue, total, held) SELECT id, %(count)s, 0 FROM q), "
-            f"{entered if enters else ''}"
+            f"{entered if heard else ''}"
             f"a AS MATERIALIZED (SELECT {self._bell.awaited} AS v FROM q) "
             "SELECT place, a.v FROM made, a ORDER BY place".replace("{{", "{").replace("}}", "}")
         )
@@ -174,12 +185,29 @@ class PostgreSQL(AloneEntries, Steps):
                 "ttl": [message.ttl for message in messages],
                 "delay": [message.delay for message in messages],
             }
-        statement = self._posting(given, enters=enters)
-        while not (found := self._one(statement, lane, values)):
-            self._db.write(lambda c: self._ensure(c, lane))
+        found = self._posted(lane, given, values, enters=enters)
         if found[0][1]:
             self._bell.ring(lane, free)
         return [place for place, _ in found]
+
+    def _posted(self, lane: Lane, given: str, values: Values, *, enters: bool) -> list[Any]:
+        """Post, and enter it where somebody hears of it: by another statement, because even to enter nothing takes time."""
+        first = lane in self._heard
+        while True:
+            for heard in (first, not first) if enters else (None,):
+                if found := self._one(self._posting(given, heard), lane, values):
+                    if heard is not None and heard != first:
+                        self._learn(lane, heard=heard)
+                    return found
+            self._db.write(lambda c: self._ensure(c, lane))
+
+    def _learn(self, lane: Lane, *, heard: bool) -> None:
+        if not heard:
+            self._heard.discard(lane)
+            return
+        if len(self._heard) >= _HEARD:
+            self._heard.clear()
+        self._heard.add(lane)
 
     def post_once(
         self, lane: Lane, client: str, messages: Sequence[NewMessage], now: int, receipt: Receipt, answer: Answer, *, enters: bool
@@ -593,7 +621,7 @@ class PostgreSQL(AloneEntries, Steps):
     # -- steps -----------------------------------------------------------------------------------------------------
 
     def _announce(self, connection: sa.Connection, lane: Lane, heard: int | None = None) -> Spot:
-        statement, given = (self._find_lane, tuple(lane)) if heard is None else (self._find_heard, (*lane, heard, *lane))
+        statement, given = (self._find_lane, tuple(lane)) if heard is None else (self._find_heard, (heard, *lane))
         while not (found := raw.rows(connection, statement, given)):
             self._ensure(connection, lane)
         queue = int(found[0][0])

@@ -41,7 +41,7 @@ class SQLite(Steps):
         self._db.write(lambda c: c.execute(row))
 
     def _announce(self, connection: sa.Connection, lane: Lane, heard: int | None = None) -> Spot:
-        statement, values = (self._find_lane, tuple(lane)) if heard is None else (self._find_heard, (*lane, heard, *lane))
+        statement, values = (self._find_lane, tuple(lane)) if heard is None else (self._find_heard, (heard, *lane))
         while not (found := raw.rows(connection, statement, values)):
             self._ensure(connection, lane)
         return Spot(int(found[0][0]), enters=heard is not None and bool(found[0][1]))

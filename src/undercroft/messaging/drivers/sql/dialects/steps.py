@@ -39,8 +39,6 @@ _ALIAS, _EXPIRES = (COLUMNS.index(name) - 1 for name in ("alias", "expires"))
 _NOTHING = Outlook(is_free=False, seconds=None)
 # The queue's id, as a value within a statement.
 _LANE = "(SELECT id FROM {queue} WHERE project = ? AND name = ?)"
-# Whether a queue has a live subscription, as such a value; takes the queue and the moment.
-HEARD = "EXISTS (SELECT 1 FROM {subscription} s WHERE s.project = ? AND s.queue = ? AND s.expires > ?)"
 
 
 class Front(NamedTuple):
@@ -94,7 +92,7 @@ class Steps(Entries, abc.ABC):
 
     @functools.cached_property
     def _find_heard(self) -> str:
-        return self._text(f"SELECT id, {HEARD} FROM {{queue}} WHERE project = ? AND name = ?")
+        return self._text("SELECT id, coalesce(heard, 0) > ? FROM {queue} WHERE project = ? AND name = ?")
 
     def _rows(self, connection: sa.Connection, statement: str, values: tuple[Any, ...]) -> list[Row]:
         return [Row(*row) for row in raw.rows(connection, self._text(statement), values)]
@@ -575,6 +573,7 @@ class Steps(Entries, abc.ABC):
         for queue, key in sorted(map(tuple, old)):
             connection.execute(table.delete().where(table.c.queue == queue, table.c.key == key, table.c.expires <= now))
         self._forget_moved(connection, now - REMEMBERED, most)
+        self.audience.clean(connection, now, most)
         table = self._tables.subscription
         ends = sa.select(table.c.id).where(table.c.expires <= now).order_by(table.c.expires).limit(most)
         if gone := sorted(connection.execute(ends).scalars()):
