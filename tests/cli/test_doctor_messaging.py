@@ -14,6 +14,7 @@ import pytest
 import undercroft
 from tests.conftest import url_of
 from undercroft.core.store import Versioned
+from undercroft.messaging.models import Arrival
 
 pytestmark = pytest.mark.kind("messaging")
 
@@ -59,7 +60,34 @@ def unentered(store: Any) -> None:
 
 
 COUNTED = "1 queues count their messages wrongly"
-SQL = [Harm(without_index, "tables", "message_expires", verify=False)]
+
+
+def hidden(store: Any) -> None:
+    """A message that came from elsewhere loses the row that it is found by."""
+    born = store.now()
+    store.message_controller.receive("jobs", [Arrival("~1", born, 600, born + 600_000, 0, "", b"1")])
+    store.db.write(lambda c: c.execute(store.tables.moved.delete()))
+
+
+def unheard(store: Any) -> None:
+    """As where a process of an older version has subscribed somebody."""
+    store.subscription_controller.create("jobs", "http://a", 600, {})
+    store.db.write(lambda c: c.execute(store.tables.queue.update().values(heard=0)))
+
+
+def unsent(store: Any) -> None:
+    """What was posted long ago waits to be handed out."""
+    store.subscription_controller.create("jobs", "http://a", 600, {})
+    store.message_controller.post("jobs", [{"ttl": 600, "body": 1}], None)
+    table = store.tables.outbox
+    store.db.write(lambda c: c.execute(table.update().values(ttl=6_000, expires=table.c.expires + 1_000_000)))
+
+
+SQL = [
+    Harm(hidden, "references", "1 messages are not found by their ids"),
+    Harm(unheard, "subscriptions", "1 are not heard of by their queues"),
+    Harm(without_index, "tables", "message_expires", verify=False),
+]
 REDIS = [
     Harm(command("ZREM", "INC:free", FIRST), "statistics", COUNTED, verify=False),
     Harm(command("HDEL", "INC:body", FIRST), "statistics", COUNTED, verify=False),
@@ -123,6 +151,21 @@ def test_an_upgrade_may_be_repeated(run, opener):
     said = run("db", "check", "--kind", "messaging", "--store", place).stdout
     assert said.startswith("messaging: current" if has_tables else "messaging: no tables")
     assert store.queue_controller.exists("jobs") is True
+
+
+def test_what_waits_for_subscribers_is_told(opener, engine):
+    if HARMS[engine.driver.partition("#")[0]] is not SQL:
+        pytest.skip("NOT RUN: changes a table")
+    store = opener()
+    store.queue_controller.create("jobs")
+    assert _told(store) == ("ok", "0 messages wait for their subscribers")
+    unsent(store)
+    assert _told(store) == ("warning", "1 messages wait for their subscribers, the oldest for 73 minutes")
+
+
+def _told(store: Any) -> tuple[str, str]:
+    (found,) = [one for one in store.diagnose() if one.check == "notifications"]
+    return found.level, found.found
 
 
 def test_the_worker_removes_what_has_expired(opener):
