@@ -82,7 +82,9 @@ def stores(config: pytest.Config, kind: str) -> list[Target]:
     """
     known = [store for store in targets(config).get(kind, []) if not store.second and "#" not in store.driver]
     return [
-        store if store.host or "{tmp}" in store.url else Target(store.kind, store.driver, f"{store.driver}:///{{tmp}}/{kind}.db")
+        store
+        if store.host or "{tmp}" in store.url or "{name}" in store.url
+        else Target(store.kind, store.driver, f"{store.driver}:///{{tmp}}/{kind}.db")
         for store in known
         if getattr(registry.load(kind, url.scheme(store.url)).capabilities, "read", True)
     ]
@@ -123,7 +125,8 @@ def first_of_each(found: Iterable[T], family: Callable[[T], Any]) -> list[T]:
 
 def opener_of(engine: Target, folder: pathlib.Path) -> Opener:
     """Opens stores on a namespace of its own."""
-    return Opener(engine, engine.url.replace("{tmp}", str(folder)), f"c{uuid.uuid4().hex[:12]}")
+    name = f"c{uuid.uuid4().hex[:12]}"
+    return Opener(engine, engine.url.replace("{tmp}", str(folder)).replace("{name}", name), name)
 
 
 def url_of(opener: Opener, **options: str) -> str:
