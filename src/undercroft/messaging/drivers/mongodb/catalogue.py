@@ -9,7 +9,8 @@ from typing import Any
 from bson.int64 import Int64
 
 from undercroft.messaging import contract
-from undercroft.messaging.drivers.mongodb.database import Document, ordered
+from undercroft.messaging.drivers.mongodb.database import Document
+from undercroft.messaging.drivers.mongodb.lanes import ordered
 from undercroft.messaging.drivers.mongodb.store import Store
 from undercroft.messaging.models import Mapped
 

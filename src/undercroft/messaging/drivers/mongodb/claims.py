@@ -16,7 +16,7 @@ from undercroft.core.errors import Unavailable
 from undercroft.messaging import contract
 from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.drivers.mongodb import rows
-from undercroft.messaging.drivers.mongodb.database import Lane
+from undercroft.messaging.drivers.mongodb.lanes import Lane
 from undercroft.messaging.drivers.mongodb.moving import leaving, new_move
 from undercroft.messaging.drivers.mongodb.posts import Change, without_expired
 from undercroft.messaging.drivers.mongodb.rows import Post, State
@@ -111,7 +111,7 @@ class Claim(contract.Claim):
         if not held:
             return None
         messages = [each._replace(claim=claim) for each in self._posts.stored(held, now)]
-        return Taken(claim, found["ttl"], max(0, now - int(found["born"])) // 1000, messages)
+        return Taken(claim, int(found["ttl"]), max(0, now - int(found["born"])) // 1000, messages)
 
     def _update(self, queue: str, claim: str, lease: Lease, project: str) -> bool:
         known = self._known(queue, claim, project)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from bson.int64 import Int64
 
 from undercroft.messaging.drivers.mongodb import rows
-from undercroft.messaging.drivers.mongodb.database import LANES, Database
+from undercroft.messaging.drivers.mongodb.database import Database
+from undercroft.messaging.drivers.mongodb.lanes import LANES
 from undercroft.messaging.drivers.mongodb.posts import BUSY, Posts, live
 from undercroft.messaging.drivers.mongodb.rows import Document, Post
 from undercroft.messaging.models import Depth, Depths, Stats

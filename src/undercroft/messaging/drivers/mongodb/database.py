@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pymongo
 from bson.int64 import Int64
@@ -16,15 +16,13 @@ from undercroft.core import url as urls
 from undercroft.core.errors import ConfigInvalid
 from undercroft.engines import mongodb
 from undercroft.engines.clock import EngineClock
-from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.contract.outbox import LANE
 from undercroft.messaging.drivers.mongodb import contest
+from undercroft.messaging.drivers.mongodb.lanes import UNKNOWN, Lane, lane_of, ordered
 
 _DATABASE = "undercroft"
 # Incarnations are the moment in milliseconds and a random number of so many bits.
 _RANDOM = 48
-# Of a queue of which it is not known until when it has subscriptions.
-UNKNOWN = -1
 _INDEXES: dict[str, tuple[tuple[str, tuple[str, ...], bool], ...]] = {
     # name, fields, whether no two may have one value
     "queue": (
@@ -70,31 +68,6 @@ class Options(mongodb.EngineOptions, kw_only=True, frozen=True):
     namespace: str = "undercroft_messaging"
 
 
-class Lane(NamedTuple):
-    """A queue as its document says.
-
-    Attributes:
-        base: the document's id.
-        project, name: whose it is, and its name.
-        inc: its incarnation, which names its life.
-        last: the last number that a post was given.
-        floor: up to this number, every post that is not there any more was there.
-        until: when its last subscription ends, 0 for none.
-        is_made: whether the control plane has it.
-        dead: what its metadata say about dead letters.
-    """
-
-    base: str
-    project: str
-    name: str
-    inc: str
-    last: int
-    floor: int
-    until: int
-    is_made: bool
-    dead: DeadLetters | None
-
-
 class Database:
     """One namespace of one database.
 
@@ -117,7 +90,8 @@ class Database:
         self._url = f"{base}?{query}" if query else base
         self.place = urls.redacted(base)
         self.client = self.POOL.connect(self._url, self.options)
-        self.database = self.client.get_default_database(_DATABASE)
+        # Always from the primary, whatever the URL says of reading: what was read decides what may be written, and passed over.
+        self.database = self.client.get_default_database(_DATABASE, read_preference=pymongo.ReadPreference.PRIMARY)
         self.queues, self.posts, self.claims = map(self.collection, ("queue", "post", "claim"))
         self.moves, self.subscriptions, self.gone = map(self.collection, ("move", "subscription", "gone"))
         self.makes_queues = False
@@ -288,21 +262,3 @@ class Database:
                 )
             if done.matched_count:
                 return until
-
-
-# Where the names of lanes are, in the order of names.
-LANES = {"$gte": LANE.encode().hex(), "$lt": (LANE[:-1] + chr(ord(LANE[-1]) + 1)).encode().hex()}
-
-
-def ordered(name: str) -> str:
-    """A name as text that every server compares by code point."""
-    return name.encode().hex()
-
-
-def lane_of(found: Mapping[str, Any]) -> Lane:
-    """A queue of its document."""
-    dead = found["dead"]
-    return Lane(
-        found["_id"], found["project"], found["name"], found["inc"], int(found.get("last", 0)), int(found["floor"]),
-        int(found["until"]), found["made"], None if dead is None else DeadLetters(dead["most"], dead["queue"], dead["ttl"]),
-    )  # fmt: skip

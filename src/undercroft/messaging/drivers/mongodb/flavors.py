@@ -11,7 +11,7 @@ from pymongo import errors as mongo
 
 from undercroft.core import document
 from undercroft.messaging import contract
-from undercroft.messaging.drivers.mongodb.database import ordered
+from undercroft.messaging.drivers.mongodb.lanes import ordered
 from undercroft.messaging.drivers.mongodb.store import Store
 from undercroft.messaging.models import Flavor
 

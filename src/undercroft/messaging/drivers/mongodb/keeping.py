@@ -8,7 +8,8 @@ from typing import Any
 from bson.int64 import Int64
 
 from undercroft.messaging.contract.outbox import LANE
-from undercroft.messaging.drivers.mongodb.database import LANES, Database, lane_of
+from undercroft.messaging.drivers.mongodb.database import Database
+from undercroft.messaging.drivers.mongodb.lanes import LANES, lane_of
 from undercroft.messaging.drivers.mongodb.moving import Mover
 from undercroft.messaging.drivers.mongodb.order import Order
 from undercroft.messaging.drivers.mongodb.posts import AT_ONCE, OVER, Change, Posts

@@ -11,7 +11,7 @@ from bson.int64 import Int64
 from undercroft.core.receipt import Receipt
 from undercroft.messaging import contract
 from undercroft.messaging.drivers.mongodb import rows
-from undercroft.messaging.drivers.mongodb.database import Lane
+from undercroft.messaging.drivers.mongodb.lanes import Lane
 from undercroft.messaging.drivers.mongodb.moving import located
 from undercroft.messaging.drivers.mongodb.posting import Poster
 from undercroft.messaging.drivers.mongodb.posts import AT_ONCE, FREE, Change, live, without_expired

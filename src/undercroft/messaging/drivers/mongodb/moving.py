@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from bson.int64 import Int64
 
 from undercroft.messaging.drivers.mongodb import rows
-from undercroft.messaging.drivers.mongodb.database import Database, Lane
+from undercroft.messaging.drivers.mongodb.database import Database
+from undercroft.messaging.drivers.mongodb.lanes import Lane
 from undercroft.messaging.drivers.mongodb.order import PLUGGED
 from undercroft.messaging.drivers.mongodb.posts import AT_ONCE, Change, Posts
 from undercroft.messaging.drivers.mongodb.rows import NEVER, Document, Post, State

@@ -12,7 +12,8 @@ import time
 
 from bson.int64 import Int64
 
-from undercroft.messaging.drivers.mongodb.database import Database, Lane
+from undercroft.messaging.drivers.mongodb.database import Database
+from undercroft.messaging.drivers.mongodb.lanes import Lane
 from undercroft.messaging.drivers.mongodb.posts import Posts
 from undercroft.messaging.drivers.mongodb.rows import OVER
 

@@ -15,7 +15,8 @@ from pymongo import errors as mongo
 
 from undercroft.core import document
 from undercroft.messaging import contract
-from undercroft.messaging.drivers.mongodb.database import Document, ordered
+from undercroft.messaging.drivers.mongodb.database import Document
+from undercroft.messaging.drivers.mongodb.lanes import ordered
 from undercroft.messaging.drivers.mongodb.store import Store
 from undercroft.messaging.models import Pool
 

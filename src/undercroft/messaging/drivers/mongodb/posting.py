@@ -16,7 +16,7 @@ from undercroft.core.errors import Conflict, InvalidInput, Unavailable, Undercro
 from undercroft.core.receipt import KEPT, Receipt
 from undercroft.messaging.contract.outbox import LANE
 from undercroft.messaging.drivers.mongodb import rows
-from undercroft.messaging.drivers.mongodb.database import Lane
+from undercroft.messaging.drivers.mongodb.lanes import Lane
 from undercroft.messaging.drivers.mongodb.moving import REMEMBERED, located
 from undercroft.messaging.drivers.mongodb.rows import Document, State
 from undercroft.messaging.drivers.mongodb.store import Store

@@ -12,7 +12,8 @@ from undercroft.messaging import contract
 from undercroft.messaging.attributes import dead_letters
 from undercroft.messaging.contract.arguments import TOPIC
 from undercroft.messaging.contract.queue import is_kept
-from undercroft.messaging.drivers.mongodb.database import Document, ordered
+from undercroft.messaging.drivers.mongodb.database import Document
+from undercroft.messaging.drivers.mongodb.lanes import ordered
 from undercroft.messaging.drivers.mongodb.store import Store
 from undercroft.messaging.models import QueueRow, Stats
 

@@ -145,19 +145,28 @@ def spot(text: str) -> tuple[int, int]:
 
 def read(found: Mapping[str, Any]) -> Post:
     """A post of its document."""
-    born, client = found["born"], found["client"]
-    states = {
-        int(place): State(
-            one["t"], one["x"], one["a"], one["c"], one["l"], one.get("o", ""), one.get("b", born), one.get("s", client),
-            one.get("g", ""),
-        )
-        for place, one in found["m"].items()
-    }  # fmt: skip
+    born, client = int(found["born"]), found["client"]
+    # Numbers of 64 bits are read as a class of the client library's.
+    states = {int(place): _state(one, born, client) for place, one in found["m"].items()}
     bodies = {int(place): body for place, body in found.get("b", {}).items()}
     entries = {int(place): (int(one["t"]), int(one["x"])) for place, one in found["w"].items()}
     return Post(
-        found["_id"], found["q"], found["n"], found["v"], states, bodies, found["stays"], entries, found["large"],
+        found["_id"], found["q"], int(found["n"]), found["v"], states, bodies, int(found["stays"]), entries, found["large"]
     )  # fmt: skip
+
+
+def _state(one: Mapping[str, Any], born: int, client: str) -> State:
+    return State(
+        int(one["t"]),
+        int(one["x"]),
+        int(one["a"]),
+        one["c"],
+        int(one["l"]),
+        one.get("o", ""),
+        int(one.get("b", born)),
+        one.get("s", client),
+        one.get("g", ""),
+    )
 
 
 def written(state: State, born: int, client: str) -> Document:

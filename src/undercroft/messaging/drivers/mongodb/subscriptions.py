@@ -148,4 +148,4 @@ def _digest(subscriber: str) -> str:
 def _found(record: Mapping[str, Any], queue: str, now: int) -> Subscriber:
     age = max(0, now - int(record["born"])) // 1000
     options = _decode(record["options"])
-    return Subscriber(record["_id"], queue, record["subscriber"], record["ttl"], age, options, record["confirmed"])
+    return Subscriber(record["_id"], queue, record["subscriber"], int(record["ttl"]), age, options, record["confirmed"])

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from bson.int64 import Int64
 
-from undercroft.messaging.drivers.mongodb.database import Database, Lane
+from undercroft.messaging.drivers.mongodb.database import Database
+from undercroft.messaging.drivers.mongodb.lanes import Lane
 from undercroft.messaging.drivers.mongodb.posts import Change, Posts
 from undercroft.messaging.drivers.mongodb.rows import Post, State
 
