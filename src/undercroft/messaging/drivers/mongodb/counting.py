@@ -100,6 +100,8 @@ class Counter:
         bases = [self._store.base(*key) for key in keys]
         with self._store.call():
             incs = {each["_id"]: each["inc"] for each in self._store.queues.find({"_id": {"$in": bases}}, {"inc": 1})}
+        if not incs:
+            return [_NOTHING] * len(keys)
         match = {"q": {"$in": sorted(incs.values())}, "f": {"$gte": BUSY}, "x": {"$gt": Int64(now)}}
         with self._store.call():
             found = self._store.posts.aggregate([{"$match": match}, {"$group": {"_id": "$q", "a": {"$min": "$a"}}}])
