@@ -619,7 +619,16 @@ MUTATIONS = [
     ),
     Mutation("outbox: settled by one that has it no more", ENTRIES, "WHERE id = ? AND lease = ?", "WHERE id = ? AND ? IS NOT NULL"),
     Mutation(
-        "received again when it was there once", STEPS, "SELECT alias FROM {{moved}} WHERE", "SELECT alias FROM {{message}} WHERE"
+        "outbox: received again when it was there once",
+        STEPS,
+        "SELECT alias FROM {{moved}} WHERE",
+        "SELECT alias FROM {{message}} WHERE",
+    ),
+    Mutation(
+        "outbox: not heard of in a queue that is made after its subscription",
+        MESSAGING + "dialects/base.py",
+        '{**values, "heard": until}',
+        '{**values, "heard": 0}',
     ),
     Mutation("alias not looked up", STEPS, "if left := sorted(", "if False and sorted("),
     Mutation("dedup forgotten", STEPS, "self._remember(connection, queue, marked)", "pass"),

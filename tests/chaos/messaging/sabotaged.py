@@ -11,6 +11,7 @@ from tests.chaos.messaging import scripted
 from tests.chaos.messaging.operations import CLIENT, PROJECT, QUEUE, Operation, at
 from tests.chaos.workloads import COMMIT_SECONDS, Run, Sabotage
 from undercroft.messaging import DataDriverBase
+from undercroft.messaging.drivers.sql.dialects.steps import Steps
 
 
 def one_by_one(store: DataDriverBase, done: Operation) -> None:
@@ -39,10 +40,13 @@ def counted_apart(store: Any) -> Run:
     add, post = plane._add, plane.post
     late: list[tuple[int, int, int]] = []
 
-    def posted(*arguments: Any) -> list[int]:
+    # One statement stores and counts where the engine can.
+    plane._store = functools.partial(Steps._store, plane)
+
+    def posted(*arguments: Any, **named: Any) -> list[int]:
         plane._add = lambda _, *given: late.append(given)
         try:
-            found: list[int] = post(*arguments)
+            found: list[int] = post(*arguments, **named)
         finally:
             plane._add = add
         threading.Event().wait(COMMIT_SECONDS)

@@ -210,10 +210,10 @@ def _one_by_one(store: Any) -> None:
     """Let posts lock the row of their queue."""
     plane, table = store.plane, store.tables.queue
 
-    def post(lane: Any, client: str, messages: Any, now: int) -> list[int]:
+    def post(lane: Any, client: str, messages: Any, now: int, *, enters: bool) -> list[int]:
         def locked(connection: sa.Connection) -> list[int]:
             connection.execute(sa.select(table.c.id).where(table.c.name == lane.name).with_for_update()).all()
-            found: list[int] = plane._post(connection, lane, client, messages, now)
+            found: list[int] = plane._post(connection, lane, client, messages, now, enters=enters)
             return found
 
         done: list[int] = store.db.write(locked)
