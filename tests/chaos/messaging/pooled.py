@@ -88,7 +88,7 @@ def move(pipe: multiprocessing.connection.Connection, url: str, options: dict[st
         _maybe_die(getattr(work, "__name__", ""))
         return ask(self, work, *given, **named)
 
-    Pool.call, Mover.carry = dying, WAYS[way]  # type: ignore[method-assign,assignment]
+    Pool.call, Mover.carry = dying, WAYS[way]  # type: ignore[method-assign]
     pipe.send("begun")
     while True:
         store.rebalance()

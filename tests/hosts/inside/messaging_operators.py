@@ -22,7 +22,7 @@ PREFIX = "messaging_"
 CLIENT = "3381af92-2b9e-11e3-b191-71861300734c"
 
 
-class Operator(client.Client):  # type: ignore[misc]  # the library has no types
+class Operator(client.Client):
     """A client with the role that pools are for."""
 
     def _request_and_transport(self) -> Any:

@@ -234,4 +234,5 @@ class Names(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    outcomes.run(unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, (Stores, Pooled, Names))))
+    load = unittest.defaultTestLoader.loadTestsFromTestCase
+    outcomes.run(unittest.TestSuite([load(Stores), load(Pooled), load(Names)]))

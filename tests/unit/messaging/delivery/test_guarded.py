@@ -6,6 +6,7 @@ import dataclasses
 import ipaddress
 import resource
 import socket
+import ssl
 import threading
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
@@ -133,7 +134,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Senders]]:
         if twin is not OURS:
             monkeypatch.setattr(webhooks, "Bounded", twin.bounded)
             allowed = twin.guard(conf.messaging.notify_allow, "setting")
-            own = twin.poster(allowed, None, None if names is None else resolving.Resolver(names), seconds)
+            own = twin.poster(allowed, ssl.create_default_context, None if names is None else resolving.Resolver(names), seconds)
             found._by_scheme["http"]._poster = own  # type: ignore[attr-defined]
             made.append(own)
         made.append(found)
