@@ -30,7 +30,7 @@ _DEATHS = {"_receive": 0.25, "_bulk_delete": 0.5}
 
 def hasten() -> None:
     """Let changes take less time; every process has to."""
-    placement.LEASE, placement.MARGIN, placement.SKEW, placement.GRACE = 500, 300, 200, 400
+    placement.LEASE, placement.MARGIN, placement.SKEW, placement.GRACE = 500, 700, 200, 400
 
 
 def opened(url: str, options: dict[str, Any]) -> Any:

@@ -93,7 +93,12 @@ class DataDriver(contract.DataDriverBase):
         self._makes_queues = own.makes_queues
         self.now: Callable[[], int] = own.now
         self.pools = Pools(self._register, Pool(OWN, lambda: own, is_own=True), self._connect)
-        self.lookup = Lookup(lambda: self.own_control.catalogue_controller, self.pools, self.now)
+        self.lookup = Lookup(
+            lambda: self.own_control.catalogue_controller,
+            self.own_control.queue_controller._exists,
+            self.pools,
+            self.now,
+        )
         self.mover = Mover(self.lookup, self.pools)
         self.places = Places(
             self.own_control,

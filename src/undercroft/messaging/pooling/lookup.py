@@ -64,12 +64,21 @@ class Lookup:
 
     Args:
         catalogue: gives the catalogue.
+        is_older: whether there is a queue, which then was there before there were pools, if it has no entry: it is in the control
+            plane's own store. That is asked for names without an entry only.
         pools: the pools.
         now: the control plane's clock, in milliseconds.
     """
 
-    def __init__(self, catalogue: Callable[[], CatalogueBase], pools: Pools, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        catalogue: Callable[[], CatalogueBase],
+        is_older: Callable[[str, str], bool],
+        pools: Pools,
+        now: Callable[[], int],
+    ) -> None:
         self._catalogue = catalogue
+        self._is_older = is_older
         self._pools = pools
         self.now = now
         self._lease = placement.LEASE / 1_000
@@ -88,10 +97,12 @@ class Lookup:
             return self._lane(project, queue)
         read_at = time.monotonic()
         entry = self._catalogue()._find(project, queue)
-        if entry is None:
-            self._known.pop((project, queue), None)
+        if entry is not None:
+            return self._kept(entry, read_at)
+        self._known.pop((project, queue), None)
+        if not self._is_older(queue, project):
             return None
-        return self._kept(entry, read_at)
+        return self.place(project, queue, Placement(self._pools.own.name))
 
     def _lane(self, project: str, queue: str) -> Route | None:
         """A lane is in the pool of its subscription, under the name that it has there."""
@@ -125,7 +136,7 @@ class Lookup:
     def place(self, project: str, queue: str, wanted: Placement) -> Route:
         """Enter a queue that has no entry; of several that do so at once, all get the same one."""
         self._catalogue()._put(project, queue, wanted.pool, placement.encoded(wanted), None)
-        found = self.fresh(project, queue)
+        found = self.find(project, queue)
         if found is None:
             # It was removed in between.
             raise Conflict(f"the queue {queue!r} was deleted at the same time; try again")

@@ -135,7 +135,8 @@ class Message(contract.Message):
         if route.is_still:
             return self._page(route, route.pool, page)
         place = self._mover.place(route)
-        self._mover.bring(route, place, page.limit)
+        # A page may leave out what comes first, and be behind any of them.
+        self._mover.bring_all(route, place)
         return self._page(route, place.pool, page)
 
     def _page(self, route: Route, pool: Pool, page: Page) -> tuple[Sequence[Stored], str | None]:

@@ -90,7 +90,7 @@ class Mover:
     def assure(self, route: Route) -> Route:
         """Say of a moment that it was in the catalogue soon enough, if it was."""
         wanted = route.placement.reads
-        if not route.placement.to or route.placement.sure or self._lookup.now() > wanted - placement.LEASE - placement.SKEW:
+        if not placement.is_soon_enough(route.placement, self._lookup.now()):
             return route
 
         def change(found: placement.Placement) -> placement.Placement | None:

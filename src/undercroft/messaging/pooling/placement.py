@@ -178,6 +178,11 @@ def again(placement: Placement, now: int) -> Placement:
     return msgspec.structs.replace(placement, reads=now + LEASE + MARGIN, sure=False)
 
 
+def is_soon_enough(placement: Placement, now: int) -> bool:
+    """Whether its moment is far enough ahead, now that the entry has it."""
+    return bool(placement.to) and not placement.sure and now <= placement.reads - LEASE - SKEW
+
+
 def assured(placement: Placement) -> Placement:
     """Its moment was in the catalogue soon enough."""
     return msgspec.structs.replace(placement, sure=True)

@@ -89,20 +89,20 @@ class Places:
         found = self._lookup.find(project, queue)
         if found is not None:
             return found
-        is_there = self._control.queue_controller._exists(queue, project)
-        # A queue without an entry was there before there were pools: it is in the store itself.
-        name = OWN if is_there else near or self.choose(flavor, project)
-        return self._lookup.place(project, queue, Placement(name, unmade=unmade and not is_there))
+        return self._lookup.place(project, queue, Placement(near or self.choose(flavor, project), unmade=unmade))
 
     def make(self, project: str, queue: str, *, near: Pool | None = None) -> Route:
         """A queue that something is posted to."""
-        route = self.enter(project, queue, near=None if near is None else near.name)
+        name = None if near is None else near.name
+        route = self.revive(self.enter(project, queue, near=name), queue)
         if self._makes_queues() and not route.pool.is_own:
             self._control.queue_controller._create(queue, {}, project)
-        return self.revive(route, queue) if route.placement.unmade else route
+        return route
 
     def revive(self, route: Route, queue: str) -> Route:
-        """The queue is there."""
+        """The entry of a queue that is about to be made: it must not go, as that of one that was deleted."""
+        if not route.placement.unmade:
+            return route
         return self._lookup.change(route.project, queue, placement.made) or self.enter(route.project, queue)
 
     def stray(self, project: str, queue: str, pool: Pool) -> None:

@@ -48,14 +48,12 @@ class Queue(contract.Queue):
         if self._own._exists(name, project):
             return False
         flavor = flavor_of(metadata)
-        route = self._places.enter(project, name, flavor=flavor)
+        route = self._places.revive(self._places.enter(project, name, flavor=flavor), name)
         if dead_letters(metadata) or route.placement.dead:
             route = self._places.rule(route, name, metadata)
         if not self._own._create(name, metadata, project):
             self._places.sync(route, name)
             return False
-        if route.placement.unmade:
-            self._places.revive(route, name)
         if flavor is not None:
             self._places.wish(project, name, flavor)
         return True
@@ -66,10 +64,7 @@ class Queue(contract.Queue):
             self._places.takers(flavor, project)
         route = self._lookup.fresh(project, name)
         if route is None:
-            # It was there before there were pools, or is not at all.
-            if not self._own._exists(name, project):
-                return False
-            route = self._places.enter(project, name)
+            return False
         has_rule = bool(dead_letters(metadata) or route.placement.dead)
         if has_rule:
             route = self._places.rule(route, name, metadata)
