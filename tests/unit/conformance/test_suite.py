@@ -19,7 +19,19 @@ from undercroft.core import kinds, registry
 from undercroft.datasources import DataSourceBase
 from undercroft.events import Capabilities as EventCapabilities
 from undercroft.events import Store as EventStore
-from undercroft.messaging import Claim, DataDriverBase, Features, Message, Outbox, Queue, Subscription, Topic
+from undercroft.messaging import (
+    CatalogueBase,
+    Claim,
+    DataDriverBase,
+    Features,
+    FlavorsBase,
+    Message,
+    Outbox,
+    PoolsBase,
+    Queue,
+    Subscription,
+    Topic,
+)
 from undercroft.metering import Capabilities as SampleCapabilities
 from undercroft.metering import Store as SampleStore
 from undercroft.rating import BaseStorage
@@ -40,7 +52,11 @@ CONTRACTS: dict[str, tuple[Any, str, Any]] = {
     "events": (EventStore, "E", EventCapabilities),
     "metering": (SampleStore, "M", SampleCapabilities),
     # One of several classes: a driver has controllers.
-    "messaging": ((DataDriverBase, Queue, Topic, Message, Claim, Subscription, Outbox), "QO", Features),
+    "messaging": (
+        (DataDriverBase, Queue, Topic, Message, Claim, Subscription, Outbox, PoolsBase, FlavorsBase, CatalogueBase),
+        "QOP",
+        Features,
+    ),
     # Sources are only read: what one cannot do is among the answers that the contract names.
     "datasources": (DataSourceBase, "S", None),
 }
