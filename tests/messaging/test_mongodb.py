@@ -25,6 +25,7 @@ from undercroft.conformance.messaging.data import (
     post,
 )
 from undercroft.core.errors import InvalidInput, OutcomeUnknown
+from undercroft.core.findings import Level
 from undercroft.core.receipt import Receipt
 from undercroft.messaging.drivers.mongodb import rows
 
@@ -167,6 +168,7 @@ def test_receipts_outlive_their_queue(store):
     while store.clean():
         pass
     assert documents(store) == 1
+    assert [one.check for one in store.diagnose(verify=True) if one.level is Level.ERROR] == []
     assert once() == first
     assert everything(store) == []
 

@@ -89,10 +89,11 @@ class Counter:
 
     def entries(self, now: int) -> int:
         """How many entries the outbox has."""
-        right = {"wk": {"$gt": 0}, "wt": {"$gt": Int64(now)}}
+        some = {"y": {"$lt": Int64(rows.NEVER)}}
+        right = {**some, "wt": {"$gt": Int64(now)}}
         with self._store.call():
             found = list(self._store.posts.aggregate([{"$match": right}, {"$group": {"_id": None, "wk": {"$sum": "$wk"}}}]))
-        late = self._posts.find({"wk": {"$gt": 0}, "wt": {"$lte": Int64(now)}}, bodies=False)
+        late = self._posts.find({**some, "wt": {"$lte": Int64(now)}}, bodies=False)
         return sum(int(each["wk"]) for each in found) + sum(expires > now for post in late for _, expires in post.entries.values())
 
     def outlooks(self, keys: Sequence[Key], now: int) -> list[Outlook]:

@@ -41,7 +41,7 @@ _INDEXES: dict[str, tuple[tuple[str, tuple[str, ...], bool], ...]] = {
         ("post_end", ("f", "z"), False),
         ("post_outbox", ("y", "q", "n"), False),
     ),
-    "claim": (("claim_ends", ("ends",), False),),
+    "claim": (("claim_ends", ("ends",), False), ("claim_queue", ("q",), False)),
     "pool": (("pool_uri", ("digest",), True), ("pool_order", ("order",), False), ("pool_flavor", ("flavor", "order"), False)),
     "flavor": (("flavor_order", ("project", "order"), False), ("flavor_name", ("name",), False)),
     "catalogue": (("catalogue_order", ("project", "order"), False),),

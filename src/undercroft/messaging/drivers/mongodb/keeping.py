@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from bson.int64 import Int64
+from pymongo import UpdateOne
 
 from undercroft.messaging.contract.outbox import LANE
+from undercroft.messaging.drivers.mongodb import rows
 from undercroft.messaging.drivers.mongodb.database import Database
 from undercroft.messaging.drivers.mongodb.lanes import LANES, lane_of
 from undercroft.messaging.drivers.mongodb.moving import Mover
 from undercroft.messaging.drivers.mongodb.order import Order
 from undercroft.messaging.drivers.mongodb.posts import AT_ONCE, OVER, Change, Posts
-from undercroft.messaging.drivers.mongodb.rows import NEVER, Document
+from undercroft.messaging.drivers.mongodb.rows import Document
 from undercroft.messaging.drivers.mongodb.taking import Taker
 
 # Milliseconds for which a deleted queue is remembered: a post to it may come late.
@@ -85,36 +86,50 @@ class Keeper:
         return removed
 
     def _left(self, now: int) -> int:
-        """Remove what deleted queues had, a part of it."""
-        with self._store.call():
-            gone = list(self._store.gone.find().limit(AT_ONCE))
-        for each in gone:
-            while (removed := self._emptied(each["_id"], now)) is not None:
+        """Remove what deleted queues had, a part of it; how many messages."""
+        after = ""
+        while True:
+            with self._store.call():
+                page = list(self._store.gone.find({"_id": {"$gt": after}}).sort("_id", 1).limit(AT_ONCE))
+            if not page:
+                return 0
+            incs, after = [each["_id"] for each in page], page[-1]["_id"]
+            while (removed := self._emptied(incs, now)) is not None:
                 if removed:
                     return removed
-            if each["at"] <= now - _LATE:
-                with self._store.call(writes=True):
-                    self._store.gone.delete_one({"_id": each["_id"]})
-        return 0
+            with self._store.call(writes=True):
+                self._store.gone.delete_many({"_id": {"$in": incs}, "at": {"$lte": Int64(now - _LATE)}})
 
-    def _emptied(self, inc: str, now: int) -> int | None:
-        """Remove a part of what a deleted queue had: how many messages; None where it has nothing."""
+    def _emptied(self, incs: Sequence[str], now: int) -> int | None:
+        """Remove a part of what deleted queues had: how many messages; None where they have nothing."""
+        theirs = {"q": {"$in": list(incs)}}
         with self._store.call():
-            found = list(self._store.posts.find({"q": inc}, {"k": 1, "e": 1, "w": 1}).limit(AT_ONCE))
+            found = list(self._store.posts.find(theirs, {"k": 1, "e": 1, "w": 1}).limit(AT_ONCE))
         if not found:
             return None
         found = _enough(found)
-        self._mover.resume({"q": inc}, at_once=True)
+        self._mover.resume(theirs, at_once=True)
         kept = {each["_id"] for each in found if _is_kept(each, now)}
-        # Receipts outlive the queue, and so does what its subscribers are still to be sent.
-        bare: dict[str, Any] = {"q": "", "f": OVER, "k": 0, "h": 0, "t": Int64(NEVER), "m": {}, "c": []}
-        with self._store.call(writes=True):
-            self._store.posts.update_many({"_id": {"$in": sorted(kept)}}, {"$set": bare, "$inc": {"v": 1}})
+        self._bare(kept, now)
         with self._store.call(writes=True):
             self._store.posts.delete_many({"_id": {"$in": [each["_id"] for each in found if each["_id"] not in kept]}})
         with self._store.call(writes=True):
-            self._store.claims.delete_many({"q": inc})
+            self._store.claims.delete_many(theirs)
         return sum(int(each["k"]) for each in found)
+
+    def _bare(self, kept: Collection[str], now: int) -> None:
+        """Take the messages out of posts of a deleted queue whose receipts, or whose entries of the outbox, outlive it."""
+        posts = self._posts.among(kept, bodies=False)
+        if posts:
+            changes = [
+                UpdateOne(
+                    {"_id": post.id, "v": post.version},
+                    {"$set": {**rows.summary({}, now, post.stays, post.entries), "q": "", "m": {}}, "$inc": {"v": 1}},
+                )
+                for post in posts
+            ]
+            with self._store.call(writes=True):
+                self._store.posts.bulk_write(changes, ordered=False)
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
