@@ -30,6 +30,7 @@ STEPS = MESSAGING + "dialects/steps.py"
 ENTRIES = MESSAGING + "dialects/entries.py"
 REDIS = "messaging/drivers/redis/"
 SCRIPTS = REDIS + "scripts/"
+POOLING = "messaging/pooling/"
 MONGODB = "messaging/drivers/mongodb/"
 # Whose driver of messages is in a folder, by the beginning of its URLs.
 OWN_DRIVERS = {REDIS: "redis", MONGODB: "mongodb"}
@@ -45,6 +46,7 @@ STORES = {
 OWN_TESTS = {
     "export": ("tests/export", "metering"),
     "delivery": ("tests/unit/messaging/delivery", "messaging"),
+    "pooled": ("tests/unit/messaging/pooling", "messaging"),
     "sources": ("tests/datasources", "datasources"),
 }
 
@@ -894,6 +896,35 @@ MUTATIONS = [
         "not all(character.isprintable()",
         "not all(character",
         "delivery",
+    ),
+    Mutation(
+        "pooled: a mover that deletes nothing where messages were",
+        POOLING + "moving.py",
+        "source.call(source.messages._bulk_delete, route.queue, [one.id for one in found], route.project, None, route.project)",
+        "pass",
+        suite="pooled",
+    ),
+    Mutation(
+        "pooled: what comes back to a pool is taken for what was there before",
+        POOLING + "tags.py",
+        "{moves(inner) + 1}",
+        "{1}",
+        suite="pooled",
+    ),
+    Mutation("pooled: old pools are asked for nothing", POOLING + "placement.py", "if name != reads]", "if False]", suite="pooled"),
+    Mutation(
+        "pooled: a late change is made all the same",
+        POOLING + "placement.py",
+        "if not placement.sure:",
+        "if False:",
+        suite="pooled",
+    ),
+    Mutation(
+        "pooled: a claim that took long is believed",
+        POOLING + "claims.py",
+        "return route is None or self._lookup.view(route).reads == pool.name",
+        "return True",
+        suite="pooled",
     ),
     Mutation(
         "entries leave the outbox before subscriptions are due",

@@ -23,6 +23,7 @@ def gauges(store: DataDriverBase, conf: cfg.ConfigOpts) -> Sequence[Gauge]:
     named = [((depth.project, depth.queue), depth) for depth in found.queues]
     return (
         *_backlog(store, limit),
+        *_pools(store),
         Gauge("free", "Messages that may be claimed, or have a delay.", _LABELS, [(labels, depth.free) for labels, depth in named]),
         Gauge("claimed", "Messages under a live claim.", _LABELS, [(labels, depth.claimed) for labels, depth in named]),
         Gauge(
@@ -32,6 +33,16 @@ def gauges(store: DataDriverBase, conf: cfg.ConfigOpts) -> Sequence[Gauge]:
             [(labels, depth.oldest_age) for labels, depth in named],
         ),
         Gauge("queues_left_out", "Queues beyond [messaging] metrics_queues, which are not shown.", (), [((), found.left_out)]),
+    )
+
+
+def _pools(store: DataDriverBase) -> Sequence[Gauge]:
+    found = store.pools_up()
+    values = [((name,), float(is_up)) for name, is_up in found.items()]
+    return (
+        [Gauge("pool_up", "Whether a pool has answered the last call; its queues are away without it.", ("pool",), values)]
+        if found
+        else []
     )
 
 

@@ -11,7 +11,7 @@ import enum
 import threading
 import time as monotonic
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from oslo_config import cfg
@@ -303,6 +303,10 @@ class DataDriverBase(_DriverBase, abc.ABC):
     @abc.abstractmethod
     def clean(self) -> int:
         """A part of `gc`: how many messages were removed, 0 when nothing is left."""
+
+    def pools_up(self) -> Mapping[str, bool]:
+        """Of each pool, whether it has answered the last call of this process; empty, where there are none."""
+        return {}
 
     def rebalance(self) -> int:
         """Take queues a step further that are on their way to another pool; how many. Nothing, where there are no pools."""

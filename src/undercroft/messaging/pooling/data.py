@@ -285,9 +285,8 @@ class DataDriver(contract.DataDriverBase):
             LOG.warning("the self-test of the pool %r failed: %s", pool.name, error)
             return {"storage_reachable": False, "operation_status": {}}
 
-    def away(self) -> Sequence[str]:
-        """The pools that are known not to answer."""
-        return [pool.name for pool in self.pools.all() if pool.is_away]
+    def pools_up(self) -> Mapping[str, bool]:
+        return {pool.name: pool.is_up for pool in self.pools.all() if not pool.is_own}
 
     def _each(self, ask: Callable[[contract.DataDriverBase], T]) -> Iterator[tuple[Pool, T]]:
         """What each pool answers; one that is away is passed over."""

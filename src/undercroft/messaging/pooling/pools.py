@@ -51,6 +51,7 @@ class Pool:
         self._driver: DataDriverBase | None = None
         self._asks_since: float | None = None
         self._is_away = False
+        self._failed = False
         self._failed_at = -_AGAIN
         self._closed = threading.Event()
 
@@ -105,6 +106,11 @@ class Pool:
     # -- whether it answers ----------------------------------------------------------------------------------------
 
     @property
+    def is_up(self) -> bool:
+        """Whether the last call was answered."""
+        return not self._failed and not self.is_away
+
+    @property
     def is_away(self) -> bool:
         """Whether it is known not to answer."""
         since = self._asks_since
@@ -120,11 +126,14 @@ class Pool:
             raise Unavailable(f"the pool {self.name!r} does not answer; try again")
         began = time.monotonic()
         try:
-            return work(*args, **kwargs)
+            answer = work(*args, **kwargs)
         except Unavailable:
+            self._failed = True
             if time.monotonic() - began >= _LATE:
                 self._suspect()
             raise
+        self._failed = False
+        return answer
 
     def _suspect(self) -> None:
         with self._lock:

@@ -272,6 +272,7 @@ def test_a_claim_that_took_long_is_made_again(store: Any, open_store: Open) -> N
     def late(*given: Any) -> Any:
         pool.claims._create = ask
         begin(store, "b")
+        assert listed(store) == [0, 1, 2]
         return ask(*given)
 
     pool.claims._create = late
