@@ -158,6 +158,14 @@ def test_options_with_which_nothing_could_be_sent_are_refused(service, options):
     refused(own.ask("PATCH", f"/subscriptions/{number}", {"options": options}), 400, LIMITS)
 
 
+@pytest.mark.parametrize("options", [{"subject": "a\r\nBcc: x@example.org"}, {"from": "a@b, c@d"}], ids=str)
+def test_options_with_which_no_mail_could_be_sent_are_refused(service, options):
+    own = Queue(service)
+    body = {"subscriber": "mailto:ops@example.org", "options": options}
+    assert refused(own.ask("POST", "/subscriptions", body), 400, LIMITS).startswith("options.")
+    assert own.ask("POST", "/subscriptions", {**body, "subscriber": "http://example.org/"}).status_code == 201
+
+
 def test_what_an_operator_allows_is_taken_and_options_come_back_as_they_were_given(service):
     own = Queue(service)
     options = {"post_headers": {"X-Key": "k"}, "post_data": '"$zaqar_message$"', "webhook_secret": f"whsec_{'A' * 32}", "x": [1]}

@@ -17,7 +17,7 @@ from undercroft.engines.addresses import Forbidden
 from undercroft.messaging.attributes import RETRY_POLICY
 from undercroft.messaging.contract.arguments import LONGEST
 from undercroft.messaging.contract.subscription import LONGEST_URI
-from undercroft.messaging.delivery import form, senders, uris
+from undercroft.messaging.delivery import senders, uris
 from undercroft.messaging.errors import SubscriptionAlreadyExists
 
 SHORTEST = 60
@@ -128,7 +128,7 @@ def _check(call: MessagingCall, subscriber: str | None, ttl: int | None, options
     if ttl is not None and not SHORTEST <= ttl <= LONGEST:
         raise Refused(API, f"ttl is from {SHORTEST} to {LONGEST} seconds, not {ttl}")
     if options is not None:
-        _check_options(options)
+        _check_options(options, subscriber)
 
 
 def _check_subscriber(call: MessagingCall, uri: str) -> None:
@@ -149,11 +149,11 @@ def _check_subscriber(call: MessagingCall, uri: str) -> None:
         raise Refused(API, str(error)) from None
 
 
-def _check_options(options: dict[str, Any]) -> None:
+def _check_options(options: dict[str, Any], subscriber: str | None) -> None:
     check_integers(options, "options")
     if RETRY_POLICY in options:
         attributes.check_retry_policy(options[RETRY_POLICY], f"options.{RETRY_POLICY}")
     try:
-        form.check_options(options)
+        senders.check_options(options, subscriber)
     except InvalidInput as error:
         raise Refused(API, str(error)) from None

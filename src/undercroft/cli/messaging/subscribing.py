@@ -77,13 +77,13 @@ def _check(uri: str, chosen: Mapping[str, Any]) -> None:
     from undercroft.core import settings
     from undercroft.core.errors import InvalidInput
     from undercroft.messaging.attributes import RETRY_POLICY
-    from undercroft.messaging.delivery import form, policy, senders
+    from undercroft.messaging.delivery import policy, senders
 
     types, scheme = settings.get("messaging", "subscriber_types"), uri.partition(":")[0].lower()
     if scheme not in types or scheme.startswith("trust+"):
         raise InvalidInput("URI", f"begins with {scheme[:32] or 'no scheme'}; the types that are taken are {', '.join(types)}")
     senders.check_subscriber(uri, senders.guard(settings.current()))
-    form.check_options(chosen)
+    senders.check_options(chosen, uri)
     if RETRY_POLICY in chosen:
         policy.check(chosen[RETRY_POLICY], f"--option {RETRY_POLICY}")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from undercroft.core import registry, time
+from undercroft.core import document, registry, time
 from undercroft.core.errors import InvalidInput
 from undercroft.messaging.delivery.notification import Notification
 
@@ -28,6 +28,9 @@ _OUR_PREFIXES = ("webhook-", "proxy-")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}", re.ASCII)
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8192}")
 _MOST_HEADERS = 64
+# A short text with many places would make a request of gigabytes out of one message; so would the options of many subscriptions,
+# which are read together.
+_MOST_PLACES, _MOST_BYTES = 8, 65_536
 _PREFIX, _LEAST_SECRET, _MOST_SECRET = "whsec_", 24, 64
 _encoder = msgspec.json.Encoder()
 
@@ -47,10 +50,15 @@ def message(notification: Notification) -> bytes:
 
 
 def body(notification: Notification) -> bytes:
-    """What is posted: the message, or the text of `post_data` around it."""
+    """What is posted: the message, or the text of `post_data` around it.
+
+    Raises:
+        InvalidInput: that text has the message too often.
+    """
     text = notification.options.get(DATA)
     if not isinstance(text, str):
         return message(notification)
+    _check_places(text)
     return text.encode().replace(_PLACE.encode(), message(notification))
 
 
@@ -98,6 +106,9 @@ def check_options(options: Mapping[str, Any]) -> None:
     Raises:
         InvalidInput: it says which, and what it takes.
     """
+    size = len(document.encoded(options, "options").encode())
+    if size > _MOST_BYTES:
+        raise InvalidInput("options", f"{size:,} bytes as JSON are more than {_MOST_BYTES:,}")
     given = options.get(HEADERS, {})
     if not isinstance(given, Mapping):
         raise InvalidInput(f"options.{HEADERS}", 'is an object of headers, such as {"X-Route": "a"}')
@@ -105,10 +116,17 @@ def check_options(options: Mapping[str, Any]) -> None:
     for name in given:
         if is_ours(name):
             raise InvalidInput(f"options.{HEADERS}", f"{name[:64]} is set by the service")
-    if not isinstance(options.get(DATA, ""), str):
+    text = options.get(DATA, "")
+    if not isinstance(text, str):
         raise InvalidInput(f"options.{DATA}", f"is text, in which {_PLACE} is replaced by the message")
+    _check_places(text)
     if SECRET in options:
         check_secret(options[SECRET])
+
+
+def _check_places(text: str) -> None:
+    if (places := text.count(_PLACE)) > _MOST_PLACES:
+        raise InvalidInput(f"options.{DATA}", f"has {_PLACE} {places:,} times, more than {_MOST_PLACES}")
 
 
 def is_ours(name: str) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 from undercroft.core import deadline, time
@@ -109,10 +109,9 @@ class MailSender:
         options = notification.options
         mail = email.message.EmailMessage(policy=email.policy.SMTP)
         mail["From"], mail["To"], mail["Subject"] = self._server.sender, box.address, _subject(notification, box)
-        answers = options.get("from")
-        if isinstance(answers, str) and answers:
+        if (answers := _answers(options)) is not None:
             # A tenant does not choose the sender of the operator's mail.
-            mail["Reply-To"] = uris.mailbox(f"mailto:{answers}").address
+            mail["Reply-To"] = answers
         mail["Date"] = email.utils.format_datetime(time.now())
         # The same each time that it is sent, so that a mailbox can tell.
         number = hashlib.blake2b(f"{notification.subscription} {notification.message}".encode(), digest_size=16).hexdigest()
@@ -123,6 +122,28 @@ class MailSender:
         else:
             mail.set_content(confirmation.text(notification.confirmation, notification.queue, self._server.page))
         return mail
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse options of a subscription with which no mail could be sent.
+
+    Raises:
+        InvalidInput: it says which, and what it takes.
+    """
+    _answers(options)
+    if isinstance(given := options.get("subject"), str):
+        uris.one_line(given, "options.subject")
+
+
+def _answers(options: Mapping[str, Any]) -> str | None:
+    """The address that answers go to; None for none of their own."""
+    given = options.get("from")
+    if not isinstance(given, str) or not given:
+        return None
+    try:
+        return uris.mailbox(f"mailto:{given}").address
+    except InvalidInput:
+        raise InvalidInput("options.from", "is one address, such as ops@example.org") from None
 
 
 def _subject(notification: Notification, box: uris.Mailbox) -> str:

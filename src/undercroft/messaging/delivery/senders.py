@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from undercroft.engines.addresses import Guard, literal
 from undercroft.engines.resolving import Resolver
 from undercroft.engines.webhooks import SECONDS, Poster
 from undercroft.messaging import settings
-from undercroft.messaging.delivery import uris
+from undercroft.messaging.delivery import form, mail, uris
 from undercroft.messaging.delivery.authorities import trusted
 from undercroft.messaging.delivery.mail import MailSender, Server
 from undercroft.messaging.delivery.notification import Kind, Notification, Outcome, Sender
@@ -38,8 +39,8 @@ class Senders:
             tls()
         self._poster = Poster(guard(conf), tls, resolver, seconds)
         webhooks = WebhookSender(self._poster)
-        mail = MailSender(Server.of(conf))
-        self._by_scheme: dict[str, Sender] = {**dict.fromkeys(uris.WEBHOOKS, webhooks), uris.MAIL: mail}
+        mailer = MailSender(Server.of(conf))
+        self._by_scheme: dict[str, Sender] = {**dict.fromkeys(uris.WEBHOOKS, webhooks), uris.MAIL: mailer}
 
     def send(self, notification: Notification) -> Outcome:
         """See `notification.Sender`."""
@@ -75,3 +76,14 @@ def check_subscriber(uri: str, permitted: Guard) -> None:
     address = literal(uris.receiver(uri).target.host)
     if address is not None:
         permitted.check([address])
+
+
+def check_options(options: Mapping[str, Any], uri: str | None) -> None:
+    """Refuse options of a subscription with which nothing could be sent to a URI; None for one that is not known.
+
+    Raises:
+        InvalidInput: it says which, and what it takes.
+    """
+    form.check_options(options)
+    if uri is not None and uris.scheme(uri) == uris.MAIL:
+        mail.check_options(options)

@@ -24,7 +24,7 @@ from tests.unit.messaging.delivery.sending import kind, senders, sent
 from undercroft.core.errors import ConfigInvalid, InvalidInput
 from undercroft.messaging.delivery import confirmation, mail, uris
 from undercroft.messaging.delivery.notification import Kind, Outcome
-from undercroft.messaging.delivery.senders import check_subscriber, guard
+from undercroft.messaging.delivery.senders import check_options, check_subscriber, guard
 
 # aiosmtpd's own; it says what to use in its next version.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:aiosmtpd")
@@ -157,6 +157,10 @@ def test_what_would_be_another_header_or_another_mailbox_is_refused(subscriber, 
     if not options:
         with pytest.raises(InvalidInput, match="subscriber"):
             check_subscriber(subscriber, guard(None))
+    else:
+        with pytest.raises(InvalidInput, match=r"options\.(subject|from)"):
+            check_options(options, subscriber)
+        check_options(options, "https://example.org/")
 
 
 def test_a_confirmation_says_which_call_confirms():

@@ -102,6 +102,24 @@ def test_options_of_another_form_are_refused_when_they_are_given_and_else_ignore
     assert request(options)[2] == form.message(MESSAGE)
 
 
+def test_a_short_text_does_not_make_a_request_of_any_size():
+    text = '"$zaqar_message$"'
+    form.check_options({"post_data": text * 8})
+    with pytest.raises(InvalidInput, match=r"options\.post_data: has .* 9 times, more than 8"):
+        form.check_options({"post_data": text * 9})
+    # Through the host's own API it was taken.
+    with broken(answers(204)) as server, senders() as found:
+        outcome = sent(found, server.url, {"post_data": text * 9})
+        assert (outcome.kind, server.requests) == (Kind.REFUSED, [])
+
+
+def test_options_have_a_size():
+    form.check_options({"x": "a" * (65_536 - len('{"x":""}'))})
+    for value in ("a" * 65_529, "\u20ac" * 21_843):
+        with pytest.raises(InvalidInput, match=r"options: 65,5\d\d bytes as JSON are more than 65,536"):
+            form.check_options({"x": value})
+
+
 def test_post_data_has_the_message_in_each_place():
     text = '{"a": "$zaqar_message$", "b": ["$zaqar_message$"], "c": "x $zaqar_message$", "\u00e9": 1}'
     body = request({"post_data": text})[2]
