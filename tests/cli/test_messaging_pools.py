@@ -91,8 +91,12 @@ def test_a_pool_is_created_once(pool, uri):
     pool("create", "a", uri("a"))
     again = pool("create", "a", uri("b"), code=1)
     assert "the pool 'a' exists; undercroft pool update changes it" in again.stderr
-    assert "in use by another pool" in pool("create", "b", uri("a"), code=1).stderr
-    assert [each["uri"] for each in told(pool("list", "--format", "json"))] == [uri("a")]
+    pool("create", "c", uri("c"))
+    for command in (("create", "b", uri("a")), ("update", "c", "--uri", uri("a"))):
+        refused = pool(*command, code=1).stderr
+        assert "in use by another pool" in refused
+        assert "it is that of the pool 'a'" in refused
+    assert [each["uri"] for each in told(pool("list", "--format", "json"))] == [uri("a"), uri("c")]
 
 
 @pytest.mark.promise("S7")
@@ -187,7 +191,9 @@ def test_the_last_pool_of_a_flavor_is_not_deleted(pool, flavor, uri):
     pool("create", "a", uri("a"))
     flavor("create", "gold", "a")
     for more in ((), ("--force",)):
-        assert "Pool a is in use by flavor gold" in pool("delete", "a", *more, code=1).stderr
+        refused = pool("delete", "a", *more, code=1).stderr
+        assert "Pool a is in use by flavor gold" in refused
+        assert "undercroft flavor update gives it others" in refused
     flavor("delete", "gold")
     pool("delete", "a")
 
@@ -213,6 +219,26 @@ def test_a_flavor_is_made_of_pools(pool, flavor, uri):
     assert [each["flavor"] for each in told(pool("list", "--format", "json"))] == [None, "gold", "gold"]
     assert flavor("delete", "gold", "--project", "p").stdout == "gold: deleted\n"
     assert [each["flavor"] for each in told(pool("list", "--format", "json"))] == [None, None, None]
+
+
+def test_a_flavor_that_loses_its_last_pool_is_named(pool, flavor, uri):
+    for name in "ab":
+        pool("create", name, uri(name))
+    assert flavor("create", "gold", "a", "b").stderr == ""
+    assert flavor("create", "silver", "b").stderr == ""
+    note = "the flavor 'gold' has no pools any more"
+    assert note in flavor("update", "silver", "a", "b").stderr
+    assert "the flavor 'silver' has no pools any more" in flavor("create", "iron", "b", "a").stderr
+    assert flavor("update", "iron", "a").stderr == ""
+
+
+def test_a_queue_without_a_pool_says_what_gives_it_one(run, place, pool, flavor, uri, monkeypatch):
+    monkeypatch.setenv("UNDERCROFT_MESSAGING__POOLING", "true")
+    queue = ("queue", "create", "q", "--store", place)
+    assert "undercroft pool create registers one" in run(*queue, code=75).stderr
+    pool("create", "a", uri("a"), "--weight", "0")
+    flavor("create", "gold", "a")
+    assert "no pool of the flavor 'gold' takes queues" in run(*queue, "_flavor=gold", code=75).stderr
 
 
 def test_what_is_no_flavor(pool, flavor, uri):

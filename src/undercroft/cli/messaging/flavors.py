@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import rich_click as click
@@ -35,7 +36,8 @@ def create(flavor: str, pools: tuple[str, ...], store: str | None, project: str 
     with stores.opened(store, KIND) as opened:
         if opened.control_driver.flavors_controller.exists(flavor, project):
             raise Conflict(f"the flavor {flavor!r} exists; undercroft flavor update changes it")
-        registers.put_flavor(opened.control_driver, flavor, project, _unique(pools))
+        with _noted(opened.control_driver, flavor, pools):
+            registers.put_flavor(opened.control_driver, flavor, project, _unique(pools))
     click.echo(f"{flavor}: created")
 
 
@@ -109,7 +111,7 @@ def update(flavor: str, pools: tuple[str, ...], store: str | None, project: str 
     """
     from undercroft.messaging import registers
 
-    with stores.opened(store, KIND) as opened:
+    with stores.opened(store, KIND) as opened, _noted(opened.control_driver, flavor, pools):
         registers.change_flavor(opened.control_driver, flavor, project, _unique(pools))
     click.echo(f"{flavor}: changed")
 
@@ -132,6 +134,17 @@ def delete(flavor: str, store: str | None, project: str | None) -> None:
         opened.control_driver.flavors_controller.get(flavor, project)
         registers.drop_flavor(opened.control_driver, flavor, project)
     click.echo(f"{flavor}: deleted")
+
+
+@contextlib.contextmanager
+def _noted(control: Any, flavor: str, pools: Sequence[str]) -> Iterator[None]:
+    """Say which other flavors lose their last pool: a queue that asks for one of them is refused from then on."""
+    register = control.pools_controller
+    others = {each["flavor"] for each in register.get_pools_by_flavor() if each["name"] in pools} - {None, flavor}
+    yield
+    for other in sorted(others):
+        if not register.get_pools_by_flavor({"name": other}):
+            stores.note(f"the flavor {other!r} has no pools any more: new queues that ask for it are refused")
 
 
 def _unique(pools: Sequence[str]) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import rich_click as click
@@ -61,7 +62,9 @@ def create(
         register = opened.control_driver.pools_controller
         if register.exists(pool):
             raise Conflict(f"the pool {pool!r} exists; undercroft pool update changes it")
-        register.create(pool, weight, _uri(uri, unchecked), flavor, own)
+        address = _uri(uri, unchecked)
+        with _explained(register, address):
+            register.create(pool, weight, address, flavor, own)
     click.echo(f"{pool}: created")
 
 
@@ -164,7 +167,8 @@ def update(
         register.get(pool)
         if uri is not None:
             changes["uri"] = _uri(uri, unchecked)
-        register.update(pool, **changes)
+        with _explained(register, changes.get("uri")):
+            register.update(pool, **changes)
     click.echo(f"{pool}: changed")
 
 
@@ -195,8 +199,26 @@ def delete(pool: str, store: str | None, force: bool) -> None:
                 f"the pool {pool!r} has {number(count, 'queues')}: move them first, by a flavor of other pools; --force takes it "
                 "out all the same, and they are out of reach until a pool of this name is registered"
             )
-        control.pools_controller.delete(pool)
+        with _explained(control.pools_controller):
+            control.pools_controller.delete(pool)
     click.echo(f"{pool}: deleted")
+
+
+@contextlib.contextmanager
+def _explained(register: Any, uri: str | None = None) -> Iterator[None]:
+    """Add to what the register refuses which pool or flavor is in the way, and the way out."""
+    from undercroft.messaging.errors import PoolAlreadyExists, PoolInUseByFlavor
+
+    try:
+        yield
+    except PoolAlreadyExists as error:
+        for each in register.get_pools_by_flavor():
+            if each["uri"] == uri:
+                error.add_note(f"it is that of the pool {each['name']!r}; no two pools have the same store and namespace")
+        raise
+    except PoolInUseByFlavor as error:
+        error.add_note("it is its last pool: undercroft flavor update gives it others, undercroft flavor delete removes it")
+        raise
 
 
 def _uri(given: str, unchecked: bool) -> str:

@@ -63,7 +63,7 @@ class Places:
         if found is None and not rows and flavor is None and self._has_virtual:
             return OWN
         if found is None:
-            raise NoPoolFound
+            raise _nowhere(flavor)
         return found.name
 
     def takers(self, flavor: str | None, project: str) -> Sequence[models.Pool]:
@@ -119,7 +119,7 @@ class Places:
             return
         found = chosen(rows)
         if found is None:
-            raise NoPoolFound
+            raise _nowhere(flavor)
         name = found.name
         self._lookup.change(project, queue, lambda old: placement.wished(old, name))
         self.begin(project, queue)
@@ -206,3 +206,15 @@ def flavor_of(metadata: Mapping[str, Any]) -> str | None:
     """The flavor that metadata ask for."""
     found = metadata.get(FLAVOR)
     return found if isinstance(found, str) and found else None
+
+
+def _nowhere(flavor: str | None) -> NoPoolFound:
+    """Says, beside what the host says, which pools were looked at and what gives the queue one."""
+    error = NoPoolFound()
+    if flavor is None:
+        error.add_note("no pool takes queues: undercroft pool create registers one; a weight of 0 takes none")
+    else:
+        error.add_note(
+            f"no pool of the flavor {flavor!r} takes queues: undercroft flavor update changes them; a weight of 0 takes none"
+        )
+    return error
