@@ -879,7 +879,7 @@ MUTATIONS = [
     Mutation("webhook: what was not asked is an answer", "engines/keeping.py", " and found.is_quiet()", "", "delivery"),
     Mutation(
         "webhook: certificates are of any name",
-        "engines/webhooks.py",
+        DELIVERY + "authorities.py",
         "        return ssl.create_default_context(cafile=cafile)",
         "        found = ssl.create_default_context(cafile=cafile)\n        found.check_hostname = False\n        return found",
         "delivery",

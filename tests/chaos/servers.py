@@ -30,7 +30,8 @@ def names(kind: str) -> list[str]:
     wanted = chosen.split(",") if chosen else [engine.name for engine in known.values() if engine.everywhere]
     # What a server with odd defaults, or one behind a pooler, keeps when it is killed is what the ordinary one keeps.
     usable = (name for name in wanted if known[name].start and not known[name].forgets and not known[name].whole)
-    found = [name for name in usable if kind in known[name].kinds]
+    # Of pools, which are several servers, none is the one to kill.
+    found = [name for name in usable if kind in known[name].kinds and name in registry.schemes(kind)]
     return found if WHOLE else first_of_each(found, lambda name: registry.load(kind, name))
 
 

@@ -1,4 +1,4 @@
-"""The catalogue: entries by the host's interface, and as the pooled driver changes them."""
+"""The catalogue: entries by the host's interface, and as a driver of pools changes them."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_an_entry_that_was_made_again_is_another_one(catalogue: CatalogueBase) -
 
 
 @clause("P12", "P14", "P15")
-def test_the_host_s_changes_take_what_the_pooled_driver_keeps(catalogue: CatalogueBase) -> None:
+def test_the_host_s_changes_take_what_a_driver_of_pools_keeps(catalogue: CatalogueBase) -> None:
     """A host that puts a queue elsewhere knows nothing of it."""
     for change in (catalogue.insert, catalogue.update):
         catalogue._put("p", "q", "a", b"kept", None)

@@ -299,8 +299,8 @@ def test_health_is_a_self_test(store: DataDriverBase) -> None:
     assert store.is_alive() is True
     health = store.health()
     # A store with pools tells of each of them.
-    is_pooled = health.pop("catalog_reachable", None)
-    for found in health.values() if is_pooled else [health]:
+    has_catalogue = health.pop("catalog_reachable", None)
+    for found in health.values() if has_catalogue else [health]:
         assert found.keys() == {"storage_reachable", "operation_status"}
         assert found["storage_reachable"] is True
         assert list(found["operation_status"]) == OPERATIONS
