@@ -66,7 +66,7 @@ def _backlog(store: DataDriverBase, limit: int) -> Sequence[Gauge]:
         ),
         Gauge(
             "subscriptions_left_out",
-            "Subscriptions with waiting messages beyond [messaging] metrics_queues, which are not shown.",
+            "Subscriptions beyond [messaging] metrics_queues, which are not shown; those with the most waiting messages are.",
             (),
             [((), found.left_out)],
         ),

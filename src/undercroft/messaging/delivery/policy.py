@@ -59,8 +59,12 @@ def _policy(given: Mapping[str, Any]) -> Policy:
     return Policy()._replace(**fits)
 
 
+# A delay is the ttl of a claim.
+_MOST = 2**31 - 1
+
+
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
 def check(policy: Any, field: str) -> None:
@@ -80,7 +84,7 @@ def check(policy: Any, field: str) -> None:
         if key not in known:
             raise InvalidInput(field, "has " + unknown("key", key, known))
         if not (isinstance(value, bool) if key == OVERRIDE else _FITS[key](value)):
-            raise InvalidInput(f"{field}.{key}", f"{_short(value)} is not {_EXPECTED.get(key, 'a whole number, 0 or more')}")
+            raise InvalidInput(f"{field}.{key}", f"{_short(value)} is not {_EXPECTED.get(key, f'a whole number from 0 to {_MOST:,}')}")
     whole = _policy(policy)
     if whole.maximum_delay - whole.minimum_delay < LEAST_SPREAD:
         raise InvalidInput(field, f"maximum_delay is to be at least {LEAST_SPREAD} seconds more than minimum_delay")

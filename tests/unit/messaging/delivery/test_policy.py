@@ -119,6 +119,12 @@ def test_policies_that_are_refused(policy: Any, field: str) -> None:
     assert error.value.field == field
 
 
+def test_a_number_that_is_too_large_is_told_its_bound() -> None:
+    check({"maximum_delay": 2**31 - 1}, "p")
+    with pytest.raises(InvalidInput, match=r"p\.maximum_delay: 2147483648 is not a whole number from 0 to 2,147,483,647"):
+        check({"maximum_delay": 2**31}, "p")
+
+
 @pytest.mark.parametrize("policy", [{}, {"maximum_delay": 15}, {"minimum_delay": 0, "maximum_delay": 10, **IGNORES}])
 def test_policies_that_are_taken(policy: Any) -> None:
     check(policy, "p")
