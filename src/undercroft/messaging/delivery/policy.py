@@ -84,7 +84,8 @@ def check(policy: Any, field: str) -> None:
         if key not in known:
             raise InvalidInput(field, "has " + unknown("key", key, known))
         if not (isinstance(value, bool) if key == OVERRIDE else _FITS[key](value)):
-            raise InvalidInput(f"{field}.{key}", f"{_short(value)} is not {_EXPECTED.get(key, f'a whole number from 0 to {_MOST:,}')}")
+            expected = _EXPECTED.get(key, f"a whole number from 0 to {_MOST:,}")
+            raise InvalidInput(f"{field}.{key}", f"{_short(value)} is not {expected}")
     whole = _policy(policy)
     if whole.maximum_delay - whole.minimum_delay < LEAST_SPREAD:
         raise InvalidInput(field, f"maximum_delay is to be at least {LEAST_SPREAD} seconds more than minimum_delay")
