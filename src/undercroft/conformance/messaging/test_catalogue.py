@@ -99,6 +99,17 @@ def test_names_are_what_they_are(catalogue: CatalogueBase) -> None:
 
 
 @clause("P12")
+def test_many_entries_are_found_together(catalogue: CatalogueBase) -> None:
+    made = [(project, f"q{number}") for project in ("p", "r") for number in range(150)]
+    for project, queue in made:
+        assert catalogue._put(project, queue, "a", b"", None) is True
+    found = catalogue._find_all([*made, ("p", "none"), ("none", "q1"), ("", "q1")])
+    assert sorted((each.project, each.queue) for each in found) == sorted(made)
+    assert catalogue._find_all(made[:1]) == [catalogue._find(*made[0])]
+    assert catalogue._find_all([]) == []
+
+
+@clause("P12")
 def test_an_entry_is_put_on_the_state_that_was_read(catalogue: CatalogueBase) -> None:
     assert catalogue._find("p", "q") is None
     assert catalogue._put("p", "q", "a", b"\x00\xff{}", None) is True

@@ -114,6 +114,10 @@ class CatalogueBase(abc.ABC):
         """One entry, in one round trip."""
 
     @abc.abstractmethod
+    def _find_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Mapped]:
+        """Those entries of projects and queues that there are, in any order; some hundreds are found in one round trip."""
+
+    @abc.abstractmethod
     def _put(self, project: str, queue: str, pool: str, state: bytes, version: int | None) -> bool:
         """Insert an entry unless there is one (no version), or change it if its version is this; whether that was done.
 

@@ -46,7 +46,9 @@ class Claim(contract.Claim):
 
     def _create_or_outlook(self, queue: str, lease: Lease, project: str) -> Made | Outlook:
         route = self._find(project, queue)
-        if route is None or not route.is_plain or route.placement.dead:
+        if route is None:
+            return Outlook(is_free=False, seconds=None)
+        if not route.is_plain or route.placement.dead:
             return super()._create_or_outlook(queue, lease, project)
         began = time.monotonic()
         pool = route.pool

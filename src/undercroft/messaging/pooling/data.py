@@ -205,10 +205,7 @@ class DataDriver(contract.DataDriverBase):
     def outlooks(self, keys: Sequence[Key]) -> Sequence[Outlook]:
         found: dict[Key, Outlook] = dict.fromkeys(keys, _NOTHING)
         by_pool: dict[Pool, list[tuple[Key, Key]]] = {}
-        for project, queue in keys:
-            route = self.lookup.find(project, queue)
-            if route is None:
-                continue
+        for (project, queue), route in self.lookup.find_all(keys).items():
             for name in route.placement.pools if not route.is_still else (route.pool.name,):
                 by_pool.setdefault(self.pools.named(name), []).append(((project, queue), (project, route.queue)))
         for pool, asked in by_pool.items():

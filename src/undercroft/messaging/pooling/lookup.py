@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from undercroft.core.errors import Conflict
@@ -90,6 +90,24 @@ class Lookup:
         if found is not None and time.monotonic() - found.read_at < self._lease:
             return found
         return self.fresh(project, queue)
+
+    def find_all(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Route]:
+        """Those of many queues that have an entry, each as `find` gives it; one question for all that are not known."""
+        found: dict[tuple[str, str], Route] = {}
+        unknown: list[tuple[str, str]] = []
+        for key in wanted:
+            route = self._known.get(key)
+            if route is not None and time.monotonic() - route.read_at < self._lease:
+                found[key] = route
+            elif not key[1].startswith(LANE):
+                unknown.append(key)
+            elif (lane := self._lane(*key)) is not None:
+                found[key] = lane
+        if unknown:
+            read_at = time.monotonic()
+            for entry in self._catalogue()._find_all(unknown):
+                found[entry.project, entry.queue] = self._kept(entry, read_at)
+        return found
 
     def fresh(self, project: str, queue: str) -> Route | None:
         """A queue as it is now."""

@@ -51,6 +51,10 @@ class Catalogue(contract.CatalogueBase):
             found = self._entries.find_one({"_id": self._store.base(project, queue)})
         return None if found is None else _entry(found)
 
+    def _find_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Mapped]:
+        with self._store.call():
+            return [_entry(each) for each in self._entries.find({"_id": {"$in": [self._store.base(*each) for each in wanted]}})]
+
     def _put(self, project: str, queue: str, pool: str, state: bytes, version: int | None) -> bool:
         own, fields = self._store.base(project, queue), {"pool": pool, "state": state}
         if version is None:

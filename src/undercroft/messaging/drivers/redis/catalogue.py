@@ -61,6 +61,12 @@ class Catalogue(contract.CatalogueBase):
         value = self._store.redis.command(self._base, "HGET", f"{self._base}:entry", member(project, queue))
         return None if value is None else _entry(project, queue, value)
 
+    def _find_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Mapped]:
+        if not wanted:
+            return []
+        values = self._store.redis.command(self._base, "HMGET", f"{self._base}:entry", *(member(*each) for each in wanted))
+        return [_entry(*each, value) for each, value in zip(wanted, values, strict=True) if value is not None]
+
     def _put(self, project: str, queue: str, pool: str, state: bytes, version: int | None) -> bool:
         expected = "" if version is None else version
         return bool(self._run(PUT, self._store.now(), member(project, queue), pool, state, expected))

@@ -15,6 +15,8 @@ from undercroft.messaging.models import Mapped
 
 # Rows that one statement reads where all are wanted.
 _AT_ONCE = 1_000
+# Entries that one statement names.
+_TOGETHER = 100
 # Bits of the version that an entry begins with, so that it is none of an entry before it.
 _VERSION = 48
 
@@ -54,6 +56,13 @@ class Catalogue(contract.CatalogueBase):
         wanted = sa.select(self._table).where(self._is(project, queue))
         row = self._db.read(lambda c: c.execute(wanted).first())
         return None if row is None else _entry(row)
+
+    def _find_all(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Mapped]:
+        found: list[Mapped] = []
+        for first in range(0, len(wanted), _TOGETHER):
+            part = sa.or_(*(self._is(*each) for each in wanted[first : first + _TOGETHER]))
+            found += self._those(sa.select(self._table).where(part))
+        return found
 
     def _put(self, project: str, queue: str, pool: str, state: bytes, version: int | None) -> bool:
         values: dict[str, Any] = {"pool": pool, "state": state}
