@@ -115,11 +115,11 @@ def test_a_sound_store_and_what_its_engine_tells(examined, opener):
     store.claim_controller.create("jobs", {"ttl": 60, "grace": 60}, limit=2)
     found = examined(url_of(opener), "--verify", code=1 if _warns(url_of(opener)) else 0)
     assert [one for one in found.values() if one["level"] == "error"] == []
-    assert found["messages"]["found"].startswith("5 in 1 queues")
+    assert kept((check, one["found"]) for check, one in found.items()) == 5
     assert {"clock", "references", "statistics", "expired messages"} <= found.keys()
     if isinstance(store, Versioned):
         assert {"indexes"} <= found.keys() if hasattr(store, "parts") else {"tables", "rights", "size"} <= found.keys()
-    assert {check.partition(":")[0] for check, one in found.items() if one["level"] == "warning"} <= {"durability"}
+    assert all("durability" in check for check, one in found.items() if one["level"] == "warning")
 
 
 def _warns(url):
@@ -129,7 +129,10 @@ def _warns(url):
 
 def test_what_is_wrong_is_seen(run, examined, opener, engine):
     place = url_of(opener)
-    for harm in HARMS[engine.driver.partition("#")[0]]:
+    harms = HARMS.get(engine.driver.partition("#")[0])
+    if harms is None:
+        pytest.skip("NOT RUN: pools are examined as the stores that they are")
+    for harm in harms:
         store = opener()
         store.queue_controller.create("jobs")
         store.message_controller.post("jobs", [{"ttl": 600, "body": number} for number in range(5)], None)
@@ -154,7 +157,7 @@ def test_an_upgrade_may_be_repeated(run, opener):
 
 
 def test_what_waits_for_subscribers_is_told(opener, engine):
-    if HARMS[engine.driver.partition("#")[0]] is not SQL:
+    if HARMS.get(engine.driver.partition("#")[0]) is not SQL:
         pytest.skip("NOT RUN: changes a table")
     store = opener()
     store.queue_controller.create("jobs")
@@ -175,7 +178,7 @@ def test_the_worker_removes_what_has_expired(opener):
     store.queue_controller.create("gone")
     store.message_controller.post("gone", [{"ttl": 600}], None)
     store.queue_controller.delete("gone")
-    assert stored(store) == "3 in 1 queues"
+    assert stored(store) == 3
     command = [sys.executable, "-m", "undercroft.cli.main", "worker", "--once", "--store", f"messaging={url_of(opener)}"]
     done = subprocess.run([*command, "--log-format", "json"], capture_output=True, text=True, check=True)
     begins, removed, ends = map(json.loads, done.stderr.splitlines())
@@ -184,11 +187,16 @@ def test_the_worker_removes_what_has_expired(opener):
     # Those of the deleted queue may have gone with it.
     assert removed["messages"] in {2, 3}
     assert ends["message"] == "worker ends"
-    assert stored(store) == "1 in 1 queues"
+    assert stored(store) == 1
     assert store.message_controller.get("jobs", ids[2])["body"] == 600
 
 
 def stored(store):
-    """The messages and queues that are kept, also of those that nothing shows."""
-    (found,) = [one.found for one in store.diagnose() if one.check == "messages"]
-    return found.partition(",")[0]
+    """The messages that are kept, also of those that nothing shows."""
+    return kept((one.check, one.found) for one in store.diagnose())
+
+
+def kept(findings):
+    """How many messages findings tell of; with pools, each has its own."""
+    told = [found.partition(" ")[0] for check, found in findings if check.rpartition(": ")[2] == "messages"]
+    return sum(0 if word == "none" else int(word) for word in told)

@@ -26,7 +26,8 @@ def queues(db: Database, tables: Tables) -> Finding:
     )
     found, messages = db.read(lambda c: tuple(c.execute(counts).one()))
     return ok(
-        "messages", f"{int(messages):,} in {found:,} queues, expired ones that are not removed yet among them" if found else "none"
+        "messages",
+        f"{int(messages):,} in {found:,} queues, expired ones that are not removed yet among them" if found or messages else "none",
     )
 
 
