@@ -80,12 +80,13 @@ def everything(store: Any) -> list[Any]:
 
 
 def moved(store: Any, url: str, options: dict[str, Any], way: str, changes: int, seed: int) -> tuple[list[Any], int]:
-    """What is in the queue after so many changes of its pool, fewer if something is wrong, and how many died."""
+    """What is in the queue after so many changes of its pool, fewer if something is wrong, and how many movers died: some did."""
     for body in range(MESSAGES):
         store.message_controller.post(pooled.QUEUE, [{"ttl": pooled.LIFE, "body": body}], None)
-    died = 0
-    for number in range(changes):
-        flavor = str((number + 1) % 2)
+    died = number = 0
+    while number < changes or (not died and number < 10 * changes):
+        number += 1
+        flavor = str(number % 2)
         change(store, flavor)
         died += until_there(store, flavor, url, options, way, seed + number * 1_000)
         if store.queue_controller.stats(pooled.QUEUE)["messages"]["total"] != MESSAGES:
