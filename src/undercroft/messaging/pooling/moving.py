@@ -8,11 +8,13 @@ to be there, and deleted. That is right because by then every process takes mess
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from undercroft.core import deadline
+from undercroft.core.errors import Unavailable
 from undercroft.messaging.models import Arrival, Page, Stored
 from undercroft.messaging.pooling import placement, tags
 from undercroft.messaging.pooling.lookup import Lookup, Route
@@ -22,6 +24,8 @@ LOG = logging.getLogger(__name__)
 
 # Messages of a step, for a call that wants some, and when all are brought; steps before a post goes to the new pool.
 FEW, _MANY, _STEPS = 100, 500, 200
+# How often a step is tried, and the longest pause in between, in seconds.
+_TRIES, _PAUSE = 5, 0.1
 
 
 class Place(NamedTuple):
@@ -116,10 +120,20 @@ class Mover:
 
     def _some(self, route: Route, source: Pool, target: Pool, most: int) -> int:
         page = Page(None, most, None, claimed=False, delayed=False)
-        found, _ = source.call(source.messages._list, route.queue, route.project, page)
-        if found:
-            self.carry(route, source, target, found)
-        return len(found)
+        for left in reversed(range(_TRIES)):
+            found, _ = source.call(source.messages._list, route.queue, route.project, page)
+            if not found:
+                break
+            try:
+                self.carry(route, source, target, found)
+            except Unavailable:
+                # Others may be bringing the same ones, and the engine lets one of them fail.
+                if not left or target.is_away or source.is_away:
+                    raise
+                threading.Event().wait(random.uniform(0, _PAUSE))  # noqa: S311 - spreads load, keeps no secret
+            else:
+                return len(found)
+        return 0
 
     def carry(self, route: Route, source: Pool, target: Pool, found: Sequence[Stored]) -> None:
         """Bring messages of a source, which nobody else takes from there."""

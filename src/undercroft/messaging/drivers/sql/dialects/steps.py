@@ -335,6 +335,7 @@ class Steps(Entries, abc.ABC):
     def receive(self, lane: Lane, arrivals: Mapping[int, Arrival], now: int) -> int:
         def work(connection: sa.Connection) -> int:
             spot = self._announce(connection, lane)
+            self._one_by_one(connection, spot.queue)
             among, value = self._among(sorted(arrivals))
             statement = self._text(f"SELECT alias FROM {{moved}} WHERE queue = ? AND alias IN {among}")
             known = {alias for (alias,) in raw.rows(connection, statement, (spot.queue, *value))}
@@ -348,6 +349,9 @@ class Steps(Entries, abc.ABC):
             return len(rows)
 
         return self._db.write(work)
+
+    def _one_by_one(self, connection: sa.Connection, queue: int) -> None:
+        """Let those that receive into a queue wait for each other, where the engine would let them fail on the same message."""
 
     def known(self, lane: Lane, keys: Sequence[bytes], now: int) -> dict[bytes, int]:
         table, queue = self._tables.dedup, self._tables.queue
