@@ -150,7 +150,7 @@ class Poster:
 
 
 class _Gone(Unavailable):
-    """A connection that was kept is no longer one."""
+    """The receiver has closed a connection that was kept."""
 
 
 class _Connection(http.client.HTTPConnection):

@@ -30,7 +30,7 @@ class Outbox(abc.ABC):
     O2 An entry whose message has expired is not given any more, and `clean` removes it.
     O3 What was taken or is due is not given again until its seconds are over, and then it is, unless it was removed or settled; a
         subscription that is woken is due at once.
-    O4 A lane is no queue of its project: no list, count or depths of queues has it, and a post to it makes no entry. When its
+    O4 Lanes are not among the queues of a project: no list, count or depths has them, and a post to one makes no entry. When its
         subscription is removed or has expired, `clean` removes what it left.
 
     Args:

@@ -135,7 +135,7 @@ def is_ours(name: str) -> bool:
 
 
 def check_headers(given: Mapping[Any, Any]) -> None:
-    """Refuse what is no header of HTTP.
+    """Refuse names and values that HTTP does not allow in a header.
 
     Raises:
         InvalidInput: it says which.

@@ -132,7 +132,7 @@ def _arithmetic(least: int, most: int, place: int, count: int) -> int:
 
 
 def _geometric(least: int, most: int, place: int, count: int) -> int:
-    # There is no factor from 0 to anything.
+    # A geometric series cannot begin at 0.
     first = max(1, least)
     if count == 1:
         return least

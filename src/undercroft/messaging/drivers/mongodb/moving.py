@@ -1,7 +1,7 @@
 """Messages that go to another queue, in steps, since no two documents change together.
 
 The move is written down first. Then messages are marked, so that nobody sees them; the target stores each of their posts once, by a
-token that no other post may have; then the source deletes them, and the move is crossed out. Whoever finds an old move goes on with
+token that no other post may have; then the source deletes them, and the move is crossed out. Who finds an old move goes on with
 it.
 """
 
