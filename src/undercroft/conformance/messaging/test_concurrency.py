@@ -260,6 +260,19 @@ def test_a_post_is_seen_whole_or_not_at_all(store: DataDriverBase, open_store: O
     assert counts(store) == (600, 0, 600)
 
 
+@clause("Q16", "Q20")
+def test_what_all_writers_posted_is_on_the_next_list(store: DataDriverBase, open_store: OpenStore) -> None:
+    """No post is open any more when all have returned, so the list has all of them."""
+    stores, rounds = [store, open_store(init=False)], 40
+
+    def work(number: int) -> None:
+        for n in range(rounds):
+            post(stores[number % 2], [number, n])
+
+    numbered(WRITERS, work)
+    assert sorted(listed(store)) == [[by, n] for by in range(WRITERS) for n in range(rounds)]
+
+
 @clause("Q6", "Q20")
 @pytest.mark.usefixtures("examined")
 def test_writers_of_many_queues(store: DataDriverBase, open_store: OpenStore) -> None:

@@ -234,17 +234,29 @@ class Database:
         key = {"_id": self.base(project, name)}
         change = {"$inc": {"last": Int64(count)}, "$setOnInsert": self.new(project, name, "{}" if makes else None)}
         while True:
-            found = None
-            with self.call(writes=True), contextlib.suppress(mongo.DuplicateKeyError):
-                found = self.queues.find_one_and_update(key, change, upsert=True, return_document=pymongo.ReturnDocument.AFTER)
+            found = self._counted(key, change)
             if found is None:
                 # Another one has made it just now.
                 continue
+            found["last"] = int(found.get("last", 0)) + count
             if makes and not found["made"]:
                 with self.call(writes=True):
                     self.queues.update_one({**key, "inc": found["inc"], "made": False}, {"$set": {"meta": "{}", "made": True}})
             lane = lane_of(found)
             return lane._replace(until=self.refresh(lane.base)) if lane.until == UNKNOWN else lane
+
+    def _counted(self, key: Document, change: Document) -> Document | None:
+        """Change a queue's document, or make it; what it was before, or is made of. None where another one made it just now."""
+        with self.call(writes=True):
+            try:
+                # As it was before: there are servers that answer with the later change of another caller where what it is after
+                # this one is asked for, and a number that is given out twice leaves one that no post comes for.
+                found: Document | None = self.queues.find_one_and_update(
+                    key, change, upsert=True, return_document=pymongo.ReturnDocument.BEFORE
+                )
+            except mongo.DuplicateKeyError:
+                return None
+        return {**key, **change["$setOnInsert"]} if found is None else found
 
     def refresh(self, base: str) -> int:
         """Let a queue's document say until when it has subscriptions; that moment."""

@@ -80,16 +80,17 @@ class Subscription(contract.Subscription):
         return name
 
     def _next(self) -> str:
-        after = pymongo.ReturnDocument.AFTER
+        # As it was before, for the reason that numbers of posts have: no two subscriptions may be given one id.
+        before = pymongo.ReturnDocument.BEFORE
         while True:
             with self._store.call(writes=True):
                 try:
                     found = self._counter.find_one_and_update(
-                        _COUNTER, {"$inc": {"last": Int64(1)}}, upsert=True, return_document=after
+                        _COUNTER, {"$inc": {"last": Int64(1)}}, upsert=True, return_document=before
                     )
                 except mongo.DuplicateKeyError:
                     continue
-            return f"{found['last']:016x}"
+            return f"{(found['last'] if found else 0) + 1:016x}"
 
     def _frees(self, base: str, digest: str) -> bool:
         """Remove an expired subscription of a subscriber; whether there is none any more."""
