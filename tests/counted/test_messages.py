@@ -202,6 +202,8 @@ def exchanged(opener: Opener, operation: Callable[[DataDriverBase], Callable[[],
 
 @pytest.mark.parametrize("name", ALL)
 def test_round_trips(engine, tmp_path, name):
+    if engine.driver == "pooled":
+        pytest.skip("NOT RUN: chance says which engine has the queue; tests/unit/messaging/pooling counts the look-ups")
     opener = opener_of(engine, tmp_path)
     try:
         opener().queue_controller.create("q", project="p")

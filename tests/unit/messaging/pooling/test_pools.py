@@ -248,7 +248,12 @@ def test_one_look_up_is_enough(store: Any, open_store: Open, monkeypatch: pytest
     catalogue = type(other.control_driver.catalogue_controller)
     asked: list[str] = []
     find = catalogue._find
-    monkeypatch.setattr(catalogue, "_find", lambda *given: asked.append(given[-1]) or find(*given))
+
+    def noted(*given: Any) -> Any:
+        asked.append(given[-1])
+        return find(*given)
+
+    monkeypatch.setattr(catalogue, "_find", noted)
     other.message_controller.get("q", post(other, 1)[0])
     made, found = claim(other)
     other.message_controller.delete("q", found[0]["id"], claim=made)
