@@ -12,6 +12,8 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+import pytest
+
 from undercroft.conformance.plugin import Opener
 
 TOLD = "canary-of-the-engine"
@@ -40,6 +42,8 @@ _MODULES = {"opensearch": "search", "es": "elasticsearch"}
 def ways(opener: Opener) -> Mapping[str, Way]:
     """The ways of an opener's engine, by name."""
     name = _MODULES.get(opener.target.driver, opener.target.driver)
+    if name == "pooled":
+        pytest.skip("NOT RUN: pools refuse as the engines that they are")
     found: Mapping[str, Way] = importlib.import_module(f"{__name__}.{name}").WAYS
     return found
 
