@@ -16,7 +16,7 @@ from undercroft.messaging.models import NewMessage
 # Messages that a script cleans up: of 250 each those whose claims are over, and those that are free.
 PART = 500
 _PRELUDE = (importlib.resources.files("undercroft.messaging.drivers.redis") / "scripts" / "queue.lua").read_text()
-_PLACES = "new_numbers('place', last, count, tonumber(ARGV[1]))"
+_PLACES = "new_numbers('place', last, count, now)"
 _FREED = "spread('ZADD', FREE, "
 
 
