@@ -116,6 +116,7 @@ def test_a_sound_store_and_what_its_engine_tells(examined, opener):
     found = examined(url_of(opener), "--verify", code=1 if _warns(url_of(opener)) else 0)
     assert [one for one in found.values() if one["level"] == "error"] == []
     assert kept((check, one["found"]) for check, one in found.items()) == 5
+    assert " in 1 queues" in found["messages"]["found"]
     assert {"clock", "references", "statistics", "expired messages"} <= found.keys()
     if isinstance(store, Versioned):
         assert {"indexes"} <= found.keys() if hasattr(store, "parts") else {"tables", "rights", "size"} <= found.keys()
@@ -193,7 +194,9 @@ def test_the_worker_removes_what_has_expired(opener):
 
 def stored(store):
     """The messages that are kept, also of those that nothing shows."""
-    return kept((one.check, one.found) for one in store.diagnose())
+    found = [(one.check, one.found) for one in store.diagnose()]
+    assert " in 1 queues" in dict(found)["messages"]
+    return kept(found)
 
 
 def kept(findings):
