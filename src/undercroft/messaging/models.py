@@ -54,7 +54,7 @@ class Arrival(NamedTuple):
     """A message that comes from another store.
 
     Attributes:
-        id: what it is found by from now on. It begins with `~`, so it is no id that a store gives.
+        id: what it is found by from now on. It begins with `~`, which ids given by a store never do.
         born, ttl, expires: when it was posted (milliseconds since 1970), its seconds, when it is over.
         claims: how many claims took it.
         client: who posted it.

@@ -91,7 +91,7 @@ class Worker:
         self._handing = Handing(driver, requires_confirmation=options.requires_confirmation)
         self._most_slow = max(1, options.parallel // 2)
         self._receivers = receivers or Receivers()
-        # Who is served, and whether in the slow lane; what was due again since then; who waits for the slow lane.
+        # Subscriptions being served, with True in the slow lane; those due again since; those that wait for the slow lane.
         self._busy: dict[Subscribed, bool] = {}
         self._again: dict[Subscribed, Due] = {}
         self._parked: collections.deque[_Parked] = collections.deque()

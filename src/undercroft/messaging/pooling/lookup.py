@@ -161,7 +161,7 @@ class Lookup:
         return found
 
     def change(self, project: str, queue: str, change: Change) -> Route | None:
-        """Change the placement of a queue on what it is; None where there is no entry.
+        """Change the placement of a queue, starting from what is stored; None where it has no entry.
 
         Args:
             project: whose it is.

@@ -56,7 +56,7 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
         former: pools where it was.
         hops: the most moves that a message of it has behind it.
         dead: the queue that its dead letters go to.
-        unmade: whether there is no such queue, but something that belongs to its name.
+        unmade: whether the queue itself does not exist, although something is kept under its name.
         ends: when the entry of a deleted queue may go.
     """
 

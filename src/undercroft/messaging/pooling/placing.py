@@ -84,7 +84,7 @@ class Places:
             queue: its name.
             flavor: what its pool is to be of.
             near: the pool that it goes to, if it is to be beside something.
-            unmade: whether there is no queue of that name yet.
+            unmade: whether the queue is still to be made.
         """
         found = self._lookup.find(project, queue)
         if found is not None:

@@ -1,8 +1,8 @@
 """Messages that go to another queue, in steps, since no two documents change together.
 
 The move is written down first. Then messages are marked, so that nobody sees them; the target stores each of their posts once, by a
-token that no other post may have; then the source deletes them, and the move is crossed out. Who finds an old move goes on with
-it.
+token that no other post may have; then the source deletes them, and the record of the move is removed. A process that finds an old
+record finishes that move.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Storing posts: a post is one document, with all that it is remembered by, so it is stored as a whole or not at all.
 
 What no two posts may have are its tokens, of which a unique index holds: the keys of what was posted once, of receipts, of messages
-from elsewhere. Whoever comes second learns it from the index, and asks what the first one stored.
+from elsewhere. The second writer fails on the index, and reads what the first one stored.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A post reads that row anyway, so to look at it costs a queue without subscribers nothing. The row comes and goes with the queue,
 subscriptions do not, and both may be made at the same moment. So all that changes the copy locks a row of `audience` first, and
-brings the copy up to date before it ends: who comes later sees what the others have stored.
+brings the copy up to date before it ends: a later transaction sees what the others have stored.
 """
 
 from __future__ import annotations
