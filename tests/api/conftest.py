@@ -6,7 +6,7 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -72,16 +72,16 @@ def messaging_place(place: Opener) -> Iterator[Opener]:
 
 
 @pytest.fixture(scope="module")
-def others(event_place: Opener, metering_place: Opener, messaging_place: Opener) -> dict[str, str]:
-    """The stores beside that of rated usage, as `serving` takes them."""
-    return {"events": url_of(event_place), "metering": url_of(metering_place), "messaging": url_of(messaging_place)}
+def others(event_place: Opener, metering_place: Opener, messaging_place: Opener) -> dict[str, Any]:
+    """The stores beside that of rated usage, as `serving` takes them, with all that makes routes be there."""
+    urls = {"events": url_of(event_place), "metering": url_of(metering_place), "messaging": url_of(messaging_place)}
+    return urls | {"messaging_settings": {"admin_mode": "true", "pooling": "true", "enable_virtual_pool": "true"}}
 
 
 @pytest.fixture(scope="module")
-def service(place: Opener, others: dict[str, str], tokens: pathlib.Path) -> Iterator[Service]:
+def service(place: Opener, others: dict[str, Any], tokens: pathlib.Path) -> Iterator[Service]:
     """A service of all kinds, with tokens."""
-    own = {"admin_mode": "true", "pooling": "true", "enable_virtual_pool": "true"}
-    with serving(url_of(place), auth="tokens", token_file=tokens, messaging_settings=own, **others) as found:
+    with serving(url_of(place), auth="tokens", token_file=tokens, **others) as found:
         yield found
 
 

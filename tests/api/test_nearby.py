@@ -47,7 +47,7 @@ OWN: list[dict[str, str]] = [
 
 
 @pytest.fixture(scope="module")
-def near(place: Any, others: dict[str, str]) -> Iterator[Service]:
+def near(place: Any, others: dict[str, Any]) -> Iterator[Service]:
     with serving(url_of(place), cors_origins="https://console.example.org", hosts="undercroft.local", **others) as found:
         yield found
 
