@@ -424,6 +424,29 @@ def test_of_equal_receipts_at_once_one_stores(store: DataDriverBase, open_store:
         assert counts(store) == (24, 0, 24)
 
 
+@clause("Q47")
+@promise("C2", "C8")
+@assumes("concurrent_writers")
+def test_two_that_receive_the_same_at_once_keep_its_order(store: DataDriverBase, open_store: OpenStore) -> None:
+    """Each begins with what is not there yet, as far as it knows, and none fails."""
+    stores = [store, open_store(init=False)]
+    many = 300
+    given = [arrival(f"~{n}", n) for n in range(many)]
+    make(store, "q")
+    begun = [0]
+
+    def work(number: int) -> None:
+        size = 3 + 4 * number
+        while (first := max(begun)) < many:
+            receive(stores[number % 2], *given[first : first + size])
+            begun.append(first + size)
+
+    with at(0):
+        numbered(4, work)
+        assert bodies(everything(store)) == list(range(many))
+        assert counts(store) == (many, 0, many)
+
+
 @clause("Q47", "Q28")
 @promise("C1", "C8")
 @needs("claims")

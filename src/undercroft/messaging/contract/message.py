@@ -228,7 +228,8 @@ class Message(abc.ABC):
 
         Q47 They keep their ids, ages, lives and counts of claims, may be claimed at once, and are found by their ids as any
             other; these are markers, too. One whose id was received before is passed over, also when it is gone, until a day
-            after it expired; so is one that has expired. All are stored when it returns. The queue need not exist.
+            after it expired; so is one that has expired. All are stored when it returns. The queue need not exist. Several calls
+            at once that have some of the same keep the order that all of them give.
         """
         own, scope = arguments.name(queue), arguments.project(project)
         for one in arrivals:

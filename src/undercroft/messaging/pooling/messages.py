@@ -210,10 +210,16 @@ class Message(contract.Message):
         return outside(route, pool, found)
 
     def _stats(self, queue: str, project: str) -> Stats:
-        route = self._find(project, queue)
+        # What others have begun to bring since this process last looked is counted, too.
+        route = self._lookup.fresh(project, queue)
         if route is None:
             return Stats(0, 0, None, None)
-        pools = [route.pool] if route.is_still else list(self._mover.place(route).all)
+        pools = [route.pool]
+        if not route.is_still:
+            place = self._mover.place(route)
+            # What a killed mover has left would be counted twice.
+            self._mover.settle(route, place)
+            pools = list(place.all)
         found = [_tagged(pool.call(pool.messages._stats, route.queue, project), pool.tag) for pool in pools]
         return found[0] if len(found) == 1 else _summed(found)
 

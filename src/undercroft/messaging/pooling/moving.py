@@ -118,6 +118,10 @@ class Mover:
                 break
         return brought
 
+    def settle(self, route: Route, place: Place) -> None:
+        """Take up what movers have left that were killed: it is among what comes first, and no more than one step of theirs."""
+        self.bring(route, place, _MANY)
+
     def _some(self, route: Route, source: Pool, target: Pool, most: int) -> int:
         page = Page(None, most, None, claimed=False, delayed=False)
         for left in reversed(range(_TRIES)):

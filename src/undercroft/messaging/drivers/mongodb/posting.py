@@ -224,7 +224,10 @@ class Poster:
                 return
             known, is_late = self._received(document, now)
             own = {place: one for place, one in own.items() if located(lane.inc, one.id) not in known}
-            if is_late:
+            if own and (known or is_late):
+                if not is_late:
+                    # What is left belongs behind what another one has stored, whose number may be a later one.
+                    self._posts.plug(lane.inc, lane.last, now)
                 lane = self._store.numbered(project, queue)
         self._posts.plug(lane.inc, lane.last, now)
 

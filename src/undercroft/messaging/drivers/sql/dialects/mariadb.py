@@ -102,6 +102,12 @@ class MariaDB(Steps):
         raw.changed(connection, f"BEGIN NOT ATOMIC {together}; END", tuple(value for _, values in parts for value in values))
         return places
 
+    def _one_by_one(self, connection: sa.Connection, lane: Lane) -> None:
+        # Posts read that row without regard to locks.
+        mine = self._text(f"SELECT id FROM {{queue}} WHERE project = ? AND name = ?{self.locked}")
+        while not raw.rows(connection, mine, tuple(lane)):
+            self._ensure(connection, lane)
+
     def _among(self, numbers: Iterable[int]) -> tuple[str, tuple[Any, ...]]:
         return "?", (tuple(numbers),)
 

@@ -57,8 +57,6 @@ _ALIKE = (
 _ALL = "unnest(%(body)b::bytea[], %(ttl)s::bigint[], %(delay)s::bigint[]) WITH ORDINALITY AS g(body, ttl, delay, n)"
 # Queues that are remembered as ones with subscribers.
 _HEARD = 10_000
-# What the key of the lock of those that receive into a queue differs in from the queue's id: "received" as a number.
-_RECEIVES = 0x7265636569766564
 # Marks, in the column of the number of claims, a row that tells what to wait for instead of a message.
 _OUTLOOK = -2
 
@@ -224,8 +222,9 @@ class PostgreSQL(AloneEntries, Steps):
             self._bell.ring_if_awaited(target, moved)
         return moved
 
-    def _one_by_one(self, connection: sa.Connection, queue: int) -> None:
-        raw.rows(connection, self._text("SELECT pg_advisory_xact_lock(?)"), (queue ^ _RECEIVES,))
+    def _one_by_one(self, connection: sa.Connection, lane: Lane) -> None:
+        name = "\n".join((self._tables.message.name, *lane, "receive"))
+        raw.rows(connection, "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
 
     def receive(self, lane: Lane, arrivals: Mapping[int, Arrival], now: int) -> int:
         stored = super().receive(lane, arrivals, now)

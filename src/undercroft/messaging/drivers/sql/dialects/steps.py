@@ -334,8 +334,9 @@ class Steps(Entries, abc.ABC):
 
     def receive(self, lane: Lane, arrivals: Mapping[int, Arrival], now: int) -> int:
         def work(connection: sa.Connection) -> int:
+            # Before a place is taken: what this one stores must be behind what those have stored that it waited for.
+            self._one_by_one(connection, lane)
             spot = self._announce(connection, lane)
-            self._one_by_one(connection, spot.queue)
             among, value = self._among(sorted(arrivals))
             statement = self._text(f"SELECT alias FROM {{moved}} WHERE queue = ? AND alias IN {among}")
             known = {alias for (alias,) in raw.rows(connection, statement, (spot.queue, *value))}
@@ -350,8 +351,11 @@ class Steps(Entries, abc.ABC):
 
         return self._db.write(work)
 
-    def _one_by_one(self, connection: sa.Connection, queue: int) -> None:
-        """Let those that receive into a queue wait for each other, where the engine would let them fail on the same message."""
+    def _one_by_one(self, connection: sa.Connection, lane: Lane) -> None:
+        """Let those that receive into a queue wait for each other, where the engine lets transactions write at the same time.
+
+        They would fail on the same message, or store the later ones before those that another one has not committed yet.
+        """
 
     def known(self, lane: Lane, keys: Sequence[bytes], now: int) -> dict[bytes, int]:
         table, queue = self._tables.dedup, self._tables.queue
