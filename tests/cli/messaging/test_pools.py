@@ -14,38 +14,9 @@ pytestmark = pytest.mark.kind("messaging")
 
 
 @pytest.fixture
-def place(tmp_path):
-    """An empty store."""
-    url = f"sqlite:///{tmp_path}/messaging.db"
-    with contextlib.closing(undercroft.connect("messaging", url)) as store:
-        store.init()
-    return url
-
-
-@pytest.fixture
 def uri(tmp_path):
     """Makes URIs of stores that there are not yet."""
     return lambda name: f"sqlite:///{tmp_path}/{name}.db"
-
-
-@pytest.fixture
-def pool(run, place):
-    """Run `undercroft pool COMMAND` on the store."""
-
-    def call(command, *arguments, **more):
-        return run("pool", command, "--store", place, *arguments, **more)
-
-    return call
-
-
-@pytest.fixture
-def flavor(run, place):
-    """Run `undercroft flavor COMMAND` on the store."""
-
-    def call(command, *arguments, **more):
-        return run("flavor", command, "--store", place, *arguments, **more)
-
-    return call
 
 
 @pytest.fixture

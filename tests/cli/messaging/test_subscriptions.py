@@ -17,39 +17,6 @@ pytestmark = pytest.mark.kind("messaging")
 URI = "https://user:pass@ops.example.org:8443/hooks/s3cret?token=t0ken"
 
 
-@pytest.fixture
-def place(tmp_path):
-    """An empty store."""
-    url = f"sqlite:///{tmp_path}/messaging.db"
-    with contextlib.closing(undercroft.connect("messaging", url)) as store:
-        store.init()
-    return url
-
-
-@pytest.fixture
-def queue(run, place):
-    """Run `undercroft queue COMMAND` on the store."""
-
-    def call(command, *arguments, **more):
-        return run("queue", command, "--store", place, *arguments, **more)
-
-    return call
-
-
-@pytest.fixture
-def setting(monkeypatch):
-    """Set options of [messaging]."""
-
-    def call(**options):
-        for name, value in options.items():
-            monkeypatch.setenv(f"UNDERCROFT_MESSAGING__{name.upper()}", str(value))
-        settings.current.cache_clear()
-
-    yield call
-    monkeypatch.undo()
-    settings.current.cache_clear()
-
-
 def made(queue, *arguments):
     return queue("subscribe", *arguments).stdout.split()[-1]
 

@@ -14,7 +14,6 @@ import time
 import pytest
 
 import undercroft
-from undercroft.core import settings
 from undercroft.messaging import Message
 
 pytestmark = pytest.mark.kind("messaging")
@@ -22,39 +21,6 @@ pytestmark = pytest.mark.kind("messaging")
 
 def opened(url):
     return contextlib.closing(undercroft.connect("messaging", url))
-
-
-@pytest.fixture
-def place(tmp_path):
-    """An empty store."""
-    url = f"sqlite:///{tmp_path}/messaging.db"
-    with opened(url) as store:
-        store.init()
-    return url
-
-
-@pytest.fixture
-def queue(run, place):
-    """Run `undercroft queue COMMAND` on the store."""
-
-    def call(command, *arguments, **more):
-        return run("queue", command, "--store", place, *arguments, **more)
-
-    return call
-
-
-@pytest.fixture
-def setting(monkeypatch):
-    """Set options of [messaging]."""
-
-    def call(**options):
-        for name, value in options.items():
-            monkeypatch.setenv(f"UNDERCROFT_MESSAGING__{name.upper()}", str(value))
-        settings.current.cache_clear()
-
-    yield call
-    monkeypatch.undo()
-    settings.current.cache_clear()
 
 
 def lines(text):

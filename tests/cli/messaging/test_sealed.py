@@ -34,28 +34,16 @@ def key(monkeypatch):
 
 
 @pytest.fixture
-def place(tmp_path):
-    url = f"sqlite:///{tmp_path}/messaging.db"
-    with contextlib.closing(undercroft.connect("messaging", url)) as store:
-        store.init()
-    return url
-
-
-@pytest.fixture
-def queue(run, place, key):
+def queue(queue, key):
     """Run `undercroft queue COMMAND`; the store has an encrypted queue with a message, and dead letters of it."""
-
-    def call(command, *arguments, **more):
-        return run("queue", command, "--store", place, *arguments, **more)
-
     key(KEYS[0])
-    call("create", "letters", "_enable_encrypt_messages=true")
-    call("post", "letters", json.dumps(SECRET))
-    call("post", "other", json.dumps(SECRET), "--project", "p")
-    call("create", "source", "_enable_encrypt_messages=true", "_max_claim_count=0", "_dead_letter_queue=dead")
-    call("post", "source", json.dumps(SECRET))
-    call("claim", "source")
-    return call
+    queue("create", "letters", "_enable_encrypt_messages=true")
+    queue("post", "letters", json.dumps(SECRET))
+    queue("post", "other", json.dumps(SECRET), "--project", "p")
+    queue("create", "source", "_enable_encrypt_messages=true", "_max_claim_count=0", "_dead_letter_queue=dead")
+    queue("post", "source", json.dumps(SECRET))
+    queue("claim", "source")
+    return queue
 
 
 def stored(place, queue):
