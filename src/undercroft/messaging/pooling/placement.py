@@ -5,7 +5,8 @@ A queue is in one pool. A change of pool goes in steps, each a version of the ca
   1. `to` names the new pool, `reads` a moment from which on messages are taken from there only. It lies so far ahead that by then
      every process has read the entry again. Until then nothing is different. From then on, whoever wants to take messages brings
      those of the old pool into the new one first. Posts still go to the old pool, so that their order is kept.
-  2. When the old pool has nothing left that is free, `posts` is set: from that moment on posts go to the new pool.
+  2. When the old pool has nothing left that is free, or only what came since, `posts` is set: from that moment on posts go to the
+     new pool.
   3. When the old pool is empty, also of what was under claims, it is `former`, and the next change may begin. Before that, it may
      have messages that are in the new pool, too: a process was killed between the two steps of a move.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from undercroft.core.errors import UndercroftError
 from undercroft.messaging.contract import ControlDriverBase
 from undercroft.messaging.contract.outbox import lane
-from undercroft.messaging.models import Subscriber
+from undercroft.messaging.models import Page, Subscriber
 from undercroft.messaging.pooling import placement
 from undercroft.messaging.pooling.lookup import Lookup, Route
 from undercroft.messaging.pooling.moving import FEW, Mover
@@ -17,6 +17,8 @@ from undercroft.messaging.pooling.pools import LOG, Pool, Pools
 
 # Entries of the catalogue, and subscriptions, that are read at once.
 _AT_ONCE = 1_000
+# The first message that is free.
+_FIRST = Page(None, 1, None, claimed=False, delayed=False)
 
 
 class Rebalancing:
@@ -84,15 +86,29 @@ class Rebalancing:
         place = self._mover.place(route)
         if place.pool.name != route.placement.to or not place.sources:
             return
-        brought = self._mover.bring_all(route, place)
         (old,) = place.sources
+        if not route.placement.posts and self._is_new(route, old):
+            self._follow(route, queue, old, place.pool)
+            return
+        brought = self._mover.bring_all(route, place)
         if not route.placement.posts:
-            # What is posted all the time is brought by those who post, from then on.
             if self._mover.bring(route, place) < FEW:
-                self._copy_subscriptions(route, old, place.pool)
-                self._change(route, queue, lambda one: placement.is_drained(one, self._now()))
+                self._follow(route, queue, old, place.pool)
         elif placement.may_end(route.placement, self._now()) and not brought:
             self._arrive(route, queue, old, place.pool)
+
+    def _is_new(self, route: Route, old: Pool) -> bool:
+        """Whether all that is free in the old pool came after messages were taken from there.
+
+        It may come faster than it is brought. From when posts follow on, those who post bring it, and post no more until it is.
+        """
+        first, _ = old.call(old.messages._list, route.queue, route.project, _FIRST)
+        return bool(first) and first[0].created > route.placement.reads
+
+    def _follow(self, route: Route, queue: str, old: Pool, new: Pool) -> None:
+        """Let posts follow."""
+        self._copy_subscriptions(route, old, new)
+        self._change(route, queue, lambda one: placement.is_drained(one, self._now()))
 
     def _change(self, route: Route, queue: str, change: Callable[[Placement], Placement]) -> None:
         kept = route.placement
