@@ -228,6 +228,7 @@ class Ledger:
         """What there is when this call was done, though nobody was told: all of it, or as much as it may have come to.
 
         The steps of an operation that has several are each done or not, in their order; each call is done whole or not at all.
+        Where a driver declares that it cannot do that, the first messages of a call may be done; but a claim is made whole.
         """
         after = self.copy()
         if done.kind == "post":
@@ -235,21 +236,32 @@ class Ledger:
             return after
         # An engine may let happen what is due when it is first asked about it, even if nothing is claimed then.
         after.set(done.at)
+        is_whole = bool(store.capabilities.whole_calls)
         with at(done.at):
             found = everything(store)
             there = {(each["body"]["name"], each["body"]["by"]) for each in found}
             renewed = any(_ttl(store, each["claim_id"]) == RENEWED for each in found if each["claim_id"])
         if done.kind == "pop":
-            doomed, sizes = [item for item in after.items if item.by < done.before], itertools.repeat(POPPED)
+            doomed, sizes = [item for item in after.items if item.by < done.before], itertools.repeat(POPPED if is_whole else 1)
         else:
             if any(each["claim_id"] for each in found):
                 after.claim(done, TTL)
             if renewed:
+                before = after.held()
                 after.claim(done, RENEWED, is_new=False)
+                if not is_whole:
+                    after._prolong_no_more(before, {(each["body"]["name"], each["body"]["by"]): each["ttl"] for each in found})
             doomed = after.held()[1:] if done.kind == "delete" else []
-            sizes = itertools.repeat(len(doomed) if done.is_bulk else 1)
+            sizes = itertools.repeat(len(doomed) if done.is_bulk and is_whole else 1)
         after.remove(_begun(doomed, sizes, there))
         return after
+
+    def _prolong_no_more(self, before: list[Item], found: dict[tuple[str, int], int]) -> None:
+        """Let messages of a renewed claim be as they were, from the first one on whose life it has not prolonged, as was found."""
+        renewed = self.held()
+        count = itertools.takewhile(lambda item: found.get((item.name, item.by)) == item.ttl, renewed)
+        kept = dict(list(zip(renewed, before, strict=True))[sum(1 for _ in count) :])
+        self.items = [kept.get(item, item) for item in self.items]
 
 
 def _begun(doomed: list[Item], sizes: Iterator[int], there: set[tuple[str, int]]) -> list[Item]:

@@ -54,7 +54,11 @@ class Capabilities(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Features(caps.Capabilities, collections.abc.Set):  # type: ignore[type-arg]  # its members are those of the enum
-    """What a driver of messages may lack; every default is the full contract. As a set it has the members of `Capabilities`."""
+    """What a driver of messages may lack; every default is the full contract. As a set it has the members of `Capabilities`.
+
+    Attributes:
+        whole_calls: a claim, a renewal, a pop, a deletion of several messages that is broken off is done whole or not at all.
+    """
 
     fifo: Truth = True
     claims: Truth = True
@@ -63,6 +67,7 @@ class Features(caps.Capabilities, collections.abc.Set):  # type: ignore[type-arg
     store_once: Truth = True
     concurrent_writers: Truth = True
     survives_restart: Truth = True
+    whole_calls: Truth = True
 
     @classmethod
     def _from_iterable(cls, found: Iterable[Any]) -> frozenset[Any]:

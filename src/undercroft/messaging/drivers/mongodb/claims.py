@@ -138,8 +138,9 @@ class Claim(contract.Claim):
     def _delete(self, queue: str, claim: str, project: str) -> None:
         known = self._known(queue, claim, project)
         if known is not None:
-            self._end(claim)
+            # In this order no message is ever under a claim that is not there.
             self._change(known[0], claim, self._posts.claimed(claim, bodies=False), lambda state: state._replace(again=0, claim=""))
+            self._end(claim)
 
     def _change(self, lane: Lane, claim: str, found: Sequence[Post], change: Callable[[State], State]) -> None:
         """Change the states of a claim's messages; `found` are the posts that have them."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from undercroft.core.capabilities import never
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Finding
 from undercroft.engines import mongodb
+from undercroft.messaging import contract
 from undercroft.messaging.drivers.mongodb import diagnosis
 from undercroft.messaging.drivers.mongodb.claims import Claim
 from undercroft.messaging.drivers.mongodb.control import ControlDriver
@@ -33,6 +35,7 @@ class DataDriver(DataPlane[Store]):
     _claim_controller = Claim
     _subscription_controller = Subscription
     _outbox = Outbox
+    capabilities = contract.Features.without(whole_calls=never("each post is changed by itself, and the first ones may be done"))
 
     def __init__(self, conf: Any, cache: Any, control_driver: Any, **opened: Any) -> None:
         super().__init__(conf, cache, control_driver, **opened)

@@ -19,7 +19,7 @@ from undercroft.messaging.drivers.mongodb.taking import Taker
 
 # Milliseconds for which a deleted queue is remembered: a post to it may come late.
 _LATE = 3_600_000
-# Messages after which `collect` ends, and a part of it.
+# Messages after which `collect` ends, and those of a part of it; a post goes as a whole.
 _MOST, _ENOUGH = 100_000, 1_000
 
 
@@ -75,10 +75,11 @@ class Keeper:
             changes, gone = [], 0
             for post, states in self._taker.verified(found, now):
                 left = {place: state for place, state in states.items() if state.expires > now}
-                changes.append(Change(post, left))
-                gone += len(states) - len(left)
-                if gone >= _ENOUGH:
+                over = len(states) - len(left)
+                if gone and gone + over > _ENOUGH:
                     break
+                changes.append(Change(post, left))
+                gone += over
             if self._posts.apply(changes, now, 0):
                 removed += gone
             if len(found) < AT_ONCE:
@@ -174,12 +175,12 @@ class Keeper:
 
 
 def _enough(found: Sequence[Document]) -> list[Document]:
-    """The first posts that have enough messages together."""
+    """The first posts, one or more, that have no more messages together than go at once."""
     count = 0
     for place, each in enumerate(found):
         count += int(each["k"])
-        if count >= _ENOUGH:
-            return list(found[: place + 1])
+        if place and count > _ENOUGH:
+            return list(found[:place])
     return list(found)
 
 

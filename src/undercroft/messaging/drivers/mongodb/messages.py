@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from undercroft.messaging.drivers.mongodb.posting import Poster
 from undercroft.messaging.drivers.mongodb.posts import AT_ONCE, FREE, Change, live, without_expired
 from undercroft.messaging.drivers.mongodb.rows import Document, Post, State
 from undercroft.messaging.drivers.mongodb.store import Store
-from undercroft.messaging.drivers.mongodb.taking import Marked
 from undercroft.messaging.errors import (
     ClaimDoesNotExist,
     ClaimDoesNotMatch,
@@ -27,8 +25,6 @@ from undercroft.messaging.errors import (
 )
 from undercroft.messaging.models import Arrival, NewMessage, Page, Stats, Stored
 
-# Milliseconds for which messages are taken that are about to be removed by a pop.
-_POPPED = 30_000
 Texts = list[str]
 Found = list[tuple[Post, int]]
 
@@ -177,36 +173,7 @@ class Message(contract.Message):
 
     def _pop(self, queue: str, limit: int, project: str) -> Sequence[Stored]:
         lane = self._store.lane(project, queue)
-        if lane is None:
-            return []
-        # Taken first, and then removed: so that each of them is told who has it, however many there are.
-        now, claim = self._store.now(), lane.inc + secrets.token_hex(7)
-        taken = self._taker.take(lane, limit, now, lambda state: state._replace(again=now + _POPPED, claim=claim))
-        shown = self._posts.stored(
-            [(one.post._replace(states={one.place: one.before}), one.place) for one in taken], now
-        )  # fmt: skip
-        lost = self._remove(lane, taken, claim)
-        return [each for each in shown if each.id not in lost]
-
-    def _remove(self, lane: Lane, taken: Sequence[Marked], claim: str) -> set[str]:
-        """Remove what was taken; the ids of what somebody else has by now, since it took too long."""
-        posts = {one.post.id: one.post for one in taken}
-        lost: set[str] = set()
-        while posts:
-            now = self._store.now()
-            changes = [
-                _less(post, {place for place, state in post.states.items() if state.claim == claim}, now) for post in posts.values()
-            ]
-            if self._posts.apply(changes, now, lane.floor):
-                break
-            posts = {post.id: post for post in self._posts.among(posts, bodies=False)}
-            lost = {
-                one.post.known_as(one.place)
-                for one in taken
-                if one.post.id in posts and (state := posts[one.post.id].states.get(one.place)) is not None and state.claim != claim
-            }
-            posts = {name: post for name, post in posts.items() if any(s.claim == claim for s in post.states.values())}
-        return lost
+        return [] if lane is None else self._taker.remove(lane, limit, self._store.now())
 
     def _redrive(self, queue: str, target: str, project: str, limit: int) -> int:
         return self._store.parts.mover.redrive(project, queue, target, limit)

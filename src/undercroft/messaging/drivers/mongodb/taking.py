@@ -1,7 +1,7 @@
 """Taking the first messages of a queue that are free: for a claim, a pop, a move to another queue.
 
 They are taken one by one, in their order: a change of each post, under the condition that nobody has changed it since it was read.
-Whoever is overtaken looks again, and takes the next ones.
+A caller that is overtaken looks again, and takes the next ones.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from undercroft.messaging.drivers.mongodb.database import Database
 from undercroft.messaging.drivers.mongodb.lanes import Lane
 from undercroft.messaging.drivers.mongodb.posts import Change, Posts
 from undercroft.messaging.drivers.mongodb.rows import Post, State
+from undercroft.messaging.models import Stored
 
 Mark = Callable[[State], State]
 Announce = Callable[[Sequence[Post], Sequence[State]], None]
@@ -73,6 +74,8 @@ class Taker:
             if not found:
                 break
             marks, changes = self._plan(found, left, now, mark, {(one.post.id, one.place) for one in taken})
+            if not taken and len(found) == left and self._set_aside(marks, changes, left, now, lane.floor):
+                continue
             if marks:
                 posts = [each.post for each in marks]
                 announce(posts, [state for each in marks for state in each.after.values()])
@@ -84,6 +87,42 @@ class Taker:
             if len(found) < left:
                 break
         return sorted(taken, key=lambda one: (one.post.number, one.place))
+
+    def remove(self, lane: Lane, limit: int, now: int) -> list[Stored]:
+        """Remove the first messages that may be claimed, at most `limit`, in order; those that this call has removed.
+
+        Post by post, each in a round trip of its own: of several changes in one, a server tells how many were made, and not which.
+        """
+        removed: list[Stored] = []
+        while (left := limit - len(removed)) > 0:
+            found = self._posts.free(lane.inc, now, left)
+            if not found:
+                break
+            marks, changes = self._plan(found, left, now, lambda state: state, set())
+            gone = {each.post.id: each.before for each in marks}
+            is_overtaken = False
+            for post, states in ((change.post, change.states) for change in changes):
+                shown = self._posts.stored([(post, place) for place in gone.get(post.id, ())], now)
+                kept = {place: state for place, state in states.items() if place not in gone.get(post.id, ())}
+                if not self._posts.apply([Change(post, kept)], now, lane.floor):
+                    is_overtaken = True
+                    break
+                removed += shown
+            if not is_overtaken and len(found) < left:
+                break
+        return removed
+
+    def _set_aside(self, marks: Sequence[_Marks], changes: Sequence[Change], limit: int, now: int, floor: int) -> bool:
+        """Let posts without a free message be found no more, where others would make the number full; whether there were any.
+
+        So one round trip marks all that is taken, and a process that dies has taken all of it, or nothing.
+        """
+        taken = {each.post.id for each in marks}
+        idle = [change for change in changes if change.post.id not in taken]
+        if not idle or sum(len(each.before) for each in marks) >= limit:
+            return False
+        self._posts.apply(idle, now, floor)
+        return True
 
     def _plan(
         self, found: Sequence[Post], limit: int, now: int, mark: Mark, passed: set[tuple[str, int]]
