@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import threading
 from collections import Counter
@@ -12,12 +13,16 @@ import pytest
 from tests.chaos.messaging import movers
 from tests.chaos.messaging.movers import QUEUES, WORN
 from tests.chaos.processes import life
+from undercroft.conformance.clock import now
 from undercroft.conformance.plugin import Opener
+from undercroft.core import time
 
 pytestmark = [pytest.mark.promise("C1"), pytest.mark.timeout(1800)]
 MESSAGES = 60
 # Seconds after which the last of the movers is killed.
 LONGEST = 0.05
+# After the last of them; messages live longer.
+LATER = dt.timedelta(minutes=1)
 
 
 def moved(opener: Opener, way: str, rounds: int, seed: int) -> list[Any]:
@@ -35,13 +40,18 @@ def moved(opener: Opener, way: str, rounds: int, seed: int) -> list[Any]:
                 each.hear()
                 threading.Event().wait(rng.uniform(0, LONGEST))
                 each.kill()
-    # The next claim, or the next cleaning, brings what was on its way.
-    store.claim_controller.create(WORN, movers.LEASE, None, MESSAGES)
-    while store.clean():
-        continue
-    while store.claim_controller.create(WORN, movers.LEASE, None, MESSAGES)[0] is not None:
-        continue
-    found = [each for queue in (*QUEUES, WORN) for each in next(store.message_controller.list(queue, None, None, 1_000, echo=True))]
+    # The next claim, or the next cleaning, brings what was on its way. That is later: what was begun just now may still be made.
+    with now(time.now() + LATER):
+        store.claim_controller.create(WORN, movers.LEASE, None, MESSAGES)
+        while store.clean():
+            continue
+        while store.claim_controller.create(WORN, movers.LEASE, None, MESSAGES)[0] is not None:
+            continue
+    # Later still: a list may end before a post that may still be stored, and that of a dead mover may be an older one.
+    with now(time.now() + 2 * LATER):
+        found = [
+            each for queue in (*QUEUES, WORN) for each in next(store.message_controller.list(queue, None, None, 1_000, echo=True))
+        ]
     if way == "redrive":
         assert len({each["id"] for each in found}) == len(found)
     return [each["body"] for each in found]
