@@ -13,12 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import undercroft
-from tests.chaos.messaging import scripted
-from tests.chaos.workloads import COMMIT_SECONDS
+from tests.chaos.messaging import means
 from undercroft.core.errors import Unavailable
 from undercroft.messaging import ClaimDoesNotExist, ClaimDoesNotMatch, DataDriverBase, MessageNotClaimed, MessageNotClaimedBy
-from undercroft.messaging.drivers.sql.dialects import Lane
-from undercroft.messaging.drivers.sql.rows import Found
 from undercroft.messaging.models import Lease
 
 QUEUE = "work"
@@ -144,24 +141,6 @@ def hold(
 # -- protections off -------------------------------------------------------------------------------------------------
 
 
-def _without_lock(store: Any) -> None:
-    """A claim that looks for messages first, and takes them a moment later without looking again."""
-    if not hasattr(store, "plane"):
-        scripted.claim_in_two_steps(store)
-        return
-    plane = store.plane
-
-    def claim(lane: Lane, lease: Lease, now: int, *_: Any) -> Found | None:
-        front = store.db.write(lambda connection: plane._front(connection, lane, lease.limit, now))
-        if front is None:
-            return None
-        threading.Event().wait(COMMIT_SECONDS)
-        found: Found = store.db.write(lambda connection: plane._take(connection, front.queue, front.rows, lease, now))
-        return found
-
-    plane.claim = claim
-
-
 def _lasting(seconds: int) -> Callable[[Any], None]:
     """Claims that last so much longer than they should."""
 
@@ -178,7 +157,11 @@ def _lasting(seconds: int) -> Callable[[Any], None]:
     return change
 
 
-TWINS: dict[str, Callable[[Any], None]] = {"without lock": _without_lock, "too short": _lasting(-2), "too long": _lasting(4)}
+TWINS: dict[str, Callable[[Any], None]] = {
+    "without lock": lambda store: means.of(store).claim_in_two_steps(store),
+    "too short": _lasting(-2),
+    "too long": _lasting(4),
+}
 
 
 # -- what a history says ---------------------------------------------------------------------------------------------

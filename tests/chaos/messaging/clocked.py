@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import undercroft
-from undercroft.core import time
+from tests.chaos.messaging import means
 
 QUEUE = "clocked"
 
@@ -39,21 +39,12 @@ def main() -> None:
     """Do what standard input says."""
     store: Any = undercroft.connect("messaging", sys.argv[1], namespace=sys.argv[2])
     if sys.argv[3:]:
-        _do_not_look(store)
+        # The twin.
+        means.of(store).look_once_at_the_clock(store)
     for line in sys.stdin:
         name, number = json.loads(line)
         print(json.dumps(CALLS[name](store, number)), flush=True)
     store.close()
-
-
-def _do_not_look(store: Any) -> None:
-    """The twin: a clock that is compared with the engine's once."""
-    if hasattr(store, "plane"):
-        offset = store.db.now() - time.now()
-        store.db.now = lambda: time.now() + offset
-    else:
-        ahead = store.store.now() - time.to_micros(time.now()) // 1_000
-        store.store.now = lambda: time.to_micros(time.now()) // 1_000 + ahead
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import sqlalchemy as sa
-
 import undercroft
-from tests.chaos.messaging import scripted
+from tests.chaos.messaging import means
 from undercroft.core.errors import Unavailable
 from undercroft.messaging import DataDriverBase
 
@@ -21,24 +19,6 @@ QUEUE = "crowd"
 # Messages of a post, and seconds that a commit may take.
 EACH, DELAY = 3, 0.03
 _IDLE = 0.005
-
-
-def late(store: Any, wait: Callable[[], object]) -> None:
-    """Let every transaction of a store that writes wait before its commit; single statements are transactions then, too.
-
-    Where there are none, a call waits before it.
-    """
-    if not hasattr(store, "plane"):
-        run = store.message_controller._run
-
-        def later(*arguments: Any) -> Any:
-            wait()
-            return run(*arguments)
-
-        store.message_controller._run = later
-        return
-    store.db.write_alone = store.db.write
-    sa.event.listen(store.db._writer, "commit", lambda _: wait())
 
 
 def insist(call: Callable[[], Any]) -> Any:
@@ -60,9 +40,11 @@ def write(
     def wait() -> None:
         threading.Event().wait(rng.uniform(0, DELAY))
 
-    late(store, wait)
-    if twin and not hasattr(store, "plane"):
-        scripted.post_in_two_steps(store, wait)
+    # Where there are no means for it, posts are as late as they are.
+    if (found := means.known(type(store))) is not None:
+        found.late(store, wait)
+        if twin:
+            found.post_apart(store, wait)
     pipe.send("ready")
     pipe.recv()
     for n in range(posts):
@@ -95,7 +77,8 @@ def read(pipe: multiprocessing.connection.Connection, url: str, options: dict[st
     """Follow the markers until told that all is written, and nothing comes any more; say what was seen."""
     store: Any = undercroft.connect("messaging", url, **options)
     if twin:
-        blind(store)
+        # Where no post is ever open, the twin is of the posts.
+        means.of(store).blind(store)
     pipe.send("ready")
     seen: list[Any] = []
     marker: str | None = None
@@ -115,14 +98,3 @@ def page(store: DataDriverBase, marker: str | None, limit: int) -> tuple[list[di
     """A page with all that there is, and its marker."""
     pages = store.message_controller.list(QUEUE, None, marker, limit, echo=True, include_claimed=True)
     return list(next(pages)), next(pages)
-
-
-def blind(store: Any) -> None:
-    """A reader that takes no notice of posts that are still open; where none ever is, the twin is of the posts."""
-    if not hasattr(store, "plane"):
-        return
-    plane = store.plane
-    if hasattr(plane, "_last_sure"):
-        plane._last_sure = lambda _: 2**62
-    else:
-        plane._announced = lambda _: (2**62, {})

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import threading
 from typing import Any
 
-from tests.chaos.messaging import scripted
+from tests.chaos.messaging import means
 from tests.chaos.messaging.operations import CLIENT, PROJECT, QUEUE, Operation, at
-from tests.chaos.workloads import COMMIT_SECONDS, Run, Sabotage
+from tests.chaos.workloads import Run, Sabotage
 from undercroft.messaging import DataDriverBase
-from undercroft.messaging.drivers.sql.dialects.steps import Steps
 
 
 def one_by_one(store: DataDriverBase, done: Operation) -> None:
@@ -32,30 +30,13 @@ def without_ids(store: DataDriverBase, done: Operation) -> None:
 
 def counted_apart(store: Any) -> Run:
     """A store that stores messages first, and counts them a moment later."""
-    if not hasattr(store, "plane"):
-        # What is counted there is what is free.
-        scripted.freed_apart(store)
-        return lambda done: done.run(store)
-    plane = store.plane
-    add, post = plane._add, plane.post
-    late: list[tuple[int, int, int]] = []
-
-    # One statement stores and counts where the engine can.
-    plane._store = functools.partial(Steps._store, plane)
-
-    def posted(*arguments: Any, **named: Any) -> list[int]:
-        plane._add = lambda _, *given: late.append(given)
-        try:
-            found: list[int] = post(*arguments, **named)
-        finally:
-            plane._add = add
-        threading.Event().wait(COMMIT_SECONDS)
-        store.db.write(lambda connection: [add(connection, *given) for given in late])
-        late.clear()
-        return found
-
-    plane.post = posted
+    means.of(store).counted_apart(store)
     return lambda done: done.run(store)
+
+
+def harmless(driver: type) -> list[str]:
+    """The names of those that harm no such store."""
+    return [] if means.known(driver) else ["counted apart"]
 
 
 SABOTAGED: dict[str, Sabotage] = {

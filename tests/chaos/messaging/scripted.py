@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tests.chaos.workloads import COMMIT_SECONDS
+from undercroft.core import time
 from undercroft.engines.redis import Call, Script
 from undercroft.messaging.drivers.redis import claims, keeping, messages, rows
 from undercroft.messaging.models import NewMessage
 
 # Messages that a script cleans up: of 250 each those whose claims are over, and those that are free.
 PART = 500
+# Whether a post may be open while others are stored, and whether a question removes what has expired.
+OPEN, CLEANS_WHEN_ASKED = False, True
 _PRELUDE = (importlib.resources.files("undercroft.messaging.drivers.redis") / "scripts" / "queue.lua").read_text()
 _PLACES = "new_numbers('place', last, count, now)"
 _FREED = "spread('ZADD', FREE, "
@@ -27,31 +30,21 @@ def changed(script: Script, old: str, new: str) -> Script:
     return Script.from_text(script.name, text.replace(old, new).encode())
 
 
-def claim_in_two_steps(store: Any) -> None:
-    """Let claims look for messages first, and take them a moment later without looking again."""
-    look = Script.from_text("look", f"{_PRELUDE}open(call('HGET', QUEUE, 'inc')) return call('ZRANGE', FREE, 0, ARGV[1])".encode())
-    lines = (
-        "places = {}",
-        "for index = 6, #ARGV do",
-        "  if call('HEXISTS', BODY, ARGV[index]) == 1 then",
-        "    places[#places + 1] = ARGV[index]",
-        "    call('ZREM', FREE, ARGV[index])",
-        "  end",
-        "end",
-    )
-    take = changed(claims.CLAIM, "places, more = take(limit, now, more)", "\n".join(lines))
-
-    def run(script: Script, base: str, *arguments: Any) -> Any:
-        if script is not claims.CLAIM:
-            return store.store.redis.run(script, base, *arguments)
-        found = store.store.redis.run(look, base, arguments[3] - 1)
-        threading.Event().wait(COMMIT_SECONDS)
-        return store.store.redis.run(take, base, *arguments[:4], "", *found)
-
-    store.claim_controller._run = run
+# -- posts and readers ---------------------------------------------------------------------------------------------------
 
 
-def post_in_two_steps(store: Any, wait: Callable[[], object]) -> None:
+def late(store: Any, wait: Callable[[], object]) -> None:
+    """Let every script wait before it: it is done at once then."""
+    run = store.message_controller._run
+
+    def later(*arguments: Any) -> Any:
+        wait()
+        return run(*arguments)
+
+    store.message_controller._run = later
+
+
+def post_apart(store: Any, wait: Callable[[], object]) -> None:
     """Let posts take their places first, and store their messages a moment later."""
     controller = store.message_controller
     text = messages.POST.text.decode()
@@ -71,8 +64,26 @@ def post_in_two_steps(store: Any, wait: Callable[[], object]) -> None:
     controller._run = run
 
 
-def freed_apart(store: Any) -> None:
-    """Let posts store messages first, and put them among those that are free a moment later."""
+def blind(store: Any) -> None:
+    """Nothing: a post is never open."""
+
+
+def patient() -> contextlib.AbstractContextManager[None]:
+    """Nothing: the same."""
+    return contextlib.nullcontext()
+
+
+def another_transaction(store: Any, name: str) -> contextlib.AbstractContextManager[None]:
+    """Nothing: there are no transactions that stay open."""
+    return contextlib.nullcontext()
+
+
+def one_by_one(store: Any) -> None:
+    """Nothing: scripts are one by one."""
+
+
+def counted_apart(store: Any) -> None:
+    """What is counted is what is free: let posts store messages first, and put them among those that are free a moment later."""
     controller = store.message_controller
     posts = {
         each: changed(each, f"{_FREED}{name})", "") for each, name in ((messages.POST, "places"), (messages.POST_EACH, "free"))
@@ -102,6 +113,54 @@ def freed_apart(store: Any) -> None:
     controller._run, controller._post = run, post
 
 
+def after_writing(store: Any, do: Callable[[], object]) -> None:
+    """Do something when a script has run, before that is told."""
+    run = store.message_controller._run
+
+    def written(*arguments: Any) -> Any:
+        found = run(*arguments)
+        do()
+        return found
+
+    store.message_controller._run = written
+
+
+# -- claims and clocks ---------------------------------------------------------------------------------------------------
+
+
+def claim_in_two_steps(store: Any) -> None:
+    """Let claims look for messages first, and take them a moment later without looking again."""
+    look = Script.from_text("look", f"{_PRELUDE}open(call('HGET', QUEUE, 'inc')) return call('ZRANGE', FREE, 0, ARGV[1])".encode())
+    lines = (
+        "places = {}",
+        "for index = 6, #ARGV do",
+        "  if call('HEXISTS', BODY, ARGV[index]) == 1 then",
+        "    places[#places + 1] = ARGV[index]",
+        "    call('ZREM', FREE, ARGV[index])",
+        "  end",
+        "end",
+    )
+    take = changed(claims.CLAIM, "places, more = take(limit, now, more)", "\n".join(lines))
+
+    def run(script: Script, base: str, *arguments: Any) -> Any:
+        if script is not claims.CLAIM:
+            return store.store.redis.run(script, base, *arguments)
+        found = store.store.redis.run(look, base, arguments[3] - 1)
+        threading.Event().wait(COMMIT_SECONDS)
+        return store.store.redis.run(take, base, *arguments[:4], "", *found)
+
+    store.claim_controller._run = run
+
+
+def look_once_at_the_clock(store: Any) -> None:
+    """A clock that is compared with the engine's once."""
+    ahead = store.store.now() - time.to_micros(time.now()) // 1_000
+    store.store.now = lambda: time.to_micros(time.now()) // 1_000 + ahead
+
+
+# -- cleaning ------------------------------------------------------------------------------------------------------------
+
+
 def watch_cleaning(store: Any, parts: list[int]) -> None:
     """Tell the messages that each script removes which cleans a queue."""
     run_many = store.store.redis.run_many
@@ -129,7 +188,7 @@ def clean_too_young(store: Any, ahead: int) -> None:
 
 
 @contextlib.contextmanager
-def cleaned_all_at_once() -> Iterator[None]:
+def cleaned_all_at_once(store: Any) -> Iterator[None]:
     """The block, in which one script removes all that has expired."""
     before = keeping.CLEAN
     keeping.CLEAN = changed(before, "local AT_ONCE, PASSED = 250,", "local AT_ONCE, PASSED = 100000,")
@@ -137,3 +196,9 @@ def cleaned_all_at_once() -> Iterator[None]:
         yield
     finally:
         keeping.CLEAN = before
+
+
+def stored(store: Any) -> int:
+    """Messages that are stored, whether anybody sees them or not."""
+    keys = list(store.store.redis.scan(f"{{{store.store.options.namespace}:*:body"))
+    return sum(store.store.redis.command(key.decode(), "HLEN", key) for key in keys)

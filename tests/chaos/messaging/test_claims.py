@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.messaging import claimers
+from tests.chaos.messaging import claimers, means
 from tests.chaos.messaging.claimers import QUEUE, Event
 from tests.chaos.processes import PATIENCE, life
 from undercroft.conformance.plugin import Opener
@@ -89,6 +89,7 @@ def test_no_message_is_in_two_live_claims(opener: Opener, seed: int, checker: st
 
 @pytest.mark.promise("C1")
 def test_twin_that_claims_without_a_lock_is_rejected(opener: Opener, seed: int, checker: str, record):
+    means.of(opener())
     history = worked(opener, seed, 200, "without lock")
     record(**figures(history))
     assert claimers.overlaps(history)

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.messaging import scripted
+from tests.chaos.messaging import means
 from tests.chaos.messaging.operations import at
 from tests.conftest import opener_of
 from undercroft.conformance.plugin import Opener, Target
-from undercroft.messaging.drivers.sql.data import _AT_ONCE as PART
 
 pytestmark = [pytest.mark.promise("C5"), pytest.mark.timeout(1800)]
 QUEUES = ("a", "b", "gone")
@@ -40,9 +39,8 @@ def walk(store: Any, beside: Any, seed: int, steps: int) -> dict[str, int]:
     rng = random.Random(seed)
     figures = {"steps": steps, "removed": 0, "largest_part": 0, "visible": 0}
     parts: list[int] = []
-    most = PART if beside is store else scripted.PART
-    if beside is not store:
-        scripted.watch_cleaning(store, parts)
+    found = means.of(store)
+    found.watch_cleaning(store, parts)
     for step in range(steps):
         with at(step * HOUR):
             for queue in QUEUES:
@@ -60,12 +58,11 @@ def walk(store: Any, beside: Any, seed: int, steps: int) -> dict[str, int]:
             while part := store.clean():
                 figures["removed"] += part
                 if beside is store:
-                    parts.append(part)
                     assert seen(store) == before, "something that was there is gone"
             assert seen(store) == before, "something that was there is gone"
             figures["visible"] += sum(map(len, before.values()))
         figures["largest_part"] = max([0, *parts])
-        assert figures["largest_part"] <= most, f"{max(parts)} messages in one transaction"
+        assert figures["largest_part"] <= found.PART, f"{max(parts)} messages in one transaction"
     return figures
 
 
@@ -73,7 +70,7 @@ def walk(store: Any, beside: Any, seed: int, steps: int) -> dict[str, int]:
 def beside(opener: Opener, engine: Target, tmp_path: pathlib.Path) -> Iterator[Any]:
     """See `walk`."""
     store = opener()
-    if hasattr(store, "plane"):
+    if not means.of(store).CLEANS_WHEN_ASKED:
         yield store
         return
     other = opener_of(engine, tmp_path)
@@ -88,16 +85,7 @@ def test_what_is_there_stays(opener: Opener, beside: Any, seed: int, record, fig
     assert found["removed"] > 200
     with at(10_000 * HOUR):
         store.gc()
-        assert rows(store) == 0
-
-
-def rows(store: Any) -> int:
-    """Rows of messages, whether anybody sees them or not."""
-    if not hasattr(store, "plane"):
-        keys = list(store.store.redis.scan(f"{{{store.store.options.namespace}:*:body"))
-        return sum(store.store.redis.command(key.decode(), "HLEN", key) for key in keys)
-    text = f"SELECT count(*) FROM {store.tables.message.name}"
-    return int(store.db.read(lambda connection: connection.exec_driver_sql(text).scalar_one()))
+        assert means.of(store).stored(store) == 0
 
 
 # -- protections off -------------------------------------------------------------------------------------------------
@@ -105,21 +93,14 @@ def rows(store: Any) -> int:
 
 def too_young(store: Any) -> contextlib.AbstractContextManager[None]:
     """Takes what expires within the hour."""
-    if hasattr(store, "plane"):
-        clean = store.plane.clean
-        store.plane.clean = lambda now, most: clean(now + HOUR * 1_000, most)
-    else:
-        scripted.clean_too_young(store, HOUR * 1_000)
+    means.of(store).clean_too_young(store, HOUR * 1_000)
     return contextlib.nullcontext()
 
 
 def all_at_once(store: Any) -> contextlib.AbstractContextManager[None]:
     """Takes more than a part."""
-    if not hasattr(store, "plane"):
-        return scripted.cleaned_all_at_once()
-    clean = store.plane.clean
-    store.plane.clean = lambda now, most: clean(now, 100 * most)
-    return contextlib.nullcontext()
+    found: contextlib.AbstractContextManager[None] = means.of(store).cleaned_all_at_once(store)
+    return found
 
 
 @pytest.mark.parametrize("twin", [too_young, all_at_once])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.api.service import serving
-from tests.chaos.messaging import clocked
+from tests.chaos.messaging import clocked, means
 from tests.chaos.messaging.sending import HEADERS
 from tests.conftest import url_of
 from undercroft.conformance.plugin import Opener
@@ -151,6 +151,7 @@ def test_claims_end_by_the_clock_of_the_engine(server: Opener, clock: Clock, rec
 
 
 def test_a_client_that_looks_at_the_clock_once_frees_claims_early(server: Opener, clock: Clock, record):
+    means.of(server.opened[0])
     wrong = jumped(server, clock, JUMP, twin=True)
     record(wrong=len(wrong))
     assert any("freed early" in each for each in wrong)

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from tests.chaos.messaging import crowd
+from tests.chaos.messaging import crowd, means
 from tests.chaos.messaging.crowd import EACH, QUEUE, page
 from tests.chaos.processes import PATIENCE, life
 from undercroft.conformance.plugin import Opener
@@ -29,7 +28,7 @@ CALLS = 100
 @pytest.fixture
 def shared(opener: Opener) -> Opener:
     """An empty namespace on an engine that has several writers at a time."""
-    opener()
+    means.of(opener())
     if not opener.target.host:
         # Not a gap: what is promised about posts that are open at once cannot be asked where there is never more than one.
         pytest.skip("a file has one writer at a time: there is no older post that is still open")
@@ -37,32 +36,24 @@ def shared(opener: Opener) -> Opener:
 
 
 @pytest.fixture
-def server(shared: Opener) -> Opener:
-    """The same, of one that has transactions."""
-    if not hasattr(shared.opened[0], "plane"):
+def server(shared: Opener) -> Iterator[Opener]:
+    """The same, of one whose posts may be open."""
+    found = means.of(shared.opened[0])
+    if not found.OPEN:
         # Not a gap: the same.
         pytest.skip("a post is one step of this engine: there is none that is still open")
-    return shared
+    with found.patient():
+        yield shared
 
 
-@contextlib.contextmanager
-def another_transaction(opener: Opener) -> Iterator[None]:
-    """A transaction elsewhere in the server that has written, and stays open."""
+def another_transaction(opener: Opener) -> contextlib.AbstractContextManager[None]:
+    """A transaction elsewhere in the server that has written, and stays open, where there is such a thing."""
     store = opener(init=False)
-    if not opener.target.host or not hasattr(store, "plane"):
-        yield
-        return
-    db = store.db
-    engine = db.engine
-    table = sa.Table(f"{opener.namespace}_elsewhere", sa.MetaData(), sa.Column("x", sa.Integer))
-    table.create(engine)
-    try:
-        with db._writer.connect() as connection:
-            connection.execute(table.insert().values(x=1))
-            yield
-            connection.rollback()
-    finally:
-        table.drop(engine)
+    found = means.known(type(store))
+    if not opener.target.host or found is None:
+        return contextlib.nullcontext()
+    beside: contextlib.AbstractContextManager[None] = found.another_transaction(store, f"{opener.namespace}_elsewhere")
+    return beside
 
 
 def crowded(opener: Opener, seed: int, posts: int, *, twin: bool = False) -> tuple[list[list[Any]], list[Any], dict[str, Any]]:
@@ -134,14 +125,14 @@ def test_a_reader_that_takes_no_notice_of_open_posts_skips(shared: Opener, seed:
 
 @contextlib.contextmanager
 def open_post(store: Any) -> Iterator[concurrent.futures.Future[list[str]]]:
-    """A post that has done all but its commit; that comes after the block."""
+    """A post that has done all but its last step; that comes after the block."""
     arrived, release = threading.Event(), threading.Event()
 
     def wait() -> None:
         arrived.set()
         assert release.wait(PATIENCE)
 
-    crowd.late(store, wait)
+    means.of(store).late(store, wait)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         post = pool.submit(store.message_controller.post, QUEUE, [{"ttl": 600, "body": "open"}], None)
         try:
@@ -197,26 +188,10 @@ def test_a_post_that_locks_its_queue_delays_others(server: Opener):
     store, slow = server.opened[0], server(init=False)
     store.message_controller.post(QUEUE, [{"ttl": 600, "body": "before"}], None)
     for each in (store, slow):
-        _one_by_one(each)
+        means.of(each).one_by_one(each)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         with open_post(slow):
             other = pool.submit(work, store, ["other"])
             time.sleep(0.5)
             assert not other.done()
         assert other.result(PATIENCE) == 1
-
-
-def _one_by_one(store: Any) -> None:
-    """Let posts lock the row of their queue."""
-    plane, table = store.plane, store.tables.queue
-
-    def post(lane: Any, client: str, messages: Any, now: int, *, enters: bool) -> list[int]:
-        def locked(connection: sa.Connection) -> list[int]:
-            connection.execute(sa.select(table.c.id).where(table.c.name == lane.name).with_for_update()).all()
-            found: list[int] = plane._post(connection, lane, client, messages, now, enters=enters)
-            return found
-
-        done: list[int] = store.db.write(locked)
-        return done
-
-    plane.post = post

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.messaging import means
 from undercroft.conformance.plugin import Opener
 from undercroft.messaging.drivers.sql.dialects import Lane
 from undercroft.messaging.drivers.sql.dialects.base import FRESH
@@ -26,6 +27,7 @@ EACH, PAGES = 10, 60
 def server(opener: Opener) -> Opener:
     """An empty namespace on an engine that keeps what a snapshot could still see among what claims go through."""
     store = opener()
+    means.of(store)
     if not hasattr(getattr(store, "plane", None), "_heads"):
         # Not a gap: what is promised about rows that are dead and still there cannot be asked where they are kept elsewhere.
         pytest.skip("this engine keeps what an old snapshot sees apart from its tables")

@@ -5,4 +5,4 @@ from __future__ import annotations
 from tests.chaos.messaging import audit, operations, sabotaged
 from tests.chaos.workloads import workload
 
-WORKLOAD = workload("messages", operations, audit, sabotaged)
+WORKLOAD = workload("messages", operations, audit, sabotaged, harmless=sabotaged.harmless)
