@@ -8,6 +8,8 @@ record finishes that move.
 from __future__ import annotations
 
 import secrets
+import threading
+import time
 from collections.abc import Callable, Sequence
 
 from bson.int64 import Int64
@@ -22,6 +24,8 @@ from undercroft.messaging.drivers.mongodb.taking import Taker
 
 # Milliseconds after which a move is gone on with by others, and after which it is crossed out where nothing is left of it.
 _OLD, _LOST = 5_000, 3_600_000
+# Seconds between two looks at moves that others are about.
+_PAUSE = 0.02
 # Milliseconds for which a message from elsewhere is remembered longer than it lives.
 REMEMBERED = PLUGGED
 
@@ -47,7 +51,7 @@ class Mover:
         lane, moved = self._store.lane(project, queue), 0
         if lane is None:
             return 0
-        self.resume({"q": lane.inc})
+        self._follow(lane, target)
         while moved < limit:
             now, move = self._store.now(), new_move(lane)
 
@@ -63,6 +67,22 @@ class Mover:
             self.send(move)
             moved += len(taken)
         return moved
+
+    def _follow(self, lane: Lane, target: str) -> None:
+        """Come behind moves on the same way that others have begun: they finish them, or are dead, and these are finished here."""
+        mine = {"q": lane.inc, "target": target}
+        pause, until = threading.Event(), time.monotonic() + _OLD / 1000
+        begun = self._begun(mine)
+        while begun and time.monotonic() < until:
+            pause.wait(_PAUSE)
+            begun &= self._begun(mine)
+        self.resume({"q": lane.inc})
+
+    def _begun(self, condition: Document) -> set[str]:
+        """Moves that somebody may be about."""
+        fresh = {"at": {"$gt": Int64(self._store.now() - _OLD)}}
+        with self._store.call():
+            return {each["_id"] for each in self._store.moves.find({**condition, **fresh}, {"_id": 1}).limit(AT_ONCE)}
 
     def announce(self, move: str, lane: Lane, target: str, posts: Sequence[Post]) -> None:
         """Write down that messages of these posts are about to go to another queue of the project."""
