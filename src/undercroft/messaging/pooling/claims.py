@@ -10,8 +10,8 @@ from undercroft.messaging import contract
 from undercroft.messaging.models import Lease, Stored, Taken
 from undercroft.messaging.pooling import tags
 from undercroft.messaging.pooling.lookup import Route
-from undercroft.messaging.pooling.messages import outside
 from undercroft.messaging.pooling.pools import Pool
+from undercroft.messaging.pooling.seen import outside
 from undercroft.messaging.waiting import Outlook
 
 Made = tuple[str, Sequence[Stored]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import msgspec
 
@@ -17,7 +17,7 @@ from undercroft.core.jobs import Locks
 from undercroft.messaging import contract, models, settings
 from undercroft.messaging.contract.drivers import Features
 from undercroft.messaging.models import Depths
-from undercroft.messaging.pooling import depths, diagnosis
+from undercroft.messaging.pooling import answers, depths, diagnosis
 from undercroft.messaging.pooling.claims import Claim
 from undercroft.messaging.pooling.control import ControlDriver
 from undercroft.messaging.pooling.lookup import Lookup
@@ -32,8 +32,6 @@ from undercroft.messaging.pooling.subscriptions import Subscription
 from undercroft.messaging.waiting import Key, Outlook
 
 KIND = "messaging"
-T = TypeVar("T")
-_NOTHING = Outlook(is_free=False, seconds=None)
 
 
 class PoolOptions(msgspec.Struct, kw_only=True, frozen=True):
@@ -203,18 +201,7 @@ class DataDriver(contract.DataDriverBase):
         return found
 
     def outlooks(self, keys: Sequence[Key]) -> Sequence[Outlook]:
-        found: dict[Key, Outlook] = dict.fromkeys(keys, _NOTHING)
-        by_pool: dict[Pool, list[tuple[Key, Key]]] = {}
-        for (project, queue), route in self.lookup.find_all(keys).items():
-            for name in route.placement.pools if not route.is_still else (route.pool.name,):
-                by_pool.setdefault(self.pools.named(name), []).append(((project, queue), (project, route.queue)))
-        for pool, asked in by_pool.items():
-            seen = pool.call(pool.driver.outlooks, [inner for _, inner in asked])
-            for (key, _), one in zip(asked, seen, strict=True):
-                before = found[key]
-                ends = [moment for moment in (before.seconds, one.seconds) if moment is not None]
-                found[key] = Outlook(before.is_free or one.is_free, min(ends, default=None))
-        return [found[key] for key in keys]
+        return answers.outlooks(self.lookup, self.pools, keys)
 
     # -- the store's life ------------------------------------------------------------------------------------------
 
@@ -271,40 +258,24 @@ class DataDriver(contract.DataDriverBase):
         if is_reachable:
             for pool in self.pools.all():
                 if not pool.is_own or self.options.virtual_pool:
-                    found[pool.name] = self._health_of(pool)
+                    found[pool.name] = answers.health(pool)
         return found
-
-    @staticmethod
-    def _health_of(pool: Pool) -> dict[str, Any]:
-        try:
-            return pool.call(pool.driver.health)
-        except (Unavailable, ConfigInvalid) as error:
-            LOG.warning("the self-test of the pool %r failed: %s", pool.name, error)
-            return {"storage_reachable": False, "operation_status": {}}
 
     def pools_up(self) -> Mapping[str, bool]:
         return {pool.name: pool.is_up for pool in self.pools.all() if not pool.is_own}
 
-    def _each(self, ask: Callable[[contract.DataDriverBase], T]) -> Iterator[tuple[Pool, T]]:
-        """What each pool answers; one that is away is passed over."""
-        for pool in self.pools.all():
-            try:
-                yield pool, pool.call(lambda pool=pool: ask(pool.driver))  # type: ignore[misc]
-            except Unavailable as error:
-                LOG.warning("the pool %r is passed over: %s", pool.name, error)
-
     def gc(self) -> None:
-        for _ in self._each(lambda driver: driver.gc()):
+        for _ in answers.each(self.pools, lambda driver: driver.gc()):
             continue
 
     def clean(self) -> int:
-        return sum(removed for _, removed in self._each(lambda driver: driver.clean()))
+        return sum(removed for _, removed in answers.each(self.pools, lambda driver: driver.clean()))
 
     def rebalance(self) -> int:
         return self._rebalancing.run()
 
     def depths(self, limit: int) -> Depths:
-        return depths.merged(self._each(lambda driver: driver.depths(limit)), limit) if limit else Depths([], 0)
+        return depths.merged(answers.each(self.pools, lambda driver: driver.depths(limit)), limit) if limit else Depths([], 0)
 
 
 def _inner(url: str) -> str:

@@ -10,12 +10,13 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from undercroft.core import registry
 from undercroft.core import url as urls
-from undercroft.core.errors import Unavailable, UndercroftError
+from undercroft.core.errors import ConfigInvalid, Unavailable, UndercroftError
 from undercroft.core.store import Versioned
 from undercroft.messaging import models
 from undercroft.messaging.contract import Claim, DataDriverBase, Message, Outbox, Queue, Subscription
 from undercroft.messaging.contract.pools import KIND, WITHIN_HOST
 from undercroft.messaging.pooling import tags
+from undercroft.messaging.settings import POOLED
 
 LOG = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -252,8 +253,14 @@ class Pools:
 
 
 def connected(uri: str, conf: Any, cache: Any, given: Mapping[str, Any]) -> DataDriverBase:
-    """The driver of a pool, both planes on its own store; `given` are options that hold where its URI says nothing."""
+    """The driver of a pool, both planes on its own store; `given` are options that hold where its URI says nothing.
+
+    Raises:
+        ConfigInvalid: the URI is of a store that has pools.
+    """
     own = uri.removeprefix(WITHIN_HOST)
+    if own.lower().startswith(POOLED):
+        raise ConfigInvalid(f"{urls.redacted(uri)!r} is no pool's: a pool is one store, without {POOLED}")
     cls = registry.load(KIND, urls.scheme(own))
     known = registry.options(KIND, own)
     query = own.partition("?")[2]
