@@ -106,7 +106,7 @@ def post(pipe: multiprocessing.connection.Connection, url: str, options: dict[st
     while not pipe.poll():
         store.message_controller.post(QUEUE, [{"ttl": LIFE, "body": [number, count]}], None)
         count += 1
-        threading.Event().wait(0.005)
+        threading.Event().wait(0.02)
     pipe.send(count)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import pathlib
 import threading
 import time
+import urllib.parse
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -29,18 +30,23 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     pooled.hasten()
 
 
+def of_pools(url: str) -> list[str]:
+    """Two of the pools that a URL names, if it names some: those whose engines are servers."""
+    named = urllib.parse.parse_qs(url.partition("?")[2]).get("pools", [""])[0]
+    return named.split(",")[-2:] if named else []
+
+
 @pytest.fixture
 def url(opener: Opener, tmp_path: pathlib.Path) -> str:
-    """Of a store with two pools, of unlike engines where the run's is not SQLite: flavors `0` and `1`."""
+    """Of a store with two pools, of unlike engines where the run's is not a file: flavors `0` and `1`."""
     return f"pooled+sqlite:///{tmp_path}/control.db"
 
 
 @pytest.fixture
 def store(url: str, opener: Opener, tmp_path: pathlib.Path) -> Iterator[Any]:
-    opener.used = True
     with contextlib.closing(pooled.opened(url, {"namespace": opener.namespace})) as found:
         found.init()
-        uris = [f"sqlite:///{tmp_path}/other.db", opener.url]
+        uris = of_pools(opener.url) or [f"sqlite:///{tmp_path}/other.db", opener.url]
         for number, uri in enumerate(uris):
             found.control_driver.flavors_controller.create(str(number))
             named = f"{uri}{'&' if '?' in uri else '?'}namespace={opener.namespace}"
@@ -48,6 +54,7 @@ def store(url: str, opener: Opener, tmp_path: pathlib.Path) -> Iterator[Any]:
         found.init()
         found.queue_controller.create(pooled.QUEUE, {"_flavor": "0"})
         yield found
+        found.drop()
 
 
 def change(store: Any, flavor: str) -> None:

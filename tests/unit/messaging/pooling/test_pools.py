@@ -13,7 +13,7 @@ import pytest
 import undercroft
 from tests.unit.messaging.pooling.conftest import Open, begin, finish, go, go_on, in_pool, state
 from tests.unit.messaging.pooling.test_moving import LEASE, claim, listed, post, total
-from undercroft.core.errors import Unavailable
+from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Level
 from undercroft.messaging import NoPoolFound
 from undercroft.messaging.contract.outbox import lane
@@ -266,3 +266,11 @@ def test_a_uri_that_changes_is_believed_in_time(store: Any, open_store: Open, tm
     store.control_driver.pools_controller.update("a", uri=f"sqlite:///{tmp_path}/a.db?busy_timeout=7")
     assert listed(open_store()) == listed(store) == [1]
     assert store.claim_controller.create("q", LEASE)[0] is not None
+
+
+def test_a_store_that_has_pools_is_no_pool(store: Any, tmp_path: pathlib.Path) -> None:
+    control = store.control_driver
+    control.flavors_controller.create("c")
+    control.pools_controller.create("c", 100, f"pooled+sqlite:///{tmp_path}/c.db", "c")
+    with pytest.raises(ConfigInvalid, match="a pool is one store"):
+        store.queue_controller.create("deep", {"_flavor": "c"})
