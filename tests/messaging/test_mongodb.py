@@ -24,7 +24,7 @@ from undercroft.conformance.messaging.data import (
     page,
     post,
 )
-from undercroft.core.errors import InvalidInput, OutcomeUnknown
+from undercroft.core.errors import InvalidInput, OutcomeUnknown, Unavailable
 from undercroft.core.findings import Level
 from undercroft.core.receipt import Receipt
 from undercroft.messaging.drivers.mongodb import rows
@@ -190,18 +190,69 @@ def test_the_claims_document_has_the_last_word(store):
         assert store.store.claims.count_documents({"_id": made}) == 0
 
 
-def test_a_pop_that_dies_gives_back_what_it_took(store, fails, monkeypatch):
+def test_a_pop_that_dies_has_removed_the_first_posts_and_holds_nothing(store, fails, monkeypatch):
+    with at(0):
+        for each in "abc":
+            post(store, each)
+        posts, calls = store.store.parts.posts, []
+        apply = posts.apply
+
+        def second_is_not_known(changes, *more):
+            calls.append(changes)
+            if len(calls) == 2:
+                raise OutcomeUnknown("broken off")
+            return apply(changes, *more)
+
+        monkeypatch.setattr(posts, "apply", second_is_not_known)
+        with pytest.raises(OutcomeUnknown):
+            store.message_controller.pop("q", 3)
+        monkeypatch.undo()
+        assert listed(store) == ["b", "c"]
+        assert [each["claim_id"] for each in everything(store)] == [None, None]
+        assert bodies(store.message_controller.pop("q", 5)) == ["b", "c"]
+
+
+def test_a_pop_that_cannot_go_on_tells_what_it_has_removed(store, monkeypatch):
+    with at(0):
+        for each in "abc":
+            post(store, each)
+        posts = store.store.parts.posts
+        stored = posts.stored
+
+        def only_the_first(found, now):
+            if found[0][0].number > 1:
+                raise Unavailable("no answer")
+            return stored(found, now)
+
+        monkeypatch.setattr(posts, "stored", only_the_first)
+        assert bodies(store.message_controller.pop("q", 3)) == ["a"]
+        monkeypatch.undo()
+        assert listed(store) == ["b", "c"]
+
+
+def test_a_claim_whose_messages_cannot_be_read_may_be_made(store, monkeypatch):
+    with at(0):
+        post(store, "a")
+
+        def broken(*_):
+            raise Unavailable("no answer")
+
+        monkeypatch.setattr(store.store.parts.posts, "stored", broken)
+        with pytest.raises(OutcomeUnknown):
+            store.claim_controller.create("q", {"ttl": 60, "grace": 60})
+        monkeypatch.undo()
+        assert counts(store) == (0, 1, 1)
+
+
+def test_a_release_that_dies_leaves_no_message_under_a_claim_that_is_gone(store, fails, monkeypatch):
     with at(0):
         post(store, "a", "b")
-        with monkeypatch.context():
-            fails(store.message_controller, "_remove")
-            with pytest.raises(OutcomeUnknown):
-                store.message_controller.pop("q", 1)
+        made, _ = claimed(store)
+        fails(store.claim_controller, "_end")
+        with pytest.raises(OutcomeUnknown):
+            store.claim_controller.delete("q", made)
         monkeypatch.undo()
-        assert bodies(store.message_controller.pop("q", 5)) == ["b"]
-    with at(30 + BEHIND):
-        (found,) = store.message_controller.pop("q", 5)
-        assert (found["body"], found["claim_count"]) == ("a", 0)
+        assert counts(store) == (2, 0, 2)
 
 
 # -- moves ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 
 from bson.int64 import Int64
 
-from undercroft.core.errors import Unavailable
+from undercroft.core.errors import OutcomeUnknown, Unavailable
 from undercroft.messaging import contract
 from undercroft.messaging.attributes import DeadLetters
 from undercroft.messaging.drivers.mongodb import rows
@@ -42,6 +42,15 @@ class Claim(contract.Claim):
             return None
         now = self._store.now()
         making = _Making(self, lane, lease, self._rule(lane), now)
+        try:
+            return self._made(making, lane, lease, now)
+        except Unavailable as error:
+            # It may be made although what was asked last was only a question.
+            if making.is_announced or making.moves:
+                raise OutcomeUnknown(str(error)) from error
+            raise
+
+    def _made(self, making: _Making, lane: Lane, lease: Lease, now: int) -> Made | None:
         taken = self._taker.take(lane, lease.limit, now, making.mark, making.announce)
         held = [one for one in taken if not one.state.going]
         if making.is_announced and not held:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bson.int64 import Int64
 
+from undercroft.core.errors import OutcomeUnknown, Unavailable
 from undercroft.messaging.drivers.mongodb.database import Database
 from undercroft.messaging.drivers.mongodb.lanes import Lane
 from undercroft.messaging.drivers.mongodb.posts import Change, Posts
@@ -94,23 +95,30 @@ class Taker:
         Post by post, each in a round trip of its own: of several changes in one, a server tells how many were made, and not which.
         """
         removed: list[Stored] = []
-        while (left := limit - len(removed)) > 0:
-            found = self._posts.free(lane.inc, now, left)
-            if not found:
-                break
-            marks, changes = self._plan(found, left, now, lambda state: state, set())
-            gone = {each.post.id: each.before for each in marks}
-            is_overtaken = False
-            for post, states in ((change.post, change.states) for change in changes):
-                shown = self._posts.stored([(post, place) for place in gone.get(post.id, ())], now)
-                kept = {place: state for place, state in states.items() if place not in gone.get(post.id, ())}
-                if not self._posts.apply([Change(post, kept)], now, lane.floor):
-                    is_overtaken = True
-                    break
-                removed += shown
-            if not is_overtaken and len(found) < left:
-                break
+        try:
+            while len(removed) < limit and self._remove_some(lane, limit - len(removed), now, removed):
+                continue
+        except OutcomeUnknown:
+            raise
+        except Unavailable:
+            # What is removed already would be lost with its answer.
+            if not removed:
+                raise
         return removed
+
+    def _remove_some(self, lane: Lane, limit: int, now: int, removed: list[Stored]) -> bool:
+        """Remove messages, and tell those in `removed`; whether there may be more."""
+        found = self._posts.free(lane.inc, now, limit)
+        marks, changes = self._plan(found, limit, now, lambda state: state, set())
+        gone = {each.post.id: each.before for each in marks}
+        for post, states, _ in changes:
+            places = gone.get(post.id, {})
+            shown = self._posts.stored([(post, place) for place in places], now)
+            kept = {place: state for place, state in states.items() if place not in places}
+            if not self._posts.apply([Change(post, kept)], now, lane.floor):
+                return True
+            removed += shown
+        return len(found) == limit
 
     def _set_aside(self, marks: Sequence[_Marks], changes: Sequence[Change], limit: int, now: int, floor: int) -> bool:
         """Let posts without a free message be found no more, where others would make the number full; whether there were any.
