@@ -10,6 +10,7 @@ import pytest
 
 import undercroft
 from undercroft.conformance.plugin import Target
+from undercroft.core import registry
 from undercroft.core.errors import Unavailable
 
 
@@ -22,7 +23,9 @@ def write_is_unavailable(target: Target, write: Callable[[Any], object]) -> None
         scheme, _, rest = target.url.partition("://")
         place = rest.rpartition("@")[2].partition("/")[0]
         url = f"{scheme}://{rest.replace(place, f'127.0.0.1:{free.getsockname()[1]}', 1)}"
-        store = undercroft.connect(target.kind, url)
+        # Where a refused connection is tried again for a while, not each call has to do so for long.
+        short = {"connect_timeout": 1.0} if "connect_timeout" in registry.options(target.kind, url) else {}
+        store = undercroft.connect(target.kind, url, **short)
         with pytest.raises(Unavailable):
             write(store)
         store.close()
