@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from undercroft.cli.main import main
+from undercroft.messaging.drivers.mongodb.messages import Message as MongoMessage
 from undercroft.messaging.drivers.redis.messages import Message as RedisMessage
 from undercroft.messaging.drivers.sql.messages import Message as SqlMessage
 
@@ -29,8 +30,8 @@ def delay(kind: Any) -> None:
     kind._post = late
 
 
-delay(SqlMessage)
-delay(RedisMessage)
+for each in (SqlMessage, RedisMessage, MongoMessage):
+    delay(each)
 
 if __name__ == "__main__":
     main()
