@@ -294,6 +294,19 @@ def test_a_redrive_moves_the_oldest_first(store: DataDriverBase) -> None:
 
 
 @clause("Q27")
+@pytest.mark.parametrize("source", ["q", "unknown"])
+def test_a_redrive_of_nothing_makes_no_queue(store: DataDriverBase, source: str) -> None:
+    make(store, "q")
+    with at(0):
+        post(store, "expired", ttl=5)
+    with at(10):
+        assert store.message_controller.redrive(source, "new") == 0
+        assert store.queue_controller.exists("q")
+        assert not store.queue_controller.exists("new")
+        assert not store.queue_controller.exists("unknown")
+
+
+@clause("Q27")
 def test_claimed_and_delayed_messages_stay(store: DataDriverBase) -> None:
     make(store, "q")
     with at(0):

@@ -197,7 +197,8 @@ class Message(abc.ABC):
 
         Q27 The oldest ones move first, at most `limit`, in one transaction, and come behind what the target has. They keep id,
             body and order, may be claimed at once, have a `claim_count` of 0 and live as long as when they were posted. Claimed
-            and delayed ones stay. It returns how many it moved: call it until that is 0. The target need not exist.
+            and delayed ones stay. It returns how many it moved: call it until that is 0. A target that does not exist
+            is made when something moves.
         """
         source, goal = arguments.name(queue), arguments.name(target, "target")
         if source == goal:

@@ -20,6 +20,9 @@ from undercroft.messaging.pooling.posting import Posting
 from undercroft.messaging.pooling.removing import Removing
 from undercroft.messaging.pooling.seen import outside, within
 
+# What may be claimed first.
+_FIRST = Page(None, 1, None, claimed=False, delayed=False)
+
 
 class Message(contract.Message):
     """The messages of all pools."""
@@ -177,6 +180,8 @@ class Message(contract.Message):
         self._mover.bring_all(source, place)
         goal = self._find(project, target)
         if goal is None or not goal.is_made:
+            if not place.pool.call(place.pool.messages._list, queue, project, _FIRST)[0]:
+                return 0
             goal = self._places.make(project, target, near=place.pool)
         at = place.pool.name
         if at not in goal.placement.pools:
