@@ -927,6 +927,20 @@ MUTATIONS = [
         suite="pooled",
     ),
     Mutation(
+        "pooled: what a killed mover has left is counted twice",
+        POOLING + "messages.py",
+        "self._mover.settle(route, place)",
+        "pass",
+        suite="pooled",
+    ),
+    Mutation(
+        "pooled: posts follow an empty pool only",
+        POOLING + "rebalancing.py",
+        "return bool(first) and first[0].created > route.placement.reads",
+        "return False",
+        suite="pooled",
+    ),
+    Mutation(
         "entries leave the outbox before subscriptions are due",
         DELIVERY + "handing.py",
         "        if woken := [",
