@@ -14,8 +14,8 @@ from undercroft.messaging.drivers.mongodb.posts import Change
 
 # Whether a post may be open while others are stored, and whether a question removes what has expired.
 OPEN, CLEANS_WHEN_ASKED = True, False
-# Messages that go by one command, of posts that have no more.
-PART = keeping._ENOUGH
+# Messages that go by one command: a post goes as a whole, and some have 700 here, more than go together else.
+PART = max(keeping._ENOUGH, 700)
 _PAUSE = 0.01
 
 

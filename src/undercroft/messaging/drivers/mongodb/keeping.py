@@ -20,7 +20,7 @@ from undercroft.messaging.drivers.mongodb.taking import Taker
 # Milliseconds for which a deleted queue is remembered: a post to it may come late.
 _LATE = 3_600_000
 # Messages after which `collect` ends, and those of a part of it; a post goes as a whole.
-_MOST, _ENOUGH = 100_000, 1_000
+_MOST, _ENOUGH = 100_000, 500
 
 
 class Keeper:
