@@ -63,6 +63,10 @@ class DataDriver(contract.DataDriverBase):
         own: both planes of the store that has queues, pools, flavors and the catalogue.
         options: see `PoolOptions`.
         given: options for the drivers of pools.
+        url: of a data plane beside another control plane, as a host opens one; refused.
+
+    Raises:
+        ConfigInvalid: there is a `url`.
     """
 
     _DRIVER_OPTIONS = settings.GROUPS
@@ -81,7 +85,10 @@ class DataDriver(contract.DataDriverBase):
         *,
         options: PoolOptions | None = None,
         given: Mapping[str, Any] | None = None,
+        url: str | None = None,
     ) -> None:
+        if url is not None:
+            raise ConfigInvalid("a store with pools keeps its queues itself: give the same URL for messages and for queues")
         self.own = own
         super().__init__(conf, cache, None)
         self.own_control: contract.ControlDriverBase = own.control_driver

@@ -13,6 +13,7 @@ import pytest
 import undercroft
 from tests.unit.messaging.pooling.conftest import Open, begin, finish, go, go_on, in_pool, state
 from tests.unit.messaging.pooling.test_moving import LEASE, claim, listed, post, total
+from undercroft.core import registry
 from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Level
 from undercroft.messaging import NoPoolFound
@@ -274,3 +275,9 @@ def test_a_store_that_has_pools_is_no_pool(store: Any, tmp_path: pathlib.Path) -
     control.pools_controller.create("c", 100, f"pooled+sqlite:///{tmp_path}/c.db", "c")
     with pytest.raises(ConfigInvalid, match="a pool is one store"):
         store.queue_controller.create("deep", {"_flavor": "c"})
+
+
+def test_queues_are_not_apart_from_their_pools(store: Any) -> None:
+    driver = registry.load("messaging", "pooled")
+    with pytest.raises(ConfigInvalid, match="the same URL for messages and for queues"):
+        driver(store.conf, None, store.control_driver, url="pooled+sqlite:///:memory:")
