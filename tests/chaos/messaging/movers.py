@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing.connection
 import random
+import threading
 from typing import Any
 
 import undercroft
+from tests.chaos.workloads import COMMIT_SECONDS
 from undercroft.core.errors import UndercroftError
 
 QUEUES = ("a", "b")
@@ -33,6 +35,8 @@ def by_hand(store: Any, source: str, target: str, limit: int) -> None:
     found = list(next(store.message_controller.list(source, None, None, limit, echo=True)))
     if found:
         store.message_controller.post(target, [{"ttl": 86_400, "body": each["body"]} for each in found], None)
+        # On a quick store, nothing would ever happen in between.
+        threading.Event().wait(COMMIT_SECONDS)
         store.message_controller.bulk_delete(source, [each["id"] for each in found])
 
 

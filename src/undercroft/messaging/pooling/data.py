@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -63,6 +64,7 @@ class DataDriver(contract.DataDriverBase):
         own: both planes of the store that has queues, pools, flavors and the catalogue.
         options: see `PoolOptions`.
         given: options for the drivers of pools.
+        query: the same, as a URL has them.
         url: of a data plane beside another control plane, as a host opens one; refused.
 
     Raises:
@@ -85,6 +87,7 @@ class DataDriver(contract.DataDriverBase):
         *,
         options: PoolOptions | None = None,
         given: Mapping[str, Any] | None = None,
+        query: str = "",
         url: str | None = None,
     ) -> None:
         if url is not None:
@@ -93,7 +96,7 @@ class DataDriver(contract.DataDriverBase):
         super().__init__(conf, cache, None)
         self.own_control: contract.ControlDriverBase = own.control_driver
         self.options = options or PoolOptions()
-        self._given = dict(given or {})
+        self._given, self._query = dict(given or {}), query
         self._notifies = own.notifies
         self._makes_queues = own.makes_queues
         self.now: Callable[[], int] = own.now
@@ -121,7 +124,7 @@ class DataDriver(contract.DataDriverBase):
         """See `contract.DataDriverBase`."""
         inner, own_options, rest = urls.parted(_inner(url), PoolOptions, options)
         own = registry.load(KIND, urls.scheme(inner)).open(inner, conf=conf, cache=cache, **rest)
-        return cls(own.conf, own.cache, own, options=own_options, given=rest)
+        return cls(own.conf, own.cache, own, options=own_options, given=rest, query=inner.partition("?")[2])
 
     @classmethod
     def options_of(cls, url: str) -> frozenset[str]:
@@ -134,7 +137,7 @@ class DataDriver(contract.DataDriverBase):
         return self.own_control.pools_controller._of_flavor(None)
 
     def _connect(self, uri: str) -> contract.DataDriverBase:
-        driver = connected(uri, self.conf, self.cache, {name: value for name, value in self._given.items() if name != "namespace"})
+        driver = connected(uri, self.conf, self.cache, self._given, self._query)
         driver.notifies = self._notifies
         if driver.store.is_same(getattr(self.own, "store", None)):  # type: ignore[attr-defined]
             driver.makes_queues = self._makes_queues
@@ -143,8 +146,9 @@ class DataDriver(contract.DataDriverBase):
     def _wanted(self) -> Sequence[models.Pool]:
         """The pools that the URL names; their namespace is that of the store, unless they say another one."""
         found = []
+        own = self._given.get("namespace") or dict(urllib.parse.parse_qsl(self._query)).get("namespace")
         for place, uri in enumerate(filter(None, self.options.pools.split(","))):
-            namespace = self._given.get("namespace") if "namespace=" not in uri else None
+            namespace = own if "namespace=" not in uri else None
             more = f"{'&' if '?' in uri else '?'}namespace={namespace}" if namespace else ""
             found.append(models.Pool(f"pool{place + 1}", uri + more, 100, "", {}))
         return found

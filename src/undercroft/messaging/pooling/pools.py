@@ -252,8 +252,14 @@ class Pools:
             pool.close()
 
 
-def connected(uri: str, conf: Any, cache: Any, given: Mapping[str, Any]) -> DataDriverBase:
-    """The driver of a pool, both planes on its own store; `given` are options that hold where its URI says nothing.
+def connected(uri: str, conf: Any, cache: Any, given: Mapping[str, Any], query: str = "") -> DataDriverBase:
+    """The driver of a pool, both planes on its own store.
+
+    Args:
+        uri: of the pool.
+        conf, cache: as drivers get them.
+        given: options that hold where the URI says nothing, but for the namespace, which is the pool's own.
+        query: the same, as a URL has them.
 
     Raises:
         ConfigInvalid: the URI is of a store that has pools.
@@ -262,9 +268,10 @@ def connected(uri: str, conf: Any, cache: Any, given: Mapping[str, Any]) -> Data
     if own.lower().startswith(POOLED):
         raise ConfigInvalid(f"{urls.redacted(uri)!r} is no pool's: a pool is one store, without {POOLED}")
     cls = registry.load(KIND, urls.scheme(own))
-    known = registry.options(KIND, own)
-    query = own.partition("?")[2]
-    options = {name: value for name, value in given.items() if name in known and f"{name}=" not in query}
+    open_to = registry.options(KIND, own) - {"namespace"} - _names(own.partition("?")[2])
+    options = {name: value for name, value in given.items() if name in open_to}
+    if pairs := "&".join(pair for pair in query.split("&") if _names(pair) & (open_to - options.keys())):
+        own = f"{own}{'&' if '?' in own else '?'}{pairs}"
     driver: DataDriverBase = cls.open(own, conf=conf, cache=cache, **options)
     # The pooled driver makes queues, in the control plane.
     driver.makes_queues = False
@@ -275,3 +282,8 @@ def connected(uri: str, conf: Any, cache: Any, given: Mapping[str, Any]) -> Data
         driver.close()
         raise
     return driver
+
+
+def _names(query: str) -> set[str]:
+    """The names of the options in a URL's query."""
+    return {pair.partition("=")[0] for pair in query.split("&")}

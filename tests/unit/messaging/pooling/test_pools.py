@@ -19,6 +19,7 @@ from undercroft.core.findings import Level
 from undercroft.messaging import NoPoolFound
 from undercroft.messaging.contract.outbox import lane
 from undercroft.messaging.pooling import placement
+from undercroft.messaging.pooling.pools import OWN
 
 DEAD = {"_max_claim_count": 1, "_dead_letter_queue": "dead"}
 
@@ -281,3 +282,14 @@ def test_queues_are_not_apart_from_their_pools(store: Any) -> None:
     driver = registry.load("messaging", "pooled")
     with pytest.raises(ConfigInvalid, match="the same URL for messages and for queues"):
         driver(store.conf, None, store.control_driver, url="pooled+sqlite:///:memory:")
+
+
+def test_options_of_the_store_hold_for_pools_that_say_nothing(tmp_path: pathlib.Path) -> None:
+    pools = f"sqlite:///{tmp_path}/a.db,sqlite:///{tmp_path}/b.db%3Fbusy_timeout=3%26namespace=other"
+    url = f"pooled+sqlite:///{tmp_path}/control.db?pools={pools}&namespace=mine&busy_timeout=7s"
+    with contextlib.closing(undercroft.connect("messaging", url)) as store:
+        store.init()
+        found = {one.name: one.driver.store.options for one in store.pools.all()}
+    assert {name: (one.namespace, one.busy_timeout) for name, one in found.items()} == {
+        OWN: ("mine", 7), "pool1": ("mine", 7), "pool2": ("other", 3)
+    }  # fmt: skip
