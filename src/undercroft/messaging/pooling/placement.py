@@ -224,11 +224,6 @@ def sourced(placement: Placement, pool: str) -> Placement:
     return msgspec.structs.replace(placement, sources=(*placement.sources, pool))
 
 
-def unsourced(placement: Placement, pool: str) -> Placement:
-    """A source is empty, and nothing comes into it any more."""
-    return msgspec.structs.replace(placement, sources=tuple(name for name in placement.sources if name != pool))
-
-
 def carried(placement: Placement, hops: int) -> Placement:
     """A message of it has so many moves behind it."""
     return placement if hops <= placement.hops else msgspec.structs.replace(placement, hops=hops)

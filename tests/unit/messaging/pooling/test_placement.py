@@ -188,7 +188,6 @@ def test_sources_rest_while_it_moves() -> None:
     found = placement.sourced(found, "d")
     assert placement.arrived(found, NOW).sources == ("c", "d")
     assert placement.sourced(Placement("a"), "a") == Placement("a")
-    assert placement.unsourced(placement.sourced(Placement("a"), "b"), "b") == Placement("a")
 
 
 @given(
