@@ -139,6 +139,38 @@ def test_readers_while_messages_are_claimed_and_deleted(store: DataDriverBase, o
     assert [one for one in seen if one[1] % 2 == 0] == listed(store)
 
 
+@clause("Q20", "Q25", "Q26", "Q29")
+@needs("claims")
+@assumes("whole_calls")
+def test_others_see_a_call_done_or_not_begun(store: DataDriverBase, open_store: OpenStore) -> None:
+    """Two posts of five messages each, which are claimed and deleted together, or popped."""
+    make(store, "q")
+    other = open_store(init=False)
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for number in range(40):
+                names = post(store, *range(5)) + post(store, *range(5))
+                if number % 2:
+                    assert len(store.message_controller.pop("q", 10)) == 10
+                else:
+                    made, found = claim(store, limit=10)
+                    assert [one["id"] for one in found] == names
+                    store.message_controller.bulk_delete("q", names, claim_ids=[str(made)])
+        finally:
+            done.set()
+
+    def read() -> set[tuple[int, int, int]]:
+        seen = {counts(other)}
+        while not done.is_set():
+            seen.add(counts(other))
+        return seen
+
+    _, seen = together(write, read)
+    assert seen <= {(0, 0, 0), (5, 0, 5), (10, 0, 10), (0, 10, 10)}
+
+
 @clause("Q28", "Q29", "Q30")
 @promise("C1")
 @needs("claims")
