@@ -82,9 +82,12 @@ class Service:
         environment |= {f"UNDERCROFT_{kind}__CONNECTION": place for kind, place in stores.items() if place is not None}
         environment |= {"TMPDIR": self._folder.name}
         command = [sys.executable, "-m", program, "serve", "--port", str(self.port), *arguments]
-        self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd=TOP
-        )
+        # Into a file: a pipe that nobody reads stops the service when it is full.
+        self._output = pathlib.Path(self._folder.name) / "output"
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, cwd=TOP
+            )
         self._stopped_in = float("inf")
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE, limits=httpx.Limits(max_connections=64))
 
@@ -106,14 +109,13 @@ class Service:
         self._stopped_in = time.monotonic() - began
 
     def log(self) -> str:
-        """What it printed; it must have ended.
+        """What it has printed.
 
         After a `stop` that took less than the time after which workers are killed, it is without granian's line that it kills one.
         Two of its threads wait for a worker's end; the one that comes second takes the worker, for the moment until the first has
         noted the end, for alive, and says on a busy machine that it kills what has ended.
         """
-        assert self.process.stdout is not None
-        text = self.process.stdout.read().decode()
+        text = self._output.read_text()
         return _TAKEN_FOR_ALIVE.sub("", text) if self._stopped_in < GRACE_SECONDS else text
 
     def get(self, path: str, token: str | None = None, **query: Any) -> httpx.Response:
@@ -146,8 +148,6 @@ class Service:
     def close(self) -> None:
         self.client.close()
         self.kill()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
         self._folder.cleanup()
 
 

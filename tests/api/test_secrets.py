@@ -122,8 +122,6 @@ def found(words: tuple[str, ...], text: str) -> list[str]:
     return [word for word in words if word in text]
 
 
-# Every route is asked many times: with other work on the machine that takes minutes.
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("places", "is_gone"), [("here", False), ("here", True)], indirect=["places"])
 def test_no_answer_no_log_and_no_title_has_a_secret(places, is_gone, folder, record):
     rating, events = places
