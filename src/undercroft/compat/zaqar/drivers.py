@@ -130,7 +130,8 @@ class DataDriver(_Driver, storage.DataDriverBase):
 
     def _health(self) -> dict[str, Any]:
         found = self.ours.health()
-        if found["storage_reachable"]:
+        # Of pools each says this of itself.
+        if found.get("storage_reachable"):
             queues = self.ours.depths(_MOST_QUEUES).queues
             free, claimed = (sum(getattr(each, name) for each in queues) for name in ("free", "claimed"))
             found["message_volume"] = {"free": free, "claimed": claimed, "total": free + claimed}
