@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from tests.chaos.messaging import scripted
 from tests.chaos.workloads import COMMIT_SECONDS
 from undercroft.core import time
 from undercroft.messaging.drivers.mongodb import keeping, order, rows
@@ -171,18 +172,8 @@ def watch_cleaning(store: Any, parts: list[int]) -> None:
     keeper._expired, keeper._emptied = watched(keeper._expired), watched(keeper._emptied)
 
 
-def clean_too_young(store: Any, ahead: int) -> None:
-    """Let a store clean up what expires within so many milliseconds."""
-    whole, now = store.clean, store.store.now
-
-    def clean() -> int:
-        store.store.now = lambda: now() + ahead
-        try:
-            return int(whole())
-        finally:
-            store.store.now = now
-
-    store.clean = clean
+# A store whose clock is ahead takes what is too young, whatever its engine.
+clean_too_young = scripted.clean_too_young
 
 
 def cleaned_all_at_once(store: Any) -> contextlib.AbstractContextManager[None]:
