@@ -82,7 +82,7 @@ class Service:
         environment |= {f"UNDERCROFT_{kind}__CONNECTION": place for kind, place in stores.items() if place is not None}
         environment |= {"TMPDIR": self._folder.name}
         command = [sys.executable, "-m", program, "serve", "--port", str(self.port), *arguments]
-        # Into a file: a pipe that nobody reads stops the service when it is full.
+        # A file, because a pipe that is not read blocks the service once it is full.
         self._output = pathlib.Path(self._folder.name) / "output"
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(

@@ -49,14 +49,14 @@ def clients() -> Environment:
 
 
 def has_pools(engine):
-    """Whether it is a store with pools, which is both of Zaqar's stores in one, and no pool itself."""
+    """Whether this is a store with pools: it contains both of Zaqar's stores, and cannot be a pool itself."""
     return engine.url.startswith("pooled+")
 
 
 def only_one_store(engine):
     if has_pools(engine):
         # Not a gap: the same tests run over its pools' drivers.
-        pytest.skip("a store with pools is both stores in one, and no pool")
+        pytest.skip("a store with pools contains both of Zaqar's stores, and cannot be a pool itself")
 
 
 @pytest.fixture

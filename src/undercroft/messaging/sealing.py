@@ -13,12 +13,18 @@ import functools
 import secrets
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+# Most queues are not encrypted, and an installation without the service does not have this library.
+try:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+except ModuleNotFoundError as error:
+    _MISSING: ModuleNotFoundError | None = error
+else:
+    _MISSING = None
 
-from undercroft.core import decoding, document
+from undercroft.core import decoding, document, registry
 from undercroft.core.errors import ConfigInvalid, Corrupt, InvalidInput
 
 # A body that is an object of this key alone is ours: what is sealed, or what a caller sent that has the key, too.
@@ -84,9 +90,10 @@ class Sealer:
     def _opened(self, queue: str, text: str, project: str) -> Any:
         if self._key is None:
             raise Unopened(f"a message of queue {queue!r} is encrypted: set {SETTING} to the key that it was encrypted with")
+        cipher = self._cipher(queue, project)
         try:
             data = base64.b64decode(text, validate=True)
-            plain = self._cipher(queue, project).decrypt(data[:_NONCE], data[_NONCE:], _associated(queue, project))
+            plain = cipher.decrypt(data[:_NONCE], data[_NONCE:], _associated(queue, project))
             return decoding.decode(plain, Any, "body")
         except (binascii.Error, ValueError, InvalidTag, InvalidInput):
             raise Unopened(
@@ -97,6 +104,8 @@ class Sealer:
     def _derived(self, queue: str, project: str) -> AESGCM:
         if self._key is None:
             raise ConfigInvalid(f"set {SETTING} to 32 bytes in base64")
+        if _MISSING is not None:
+            raise registry.missing_extra("encryption of messages", "server", _MISSING)
         info = _PURPOSE + _associated(queue, project)
         return AESGCM(HKDF(algorithm=SHA256(), length=_BYTES, salt=None, info=info).derive(self._key))
 

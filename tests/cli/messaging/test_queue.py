@@ -483,3 +483,16 @@ def test_an_interrupt_is_told_and_the_same_command_continues(queue, tmp_path, mo
     assert stats(queue, "jobs") == (0, 0)
     if method == "redrive":
         assert bodies(lines(queue("tail", "other").stdout)) == list(range(2_500))
+
+
+def test_queues_that_are_not_encrypted_need_no_library_for_that(place):
+    code = "import sys; sys.modules['cryptography'] = None; from undercroft.cli.main import main; main()"
+
+    def run(*arguments):
+        command = [sys.executable, "-c", code, "queue", *arguments, "--store", place]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run("post", "jobs", '{"n": 1}').returncode == 0
+    claimed = run("claim", "jobs")
+    assert claimed.returncode == 0, claimed.stderr
+    assert '{"n":1}' in claimed.stdout.replace(" ", "")

@@ -118,7 +118,7 @@ class Stores(testing.TestBase):
 
     def test_a_pool_that_can_be_reached(self) -> None:
         """Zaqar's check of a pool's URI: both drivers are made from one configuration, and asked."""
-        # A store that has pools is none.
+        # A store with pools cannot be a pool itself.
         assert utils.can_connect(zaqar_configuration.scheme_in_host(sys.argv[1]), self.conf) is not HAS_POOLS
         assert not utils.can_connect("undercroft+postgresql://nobody@127.0.0.1:9/nothing?connect_timeout=1", self.conf)
 
@@ -243,5 +243,5 @@ class Names(unittest.TestCase):
 
 if __name__ == "__main__":
     load = unittest.defaultTestLoader.loadTestsFromTestCase
-    # What has pools is no pool of Zaqar's own driver.
+    # A store with pools cannot be a pool of Zaqar's own pooling driver.
     outcomes.run(unittest.TestSuite(map(load, (Stores, Names) if HAS_POOLS else (Stores, Pooled, Names))))

@@ -130,7 +130,7 @@ class DataDriver(_Driver, storage.DataDriverBase):
 
     def _health(self) -> dict[str, Any]:
         found = self.ours.health()
-        # Of pools each says this of itself.
+        # A store with pools answers with an entry for each pool instead.
         if found.get("storage_reachable"):
             queues = self.ours.depths(_MOST_QUEUES).queues
             free, claimed = (sum(getattr(each, name) for each in queues) for name in ("free", "claimed"))

@@ -57,8 +57,8 @@ class Features(caps.Capabilities, collections.abc.Set):  # type: ignore[type-arg
     """What a driver of messages may lack; every default is the full contract. As a set it has the members of `Capabilities`.
 
     Attributes:
-        whole_calls: a claim, a renewal, a pop, a deletion of several messages is done whole or not at all, also when it is broken
-            off, and others see it done or not begun.
+        whole_calls: a claim, a renewal, a pop or a deletion of several messages happens completely or not at all, even if it is
+            interrupted, and other callers never see a part of it.
     """
 
     fifo: Truth = True

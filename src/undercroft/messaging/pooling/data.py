@@ -64,7 +64,7 @@ class DataDriver(contract.DataDriverBase):
         own: both planes of the store that has queues, pools, flavors and the catalogue.
         options: see `PoolOptions`.
         given: options for the drivers of pools.
-        query: the same, as a URL has them.
+        query: more of these, in the form of a URL's query.
         url: of a data plane beside another control plane, as a host opens one; refused.
 
     Raises:

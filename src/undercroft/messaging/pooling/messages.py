@@ -170,7 +170,7 @@ class Message(contract.Message):
         elif (route := self._find(project, queue)) is not None:
             route.pool.call(route.pool.messages._forget, route.queue, project)
 
-    # -- between queues ---------------------------------------------------------------------------------
+    # -- between queues --------------------------------------------------------------------------------------------
 
     def _redrive(self, queue: str, target: str, project: str, limit: int) -> int:
         source = self._find(project, queue)

@@ -258,15 +258,15 @@ def connected(uri: str, conf: Any, cache: Any, given: Mapping[str, Any], query: 
     Args:
         uri: of the pool.
         conf, cache: as drivers get them.
-        given: options that hold where the URI says nothing, but for the namespace, which is the pool's own.
-        query: the same, as a URL has them.
+        given: options for what the URI does not set. The namespace is not among them: each pool has its own.
+        query: more of these, in the form of a URL's query.
 
     Raises:
         ConfigInvalid: the URI is of a store that has pools.
     """
     own = uri.removeprefix(WITHIN_HOST)
     if own.lower().startswith(POOLED):
-        raise ConfigInvalid(f"{urls.redacted(uri)!r} is no pool's: a pool is one store, without {POOLED}")
+        raise ConfigInvalid(f"{urls.redacted(uri)!r} cannot be a pool, because a pool is one store: remove {POOLED!r} from its URI")
     cls = registry.load(KIND, urls.scheme(own))
     open_to = registry.options(KIND, own) - {"namespace"} - _names(own.partition("?")[2])
     options = {name: value for name, value in given.items() if name in open_to}

@@ -35,7 +35,9 @@ class DataDriver(DataPlane[Store]):
     _claim_controller = Claim
     _subscription_controller = Subscription
     _outbox = Outbox
-    capabilities = contract.Features.without(whole_calls=never("each post is changed by itself, and the first ones may be done"))
+    capabilities = contract.Features.without(
+        whole_calls=never("posts are changed one by one: an interrupted call may be half done")
+    )
 
     def __init__(self, conf: Any, cache: Any, control_driver: Any, **opened: Any) -> None:
         super().__init__(conf, cache, control_driver, **opened)
