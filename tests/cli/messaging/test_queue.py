@@ -495,4 +495,4 @@ def test_queues_that_are_not_encrypted_need_no_library_for_that(place):
     assert run("post", "jobs", '{"n": 1}').returncode == 0
     claimed = run("claim", "jobs")
     assert claimed.returncode == 0, claimed.stderr
-    assert '{"n":1}' in claimed.stdout.replace(" ", "")
+    assert [each["body"] for each in json.loads(claimed.stdout)["messages"]] == [{"n": 1}]
