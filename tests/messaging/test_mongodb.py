@@ -283,6 +283,32 @@ def test_a_move_that_was_left_is_gone_on_with(store, fails, monkeypatch, step):
         assert store.store.moves.count_documents({}) == 0
 
 
+@pytest.mark.parametrize("count", [rows.SMALL, rows.SMALL + 1])
+def test_a_move_may_be_gone_on_with_by_two_at_once(store, fails, monkeypatch, count):
+    with at(0):
+        make(store, "q", "r")
+        store.message_controller.post("q", [message(body) for body in range(count)], None)
+        fails(store.store.parts.mover, "send")
+        with pytest.raises(OutcomeUnknown):
+            store.message_controller.redrive("q", "r", limit=count)
+        monkeypatch.undo()
+    mover, posts = store.store.parts.mover, store.store.parts.posts
+    real = posts.bodies
+    others = iter(["another process"])
+
+    def bodies_after_another_process(post: Any, places: Any) -> Any:
+        if next(others, None):
+            mover.resume({})
+        return real(post, places)
+
+    monkeypatch.setattr(posts, "bodies", bodies_after_another_process)
+    with at(6):
+        mover.resume({})
+    with at(6 + BEHIND + 5):
+        assert (listed(store), listed(store, "r")) == ([], list(range(count)))
+        assert counts(store, "r") == (count, 0, count)
+
+
 def test_a_queue_that_is_deleted_lets_its_moves_arrive(store, fails, monkeypatch):
     post(store, *range(3))
     fails(store.store.parts.mover, "send")
@@ -292,6 +318,33 @@ def test_a_queue_that_is_deleted_lets_its_moves_arrive(store, fails, monkeypatch
     store.queue_controller.delete("q")
     assert listed(store, "r") == [0, 1]
     assert everything(store) == []
+
+
+# -- the outbox ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [rows.SMALL, rows.SMALL + 1])
+def test_entries_that_were_finished_in_between_are_not_given_out(store, monkeypatch, count):
+    with at(0):
+        make(store, "q")
+        store.subscription_controller.create("q", "http://127.0.0.1:9/", 3_600, {})
+        names = store.message_controller.post("q", [message(body) for body in range(count)], None)
+        taken = store.outbox.take(count, 1)
+        store.message_controller.bulk_delete("q", names)
+    posts = store.store.parts.posts
+    real = posts.bodies
+
+    def bodies_after_the_first_one(post: Any, places: Any) -> Any:
+        monkeypatch.undo()
+        store.outbox.remove(taken[1:])
+        return real(post, places)
+
+    monkeypatch.setattr(posts, "bodies", bodies_after_the_first_one)
+    with at(2):
+        found = store.outbox.take(count, 1)
+    assert [one.id for one in found][:1] == names[:1]
+    # What is read with the post is sent again; a receiver knows it by its id.
+    assert len(found) == (1 if count > rows.SMALL else count)
 
 
 # -- the store -----------------------------------------------------------------------------------------------------

@@ -134,7 +134,10 @@ class Mover:
                 came = {
                     place: state._replace(name=post.known_as(place), going="", again=0, claim="") for place, state in states.items()
                 }
-                self.arrive(lane, number, came, self._posts.bodies(post, came), f"m{move}{post.id}")
+                bodies = self._posts.bodies(post, came)
+                # One whose body is gone was brought by another process in between.
+                came = {place: state for place, state in came.items() if place in bodies}
+                self.arrive(lane, number, came, bodies, f"m{move}{post.id}")
                 count += len(came)
             else:
                 self._posts.plug(lane.inc, number, now)
