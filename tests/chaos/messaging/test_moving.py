@@ -40,8 +40,7 @@ def moved(opener: Opener, way: str, rounds: int, seed: int) -> list[Any]:
                 each.hear()
                 threading.Event().wait(rng.uniform(0, LONGEST))
                 each.kill()
-    # What a killed mover has put into another pool is known to processes that have looked since; others believe what they know for a
-    # lease.
+    # A process that looks now sees at once what a killed mover has put into another pool; others have a lease on what they know.
     reader = opener()
     # The next claim, or the next cleaning, brings what was on its way. That is later: what was begun just now may still be made.
     with now(time.now() + LATER):
