@@ -19,8 +19,8 @@ from tests.conftest import WHOLE, first_of_each, opener_of, stores
 from undercroft.conformance.plugin import Opener
 
 pytestmark = [pytest.mark.kind(*WORKLOADS), pytest.mark.promise("D2"), pytest.mark.timeout(1800)]
-# Seconds that a life may last where the machine is so busy that a call takes longer than that.
-LONGEST = 5.0
+# Seconds that a life lasts at most: from the beginning, and where a machine is so busy that a call takes longer than that.
+SHORTEST, LONGEST = 0.12, 5.0
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -51,7 +51,7 @@ class Chaos(Verifier):
     """
 
     twin: str | None = None
-    longest: float = 0.12
+    longest: float = SHORTEST
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,7 +77,7 @@ class Chaos(Verifier):
             code = self.live()
             assert code == -9, f"the writer ended by itself: {code}"
             self.verify()
-            self.longest = min(LONGEST, self.longest * 1.2) if self.done == before else max(0.12, self.longest / 1.2)
+            self.longest = min(LONGEST, self.longest * 1.2) if self.done == before else max(SHORTEST, self.longest / 1.05)
             if self.faults:
                 # A server may still have been busy with the last statement of the one who died.
                 time.sleep(1)
