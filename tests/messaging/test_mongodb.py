@@ -65,6 +65,19 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], None]:
     return lambda target, name: monkeypatch.setattr(target, name, never)
 
 
+def before_bodies_are_read(store: Any, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let another process act once, after a post was found and before its bodies are read."""
+    posts = store.store.parts.posts
+    real = posts.bodies
+
+    def bodies(post: Any, places: Any) -> Any:
+        monkeypatch.setattr(posts, "bodies", real)
+        act()
+        return real(post, places)
+
+    monkeypatch.setattr(posts, "bodies", bodies)
+
+
 # -- order ---------------------------------------------------------------------------------------------------------
 
 
@@ -292,16 +305,8 @@ def test_a_move_may_be_gone_on_with_by_two_at_once(store, fails, monkeypatch, co
         with pytest.raises(OutcomeUnknown):
             store.message_controller.redrive("q", "r", limit=count)
         monkeypatch.undo()
-    mover, posts = store.store.parts.mover, store.store.parts.posts
-    real = posts.bodies
-    others = iter(["another process"])
-
-    def bodies_after_another_process(post: Any, places: Any) -> Any:
-        if next(others, None):
-            mover.resume({})
-        return real(post, places)
-
-    monkeypatch.setattr(posts, "bodies", bodies_after_another_process)
+    mover = store.store.parts.mover
+    before_bodies_are_read(store, monkeypatch, lambda: mover.resume({}))
     with at(6):
         mover.resume({})
     with at(6 + BEHIND + 5):
@@ -331,18 +336,10 @@ def test_entries_that_were_finished_in_between_are_not_given_out(store, monkeypa
         names = store.message_controller.post("q", [message(body) for body in range(count)], None)
         taken = store.outbox.take(count, 1)
         store.message_controller.bulk_delete("q", names)
-    posts = store.store.parts.posts
-    real = posts.bodies
-
-    def bodies_after_the_first_one(post: Any, places: Any) -> Any:
-        monkeypatch.undo()
-        store.outbox.remove(taken[1:])
-        return real(post, places)
-
-    monkeypatch.setattr(posts, "bodies", bodies_after_the_first_one)
+    before_bodies_are_read(store, monkeypatch, lambda: store.outbox.remove(taken[1:]))
     with at(2):
         found = store.outbox.take(count, 1)
-    assert [one.id for one in found][:1] == names[:1]
+    assert found[0].id == names[0]
     # What is read with the post is sent again; a receiver knows it by its id.
     assert len(found) == (1 if count > rows.SMALL else count)
 

@@ -40,8 +40,10 @@ class Outbox(contract.Outbox):
             post, to = read(each), each["to"]
             places = [place for place, (_, expires) in sorted(post.entries.items()) if expires > now]
             bodies = self._posts.bodies(post, places)
-            # An entry whose body is gone was finished by one that had it before.
-            for place in filter(bodies.__contains__, places):
+            for place in places:
+                if place not in bodies:
+                    # Finished by one that had it before.
+                    continue
                 ttl, expires = post.entries[place]
                 ticket = post.id, place
                 found.append(Posted(ticket, to["p"], to["q"], post.name(place), ttl, expires, bodies[place]))
