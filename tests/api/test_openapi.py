@@ -68,6 +68,8 @@ def test_whatever_is_sent_is_answered_as_documented(brief, route):
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     def check(case):
+        # How a body is framed is between the client and the HTTP server, which refuses it before the service is asked.
+        case.headers.pop("Transfer-Encoding", None)
         case.call_and_validate(
             base_url=brief.url, headers={"X-Auth-Token": "t-admin", **CLIENT},
             checks=[_no_failure, status_code_conformance, content_type_conformance, response_schema_conformance],

@@ -30,7 +30,7 @@ class _Reading(NamedTuple):
 
 
 class EngineClock:
-    """An engine's clock, read at the first use and once a minute; in between it goes on by the monotonic clock.
+    """An engine's clock, read twice at the first use and once a minute; in between it goes on by the monotonic clock.
 
     So a jump of this machine's clock changes nothing, and while the server whose clock it is does not answer, others may.
     The result goes to statements as a parameter: tests and hosts that move our clock move everything, and exactly, since a host's
@@ -71,6 +71,9 @@ class EngineClock:
             return known
 
     def _read(self) -> _Reading:
+        if self._known is None:
+            # The first answer may include the time to connect, of which the reading would be off by a half.
+            self._ask()
         before = monotonic.monotonic_ns()
         theirs = time.to_micros(self._ask())
         half = (monotonic.monotonic_ns() - before) // 2

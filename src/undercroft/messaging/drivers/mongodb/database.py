@@ -96,7 +96,7 @@ class Database:
         self.moves, self.subscriptions, self.gone = map(self.collection, ("move", "subscription", "gone"))
         self.makes_queues = False
         self._clock = EngineClock(self._server_time)
-        self._is_fair = self._is_warm = False
+        self._is_fair = False
         self._last = 0
         self._is_open = True
 
@@ -118,11 +118,6 @@ class Database:
 
     def now(self) -> int:
         """The moment by the server's clock, in milliseconds."""
-        if not self._is_warm:
-            # To make a connection takes a part of the time that its clock would be off by.
-            with self.call():
-                self.client.admin.command("ping")
-            self._is_warm = True
         return self._clock.micros() // 1000
 
     def is_same(self, other: object) -> bool:
