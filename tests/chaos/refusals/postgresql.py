@@ -17,8 +17,17 @@ from undercroft.conformance.plugin import Opener
 def _server(opener: Opener) -> Iterator[tuple[psycopg.Connection, list[str]]]:
     """A connection of the administrator, and the tables of the namespace."""
     with psycopg.connect(opener.url.partition("?")[0], autocommit=True) as connection:
-        wanted = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND starts_with(tablename, %s)"
-        yield connection, [name for (name,) in connection.execute(wanted, (opener.namespace,))]
+        yield connection, _relations(opener, connection, ["r", "p"])
+
+
+def _relations(opener: Opener, connection: psycopg.Connection, kinds: list[str]) -> list[str]:
+    """The names of the relations of the namespace that are of some `relkind`s of pg_class."""
+    found = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+        ' AND relkind = ANY(%s::"char"[]) AND starts_with(relname, %s) ORDER BY relname',
+        (kinds, opener.namespace),
+    )
+    return [name for (name,) in found]
 
 
 @contextlib.contextmanager
@@ -53,9 +62,11 @@ def _user(opener: Opener, user: str) -> Iterator[tuple[psycopg.Connection, sql.I
         name = sql.Identifier(user)
         those = sql.SQL(", ").join(map(sql.Identifier, tables))
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
-        connection.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {} TO {}").format(those, name))
-        connection.execute(sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(name))
         try:
+            connection.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {} TO {}").format(those, name))
+            # By name, never "ALL SEQUENCES IN SCHEMA": that also changes those that other tests drop at the same time.
+            for sequence in _relations(opener, connection, ["S"]):
+                connection.execute(sql.SQL("GRANT USAGE, SELECT ON {} TO {}").format(sql.Identifier(sequence), name))
             yield connection, name, those
         finally:
             connection.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(name))
