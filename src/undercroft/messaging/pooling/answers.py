@@ -21,7 +21,7 @@ def each(pools: Pools, ask: Callable[[contract.DataDriverBase], T]) -> Iterator[
         try:
             yield pool, pool.call(lambda pool=pool: ask(pool.driver))  # type: ignore[misc]
         except Unavailable as error:
-            LOG.warning("the pool %r is passed over: %s", pool.name, error)
+            pool.pass_over(error)
 
 
 def health(pool: Pool) -> dict[str, Any]:

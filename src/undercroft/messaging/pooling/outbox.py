@@ -10,7 +10,7 @@ from undercroft.messaging import contract
 from undercroft.messaging.contract.outbox import LANE
 from undercroft.messaging.models import Depths, Due, Posted, Subscribed
 from undercroft.messaging.pooling import tags
-from undercroft.messaging.pooling.pools import LOG, Pool
+from undercroft.messaging.pooling.pools import Pool
 
 
 class Outbox(contract.Outbox):
@@ -35,7 +35,7 @@ class Outbox(contract.Outbox):
             try:
                 yield pool, pool.call(ask, pool.opened())
             except UndercroftError as error:
-                LOG.warning("the outbox of the pool %r: %s", pool.name, error)
+                pool.pass_over(error)
 
     def take(self, limit: int, seconds: int) -> Sequence[Posted]:
         found: list[Posted] = []

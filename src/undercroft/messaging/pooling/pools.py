@@ -29,6 +29,8 @@ OWN = "(store)"
 _LATE, _PATIENCE, _AGAIN = 0.5, 0.5, 1.0
 # Seconds for which the register is believed.
 _LEASE = 5.0
+# Seconds from one line in the log to the next that says that a pool is passed over: a worker asks several times a second.
+_QUIET = 60.0
 
 
 class Pool:
@@ -54,6 +56,7 @@ class Pool:
         self._is_away = False
         self._failed = False
         self._failed_at = -_AGAIN
+        self._told_at: float | None = None
         self._closed = threading.Event()
 
     # -- the driver ------------------------------------------------------------------------------------------------
@@ -135,6 +138,13 @@ class Pool:
             raise
         self._failed = False
         return answer
+
+    def pass_over(self, error: UndercroftError) -> None:
+        """Log that an answer goes without the pool, at most once a minute."""
+        now = time.monotonic()
+        if self._told_at is None or now - self._told_at >= _QUIET:
+            self._told_at = now
+            LOG.warning("the pool %r is passed over: %s", self.name, error)
 
     def _suspect(self) -> None:
         with self._lock:

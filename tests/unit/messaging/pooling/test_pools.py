@@ -18,7 +18,7 @@ from undercroft.core.errors import ConfigInvalid, Unavailable
 from undercroft.core.findings import Level
 from undercroft.messaging import NoPoolFound
 from undercroft.messaging.contract.outbox import lane
-from undercroft.messaging.pooling import placement
+from undercroft.messaging.pooling import placement, pools
 from undercroft.messaging.pooling.pools import OWN
 
 DEAD = {"_max_claim_count": 1, "_dead_letter_queue": "dead"}
@@ -189,6 +189,31 @@ def test_a_pool_that_is_away_hurts_its_queues_only(store: Any, open_store: Open,
     assert health["a"]["storage_reachable"] is True
     assert {one.check: one.level for one in other.diagnose()}["pool c"] is Level.ERROR
     other.control_driver.pools_controller.update("c", weight=0)
+
+
+def test_a_pool_that_is_away_is_a_line_in_the_log_once_a_minute(
+    store: Any, open_store: Open, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    store.control_driver.pools_controller.create("c", 100, f"redis://127.0.0.1:{port}", "c")
+    other = open_store()
+
+    def ask() -> list[str]:
+        caplog.clear()
+        for _ in range(5):
+            other.outbox.take(1, 1)
+            other.outbox.due(1, 1)
+            other.depths(1)
+        return [one.getMessage() for one in caplog.records if "is passed over" in one.msg]
+
+    # However slow this machine is.
+    monkeypatch.setattr(pools, "_QUIET", float("inf"))
+    (line,) = ask()
+    assert line.startswith(f"the pool 'c' is passed over: redis://127.0.0.1:{port}")
+    assert ask() == []
+    monkeypatch.setattr(pools, "_QUIET", 0)
+    assert len(ask()) > 1
 
 
 def test_a_pool_that_is_not_registered_is_named(store: Any) -> None:
