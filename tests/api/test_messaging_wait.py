@@ -17,6 +17,7 @@ import pytest
 from tests.api.messages import Client, refused
 from tests.api.service import Service, serving
 from tests.conftest import url_of
+from undercroft.conformance.limits import within
 from undercroft.conformance.plugin import Opener
 
 pytestmark = pytest.mark.kind("messaging")
@@ -86,7 +87,9 @@ def test_an_empty_answer_comes_when_the_time_is_over(own, beside):
     claimed, page = beside.submit(claim, own, wait=1), beside.submit(listed, own, wait=1)
     assert (claimed.result().answer.status_code, claimed.result().answer.content) == (204, b"")
     assert page.result().answer.json() == {"messages": [], "links": []}
-    assert all(1 <= each.result().ended - began < 1 + SOON for each in (claimed, page))
+    ended = [each.result().ended - began for each in (claimed, page)]
+    assert min(ended) >= 1
+    within(max(ended), 1 + SOON)
 
 
 def test_a_message_ends_the_wait(own, beside):
@@ -99,7 +102,7 @@ def test_a_message_ends_the_wait(own, beside):
         answer = each.result().answer
         assert answer.status_code == status
         assert [message["body"] for message in answer.json()["messages"]] == [body]
-        assert each.result().ended - began < SOON
+        within(each.result().ended - began, SOON)
 
 
 def test_what_is_there_comes_at_once(own):
@@ -107,7 +110,7 @@ def test_what_is_there_comes_at_once(own):
     began = time.monotonic()
     assert listed(own, wait=20).answer.json()["messages"][0]["body"] == 1
     assert claim(own, wait=20).answer.status_code == 201
-    assert time.monotonic() - began < 2 * SOON
+    within(time.monotonic() - began, 2 * SOON)
 
 
 def test_the_next_page_waits_too(own, beside):
@@ -126,12 +129,12 @@ def test_they_take_no_turn_of_others(own, beside):
     began = time.monotonic()
     for _ in range(20):
         own.post("other", 1)
-    assert time.monotonic() - began < 3
+    within(time.monotonic() - began, 3)
     # The limit of waiting calls is reached, so the server answers immediately.
     began = time.monotonic()
     late = claim(own, "late", wait=20)
     assert late.answer.status_code == 204
-    assert time.monotonic() - began < SOON
+    within(time.monotonic() - began, SOON)
     own.post("late", 1)
     assert claim(own, "late", wait=20).answer.status_code == 201
     assert [each.result().answer.status_code for each in waiting] == [204] * WAITING
@@ -141,7 +144,7 @@ def test_a_query_that_hides_it_does_not_wait(own):
     """Else it would sleep in a thread of others."""
     began = time.monotonic()
     assert own.ask("POST", "/queues/q/claims?w%61it=20", LEASE).status_code in (204, 400)
-    assert time.monotonic() - began < SOON
+    within(time.monotonic() - began, SOON)
 
 
 def test_a_client_that_hangs_up_waits_no_longer(own):
@@ -174,5 +177,5 @@ def test_sigterm_ends_the_waits(place, beside):
         service.process.send_signal(signal.SIGTERM)
         found = [each.result() for each in waiting]
         assert [each.answer.status_code for each in found] == [204] * 10 + [200]
-        assert all(each.ended - began < SOON for each in found)
+        within(max(each.ended for each in found) - began, SOON)
         assert service.process.wait(20) == 0

@@ -19,6 +19,7 @@ import pytest
 import undercroft
 from tests.api.service import TOKENS, Service, serving
 from tests.api.slow import WHOLE, Attack, Sort, attacking, body, everything
+from undercroft.conformance.limits import within
 
 pytestmark = pytest.mark.chaos
 INGEST = "/events/v1/ceilometer/events"
@@ -189,7 +190,7 @@ def test_what_needs_no_body_is_answered_though_it_never_comes(strict):
         if b"/events/" in head:
             assert b'"error_message":' in text
     # None of them waited for the body's deadline, beside the moment in which a client may still be sending.
-    assert time.monotonic() - start < 7 * 2
+    within(time.monotonic() - start, 7 * 2)
 
 
 @pytest.mark.promise("N4")
@@ -215,7 +216,9 @@ def test_a_body_has_a_deadline(strict, drip):
         text = answer.read()
         assert answer.status == 408, text
         assert f"only {5 if drip else 0} of 100 bytes".encode() in text
-        assert 1 <= time.monotonic() - begun < AT_ALL
+        took = time.monotonic() - begun
+        assert took >= 1
+        within(took, AT_ALL)
         assert connection.recv(1) == b""
 
 
@@ -275,7 +278,7 @@ def free(service: Service, seconds: float) -> float:
     """How long it takes until the only turn of long requests is free."""
     start = time.monotonic()
     while service.client.get(TAIL, params={"seconds": 0.1}, headers=ADMIN).status_code != 200:
-        assert time.monotonic() - start < seconds
+        within(time.monotonic() - start, seconds)
         time.sleep(0.02)
     return time.monotonic() - start
 
@@ -363,8 +366,8 @@ def test_a_crowd_of_honest_clients_leaves_the_health_answering(events, record):
     assert {status for status, _ in answers} == {503}
     slowest = max(seconds for _, seconds in answers)
     # Ordinary requests have 4.5 s; waiting for a thread, and the machine, come on top.
-    assert slowest < 8
-    assert max(health) < 2
+    within(slowest, 8)
+    within(max(health), 2)
     record(requests=len(answers), slowest=f"{slowest:.1f} s", health=f"{max(health) * 1000:.0f} ms")
 
 
@@ -385,7 +388,7 @@ def test_a_stop_among_slow_clients(events, record, workers):
             assert asked.result().status_code == 200
             assert service.process.wait(30) == 0
             took = time.monotonic() - start
-        assert took < 10
+        within(took, 10)
         for client in clients:
             client.close()
         assert not service.pids()
