@@ -96,6 +96,39 @@ def test_twin_that_claims_without_a_lock_is_rejected(opener: Opener, seed: int, 
     assert not is_legal(checker, history)
 
 
+@pytest.mark.parametrize(
+    ("second", "renewed", "overlap"),
+    [
+        # Milliseconds: the first claim is called at 0 and returns at 50; it ends at 1,000, or 1,000 after it is renewed.
+        ((500, 550), None, True),
+        ((880, 890), None, True),
+        ((880, 910), None, False),
+        ((1_200, 1_300), None, False),
+        ((1_200, 1_300), 500, True),
+        ((1_700, 1_800), 500, False),
+        # A call that took so long that its claim was over before the first one was made, and one that took less.
+        ((-1_700, 60), None, False),
+        ((-700, 60), None, True),
+    ],
+)
+def test_overlaps_are_those_that_no_order_explains(second: tuple[int, int], renewed: int | None, overlap: bool):
+    def event(kind: str, claim: str, call: int, end: int) -> Event:
+        ms = claimers.SECOND // 1_000
+        return {
+            "kind": kind,
+            "message": "m",
+            "claim": claim,
+            "call": call * ms,
+            "return": end * ms,
+            "ttl": claimers.SECOND,
+            "done": True,
+        }
+
+    history = [event("claim", "a", 0, 50), event("claim", "b", *second)]
+    history += [event("renew", "a", renewed, renewed + 10)] if renewed else []
+    assert bool(claimers.overlaps(history)) is overlap
+
+
 # -- claimers that die -----------------------------------------------------------------------------------------------
 
 
