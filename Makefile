@@ -82,7 +82,7 @@ test: $(VENV)/.dev ## Unit tests and the conformance suites on SQLite and Postgr
 
 .PHONY: test-hosts
 test-hosts: $(VENV)/.dev ## Beside the real host projects, and with the lowest versions we declare
-	@$(RUN) $(PYTEST) -n $(WORKERS) --dist loadfile --timeout=1800 tests/hosts {stores} $(ARGS)
+	@$(RUN) $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout=1800 tests/hosts {stores} $(ARGS)
 
 .PHONY: test-all
 test-all: export UCTEST_WHOLE = 1

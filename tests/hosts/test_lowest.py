@@ -12,8 +12,13 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.conftest import WHOLE
+from tests.hosts.suites import pytest_in
+from undercroft import conformance
 
 TOP = pathlib.Path(__file__).parent.parent.parent
+CONFORMANCE = pathlib.Path(conformance.__file__).parent
+# Runs at once, beside what other workers run, and the most modules of a run: the longest suite would end long after the others.
+AT_ONCE, MODULES = 3, 10
 LOWER_BOUND = re.compile(r">=\s*([^,\s]+)")
 
 
@@ -43,14 +48,6 @@ def test_newest_versions_are_allowed():
         assert requirement.specifier.contains(importlib.metadata.version(requirement.name)), requirement
 
 
-def pytest_in(environment, folder, *arguments) -> str:
-    """Run pytest there without this project's settings, which name plugins of the development environment."""
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    done = environment.run("-m", "pytest", "-q", "--maxfail=10", "-c", folder / "pytest.ini", *arguments, cwd=TOP)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return str(done.stdout)
-
-
 def test_conformance_passes(lowest, tmp_path, pytestconfig, monkeypatch):
     # Its random walks are as long as they should be with the locked versions.
     monkeypatch.setenv("UCTEST_CONFORMANCE", "quick")
@@ -64,22 +61,22 @@ def test_conformance_passes(lowest, tmp_path, pytestconfig, monkeypatch):
         option = "--store" if WHOLE or "=sqlite:" in store else "--second-store"
         kinds.setdefault(store.partition("=")[0], []).extend((option, store))
 
-    def suite(kind: str) -> str:
-        folder = tmp_path / kind
-        folder.mkdir()
-        return pytest_in(lowest, folder, "--rootdir", folder, "--pyargs", "undercroft.conformance", *kinds[kind])[-2000:]
+    def suite(kind: str, modules: list[str]) -> str:
+        folder = tmp_path / kind / modules[0]
+        folder.mkdir(parents=True)
+        names = [f"undercroft.conformance.{kind}.{module}" for module in modules]
+        return pytest_in(lowest, folder, "--rootdir", folder, "--pyargs", *names, *kinds[kind])[-2000:]
 
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        print(*pool.map(suite, kinds), sep="\n")
+    parts = [(kind, modules) for kind in kinds for modules in parts_of(kind)]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        print(*pool.map(suite, *zip(*parts, strict=True)), sep="\n")
 
 
-def test_command_line_and_units_pass(lowest, tmp_path):
-    # Of the export worker what needs neither an engine nor the service: its own client libraries are asked.
-    worker = ("login", "query", "reading_answers", "schedule", "secrets", "settings")
-    places = [TOP / "tests" / name for name in ("cli", "demo", "unit")] + [TOP / f"tests/export/test_{name}.py" for name in worker]
-    # The mail server of these is a library that only tests need.
-    left_out = TOP / "tests/unit/messaging/delivery/test_mail.py"
-    pytest_in(lowest, tmp_path, "--rootdir", TOP, "--import-mode=importlib", "-W", "error", f"--ignore={left_out}", *places)
+def parts_of(kind: str) -> list[list[str]]:
+    """The modules of a kind's suite, in parts that run beside each other."""
+    modules = sorted(each.stem for each in (CONFORMANCE / kind).glob("test_*.py"))
+    count = -(-len(modules) // MODULES)
+    return [modules[first::count] for first in range(count)]
 
 
 @pytest.mark.parametrize("module", ["undercroft", "undercroft.cli.main", "undercroft.rating"])
