@@ -24,6 +24,8 @@ pytestmark = pytest.mark.kind("messaging")
 # Turns of others, requests that may wait.
 REQUESTS, WAITING = 2, 20
 SOON, SETTLED = 1.0, 0.5
+# Soon on a slow machine: who is not woken waits for 8 seconds, or 20.
+SLOW = 3.0
 LEASE = {"ttl": 60, "grace": 60}
 
 
@@ -102,7 +104,7 @@ def test_a_message_ends_the_wait(own, beside):
         answer = each.result().answer
         assert answer.status_code == status
         assert [message["body"] for message in answer.json()["messages"]] == [body]
-        within(each.result().ended - began, SOON)
+        within(each.result().ended - began, SOON, slow=SLOW)
 
 
 def test_what_is_there_comes_at_once(own):
@@ -110,7 +112,7 @@ def test_what_is_there_comes_at_once(own):
     began = time.monotonic()
     assert listed(own, wait=20).answer.json()["messages"][0]["body"] == 1
     assert claim(own, wait=20).answer.status_code == 201
-    within(time.monotonic() - began, 2 * SOON)
+    within(time.monotonic() - began, 2 * SOON, slow=SLOW)
 
 
 def test_the_next_page_waits_too(own, beside):
@@ -134,7 +136,7 @@ def test_they_take_no_turn_of_others(own, beside):
     began = time.monotonic()
     late = claim(own, "late", wait=20)
     assert late.answer.status_code == 204
-    within(time.monotonic() - began, SOON)
+    within(time.monotonic() - began, SOON, slow=SLOW)
     own.post("late", 1)
     assert claim(own, "late", wait=20).answer.status_code == 201
     assert [each.result().answer.status_code for each in waiting] == [204] * WAITING
@@ -144,7 +146,7 @@ def test_a_query_that_hides_it_does_not_wait(own):
     """Else it would sleep in a thread of others."""
     began = time.monotonic()
     assert own.ask("POST", "/queues/q/claims?w%61it=20", LEASE).status_code in (204, 400)
-    within(time.monotonic() - began, SOON)
+    within(time.monotonic() - began, SOON, slow=SLOW)
 
 
 def test_a_client_that_hangs_up_waits_no_longer(own):
@@ -177,5 +179,5 @@ def test_sigterm_ends_the_waits(place, beside):
         service.process.send_signal(signal.SIGTERM)
         found = [each.result() for each in waiting]
         assert [each.answer.status_code for each in found] == [204] * 10 + [200]
-        within(max(each.ended for each in found) - began, SOON)
+        within(max(each.ended for each in found) - began, SOON, slow=SLOW)
         assert service.process.wait(20) == 0

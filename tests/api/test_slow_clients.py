@@ -366,7 +366,7 @@ def test_a_crowd_of_honest_clients_leaves_the_health_answering(events, record):
     assert {status for status, _ in answers} == {503}
     slowest = max(seconds for _, seconds in answers)
     # Ordinary requests have 4.5 s; waiting for a thread, and the machine, come on top.
-    within(slowest, 8)
+    within(slowest, 8, slow=9)  # Who waits until others have had their time takes more.
     within(max(health), 2)
     record(requests=len(answers), slowest=f"{slowest:.1f} s", health=f"{max(health) * 1000:.0f} ms")
 

@@ -18,8 +18,6 @@ HERE = pathlib.Path(__file__).parent
 TOP = HERE.parent.parent
 # Another checkout may use the environment of another lock: what was used lately stays.
 KEPT_SECONDS = 3 * 24 * 3600
-
-
 # Files that take longest, first: a worker that comes to one of them last would be waited for.
 LONGEST = ("test_lowest.py", "test_zaqar.py", "test_lowest_units.py")
 

@@ -30,18 +30,8 @@ def test_only_a_missed_limit_is_tried_again(tmp_path):
     (words,) = [line for line in (TOP / "Makefile").read_text().splitlines() if line.startswith("PYTEST :=")]
     (tmp_path / "test_it.py").write_text(CASES)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    command = [
-        sys.executable,
-        *words.partition("$(PY)")[2].split(),
-        "-q",
-        "-p",
-        "no:randomly",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        "pytest.ini",
-        ".",
-    ]
+    options = "-q -p no:randomly -p no:cacheprovider -c pytest.ini ."
+    command = [sys.executable, *words.partition("$(PY)")[2].split(), *options.split()]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "2 failed, 1 passed, 3 rerun" in done.stdout, done.stdout

@@ -177,10 +177,12 @@ def overlaps(history: Sequence[Event]) -> list[tuple[Event, Event]]:
     for events in _by_message(history):
         before: Event | None = None
         until = 0
+        # What was renewed, or deleted from, was not over.
+        in_use = {event["claim"] for event in events if event["kind"] in ("renew", "delete") and event["done"]}
         for event in events:
             if event["kind"] == "claim":
                 if before is not None and event["return"] + SLACK < until:
-                    if _may_come_first(event, before):
+                    if event["claim"] not in in_use and _may_come_first(event, before):
                         continue
                     found.append((before, event))
                 before, until = event, event["call"] + event["ttl"]

@@ -114,19 +114,15 @@ def test_twin_that_claims_without_a_lock_is_rejected(opener: Opener, seed: int, 
 def test_overlaps_are_those_that_no_order_explains(second: tuple[int, int], renewed: int | None, overlap: bool):
     def event(kind: str, claim: str, call: int, end: int) -> Event:
         ms = claimers.SECOND // 1_000
-        return {
-            "kind": kind,
-            "message": "m",
-            "claim": claim,
-            "call": call * ms,
-            "return": end * ms,
-            "ttl": claimers.SECOND,
-            "done": True,
-        }
+        times = {"call": call * ms, "return": end * ms, "ttl": claimers.SECOND}
+        return {"kind": kind, "message": "m", "claim": claim, "done": True, **times}
 
     history = [event("claim", "a", 0, 50), event("claim", "b", *second)]
     history += [event("renew", "a", renewed, renewed + 10)] if renewed else []
     assert bool(claimers.overlaps(history)) is overlap
+    # A claim that is used after the other one was made was not over by then.
+    history += [event("renew", "b", 70, 80)] if second[1] == 60 else []
+    assert bool(claimers.overlaps(history)) is (overlap or second[1] == 60)
 
 
 # -- claimers that die -----------------------------------------------------------------------------------------------

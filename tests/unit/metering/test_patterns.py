@@ -63,7 +63,8 @@ def test_the_dearest_are_cheap(pattern):
             began = time.thread_time()
             holds(text)
             took.append(time.thread_time() - began)
-        within(min(took), MOST_SECONDS)
+        # A backtracking engine would take centuries.
+        within(min(took), MOST_SECONDS, slow=1)
 
 
 def test_a_missing_library_is_named(monkeypatch):
