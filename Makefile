@@ -16,7 +16,7 @@ UV := $(VENV)/bin/uv
 # uv has a list of certificates of its own unless told otherwise.
 export UV_SYSTEM_CERTS ?= 1
 RUN = $(PY) tests/engines/run.py --engines "$(ENGINES)" --
-# A limit of time that was missed is tried again, since a machine that others use can stand still; nothing else is.
+# Only tests that exceeded a time limit run again, because a shared machine can pause for seconds.
 PYTEST := $(PY) -m pytest --reruns 2 --only-rerun TooSlow
 
 .PHONY: help

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.kind("messaging")
 # Turns of others, requests that may wait.
 REQUESTS, WAITING = 2, 20
 SOON, SETTLED = 1.0, 0.5
-# Soon on a slow machine: who is not woken waits for 8 seconds, or 20.
+# SOON on a slow machine. A request that is not woken takes 8 or 20 seconds.
 SLOW = 3.0
 LEASE = {"ttl": 60, "grace": 60}
 

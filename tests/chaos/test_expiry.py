@@ -21,8 +21,8 @@ EXPIRING = {kind: work.expiring for kind, work in WORKLOADS.items() if work.expi
 pytestmark = [pytest.mark.kind(*EXPIRING), pytest.mark.promise("C5"), pytest.mark.timeout(7200)]
 # Of one walk.
 STEPS = 50
-# Of walks over a twin, which end as soon as it is caught. Over 48 seeds that took 108 to 1,334 steps, 640 in the mean of the
-# twin that lasts longest: with a limit of 2,000, one run in 25 of it had passed unnoticed.
+# Limit for walks over a twin, which stop when the twin is caught. In 48 walks this took 108 to 1,334 steps, and 640 on average
+# for the twin that is hardest to catch. A limit of 2,000 steps would miss that one in about 4 % of the runs.
 TWIN_STEPS = 20_000
 # Seconds after which no more walks begin: there are engines that take a second for a step.
 LONGEST = 1_200

@@ -52,7 +52,7 @@ def asked(queries: list[str]) -> list[str]:
 
 
 def few(found: list[str], most: int) -> None:
-    """Check that there are at most so many; on a machine that stands still for a moment, what comes in time comes once more."""
+    """Check the number of queries. A machine that pauses allows one more periodic query, so the test may run again."""
     if len(found) > most:
         raise TooSlow("\n".join(found))
 

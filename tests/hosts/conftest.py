@@ -18,13 +18,13 @@ HERE = pathlib.Path(__file__).parent
 TOP = HERE.parent.parent
 # Another checkout may use the environment of another lock: what was used lately stays.
 KEPT_SECONDS = 3 * 24 * 3600
-# Files that take longest, first: a worker that comes to one of them last would be waited for.
+# The slowest files run first, so that no worker starts one of them when the others are done.
 LONGEST = ("test_lowest.py", "test_zaqar.py", "test_lowest_units.py")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests of the longest files."""
+    """Sort the tests of the slowest files to the front."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 

@@ -1,4 +1,4 @@
-"""Our own tests within an environment of other versions."""
+"""Run our own tests in an environment with other versions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.hosts.conftest import TOP, Environment
 
 
 def pytest_in(environment: Environment, folder: pathlib.Path, *arguments: object) -> str:
-    """Run pytest there without this project's settings, which name plugins of the development environment."""
+    """Run pytest in an environment, without the project's settings, which need plugins of the development environment."""
     (folder / "pytest.ini").write_text("[pytest]\n")
     done = environment.run("-m", "pytest", "-q", "--maxfail=10", "-c", folder / "pytest.ini", *arguments, cwd=TOP)
     assert done.returncode == 0, done.stdout + done.stderr

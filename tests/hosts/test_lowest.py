@@ -12,12 +12,12 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.conftest import WHOLE
+from tests.hosts.conftest import TOP
 from tests.hosts.suites import pytest_in
 from undercroft import conformance
 
-TOP = pathlib.Path(__file__).parent.parent.parent
 CONFORMANCE = pathlib.Path(conformance.__file__).parent
-# Runs at once, beside what other workers run, and the most modules of a run: the longest suite would end long after the others.
+# Parallel runs and the maximum number of modules per run. With one run per kind, the slowest would end long after the others.
 AT_ONCE, MODULES = 3, 10
 LOWER_BOUND = re.compile(r">=\s*([^,\s]+)")
 
@@ -73,7 +73,7 @@ def test_conformance_passes(lowest, tmp_path, pytestconfig, monkeypatch):
 
 
 def parts_of(kind: str) -> list[list[str]]:
-    """The modules of a kind's suite, in parts that run beside each other."""
+    """Split the modules of a kind's suite into parts for parallel runs."""
     modules = sorted(each.stem for each in (CONFORMANCE / kind).glob("test_*.py"))
     count = -(-len(modules) // MODULES)
     return [modules[first::count] for first in range(count)]

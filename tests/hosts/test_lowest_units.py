@@ -1,4 +1,7 @@
-"""The command line and the units pass with the lowest versions that pyproject.toml allows."""
+"""The command line and unit tests pass with the lowest versions that pyproject.toml allows.
+
+They are in a file of their own because the workers of `make test-hosts` divide the work by file.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ import pathlib
 from tests.hosts.conftest import TOP
 from tests.hosts.suites import pytest_in
 
-# Of the export worker what needs neither an engine nor the service: its own client libraries are asked.
+# Tests of the export worker that need neither an engine nor the service.
 EXPORT = ("login", "query", "reading_answers", "schedule", "secrets", "settings")
 PARTS = {
     "cli": [TOP / "tests/cli", TOP / "tests/demo"],
     "unit": [TOP / "tests/unit", *(TOP / f"tests/export/test_{name}.py" for name in EXPORT)],
 }
-# The mail server of these is a library that only tests need.
+# Needs aiosmtpd, which is in the development environment only.
 LEFT_OUT = TOP / "tests/unit/messaging/delivery/test_mail.py"
 
 

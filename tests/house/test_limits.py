@@ -1,4 +1,4 @@
-"""What `make test` does with a limit of time that was missed."""
+"""`make test` runs a test again only if it exceeded a time limit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_wrong_once():
 
 
 def test_only_a_missed_limit_is_tried_again(tmp_path):
-    """By the words of the Makefile, whatever else fails."""
+    """Use the options that the Makefile passes to pytest."""
     (words,) = [line for line in (TOP / "Makefile").read_text().splitlines() if line.startswith("PYTEST :=")]
     (tmp_path / "test_it.py").write_text(CASES)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")

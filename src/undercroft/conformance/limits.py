@@ -1,19 +1,19 @@
-"""Limits of time: a busy or slow machine makes everything take longer, never shorter."""
+"""Time limits for tests on machines that may be busy or slow."""
 
 from __future__ import annotations
 
 from time import perf_counter
 
-# Seconds that a piece of work takes on a quiet machine, and how many pieces are timed: 50 ms together.
+# Calibration: seconds per piece of work on an idle machine, and the number of pieces (50 ms in total).
 _PIECE, _PIECES = 0.002, 25
 
 
 class TooSlow(AssertionError):
-    """A limit of time was missed. `make test` runs such a test again, up to twice, and only such a one."""
+    """An operation exceeded its time limit. `make test` runs such a test again, at most twice, and no other."""
 
 
 def slowness() -> float:
-    """Time a fixed piece of work: how many times longer it takes now than on a quiet machine, 1 at least."""
+    """Time a fixed piece of work and return how many times longer it takes than on an idle machine; at least 1."""
     began = perf_counter()
     for _ in range(_PIECES):
         sum(range(200_000))
@@ -21,16 +21,16 @@ def slowness() -> float:
 
 
 def within(seconds: float, limit: float, what: str = "it", *, slow: float | None = None) -> None:
-    """Check that something took at most so long.
+    """Check that an operation finished within its time limit.
 
     Args:
-        seconds: how long it took.
+        seconds: how long the operation took.
         limit: how long it may take, in seconds.
-        what: what took so long, for the message.
-        slow: how long it may take on a machine that is slow enough for that: less than with the defect that is looked for.
+        what: the name of the operation, for the error message.
+        slow: the largest limit on a slow machine, in seconds. Choose it below the delay that the defect causes.
 
     Raises:
-        TooSlow: it took longer.
+        TooSlow: the operation took longer.
     """
     if seconds <= limit:
         return

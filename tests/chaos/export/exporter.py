@@ -127,19 +127,19 @@ class Exporter:
         positions = self.positions()
         return all(positions.get(unit, dt.datetime.min) > moment for unit in units)
 
-    def await_passed(self, moment: dt.datetime, *left_out: str, within: float = PATIENCE) -> float:
+    def await_passed(self, moment: dt.datetime, *left_out: str, patience: float = PATIENCE) -> float:
         """Wait until they are; how many seconds that took."""
         began = time.monotonic()
         while not self.passed(moment, *left_out):
-            assert time.monotonic() - began < within, f"no point passes {moment}: {self.positions()}\n{self.told()[-3000:]}"
+            assert time.monotonic() - began < patience, f"no point passes {moment}: {self.positions()}\n{self.told()[-3000:]}"
             time.sleep(0.02)
         return time.monotonic() - began
 
-    def await_recovery(self, within: float) -> float:
+    def await_recovery(self, patience: float) -> float:
         """Wait until a point goes beyond the present moment, which shows that both ends answer; how many seconds that took."""
         began, moment = time.monotonic(), now()
         while not any(position > moment for position in self.positions().values()):
-            assert time.monotonic() - began < within, f"no point passes {moment}\n{self.told()[-3000:]}"
+            assert time.monotonic() - began < patience, f"no point passes {moment}\n{self.told()[-3000:]}"
             time.sleep(0.02)
         return time.monotonic() - began
 

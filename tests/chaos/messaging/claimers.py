@@ -177,7 +177,7 @@ def overlaps(history: Sequence[Event]) -> list[tuple[Event, Event]]:
     for events in _by_message(history):
         before: Event | None = None
         until = 0
-        # What was renewed, or deleted from, was not over.
+        # These claims were still valid after their call had returned.
         in_use = {event["claim"] for event in events if event["kind"] in ("renew", "delete") and event["done"]}
         for event in events:
             if event["kind"] == "claim":
@@ -195,7 +195,7 @@ def overlaps(history: Sequence[Event]) -> list[tuple[Event, Event]]:
 
 
 def _may_come_first(event: Event, before: Event) -> bool:
-    """Whether a claim that returned later can have been made and have ended earlier: on a busy machine its call took so long."""
+    """Return whether a claim may have expired before an earlier one was made: on a busy machine, its call outlasts its TTL."""
     return bool(event["call"] + event["ttl"] <= before["return"] + SLACK)
 
 

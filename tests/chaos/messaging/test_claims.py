@@ -99,14 +99,14 @@ def test_twin_that_claims_without_a_lock_is_rejected(opener: Opener, seed: int, 
 @pytest.mark.parametrize(
     ("second", "renewed", "overlap"),
     [
-        # Milliseconds: the first claim is called at 0 and returns at 50; it ends at 1,000, or 1,000 after it is renewed.
+        # In milliseconds. The first call starts at 0 and returns at 50; its claim expires 1,000 after the start or the renewal.
         ((500, 550), None, True),
         ((880, 890), None, True),
         ((880, 910), None, False),
         ((1_200, 1_300), None, False),
         ((1_200, 1_300), 500, True),
         ((1_700, 1_800), 500, False),
-        # A call that took so long that its claim was over before the first one was made, and one that took less.
+        # The call outlasts its claim, which expires before the first one is made; then a call that does not.
         ((-1_700, 60), None, False),
         ((-700, 60), None, True),
     ],
@@ -120,7 +120,7 @@ def test_overlaps_are_those_that_no_order_explains(second: tuple[int, int], rene
     history = [event("claim", "a", 0, 50), event("claim", "b", *second)]
     history += [event("renew", "a", renewed, renewed + 10)] if renewed else []
     assert bool(claimers.overlaps(history)) is overlap
-    # A claim that is used after the other one was made was not over by then.
+    # A claim that is renewed after the other one was made had not expired.
     history += [event("renew", "b", 70, 80)] if second[1] == 60 else []
     assert bool(claimers.overlaps(history)) is (overlap or second[1] == 60)
 

@@ -160,7 +160,7 @@ def test_a_client_that_looks_at_the_clock_once_frees_claims_early(server: Opener
 def test_claims_of_a_service_whose_clock_is_set(server: Opener, clock: Clock, monkeypatch: pytest.MonkeyPatch):
     for name, value in clock.environment.items():
         monkeypatch.setenv(name, value)
-    # It is about claims: how long a busy server takes for one is not.
+    # This test is about expiry, so a busy server gets more time to answer.
     with serving(None, messaging=url_of(server), auth="none", deadline="30s") as service:
         for name in clock.environment:
             monkeypatch.delenv(name)

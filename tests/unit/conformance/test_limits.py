@@ -1,4 +1,4 @@
-"""Limits of time: what is over them fails; on a slow machine there may be another one."""
+"""Time limits, and the larger ones for slow machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from undercroft.conformance import limits
 
 @pytest.fixture
 def pieces(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long the piece of work takes: the clock is read before and after it."""
+    """Set the two clock readings, before and after the piece of work."""
     times = [0.0, 0.0]
     monkeypatch.setattr(limits, "perf_counter", lambda: times.pop(0))
     return times
@@ -23,7 +23,7 @@ def test_the_slowness_of_the_machine(pieces, took, slowness):
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0])
 def test_a_limit_that_is_kept(pieces, seconds):
-    # The machine is asked only where it matters.
+    # Within the limit, the machine is not measured: another clock reading would raise IndexError.
     pieces.clear()
     limits.within(seconds, 1)
     limits.within(seconds, 1, slow=3)

@@ -17,7 +17,7 @@ from undercroft.messaging.drivers.sql.dialects.bell import SLOTS
 
 pytestmark = pytest.mark.kind("messaging")
 LEASE = {"ttl": 60, "grace": 60}
-# Seconds; on a slow machine the second: who is not woken waits for ten.
+# In seconds; SLOW replaces SOON on a slow machine. A call that is not woken takes 10 s.
 SOON, SLOW = 1.0, 3.0
 # What cuts off all that listen, by the driver. Others know no such connection.
 CUTS = {

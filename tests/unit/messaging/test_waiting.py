@@ -192,7 +192,7 @@ def test_a_moment_that_comes_wakes_one(source, hub, pool):
     began = time.monotonic()
     source.messages.append(1)
     assert call.result() == 1
-    within(time.monotonic() - began, 2)  # of five, without its moment
+    within(time.monotonic() - began, 2)  # 5 s if the timestamp is ignored
 
 
 def test_what_another_one_has_locked_is_looked_at_again(source, hub):
@@ -217,7 +217,7 @@ def test_without_signals_a_message_is_found(source, deaf, pool):
     began = time.monotonic()
     source.messages.append(1)
     assert call.result() == 1
-    within(time.monotonic() - began, 3)  # of five, if queues were not looked at
+    within(time.monotonic() - began, 3)  # 5 s if the queues are not polled
 
 
 def test_a_connection_that_is_lost(source, hub, pool):

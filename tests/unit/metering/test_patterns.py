@@ -57,7 +57,7 @@ def test_what_is_none_is_refused(pattern, said):
 def test_the_dearest_are_cheap(pattern):
     holds = patterns.matcher(pattern)
     for text in ("a" * 1_000_000 + "!", "ab" * 500_000, "x" * 1_000_000):
-        # The least of three: a busy machine makes it more, never less.
+        # The minimum of three runs, because other work on the machine only adds time.
         took = []
         for _ in range(3):
             began = time.thread_time()

@@ -149,7 +149,7 @@ def test_entries_outlive_their_messages_and_their_queue(store: DataDriver) -> No
     post(store, "b")
     store.queue_controller.delete("q")
     post(store, "c")
-    # Two lives of a queue have no order between them within a millisecond.
+    # Messages of a deleted queue and of its successor have no defined order within one millisecond.
     assert sorted(found(taken(store))) == ['"a"', '"b"', '"c"']
 
 
